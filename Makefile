@@ -1,0 +1,68 @@
+# The menu. Every target prepares .venv by itself from the pins of requirements.txt.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+MODEL  ?= models/mlp.py:digits
+BUILD  ?= build/digits
+BOARD  ?= ulx3s_85f
+JOBS   ?= $(shell nproc)
+# one thread a worker: two workers with two threads each wait for one another
+PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
+# torch's CPU wheels; the plain index holds the CUDA build, which is gigabytes larger
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.DEFAULT_GOAL := help
+.PHONY: help demo train hls test test-fast test-all lint bench deploy doctor clean
+
+help:          ## this list
+	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
+	@echo
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "  MODEL=$(MODEL)  BUILD=$(BUILD)  BOARD=$(BOARD)"
+
+demo: $(READY) ## digits from training to a bit-exact accelerator, with proof and a report
+	$(BIN)/hwflow demo
+
+train: $(READY) ## train MODEL and export QONNX
+	$(BIN)/hwflow train $(MODEL) -o $(BUILD)
+
+hls: $(READY)   ## the HLS C++ project of MODEL, simulated under g++ and proven equal
+	$(BIN)/hwflow hls $(MODEL) -o $(BUILD)
+
+test: $(READY)  ## every test, lint and types
+	$(BIN)/ruff check hwflow models tests
+	$(BIN)/mypy
+	$(PYTEST) --durations=15
+
+test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
+	$(PYTEST) -m "not slow"
+
+test-all: $(READY) ## every test, and 200 random shapes of each hardware unit instead of 40; an hour
+	HWFLOW_SHAPES=200 $(PYTEST) --durations=15
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check hwflow models tests
+	$(BIN)/mypy
+
+bench: $(READY) ## the tables of the README
+	$(BIN)/hwflow bench
+
+deploy: $(READY) ## bitstream or vendor project, driver and self-test of BUILD for BOARD
+	$(BIN)/hwflow compile $(MODEL) --board $(BOARD) -o $(BUILD)
+	$(BIN)/hwflow deploy $(BUILD) --board $(BOARD)
+
+doctor: $(READY) ## what is installed, what each missing tool would add
+	$(BIN)/hwflow doctor
+
+clean:         ## remove build/ (not .venv)
+	rm -rf build
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "hwflow needs Python 3.10 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --retries 1 --extra-index-url $(TORCH_INDEX) $$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

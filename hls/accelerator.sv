@@ -1,0 +1,99 @@
+// accelerator - the network (module `top`) behind two byte streams, with a tag that follows each image.
+//
+// An image is InWords words, each padded to whole bytes (the unused high bits are ignored), packed into beats of Bytes
+// bytes; the answer likewise, its padding zero. At most 16 images are inside at a time.
+// The tag given with the first beat of an image comes back with every beat of its answer; with TagLast, the tag given with
+// the last beat comes back with the last.
+
+module accelerator #(
+  parameter int unsigned Bytes    = 1,  // bytes of one beat, on either side
+  parameter int unsigned InBits   = 8,  // bits of one word of the network's input
+  parameter int unsigned InWords  = 1,  // words of one image
+  parameter int unsigned OutBits  = 8,
+  parameter int unsigned OutWords = 1,
+  parameter int unsigned TagBits  = 16,
+  parameter bit          TagLast  = 1'b0
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               x_valid_i,
+  output logic               x_ready_o,
+  input  logic [8*Bytes-1:0] x_data_i,
+  input  logic [TagBits-1:0] x_tag_i,
+  output logic               y_valid_o,
+  input  logic               y_ready_i,
+  output logic [8*Bytes-1:0] y_data_o,
+  output logic [TagBits-1:0] y_tag_o,
+  output logic               y_last_o
+);
+  localparam int unsigned InBytes = (InBits + 7) / 8, OutBytes = (OutBits + 7) / 8;
+  localparam int unsigned InBeats = (InWords * InBytes + Bytes - 1) / Bytes;
+  localparam int unsigned OutBeats = (OutWords * OutBytes + Bytes - 1) / Bytes;
+  localparam int unsigned BeatBits = $clog2(InBeats + 1);
+  localparam int unsigned Images = 16, ImageBits = 4;
+
+  // tags of the images inside
+
+  logic [TagBits-1:0] tags_q [Images];
+  logic [ImageBits-1:0] tag_in_q, tag_out_q;
+  logic [ImageBits:0]   inside_q;
+  logic [BeatBits-1:0]  beat_q;
+  logic last_beat, carries_tag, come, gone, known;
+  assign last_beat = beat_q == BeatBits'(InBeats - 1);
+  assign carries_tag    = TagLast ? last_beat : beat_q == 0;
+  assign come      = x_valid_i && x_ready_o && carries_tag;
+  assign gone      = y_valid_o && y_ready_i && y_last_o;
+  assign y_tag_o   = tags_q[tag_out_q];
+
+  always_ff @(posedge clk_i) begin
+    if (come) tags_q[tag_in_q] <= x_tag_i;
+  end
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      tag_in_q  <= '0;
+      tag_out_q <= '0;
+      inside_q  <= '0;
+      beat_q    <= '0;
+    end else begin
+      if (x_valid_i && x_ready_o) beat_q <= last_beat ? '0 : beat_q + 1'b1;
+      if (come) tag_in_q <= tag_in_q + 1'b1;
+      if (gone) tag_out_q <= tag_out_q + 1'b1;
+      if (come && !gone) inside_q <= inside_q + 1'b1;
+      if (gone && !come) inside_q <= inside_q - 1'b1;
+    end
+  end
+
+  // bytes to words, the network, words to bytes
+
+  logic gear_ready, in_valid, in_ready, out_valid, out_ready, gear_valid, room;
+  // verilator lint_off UNUSEDSIGNAL
+  logic [8*InBytes-1:0]  in_data;  // the padding of a word is not looked at
+  // verilator lint_on UNUSEDSIGNAL
+  logic [8*OutBytes-1:0] out_data;
+  assign room      = !carries_tag || inside_q != (ImageBits + 1)'(Images);
+  assign x_ready_o = gear_ready && room;
+
+  gear #(.In(Bytes), .Out(InBytes), .InWords(InBeats), .OutWords(InWords)) gear_in (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(x_valid_i && room), .x_ready_o(gear_ready), .x_data_i(x_data_i),
+    .y_valid_o(in_valid), .y_ready_i(in_ready), .y_data_o(in_data), .y_last_o()
+  );
+
+  if (OutBits % 8 != 0) begin : gen_pad
+    assign out_data[8*OutBytes-1:OutBits] = '0;
+  end
+  top network (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .s_axis_tvalid(in_valid), .s_axis_tready(in_ready), .s_axis_tdata(in_data[InBits-1:0]),
+    .m_axis_tvalid(out_valid), .m_axis_tready(out_ready), .m_axis_tdata(out_data[OutBits-1:0]), .m_axis_tlast()
+  );
+
+  gear #(.In(OutBytes), .Out(Bytes), .InWords(OutWords), .OutWords(OutBeats)) gear_out (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(out_valid), .x_ready_o(out_ready), .x_data_i(out_data),
+    .y_valid_o(gear_valid), .y_ready_i(y_ready_i && known), .y_data_o(y_data_o), .y_last_o(y_last_o)
+  );
+  // the end of an answer may be ready before the last beat of its image has come
+  assign known     = inside_q != 0 || (TagLast && !y_last_o);
+  assign y_valid_o = gear_valid && known;
+endmodule

@@ -1,0 +1,58 @@
+// board_uart - the network behind a serial line: what every board with a USB serial bridge runs.
+//
+// A HELLO frame resets the network, so a host that starts finds it empty. See link_rx, link_tx and hwflow/driver.py.
+
+module board_uart #(
+  parameter int unsigned InBits   = 8,
+  parameter int unsigned InWords  = 1,
+  parameter int unsigned OutBits  = 8,
+  parameter int unsigned OutWords = 1,
+  parameter int unsigned DesignId = 0,
+  parameter int unsigned ClockHz  = 25000000,
+  parameter int unsigned Baud     = 1000000
+) (
+  input  logic clk_i,
+  input  logic rst_ni,
+  input  logic rx_i,
+  output logic tx_o
+);
+  localparam int unsigned InBytes = InWords * ((InBits + 7) / 8), OutBytes = OutWords * ((OutBits + 7) / 8);
+
+  logic hello, busy;
+  logic [15:0] tag;
+
+  // the network is reset for a few cycles after each HELLO
+  logic [2:0] flush_q;
+  logic run_n_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || hello) flush_q <= '1;
+    else if (flush_q != 0) flush_q <= flush_q - 1'b1;
+    run_n_q <= !(!rst_ni || hello || flush_q != 0);
+  end
+
+  logic rx_valid, image_valid, image_ready, answer_valid, answer_ready, tx_valid, tx_ready;
+  logic [7:0] rx_data, image_data, answer_data, tx_data;
+  logic [15:0] image_tag, answer_tag;
+
+  uart_rx #(.ClockHz(ClockHz), .Baud(Baud)) rx (
+    .clk_i(clk_i), .rst_ni(rst_ni), .rx_i(rx_i), .valid_o(rx_valid), .data_o(rx_data)
+  );
+  link_rx #(.Bytes(InBytes)) from_host (
+    .clk_i(clk_i), .rst_ni(rst_ni), .flush_i(!run_n_q), .valid_i(rx_valid), .data_i(rx_data),
+    .hello_o(hello), .busy_o(busy), .tag_o(tag),
+    .y_valid_o(image_valid), .y_ready_i(image_ready), .y_data_o(image_data), .y_tag_o(image_tag)
+  );
+  accelerator #(.Bytes(1), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(16)) net (
+    .clk_i(clk_i), .rst_ni(run_n_q),
+    .x_valid_i(image_valid), .x_ready_o(image_ready), .x_data_i(image_data), .x_tag_i(image_tag),
+    .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data), .y_tag_o(answer_tag), .y_last_o()
+  );
+  link_tx #(.Bytes(OutBytes), .DesignId(DesignId)) to_host (
+    .clk_i(clk_i), .rst_ni(rst_ni), .hello_i(hello), .busy_i(busy), .tag_i(tag),
+    .x_valid_i(answer_valid && run_n_q), .x_ready_o(answer_ready), .x_data_i(answer_data), .x_tag_i(answer_tag),
+    .y_valid_o(tx_valid), .y_ready_i(tx_ready), .y_data_o(tx_data)
+  );
+  uart_tx #(.ClockHz(ClockHz), .Baud(Baud)) tx (
+    .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(tx_valid), .ready_o(tx_ready), .data_i(tx_data), .tx_o(tx_o)
+  );
+endmodule

@@ -1,0 +1,138 @@
+// link_rx - frames from a serial line become whole images.
+//
+// A frame is  0x7E kind tag tag image.. crc crc crc crc 0x7E ; 0x7D marks an escaped byte, sent XOR 0x20.
+// hwflow/driver.py says what it means. An image is kept until its CRC is known to be right, so the accelerator never
+// sees a part of one; two slots let one image arrive while the other leaves.
+//   hello_o  a good HELLO frame came       (pulse, with tag_o)
+//   busy_o   a good image had to be dropped (pulse, with tag_o): both slots were full
+// The image leaves on y, byte by byte, y_tag_o beside it.
+
+module link_rx #(
+  parameter int unsigned Bytes = 64  // of one image
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  logic        flush_i,  // forgets every image
+  input  logic        valid_i,
+  input  logic [7:0]  data_i,
+  output logic        hello_o,
+  output logic        busy_o,
+  output logic [15:0] tag_o,
+  output logic        y_valid_o,
+  input  logic        y_ready_i,
+  output logic [7:0]  y_data_o,
+  output logic [15:0] y_tag_o
+);
+  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02;
+  localparam logic [31:0] Residue = 32'hDEBB20E3;  // of a frame followed by its own CRC
+  localparam int unsigned Head = 3, Tail = 4;
+  localparam int unsigned CountBits = $clog2(Head + Bytes + Tail + 2);
+  localparam int unsigned AddrBits = $clog2(2 * Bytes);
+
+  // frames: escapes away, bytes counted, CRC kept
+
+  logic add, flag_q, end_q, escape_q;
+  logic [7:0] data;
+  logic [CountBits-1:0] count_q;
+  logic [7:0]  kind_q;
+  logic [31:0] crc;
+  logic        crc_busy;
+
+  assign add  = valid_i && data_i != Flag && data_i != Escape;
+  assign data = escape_q ? data_i ^ 8'h20 : data_i;
+
+  crc32 crc_of (
+    .clk_i(clk_i), .clear_i(!rst_ni || end_q), .add_i(add), .data_i(data), .busy_o(crc_busy), .crc_o(crc)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      flag_q   <= 1'b0;
+      end_q    <= 1'b0;
+      escape_q <= 1'b0;
+      count_q  <= '0;
+    end else begin
+      // the flag waits for the CRC of the byte before it
+      end_q <= !end_q && flag_q && !crc_busy;
+      if (end_q) flag_q <= 1'b0;
+      else if (valid_i && data_i == Flag) flag_q <= 1'b1;
+      if (valid_i) escape_q <= data_i == Escape;
+      if (end_q) count_q <= '0;
+      else if (add && count_q != CountBits'(Head + Bytes + Tail + 1)) count_q <= count_q + 1'b1;
+      if (add) begin
+        if (count_q == 0) kind_q <= data;
+        if (count_q == 1) tag_o[7:0] <= data;
+        if (count_q == 2) tag_o[15:8] <= data;
+      end
+    end
+  end
+
+  // images: into the free slot as they come, kept when the frame was good
+
+  logic [7:0] store [2*Bytes];
+  logic [AddrBits-1:0] in_addr_q, out_addr_q;
+  logic [1:0] full_q;
+  logic [15:0] tags_q [2];
+  logic in_slot_q, out_slot_q, dropped_q, payload, good, good_image;
+
+  assign payload    = add && count_q >= CountBits'(Head) && count_q < CountBits'(Head + Bytes);
+  assign good       = end_q && crc == Residue;
+  assign good_image = good && kind_q == Image && count_q == CountBits'(Head + Bytes + Tail);
+  assign hello_o    = good && kind_q == Hello && count_q == CountBits'(Head + Tail);
+  assign busy_o     = good_image && dropped_q;
+
+  always_ff @(posedge clk_i) begin
+    if (payload && !full_q[in_slot_q]) store[in_addr_q] <= data;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      in_slot_q <= 1'b0;
+      in_addr_q <= '0;
+      dropped_q <= 1'b0;
+    end else if (end_q) begin
+      dropped_q <= 1'b0;
+      in_addr_q <= (in_slot_q ^ (good_image && !dropped_q)) ? AddrBits'(Bytes) : '0;
+      if (good_image && !dropped_q) begin
+        tags_q[in_slot_q] <= tag_o;
+        in_slot_q         <= !in_slot_q;
+      end
+    end else if (payload) begin
+      in_addr_q <= in_addr_q + 1'b1;
+      if (full_q[in_slot_q]) dropped_q <= 1'b1;
+    end
+  end
+
+  // the way out: one byte ahead, so that the memory has a registered output
+
+  logic fetch, last;
+  logic [AddrBits-1:0] left_q;
+  assign fetch = full_q[out_slot_q] && (!y_valid_o || y_ready_i);
+  assign last  = left_q == 0;
+
+  always_ff @(posedge clk_i) begin
+    if (fetch) y_data_o <= store[out_addr_q];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      full_q     <= '0;
+      out_slot_q <= 1'b0;
+      out_addr_q <= '0;
+      left_q     <= AddrBits'(Bytes - 1);
+      y_valid_o  <= 1'b0;
+    end else begin
+      if (good_image && !dropped_q) full_q[in_slot_q] <= 1'b1;
+      if (fetch) begin
+        y_valid_o  <= 1'b1;
+        y_tag_o    <= tags_q[out_slot_q];
+        left_q     <= last ? AddrBits'(Bytes - 1) : left_q - 1'b1;
+        out_addr_q <= last ? (out_slot_q ? '0 : AddrBits'(Bytes)) : out_addr_q + 1'b1;
+        if (last) begin
+          full_q[out_slot_q] <= 1'b0;
+          out_slot_q         <= !out_slot_q;
+        end
+      end else if (y_ready_i) y_valid_o <= 1'b0;
+    end
+  end
+endmodule

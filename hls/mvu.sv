@@ -1,0 +1,306 @@
+// mvu - matrix-vector-threshold unit.
+//
+//   acc[r] = sum_c w[r, c] * x[c]
+//   y[r]   = Base + count_k(acc[r] >= t[r, k])         Levels thresholds; Levels 0: y[r] = acc[r]
+//
+// Timing: a word of Simd columns enters and Pe rows are worked on in every cycle: (Cols/Simd) * (Rows/Pe) cycles for
+// a vector, none between vectors. The first of the Rows/Pe passes takes the vector in, the others replay it.
+// The first word leaves Cols/Simd - 1 + 4 + TreeLatency cycles after the first came in, one more with Levels > 1 and
+// one more with weights in block RAM (or in so many words that they may be).
+// The pipeline moves as a whole while the two-word buffer at its end has room; that flag is a register.
+//
+// Bipolar x bipolar counts equal bits (acc = 2 * count - Cols), and its thresholds are counts. With one level the
+// threshold memory holds minus the threshold, where the accumulator starts: y is its sign, no comparator is spent.
+// Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary (two bits; bit 0 says that the element counts).
+
+module mvu #(
+  parameter int unsigned Cols    = 8,  // length of the input vector
+  parameter int unsigned Rows    = 4,  // length of the output vector
+  parameter int unsigned Simd    = 4,  // columns of one word, divides Cols
+  parameter int unsigned Pe      = 2,  // rows of one word, divides Rows
+  parameter int unsigned XBits   = 1,
+  parameter int unsigned XKind   = 0,
+  parameter int unsigned WBits   = 1,
+  parameter int unsigned WKind   = 0,
+  parameter int unsigned AccBits = 5,  // signed; holds every final accumulator (partial sums may wrap)
+  parameter int unsigned Levels  = 1,
+  parameter int unsigned ThrBits = 5,  // two's complement
+  parameter int unsigned YBits   = 1,
+  parameter int          Base    = 0,
+  parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM, 3 constants
+  parameter WeightFile = "",           // hexadecimal, one word of Pe x Simd weights for each step, column 0 low
+  parameter ThreshFile = ""            // hexadecimal, one word of Pe x Levels thresholds for each pass
+) (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic                  x_valid_i,
+  output logic                  x_ready_o,
+  input  logic [Simd*XBits-1:0] x_data_i,
+  output logic                  y_valid_o,
+  input  logic                  y_ready_i,
+  output logic [Pe*YBits-1:0]   y_data_o
+);
+  localparam int unsigned Groups = Cols / Simd;  // words of one vector
+  localparam int unsigned Passes = Rows / Pe;
+  localparam int unsigned Steps  = Groups * Passes;
+  localparam int unsigned GroupBits = Groups > 1 ? $clog2(Groups) : 1;
+  localparam int unsigned PassBits  = Passes > 1 ? $clog2(Passes) : 1;
+  localparam int unsigned StepBits  = Steps > 1 ? $clog2(Steps) : 1;
+
+  localparam bit Binary = (XKind == 0 || XKind == 3) && (WKind == 0 || WKind == 3);
+  localparam bit Shared = WKind == 0 && XKind != 0;  // rows subtract something that depends on x alone
+  localparam bit Counted = XKind == 0 && WKind == 0;
+  localparam int unsigned CountBits   = $clog2(Simd + 1);
+  localparam int unsigned TreeLatency = Binary ? (CountBits > 2 ? (CountBits - 2) / 2 : 0)
+                                               : (Simd > 1 ? ($clog2(Simd) - 1) / 2 : 0);
+  // a block RAM is slow: one more register behind it, which the block itself has where the family offers that
+  localparam int unsigned Late = Style == 2 || (Style == 0 && Steps >= 64) ? 1 : 0;
+  localparam int unsigned SumBits = Binary ? CountBits + 1 : XBits + WBits + 1 + $clog2(Simd);
+
+  if (Cols % Simd != 0) begin : check_1
+    $error("mvu: Simd=%0d does not divide Cols=%0d", Simd, Cols);
+  end
+  if (Rows % Pe != 0) begin : check_2
+    $error("mvu: Pe=%0d does not divide Rows=%0d", Pe, Rows);
+  end
+  if (Style == 3 && Steps != 1) begin : check_3
+    $error("mvu: constant weights need Simd=%0d and Pe=%0d", Cols, Rows);
+  end
+
+  // ---- which word, which rows ------------------------------------------------------------------------------------
+  logic                 go, step, first_pass, first_group, last_group;
+  logic [GroupBits-1:0] group_q;
+  logic [PassBits-1:0]  pass_q;
+  logic [StepBits-1:0]  step_q;
+
+  assign first_pass  = pass_q == '0;
+  assign first_group = group_q == '0;
+  assign last_group  = group_q == GroupBits'(Groups - 1);
+  assign step        = go && (!first_pass || x_valid_i);
+  assign x_ready_o   = go && first_pass;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      group_q <= '0;
+      pass_q  <= '0;
+      step_q  <= '0;
+    end else if (step) begin
+      step_q  <= step_q == StepBits'(Steps - 1) ? '0 : step_q + 1'b1;
+      group_q <= last_group ? '0 : group_q + 1'b1;
+      if (last_group) pass_q <= pass_q == PassBits'(Passes - 1) ? '0 : pass_q + 1'b1;
+    end
+  end
+
+  // ---- the word and its weights ----------------------------------------------------------------------------------
+  logic [Simd*XBits-1:0]     x_read, x;
+  logic [Pe*Simd*WBits-1:0]  w_read, w;
+
+  if (Passes == 1 || Groups == 1) begin : gen_hold
+    logic [Simd*XBits-1:0] x_q;
+    always_ff @(posedge clk_i) if (go && first_pass) x_q <= x_data_i;
+    assign x_read = x_q;
+  end else begin : gen_replay
+    logic [Simd*XBits-1:0] x_q, again;
+    logic                  fresh_q;
+    always_ff @(posedge clk_i) begin
+      if (go) begin
+        x_q     <= x_data_i;
+        fresh_q <= first_pass;
+      end
+    end
+    ram #(
+      .Bits(Simd * XBits), .Words(Groups)
+    ) vector (
+      .clk_i(clk_i), .put_i(step && first_pass), .put_addr_i(group_q), .put_data_i(x_data_i),
+      .get_i(go), .get_addr_i(group_q), .get_data_o(again)
+    );
+    assign x_read = fresh_q ? x_q : again;
+  end
+
+  rom #(
+    .Bits(Pe * Simd * WBits), .Words(Steps), .Style(Style == 3 ? 0 : Style), .File(WeightFile)
+  ) weights (
+    .clk_i(clk_i), .en_i(go), .addr_i(step_q), .data_o(w_read)
+  );
+  delay #(
+    .Bits(Pe * Simd * WBits), .Cycles(Late)
+  ) w_level (
+    .clk_i(clk_i), .en_i(go), .d_i(w_read), .q_o(w)
+  );
+  delay #(
+    .Bits(Simd * XBits), .Cycles(Late)
+  ) x_level (
+    .clk_i(clk_i), .en_i(go), .d_i(x_read), .q_o(x)
+  );
+
+  // ---- inner products --------------------------------------------------------------------------------------------
+  logic [Pe-1:0][SumBits-1:0] sum;
+  logic                       sum_valid, sum_first, sum_last;  // aligned with sum
+  logic [PassBits-1:0]        start_pass;                      // one cycle ahead of sum
+
+  delay #(
+    .Bits(PassBits), .Cycles(1 + Late + TreeLatency)
+  ) pass_pipe (
+    .clk_i(clk_i), .en_i(go), .d_i(pass_q), .q_o(start_pass)
+  );
+  delay #(
+    .Bits(2), .Cycles(2 + Late + TreeLatency)
+  ) place_pipe (
+    .clk_i(clk_i), .en_i(go), .d_i({first_group, last_group}), .q_o({sum_first, sum_last})
+  );
+  valid_pipe #(
+    .Cycles(2 + Late + TreeLatency)
+  ) step_pipe (
+    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .valid_i(step), .valid_o(sum_valid)
+  );
+
+  if (Binary) begin : gen_bits
+    localparam int unsigned Masks = WKind == 3 ? 2 : XKind == 3 ? 1 : 0;
+    logic [Simd-1:0]      x_plus, x_counts;
+    logic [Pe*Simd-1:0]   w_plus, w_counts;
+    logic [CountBits-1:0] shared;
+
+    split_signs #(
+      .N(Simd), .Bits(XBits)
+    ) split_x (
+      .x_i(x), .plus_o(x_plus), .counts_o(x_counts)
+    );
+    split_signs #(
+      .N(Pe * Simd), .Bits(WBits)
+    ) split_w (
+      .x_i(w), .plus_o(w_plus), .counts_o(w_counts)
+    );
+    if (Masks == 1) begin : gen_shared
+      popcount #(
+        .N(Simd)
+      ) count_all (
+        .clk_i(clk_i), .en_i(go), .bits_i(x_counts), .count_o(shared)
+      );
+    end else begin : gen_plain
+      assign shared = '0;
+    end
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      logic [CountBits-1+(Masks==0?0:1):0] product;
+      dot_bits #(
+        .Simd(Simd), .Masks(Masks)
+      ) dot (
+        .clk_i(clk_i), .en_i(go), .x_plus_i(x_plus), .x_counts_i(x_counts), .w_plus_i(w_plus[p*Simd+:Simd]),
+        .w_counts_i(w_counts[p*Simd+:Simd]), .shared_i(shared), .sum_o(product)
+      );
+      if (Masks == 0) begin : gen_count
+        assign sum[p] = SumBits'(product);
+      end else begin : gen_signed
+        assign sum[p] = product;
+      end
+    end
+  end else begin : gen_numbers
+    localparam int unsigned SharedBits = XBits + 1 + $clog2(Simd);
+    logic [SharedBits-1:0] shared;
+    if (Shared) begin : gen_shared
+      logic [Simd*(XBits+1)-1:0] terms;
+      for (genvar c = 0; c < Simd; c++) begin : gen_column
+        assign terms[c*(XBits+1)+:XBits+1] = {XKind != 1 && x[c*XBits+XBits-1], x[c*XBits+:XBits]};
+      end
+      adder_tree #(
+        .N(Simd), .Bits(XBits + 1)
+      ) add_all (
+        .clk_i(clk_i), .en_i(go), .terms_i(terms), .sum_o(shared)
+      );
+    end else begin : gen_plain
+      assign shared = '0;
+    end
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      dot_numbers #(
+        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind)
+      ) dot (
+        .clk_i(clk_i), .en_i(go), .x_i(x), .w_i(w[p*Simd*WBits+:Simd*WBits]), .shared_i(shared), .sum_o(sum[p])
+      );
+    end
+  end
+
+  // ---- accumulators ----------------------------------------------------------------------------------------------
+  localparam int unsigned StoreBits = Levels > 0 ? Pe * Levels * ThrBits : 1;
+  logic [StoreBits-1:0]       limits;
+  logic [Pe-1:0][AccBits-1:0] acc_q;
+  logic                       acc_done;
+
+  for (genvar p = 0; p < Pe; p++) begin : gen_acc
+    logic signed [AccBits-1:0] start, held;
+    if (Levels == 1) begin : gen_start
+      assign start = AccBits'($signed(limits[p*ThrBits+:ThrBits]));
+    end else begin : gen_start
+      assign start = '0;
+    end
+    assign held = sum_first ? start : acc_q[p];
+    always_ff @(posedge clk_i) if (go && sum_valid) acc_q[p] <= AccBits'($signed(sum[p])) + held;
+  end
+  valid_pipe #(
+    .Cycles(1)
+  ) done_pipe (
+    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .valid_i(sum_valid && sum_last), .valid_o(acc_done)
+  );
+
+  // ---- thresholds ------------------------------------------------------------------------------------------------
+  logic                y_done;
+  logic [Pe*YBits-1:0] y;
+
+  if (Levels == 0) begin : gen_raw
+    for (genvar p = 0; p < Pe; p++) begin : gen_y
+      if (Counted) begin : gen_counted
+        assign y[p*YBits+:YBits] = YBits'({acc_q[p], 1'b0}) - YBits'(Cols);
+      end else begin : gen_sum
+        assign y[p*YBits+:YBits] = YBits'(acc_q[p]);
+      end
+    end
+    assign y_done = acc_done;
+    assign limits = '0;
+    logic unused;
+    assign unused = &{limits, start_pass};
+  end else if (Levels == 1) begin : gen_sign
+    for (genvar p = 0; p < Pe; p++) begin : gen_y
+      assign y[p*YBits+:YBits] = YBits'(Base) + YBits'(!acc_q[p][AccBits-1]);
+    end
+    assign y_done = acc_done;
+    rom #(
+      .Bits(StoreBits), .Words(Passes), .File(ThreshFile)
+    ) starts (
+      .clk_i(clk_i), .en_i(go), .addr_i(start_pass), .data_o(limits)
+    );
+  end else begin : gen_stairs
+    logic [PassBits-1:0] limit_pass;
+    logic [Pe*YBits-1:0] y_q;
+    always_ff @(posedge clk_i) if (go) limit_pass <= start_pass;
+    rom #(
+      .Bits(StoreBits), .Words(Passes), .File(ThreshFile)
+    ) stairs (
+      .clk_i(clk_i), .en_i(go), .addr_i(limit_pass), .data_o(limits)
+    );
+    for (genvar p = 0; p < Pe; p++) begin : gen_y
+      logic [Levels-1:0] reached;
+      logic [YBits-1:0]  count;
+      for (genvar k = 0; k < Levels; k++) begin : gen_level
+        assign reached[k] = $signed(acc_q[p]) >= AccBits'($signed(limits[(p*Levels+k)*ThrBits+:ThrBits]));
+      end
+      always_comb begin
+        count = YBits'(Base);
+        for (int k = 0; k < Levels; k++) count += YBits'(reached[k]);
+      end
+      always_ff @(posedge clk_i) if (go) y_q[p*YBits+:YBits] <= count;
+    end
+    assign y = y_q;
+    valid_pipe #(
+      .Cycles(1)
+    ) stairs_pipe (
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .valid_i(acc_done), .valid_o(y_done)
+    );
+  end
+
+  // ---- the buffer at the end -------------------------------------------------------------------------------------
+  fifo #(
+    .Bits(Pe * YBits), .Depth(2)
+  ) buffer (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(y_done), .x_ready_o(go), .x_data_i(y),
+    .y_valid_o(y_valid_o), .y_ready_i(y_ready_i), .y_data_o(y_data_o)
+  );
+endmodule

@@ -1,0 +1,171 @@
+// pool - the largest or the sum of every tile of an image, in accumulators, without storing pixels.
+//
+//   y[p, q, c] = max or sum over i < KernelH, j < KernelW of x[p*KernelH + i, q*KernelW + j, c]
+//
+// Rows and columns that fill no tile are dropped. Where Minimum (or a channel's bit in MinimumFile) is 1 the least is
+// taken. A word holds Pe channels; a memory holds one accumulator word for each tile of a row. The accumulator of the
+// next word is fetched while this one is worked on, and handed over directly where both are the same.
+// Timing: Height * Width * Channels / Pe cycles an image; a result leaves 1 cycle after its last pixel came.
+module pool #(
+  parameter int unsigned Height   = 4,
+  parameter int unsigned Width    = 4,
+  parameter int unsigned Channels = 1,
+  parameter int unsigned Pe       = 1,  // elements a word, divides Channels
+  parameter int unsigned KernelH  = 2,
+  parameter int unsigned KernelW  = 2,
+  parameter int unsigned XBits    = 1,  // bits of an element of x
+  parameter int unsigned XKind    = 0,  // 0 bipolar, 1 unsigned, 2 signed
+  parameter int unsigned YBits    = 1,  // bits of an element of y; XBits unless Sum
+  parameter int unsigned Sum      = 0,  // 1: the sum, two's complement where it can be negative
+  parameter int unsigned Minimum  = 0,
+  parameter              MinimumFile = ""  // instead of Minimum: Channels/Pe words of Pe bits
+) (
+  input  logic                clk_i,
+  input  logic                rst_ni,
+  input  logic                x_valid_i,
+  output logic                x_ready_o,
+  input  logic [Pe*XBits-1:0] x_data_i,
+  output logic                y_valid_o,
+  input  logic                y_ready_i,
+  output logic [Pe*YBits-1:0] y_data_o
+);
+  localparam int unsigned Blocks = Channels / Pe;    // words of a pixel
+  localparam int unsigned OutH = Height / KernelH;
+  localparam int unsigned OutW = Width / KernelW;
+  localparam int unsigned SpareH = Height % KernelH; // rows that fill no tile
+  localparam int unsigned SpareW = Width % KernelW;
+  localparam int unsigned Entries = KernelH > 1 ? OutW * Blocks : Blocks;
+
+  if (Channels % Pe != 0) begin : gen_bad_pe
+    $error("pool: Pe=%0d does not divide Channels=%0d", Pe, Channels);
+  end
+  if (OutH == 0 || OutW == 0) begin : gen_bad_kernel
+    $error("pool: a tile of %0d x %0d exceeds the image", KernelH, KernelW);
+  end
+
+  // ---- where the word lies: block of the pixel, pixel of the tile, tile of the image -------------------------------
+  localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
+  localparam int unsigned IBits = KernelH > 1 ? $clog2(KernelH) : 1;
+  localparam int unsigned JBits = KernelW > 1 ? $clog2(KernelW) : 1;
+  localparam int unsigned PBits = $clog2(OutH + 1);
+  localparam int unsigned QBits = $clog2(OutW + 1);
+
+  logic [BBits-1:0] b_q;
+  logic [IBits-1:0] i_q;
+  logic [JBits-1:0] j_q;
+  logic [PBits-1:0] p_q;  // OutH in the rows that fill no tile
+  logic [QBits-1:0] q_q;
+  logic last_b, last_i, last_j, last_row, last_col, spare, first, last;
+  assign last_b = b_q == BBits'(Blocks - 1);
+  assign last_i = i_q == IBits'(KernelH - 1);
+  assign last_j = j_q == JBits'(KernelW - 1);
+  assign last_row = SpareH == 0 ? last_i && p_q == PBits'(OutH - 1)
+                                : p_q == PBits'(OutH) && i_q == IBits'(SpareH - 1);
+  assign last_col = SpareW == 0 ? last_j && q_q == QBits'(OutW - 1)
+                                : q_q == QBits'(OutW) && j_q == JBits'(SpareW - 1);
+  assign spare = (SpareH != 0 && p_q == PBits'(OutH)) || (SpareW != 0 && q_q == QBits'(OutW));
+  assign first = i_q == '0 && j_q == '0;
+  assign last  = last_i && last_j && !spare;
+
+  logic step;
+  assign x_ready_o = !last || !y_valid_o || y_ready_i;
+  assign step = x_valid_i && x_ready_o;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      {b_q, i_q, j_q, p_q, q_q} <= '0;
+    end else if (step) begin
+      b_q <= last_b ? '0 : b_q + 1'b1;
+      if (last_b) begin
+        j_q <= last_j || last_col ? '0 : j_q + 1'b1;
+        if (last_col) q_q <= '0;
+        else if (last_j) q_q <= q_q + 1'b1;
+        if (last_col) begin
+          i_q <= last_i || last_row ? '0 : i_q + 1'b1;
+          if (last_row) p_q <= '0;
+          else if (last_i) p_q <= p_q + 1'b1;
+        end
+      end
+    end
+  end
+
+  // ---- accumulators ------------------------------------------------------------------------------------------------
+  logic [Pe*YBits-1:0] old_word, new_word;
+  if (Entries == 1) begin : gen_register
+    logic [Pe*YBits-1:0] new_q;
+    always_ff @(posedge clk_i) if (step && !spare) new_q <= new_word;
+    assign old_word = new_q;
+  end else begin : gen_memory
+    localparam int unsigned ABits = $clog2(Entries);
+    logic [ABits-1:0] addr_q, addr_d;
+    always_comb begin
+      if (!last_b) addr_d = addr_q + 1'b1;
+      else if (KernelH == 1 || last_col) addr_d = '0;
+      else if (!last_j) addr_d = addr_q - ABits'(Blocks - 1);
+      else addr_d = addr_q == ABits'(Entries - 1) ? '0 : addr_q + 1'b1;
+    end
+
+    // A word that counts is never read while it is written.
+    logic [Pe*YBits-1:0] fetched, new_q;
+    logic same_q;
+    ram #(.Bits(Pe * YBits), .Words(Entries)) accumulators (
+      .clk_i(clk_i), .put_i(step && !spare), .put_addr_i(addr_q), .put_data_i(new_word),
+      .get_i(step), .get_addr_i(addr_d), .get_data_o(fetched)
+    );
+    always_ff @(posedge clk_i) begin
+      if (step) begin
+        same_q <= addr_d == addr_q && !spare;
+        new_q  <= new_word;
+      end
+    end
+    // With more than one word a pixel, two words in a row never share an accumulator.
+    assign old_word = Blocks == 1 && same_q ? new_q : fetched;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) addr_q <= '0;
+      else if (step) addr_q <= addr_d;
+    end
+  end
+
+  // ---- one channel -------------------------------------------------------------------------------------------------
+  logic [Pe-1:0] least;
+  if (MinimumFile != "") begin : gen_minima
+    logic [Pe-1:0] minima[Blocks];
+    initial $readmemh(MinimumFile, minima);
+    assign least = minima[b_q];
+  end else begin : gen_minimum
+    assign least = {Pe{Minimum != 0}};
+  end
+
+  for (genvar e = 0; e < Pe; e++) begin : gen_element
+    logic [XBits-1:0] x;
+    logic [YBits-1:0] old;
+    assign x   = x_data_i[e*XBits+:XBits];
+    assign old = old_word[e*YBits+:YBits];
+    if (Sum != 0) begin : gen_sum
+      logic [YBits-1:0] value;
+      if (XKind == 0) begin : gen_bipolar
+        assign value = {{YBits - 1{!x[0]}}, 1'b1};
+      end else begin : gen_number
+        assign value = XKind == 2 ? YBits'(signed'(x)) : YBits'(x);
+      end
+      assign new_word[e*YBits+:YBits] = (first ? '0 : old) + value;
+    end else if (XBits == 1) begin : gen_bit
+      assign new_word[e] = first ? x[0] : least[e] ? old[0] && x[0] : old[0] || x[0];
+    end else begin : gen_compare
+      logic above;
+      assign above = XKind == 2 ? signed'(x) > signed'(old) : x > old;
+      assign new_word[e*YBits+:YBits] = first || (above != least[e]) ? x : old;
+    end
+  end
+  if (Sum != 0) begin : gen_no_minimum
+    logic unused;
+    assign unused = |least;
+  end
+
+  // ---- result ------------------------------------------------------------------------------------------------------
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) y_valid_o <= 1'b0;
+    else y_valid_o <= (step && last) || (y_valid_o && !y_ready_i);
+    if (step && last) y_data_o <= new_word;
+  end
+endmodule

@@ -1,0 +1,96 @@
+// topk - the indices of the K largest of Size values, largest first; of equal values the lowest index first.
+//
+// Timing: one word of Simd values a cycle; the first index leaves one cycle after the last word, then one a cycle
+// while the next vector comes in.
+
+module topk #(
+  parameter int unsigned Size  = 10,
+  parameter int unsigned Simd  = 1,  // values of one word, divides Size
+  parameter int unsigned K     = 1,
+  parameter int unsigned XBits = 8,
+  parameter int unsigned XKind = 2,  // 0 bipolar, 1 unsigned, 2 two's complement
+  parameter int unsigned YBits = 4   // an index
+) (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic                  x_valid_i,
+  output logic                  x_ready_o,
+  input  logic [Simd*XBits-1:0] x_data_i,
+  output logic                  y_valid_o,
+  input  logic                  y_ready_i,
+  output logic [YBits-1:0]      y_data_o
+);
+  localparam int unsigned Words = Size / Simd;
+  localparam int unsigned WordBits = Words > 1 ? $clog2(Words) : 1;
+  localparam int unsigned LeftBits = $clog2(K + 1);
+
+  if (Size % Simd != 0) begin : check_1
+    $error("topk: Simd=%0d does not divide Size=%0d", Simd, Size);
+  end
+
+  typedef struct packed {
+    logic             there;
+    logic [XBits-1:0] value;  // offset so that unsigned order is the order of the values
+    logic [YBits-1:0] index;
+  } entry_t;
+
+  entry_t [K-1:0]          best_q, best_d, empty;
+  logic [K-1:0][YBits-1:0] out_q;
+  logic [LeftBits-1:0]     left_q;
+  logic [WordBits-1:0]     word_q;
+  logic [YBits-1:0]        first_q;  // index of the first value of the word
+  logic                    last, out_free;
+
+  assign last      = word_q == WordBits'(Words - 1);
+  assign out_free  = left_q == '0 || (left_q == LeftBits'(1) && y_ready_i);
+  assign x_ready_o = !last || out_free;
+  assign y_valid_o = left_q != '0;
+  assign y_data_o  = out_q[0];
+  assign empty     = '0;
+
+  always_comb begin
+    best_d = word_q == '0 ? empty : best_q;
+    for (int unsigned i = 0; i < Simd; i++) begin
+      automatic entry_t newcomer;
+      automatic logic   placed;  // from there on everything moves down one place
+      placed = 1'b0;
+      newcomer = '0;
+      newcomer.there = 1'b1;
+      newcomer.value = x_data_i[i*XBits+:XBits];
+      if (XKind == 2) newcomer.value[XBits-1] = !newcomer.value[XBits-1];
+      newcomer.index = first_q + YBits'(i);
+      for (int unsigned k = 0; k < K; k++) begin
+        automatic entry_t held;
+        held = best_d[k];
+        placed = placed || !held.there || newcomer.value > held.value;
+        if (placed) begin
+          best_d[k] = newcomer;
+          newcomer  = held;
+        end
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (x_valid_i && x_ready_o) begin
+      best_q <= best_d;
+      if (last) for (int unsigned k = 0; k < K; k++) out_q[k] <= best_d[k].index;
+    end
+    if (y_valid_o && y_ready_i && !(x_valid_i && x_ready_o && last)) out_q <= out_q >> YBits;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      word_q  <= '0;
+      first_q <= '0;
+      left_q  <= '0;
+    end else begin
+      if (y_valid_o && y_ready_i) left_q <= left_q - 1'b1;
+      if (x_valid_i && x_ready_o) begin
+        word_q  <= last ? '0 : word_q + 1'b1;
+        first_q <= last ? '0 : first_q + YBits'(Simd);
+        if (last) left_q <= LeftBits'(K);
+      end
+    end
+  end
+endmodule

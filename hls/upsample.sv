@@ -1,0 +1,117 @@
+// upsample - every pixel repeated in both directions.
+//
+//   y[p, q, c] = x[p / FactorH, q / FactorW, c]
+//
+// A word holds Pe channels. A ring of Depth words holds the row that is being repeated (one pixel where rows do not
+// repeat) and at least one more pixel that comes meanwhile. Two credits say how far writer and reader may go:
+//   avail  words that came beyond the pixel being read
+//   room   words that may still come
+// Timing: one cycle a word of y; the first word leaves 1 cycle after the last word of its pixel came. x_ready_o comes
+// from a register.
+module upsample #(
+  parameter int unsigned Width    = 4,
+  parameter int unsigned Channels = 1,
+  parameter int unsigned Pe       = 1,  // elements a word, divides Channels
+  parameter int unsigned Bits     = 1,  // bits of an element
+  parameter int unsigned FactorH  = 2,
+  parameter int unsigned FactorW  = 2,
+  parameter int unsigned Depth    = 5   // (FactorH > 1 ? Width : 1) + 1 pixels or more
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               x_valid_i,
+  output logic               x_ready_o,
+  input  logic [Pe*Bits-1:0] x_data_i,
+  output logic               y_valid_o,
+  input  logic               y_ready_i,
+  output logic [Pe*Bits-1:0] y_data_o
+);
+  localparam int unsigned Blocks = Channels / Pe;
+  localparam int unsigned Line = Width * Blocks;
+
+  if (Channels % Pe != 0) begin : gen_bad_pe
+    $error("upsample: Pe=%0d does not divide Channels=%0d", Pe, Channels);
+  end
+  if (Depth < Blocks * ((FactorH > 1 ? Width : 1) + 1)) begin : gen_bad_depth
+    $error("upsample: Depth=%0d words hold no row and a pixel", Depth);
+  end
+
+  // ---- block of the pixel, repeat of the pixel, pixel of the row, repeat of the row --------------------------------
+  localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
+  localparam int unsigned JBits = FactorW > 1 ? $clog2(FactorW) : 1;
+  localparam int unsigned QBits = Width > 1 ? $clog2(Width) : 1;
+  localparam int unsigned IBits = FactorH > 1 ? $clog2(FactorH) : 1;
+  logic [BBits-1:0] b_q;
+  logic [JBits-1:0] j_q;
+  logic [QBits-1:0] q_q;
+  logic [IBits-1:0] i_q;
+  logic go, last_b, last_j, last_q, last_i;
+  assign last_b = b_q == BBits'(Blocks - 1);
+  assign last_j = j_q == JBits'(FactorW - 1);
+  assign last_q = q_q == QBits'(Width - 1);
+  assign last_i = i_q == IBits'(FactorH - 1);
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      {b_q, j_q, q_q, i_q} <= '0;
+    end else if (go) begin
+      b_q <= last_b ? '0 : b_q + 1'b1;
+      if (last_b) j_q <= last_j ? '0 : j_q + 1'b1;
+      if (last_b && last_j) q_q <= last_q ? '0 : q_q + 1'b1;
+      if (last_b && last_j && last_q) i_q <= last_i ? '0 : i_q + 1'b1;
+    end
+  end
+
+  // ---- addresses ---------------------------------------------------------------------------------------------------
+  localparam int unsigned ABits = $clog2(Depth);
+  localparam logic [ABits-1:0] TurnPixel = ABits'(Depth + 1 - Blocks);  // back to the pixel's first word
+  localparam logic [ABits-1:0] TurnRow = ABits'(FactorH > 1 ? Depth + 1 - Line : 1);  // back to the row's
+  logic write;
+  logic [ABits-1:0] write_q, read_q, turn_by;
+  logic [ABits:0] turned;
+  always_comb begin
+    turn_by = ABits'(1);
+    if (last_b && !last_j) turn_by = Blocks == 1 ? '0 : TurnPixel;
+    if (last_b && last_j && last_q && !last_i) turn_by = TurnRow;
+  end
+  assign turned = {1'b0, read_q} + {1'b0, turn_by};
+  assign write = x_valid_i && x_ready_o;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q  <= '0;
+    end else begin
+      if (write) write_q <= write_q == ABits'(Depth - 1) ? '0 : write_q + 1'b1;
+      if (go) read_q <= turned >= (ABits+1)'(Depth) ? ABits'(turned - (ABits+1)'(Depth)) : ABits'(turned);
+    end
+  end
+
+  // ---- credits -----------------------------------------------------------------------------------------------------
+  localparam int unsigned CBits = $clog2(Depth + Blocks + 1) + 1;
+  typedef logic signed [CBits-1:0] credit_t;
+  logic pixel_done, fresh;
+  assign pixel_done = go && last_b && last_j;
+  // the next pixel is read for the first time: in the row's first pass, or where its last pass ends
+  assign fresh = last_q ? last_i : i_q == '0;
+  credit_t avail_q, room_q;  // room_q is one less than the room, so that its sign says "none"
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      avail_q <= -credit_t'(Blocks);
+      room_q  <= credit_t'(Depth - 1);
+    end else begin
+      avail_q <= avail_q - (pixel_done && fresh ? credit_t'(Blocks) : '0) + (write ? credit_t'(1) : '0);
+      room_q  <= room_q + (pixel_done && last_i ? credit_t'(Blocks) : '0) - (write ? credit_t'(1) : '0);
+    end
+  end
+  assign x_ready_o = !room_q[CBits-1];
+  assign go        = !avail_q[CBits-1] && (!y_valid_o || y_ready_i);
+
+  // A word that counts is never read while it is written.
+  ram #(.Bits(Pe * Bits), .Words(Depth)) ring (
+    .clk_i(clk_i), .put_i(write), .put_addr_i(write_q), .put_data_i(x_data_i),
+    .get_i(go), .get_addr_i(read_q), .get_data_o(y_data_o)
+  );
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) y_valid_o <= 1'b0;
+    else y_valid_o <= go || (y_valid_o && !y_ready_i);
+  end
+endmodule

@@ -1,0 +1,91 @@
+# vivado_dma - bitstream and hardware description for PYNQ on Zynq and Zynq UltraScale+: the network behind an AXI DMA.
+#
+#   vivado -mode batch -source vivado_dma.tcl             (in the deploy folder)
+# design.tcl sets: part, board_part (may be empty), processor (ps7 or psu), clock_mhz, generics (name value ..).
+# The processor gives the clock; the DMA reads images from memory and writes answers back, both 64 bits wide.
+
+source design.tcl
+
+create_project -force -part $part network vivado
+if {$board_part ne "" && [llength [get_board_parts -quiet $board_part]]} {
+  set_property board_part $board_part [current_project]
+}
+add_files [glob rtl/*.sv rtl/*.v]
+add_files [glob -nocomplain rtl/*.mem]
+update_compile_order -fileset sources_1
+create_bd_design system
+
+# the processor, its clock and one port into its memory
+
+if {$processor eq "ps7"} {
+  set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 ps]
+  apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config {make_external "FIXED_IO, DDR" apply_board_preset "1"} $ps
+  set_property -dict [list CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz CONFIG.PCW_USE_S_AXI_HP0 1] $ps
+  set clock ps/FCLK_CLK0
+  set reset ps/FCLK_RESET0_N
+  set control ps/M_AXI_GP0
+  set memory ps/S_AXI_HP0
+  set clocked {ps/M_AXI_GP0_ACLK ps/S_AXI_HP0_ACLK}
+} else {
+  set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e:3.3 ps]
+  apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config {apply_board_preset "1"} $ps
+  set_property -dict [list CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz CONFIG.PSU__USE__S_AXI_GP2 1 \
+    CONFIG.PSU__USE__M_AXI_GP0 1 CONFIG.PSU__USE__M_AXI_GP1 0] $ps
+  set clock ps/pl_clk0
+  set reset ps/pl_resetn0
+  set control ps/M_AXI_HPM0_FPD
+  set memory ps/S_AXI_HP0_FPD
+  set clocked {ps/maxihpm0_fpd_aclk ps/saxihp0_fpd_aclk}
+}
+
+# the DMA and the network
+
+set dma [create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma:7.1 dma]
+set_property -dict [list CONFIG.c_include_sg 0 CONFIG.c_sg_length_width 26 CONFIG.c_m_axi_mm2s_data_width 64 \
+  CONFIG.c_m_axis_mm2s_tdata_width 64 CONFIG.c_m_axi_s2mm_data_width 64 CONFIG.c_s_axis_s2mm_tdata_width 64 \
+  CONFIG.c_mm2s_burst_size 16 CONFIG.c_s2mm_burst_size 16] $dma
+set network [create_bd_cell -type module -reference board_dma_bd network]
+foreach {name value} $generics {
+  set_property CONFIG.$name $value $network
+}
+connect_bd_intf_net [get_bd_intf_pins dma/M_AXIS_MM2S] [get_bd_intf_pins network/s_axis]
+connect_bd_intf_net [get_bd_intf_pins network/m_axis] [get_bd_intf_pins dma/S_AXIS_S2MM]
+
+# reset, and the two interconnects
+
+set resets [create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 resets]
+connect_bd_net [get_bd_pins $reset] [get_bd_pins resets/ext_reset_in]
+set to_control [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 to_control]
+set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI 1] $to_control
+set to_memory [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 to_memory]
+set_property -dict [list CONFIG.NUM_SI 2 CONFIG.NUM_MI 1] $to_memory
+connect_bd_intf_net [get_bd_intf_pins $control] [get_bd_intf_pins to_control/S00_AXI]
+connect_bd_intf_net [get_bd_intf_pins to_control/M00_AXI] [get_bd_intf_pins dma/S_AXI_LITE]
+connect_bd_intf_net [get_bd_intf_pins dma/M_AXI_MM2S] [get_bd_intf_pins to_memory/S00_AXI]
+connect_bd_intf_net [get_bd_intf_pins dma/M_AXI_S2MM] [get_bd_intf_pins to_memory/S01_AXI]
+connect_bd_intf_net [get_bd_intf_pins to_memory/M00_AXI] [get_bd_intf_pins $memory]
+
+foreach pin [concat $clocked {resets/slowest_sync_clk to_control/aclk to_memory/aclk dma/s_axi_lite_aclk dma/m_axi_mm2s_aclk \
+    dma/m_axi_s2mm_aclk network/clk_i}] {
+  connect_bd_net [get_bd_pins $clock] [get_bd_pins $pin]
+}
+foreach pin {to_control/aresetn to_memory/aresetn dma/axi_resetn network/rst_ni} {
+  connect_bd_net [get_bd_pins resets/peripheral_aresetn] [get_bd_pins $pin]
+}
+assign_bd_address
+validate_bd_design
+save_bd_design
+
+make_wrapper -files [get_files system.bd] -top -import
+set_property top system_wrapper [current_fileset]
+launch_runs impl_1 -to_step write_bitstream -jobs 4
+wait_on_run impl_1
+if {[get_property PROGRESS [get_runs impl_1]] ne "100%"} {
+  error "vivado_dma: implementation did not finish; see vivado/network.runs/impl_1/runme.log"
+}
+if {[get_property STATS.WNS [get_runs impl_1]] < 0} {
+  error "vivado_dma: timing does not close; plan for a lower clock: hwflow compile --clock MHZ"
+}
+# PYNQ wants the bitstream and the hardware description side by side, under one name
+file copy -force vivado/network.runs/impl_1/system_wrapper.bit design.bit
+file copy -force [lindex [glob vivado/network.gen/sources_1/bd/system/hw_handoff/system.hwh] 0] design.hwh

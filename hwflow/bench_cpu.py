@@ -1,0 +1,175 @@
+"""The table of `hwflow bench cpu`: the C engine beside float32 on the same shapes, and against this processor's own peak.
+
+Stands on the C engine, the float twins and onnxruntime. Times are processor time of one thread, the least of
+several runs taken in turn, so that other work on the machine tells little.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwflow import tools
+from hwflow.bench_nets import NETS, images
+from hwflow.bits import Array
+from hwflow.emit.c import ENGINE, weight_bytes
+from hwflow.net import INPUT, Net
+from hwflow.ops import Conv, Dense
+from hwflow.simulate import c
+
+COMPARED = ("cnv", "vgg_small", "resnet20")
+BATCHES = (1, 64)
+MLPS = {"tfc": 10_000, "sfc": 10_000}
+
+
+def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each network and batch, then for the MLPs, two threads, and the kernel's peak."""
+    out: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        for name in COMPARED:
+            for batch in BATCHES:
+                say(f"{name}, batch {batch}")
+                out.append(compare(name, batch, home / name))
+        for name, n in MLPS.items():
+            say(f"{name}, {n} images")
+            out.append(many(name, n, home / name))
+        say("two threads")
+        out.append(two_threads("vgg_small", home / "vgg_small"))
+        say("peak")
+        out.append(peak(home))
+    return out
+
+
+def compare(name: str, batch: int, folder: Path) -> dict[str, Any]:
+    """Microseconds per image of the engine, onnxruntime and PyTorch on one network."""
+    net = NETS[name](1)
+    x = images(net, batch)
+    real = np.ascontiguousarray(np.moveaxis(x, -1, 1) if x.ndim == 4 else x, np.float32)
+    runs = {"c": one_thread(net, folder, x), **floats(net, real)}
+    best = in_turn(runs, 24 if batch == 1 else 4)
+    row: dict[str, Any] = {
+        "network": net.name,
+        "batch": batch,
+        "path": c.load(net, folder, flags=c.FAST).path,
+        "c_us": round(best["c"] / batch * 1e6, 1),
+    }
+    for other in ("onnxruntime", "torch"):
+        if other in best:
+            row[f"{other}_us"] = round(best[other] / batch * 1e6, 1)
+            row[f"over_{other}"] = round(best[other] / best["c"], 1)
+    row["gmac_s"] = round(macs(net) * batch / best["c"] / 1e9)
+    row["smaller"] = round(parameters(net) * 4 / weight_bytes(net), 1)
+    return row
+
+
+def one_thread(net: Net, folder: Path, x: Array, threads: int = 1) -> Callable[[], None]:
+    """A call of the compiled engine alone, without Python's conversions."""
+    engine = c.load(net, folder, flags=c.FAST)
+    engine.run(x[:1], threads)
+    data, out = np.ascontiguousarray(x.reshape(len(x), -1), engine.dtype), np.empty((len(x), net.output.size), np.int32)
+    return lambda: engine.raw(data, out, threads)
+
+
+def floats(net: Net, x: Array) -> dict[str, Callable[[], object]]:
+    """The float twins on one thread: onnxruntime with its best settings, PyTorch where it is installed."""
+    import onnxruntime
+
+    from hwflow.bridges.float_twin import activates, float_twin
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession(float_twin(net), options, providers=["CPUExecutionProvider"])
+    feed = {session.get_inputs()[0].name: x}
+    out: dict[str, Callable[[], object]] = {"onnxruntime": lambda: session.run(None, feed)}
+    try:
+        from hwflow.train.float_twin import timed
+    except ImportError:
+        return out
+    twin: Any = timed(net, frozenset(op.name for op in net.ops if activates(op, net)))
+    return {**out, "torch": lambda: twin(x)}
+
+
+def in_turn(runs: dict[str, Callable[[], object]], times: int) -> dict[str, float]:
+    """Least seconds of processor time of each, measured one after the other, `times` times."""
+    best: dict[str, float] = {}
+    for i in range(times + 1):
+        for name, run in runs.items():
+            started = time.thread_time()
+            run()
+            spent = time.thread_time() - started
+            if i:  # the first turn warms caches
+                best[name] = min(best.get(name, spent), spent)
+    return best
+
+
+def many(name: str, n: int, folder: Path) -> dict[str, Any]:
+    """Seconds for n images on one thread."""
+    net = NETS[name](1)
+    best = in_turn({"c": one_thread(net, folder, images(net, n))}, 5)["c"]
+    return {
+        "network": net.name,
+        "batch": n,
+        "path": c.load(net, folder, flags=c.FAST).path,
+        "c_us": round(best / n * 1e6, 2),
+        "seconds": round(best, 4),
+    }
+
+
+def two_threads(name: str, folder: Path, n: int = 64) -> dict[str, Any]:
+    """How much faster two threads are by the clock on the wall; says nothing where other work takes the cores."""
+    net = NETS[name](1)
+    x = images(net, n)
+    best: dict[int, float] = {}
+    calls = {threads: one_thread(net, folder, x, threads) for threads in (1, 2)}
+    for _ in range(7):
+        for threads, call in calls.items():
+            started = time.perf_counter()
+            call()
+            best[threads] = min(best.get(threads, 1e9), time.perf_counter() - started)
+    return {
+        "network": net.name,
+        "batch": n,
+        "threads": 2,
+        "c_us": round(best[2] / n * 1e6, 1),
+        "speedup": round(best[1] / best[2], 2),
+    }
+
+
+def peak(folder: Path) -> dict[str, Any]:
+    """The counting kernel alone with its data in the nearest cache, and what VGG-Small's binary convolutions reach of it."""
+    built = folder / "peak"
+    tools.run("g++", ["-x", "c++", "-O3", "-w", "-I", ENGINE, "-o", built, ENGINE / "peak.c"], cwd=folder)
+    words, best = (float(v) for v in tools.run_program(built, [], cwd=folder).split())
+    net = binary_convolutions(NETS["vgg_small"](1))
+    spent = in_turn({"c": one_thread(net, folder / "convolutions", images(net, 1))}, 40)["c"]
+    reached = macs(net) / spent / 1e9
+    return {
+        "network": net.name, "batch": 1, "c_us": round(spent * 1e6, 1), "gmac_s": round(reached),
+        "peak_gmac_s": round(best), "of_peak": round(reached / best, 2), "words_gmac_s": round(words),
+    }  # fmt: skip
+
+
+def binary_convolutions(net: Net) -> Net:
+    """The network between its first and its last layer, of -1/+1 input: packing, convolutions, thresholds, pools."""
+    layers = [i for i, op in enumerate(net.ops) if isinstance(op, (Conv, Dense))]
+    ops = list(net.ops[layers[1] : layers[-1]])
+    ops[0] = replace(ops[0], inputs=(INPUT,))
+    start = net.ports[net.ops[layers[1]].inputs[0]]
+    return Net(name=f"{net.name}, binary layers", input=start, ops=tuple(ops))
+
+
+def macs(net: Net) -> int:
+    """Multiplications of one image."""
+    return sum(op.weights[0].size * net.ports[op.name].size for op in net.ops if isinstance(op, (Conv, Dense)))
+
+
+def parameters(net: Net) -> int:
+    return sum(op.weights.size for op in net.ops if isinstance(op, (Conv, Dense)))

@@ -1,0 +1,44 @@
+"""The command line: one verb, one library call, one exit code.
+
+Stands on everything; nothing stands on it. Errors become clear lines and exit 1, never a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from hwflow.cli import boards, looking, making, proving
+from hwflow.cli.common import app, err
+from hwflow.errors import HwflowError
+
+__all__ = ["app", "boards", "looking", "main", "making", "proving"]
+
+
+def main() -> None:
+    """Run the command line; the three kinds of error and Ctrl-C end it with a line, not a traceback."""
+    try:
+        code = app(standalone_mode=False)  # a verb's typer.Exit comes back as a number here
+        sys.exit(code if isinstance(code, int) else 0)
+    except HwflowError as e:
+        for line in str(e).splitlines():
+            err.print(
+                f"{type(e).__name__}: {line}" if line == str(e).splitlines()[0] else f"  {line}",
+                style="red",
+                markup=False,
+            )
+        sys.exit(1)
+    except typer.Exit as e:
+        sys.exit(e.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        err.print("stopped; nothing is left half-written")
+        sys.exit(130)
+    except Exception as e:
+        if hasattr(e, "format_message"):  # a usage error of the command line itself
+            err.print(e.format_message(), style="red", markup=False)
+            sys.exit(getattr(e, "exit_code", 2))
+        if isinstance(e, OSError):
+            err.print(f"ToolError: {e}; check the path, its permissions and the free space", style="red", markup=False)
+            sys.exit(1)
+        raise

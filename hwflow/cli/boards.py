@@ -1,0 +1,85 @@
+"""The verbs that reach out: deploy, run, bridge.
+
+Stands on deploy, driver and bridges.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hwflow.cli.common import Count, Dir, Inputs, Json, app, load_inputs, say, show
+
+
+@app.command()
+def deploy(
+    folder: Dir,
+    board: Annotated[str, typer.Option("--board", help="A board's name, or sim for the simulated one.")],
+    json: Json = False,
+) -> None:
+    """Bitstream or vendor project, driver, example inputs with expected outputs, self-test."""
+    from hwflow.deploy import deploy as run
+
+    facts = run(folder, board, say=say)
+    table = Table("what", "value", title=str(folder / "deploy"))
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    show(facts, json, table)
+
+
+@app.command()
+def run(
+    folder: Dir,
+    port: Annotated[str, typer.Option("--port", help="Serial port of the board, or sim.")],
+    inputs: Inputs = None,
+    outputs: Annotated[Path | None, typer.Option("--outputs", help="Y.npy")] = None,
+    n: Count = None,
+    json: Json = False,
+) -> None:
+    """Send images to a board, or to the simulated one, and compare with the integers."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from hwflow.build import Build
+    from hwflow.deploy import run as run_board
+
+    build = Build.load(folder)
+    x = load_inputs(build, inputs, n)
+    say(f"{len(x)} images to {port}")
+    y, stats = run_board(folder, port, x, progress=not json)
+    facts: dict[str, object] = asdict(stats)
+    if outputs:
+        np.save(outputs, y)
+    differing = int((y.reshape(len(x), -1) != build.net.run(x)).sum())
+    facts |= {"images": len(x), "differing": differing}
+    table = Table("what", "value", title=f"{folder} on {port}")
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    show(facts, json, table)
+    raise typer.Exit(0 if differing == 0 else 1)
+
+
+@app.command()
+def bridge(
+    folder: Dir,
+    to: Annotated[str, typer.Option("--to", help="hls4ml or finn")],
+    inputs: Inputs = None,
+    n: Count = 1000,
+    json: Json = False,
+) -> None:
+    """The same network through a neighbour, compared layer by layer."""
+    from hwflow.bridges import bridge as cross
+    from hwflow.build import Build
+
+    build = Build.load(folder)
+    facts = cross(build.model, build.net, build.dataflow, to, load_inputs(build, inputs, n), folder / to, say=say)
+    table = Table("what", "value", title=f"{folder} through {to}")
+    for key, value in facts.items():
+        if isinstance(value, int | float | str):
+            table.add_row(key, str(value))
+    show(facts, json, table)
+    raise typer.Exit(0 if facts["equal"] else 1)

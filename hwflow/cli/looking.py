@@ -1,0 +1,172 @@
+"""The verbs that look around: doctor, quicklook, compare, explore, fuzz, bench.
+
+Stands on the rooms they name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hwflow.cli.common import Dir, Input, Json, app, say, show
+from hwflow.errors import RecipeError
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """What is installed, what each missing tool would add, and how to get it."""
+    from hwflow.doctor import doctor as run
+
+    rows = run()
+    table = Table("what", "state", "needed for", "how to get it", title="doctor")
+    for r in rows:
+        table.add_row(
+            r["name"],
+            f"[green]{r['state']}[/]" if r["found"] else "[yellow]absent[/]",
+            r["purpose"],
+            "" if r["found"] else r["get"],
+        )
+    show(rows, json, table)
+
+
+@app.command()
+def quicklook(
+    model: Annotated[str, typer.Argument(help="MODEL.onnx, net.npz or a build folder")],
+    input: Input = None,
+    json: Json = False,
+) -> None:
+    """What a network is once it is integers: operations, shapes, ranges, weights, storage."""
+    from hwflow.flow import integers_of
+
+    net = integers_of(model, input)
+    rows: list[dict[str, Any]] = []
+    for op in net.ops:
+        port, weights = net.ports[op.name], getattr(op, "weights", None)
+        rows.append({
+            "name": op.name, "kind": type(op).__name__, "shape": list(port.shape), "lo": port.ints.lo, "hi": port.ints.hi,
+            "bits": port.ints.bits, "weights": 0 if weights is None else int(weights.size),
+        })  # fmt: skip
+    table = Table(
+        "operation",
+        "kind",
+        "shape",
+        "range",
+        "bits",
+        "weights",
+        title=f"{net.name}: {sum(r['weights'] for r in rows):,} weights",
+    )
+    for r in rows:
+        table.add_row(
+            r["name"],
+            r["kind"],
+            "x".join(map(str, r["shape"])),
+            f"{r['lo']} .. {r['hi']}",
+            str(r["bits"]),
+            f"{r['weights']:,}" if r["weights"] else "",
+        )
+    show({"name": net.name, "input": list(net.input.shape), "operations": rows}, json, table)
+
+
+@app.command()
+def compare(
+    first: Dir, second: Annotated[Path, typer.Argument(help="Another build folder.")], json: Json = False
+) -> None:
+    """Two builds side by side: cycles, rate, resources, accuracy."""
+    from hwflow.build import Build
+    from hwflow.report import gather
+
+    facts = [gather(Build.load(f)) for f in (first, second)]
+    pick = {
+        "cycles per image": lambda f: f["throughput"]["cycles_per_image"], "images/s": lambda f: round(f["throughput"]["fps"]),
+        "bottleneck": lambda f: f["throughput"]["bottleneck"], "LUT estimated": lambda f: f["resources"]["estimate"]["lut"],
+        "BRAM estimated": lambda f: f["resources"]["estimate"]["bram"], "LUT synthesised": lambda f: (f["resources"]["synth"] or {}).get("lut"),
+        "latency, cycles": lambda f: f["latency"]["cycles"], "accuracy": lambda f: f["accuracy"], "family": lambda f: f["family"],
+    }  # fmt: skip
+    rows = {what: [of(f) for f in facts] for what, of in pick.items()}
+    table = Table("what", str(first), str(second))
+    for what, (a, b) in rows.items():
+        table.add_row(what, *("" if v is None else str(v) for v in (a, b)))
+    show(rows, json, table)
+
+
+@app.command()
+def explore(
+    models: Annotated[list[str], typer.Argument(help="QONNX files, net.npz or build folders: one for each bit width.")],
+    boards: Annotated[str, typer.Option("--boards", help="Comma-separated board names.")] = "ulx3s_85f,tangnano20k",
+    folder: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the CSV and the picture.")] = None,
+    input: Input = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes; -1 for one a core.")] = -1,
+    backend: Annotated[str, typer.Option("--backend", help="joblib's: loky, threading, dask, ray.")] = "loky",
+    json: Json = False,
+) -> None:
+    """The Pareto front of rate against resources over boards: table, CSV, picture."""
+    from dataclasses import asdict
+
+    from hwflow.board import load_board
+    from hwflow.explore import explore as run
+    from hwflow.explore import save_csv, save_picture
+    from hwflow.flow import integers_of
+
+    nets = [integers_of(m, input) for m in models]
+    say(f"{len(nets)} networks on {boards}")
+    points = run(nets, [load_board(b) for b in boards.split(",")], jobs=jobs, backend=backend)
+    if not points:
+        raise RecipeError(f"nothing fits {boards}; name larger boards")
+    where = folder or Path("build") / "explore"
+    where.mkdir(parents=True, exist_ok=True)
+    save_csv(points, where / "explore.csv")
+    save_picture(points, where / "explore.png")
+    rows = [asdict(p) for p in points]
+    table = Table(*rows[0], title=str(where))
+    for r in rows:
+        table.add_row(*(f"{v:.0f}" if isinstance(v, float) else str(v) for v in r.values()))
+    show(rows, json, table)
+
+
+@app.command()
+def fuzz(
+    minutes: Annotated[float, typer.Option("--minutes", help="How long.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Where the random networks start.")] = 0,
+    engines: Annotated[str, typer.Option("--engines", help="c, hls, rtl; comma-separated.")] = "c,hls,rtl",
+    json: Json = False,
+) -> None:
+    """Random networks through every engine until the time is up; a difference is saved with its seed."""
+    from hwflow.fuzz import fuzz as run
+
+    facts = run(minutes, seed, engines.split(","), say)
+    table = Table("what", "value", title="fuzz")
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    show(facts, json, table)
+    raise typer.Exit(0 if not facts["failures"] else 1)
+
+
+@app.command()
+def bench(
+    part: Annotated[str | None, typer.Argument(help="cpu, rtl, boards or train; all without it.")] = None,
+    page: Annotated[Path | None, typer.Option("--write", help="Put the tables into this page, README.md say.")] = None,
+    json: Json = False,
+) -> None:
+    """The tables of the README, measured here and now, with tool versions."""
+    from hwflow.bench import PARTS, write
+    from hwflow.bench import bench as run
+
+    if part and part not in PARTS:
+        raise RecipeError(f"bench has no part {part!r}; choose one of {', '.join(PARTS)}")
+    facts = {}
+    for name in [part] if part else PARTS:
+        facts[name] = run(name, say)
+        if page:
+            write(page, name, facts[name])
+    if json:
+        show(facts, True)
+        return
+    for name, rows in facts.items():
+        heads = list(dict.fromkeys(key for r in rows for key in r)) or ["nothing measured"]
+        table = Table(*heads, title=name)
+        for r in rows:
+            table.add_row(*(str(r.get(h, "")) for h in heads))
+        show(rows, False, table)

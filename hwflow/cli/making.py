@@ -1,0 +1,152 @@
+"""The verbs that make: demo, train, check, compile, hls.
+
+Stands on flow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hwflow.cli.common import BoardName, Input, Json, OutDir, app, ladder, out, say, show
+from hwflow.errors import ModelError
+
+
+@app.command()
+def demo(folder: OutDir = None, json: Json = False) -> None:
+    """The whole life on the bundled digits: train, prove, simulate, synthesise, report; minutes on a laptop CPU."""
+    from hwflow.demo import demo as run
+
+    result = run(folder or Path("build/digits"), say)
+    if json:
+        show(result.summary, True)
+    else:
+        out.print(ladder(result.proof))
+        table = Table("what", "value", "kind", title="the accelerator")
+        for what, (value, kind) in result.summary["table"].items():
+            table.add_row(what, str(value), kind)
+        out.print(table)
+        verdict = "every engine agrees to the last bit" if result.exact else "NOT proven: see the ladder above"
+        out.print(f"[{'green' if result.exact else 'red'}]{verdict}[/]; nothing here has touched a board")
+        out.print(f"report: {result.summary['report']}")
+    raise typer.Exit(0 if result.exact else 1)
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="models/x.py[:recipe]")],
+    folder: OutDir = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint.pt.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a recipe: checkpoint.pt, model.onnx (QONNX, checked against PyTorch), metrics.json."""
+    from hwflow.flow import train as run
+
+    where, metrics = run(model, folder, resume=resume, progress=not json)
+    table = Table("metric", "value", title=str(where))
+    for key, value in metrics.items():
+        if isinstance(value, int | float | str):
+            table.add_row(key, f"{value:.4f}" if isinstance(value, float) else str(value))
+    show({"folder": str(where), **metrics}, json, table)
+
+
+@app.command()
+def check(model: Annotated[Path, typer.Argument(help="MODEL.onnx")], input: Input = None, json: Json = False) -> None:
+    """Is the network supported? Every finding at once: node, attribute, reason, remedy."""
+    from dataclasses import asdict
+
+    from hwflow.fold import fold
+    from hwflow.qonnx import check as run
+    from hwflow.qonnx import read
+
+    if not model.is_file():
+        raise ModelError(f"{model}: no such file; give the path of a QONNX file")
+    findings = run(model, input)
+    if not findings:
+        try:
+            fold(read(model, input))
+        except ModelError as e:
+            findings = e.findings
+    table = Table("node", "attribute", "reason", "remedy", title=f"{model}: {'refused' if findings else 'supported'}")
+    for f in findings:
+        table.add_row(f.node, f.attribute, f.reason, f.remedy)
+    show({"model": str(model), "supported": not findings, "findings": [asdict(f) for f in findings]}, json, table)
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def compile(
+    model: Annotated[str, typer.Argument(help="MODEL.onnx, MODEL.h5, models/x.py[:recipe] or a build folder")],
+    folder: OutDir = None,
+    board: BoardName = None,
+    clock: Annotated[float | None, typer.Option("--clock", help="Clock in MHz; the board's own without it.")] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help="The cheapest design that reaches this many images/s.")
+    ] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="The fastest design that fits the board.")] = False,
+    max_util: Annotated[float, typer.Option("--max-util", help="Share of the board --fit may use, 0 to 1.")] = 0.8,
+    latency: Annotated[
+        float | None, typer.Option("--latency", help="The cheapest design below this latency in us.")
+    ] = None,
+    folding: Annotated[Path | None, typer.Option("--folding", help="A folding file: {unit: {pe, simd}}.")] = None,
+    input: Input = None,
+    json: Json = False,
+) -> None:
+    """QONNX to integers to hardware: net.npz, dataflow.json, rtl/, hls/, c/."""
+    from hwflow.flow import Target, compile_model, describe
+
+    target = Target(board, clock, fps, fit, max_util, latency, folding)
+    build = compile_model(model, folder, target, input, say)
+    flow = build.dataflow
+    rate = build.clock_mhz * 1e6 / flow.cycles
+    table = Table(
+        "unit",
+        "kind",
+        "pe",
+        "simd",
+        "cycles",
+        "LUT (est.)",
+        "BRAM (est.)",
+        title=f"{build.folder}: {flow.cycles} cycles per image, {rate:,.0f} images/s at {build.clock_mhz:g} MHz",
+    )
+    for u in flow.units:
+        cost = u.cost(build.family)
+        table.add_row(
+            u.name,
+            u.module,
+            str(getattr(u, "pe", "")),
+            str(getattr(u, "simd", "")),
+            str(u.cycles),
+            f"{cost.lut:.0f}",
+            f"{cost.bram:g}",
+        )
+    show({"folder": str(build.folder), "fps": rate, **describe(flow)}, json, table)
+
+
+@app.command()
+def hls(
+    model: Annotated[str, typer.Argument(help="MODEL.onnx, models/x.py[:recipe] or a build folder")],
+    folder: OutDir = None,
+    input: Input = None,
+    json: Json = False,
+) -> None:
+    """The HLS C++ project: emitted, simulated under g++, proven equal to the integers, with its estimate."""
+    from dataclasses import asdict
+
+    from hwflow.flow import Target, compile_model
+    from hwflow.verify import verify
+
+    build = compile_model(model, folder, Target(), input, say)
+    done = verify(build, engines=("numpy", "dataflow", "hls"), progress=say)
+    cost = build.dataflow.cost(build.family)
+    table = Table("what", "value", "kind", title=str(build.folder / "hls"))
+    table.add_row("cycles per image", str(build.dataflow.cycles), "estimated")
+    table.add_row(f"LUT / BRAM / DSP, {build.family}", f"{cost.lut:.0f} / {cost.bram:g} / {cost.dsp:g}", "estimated")
+    table.add_row("Vitis", f"vitis-run --mode hls --tcl {build.folder / 'hls' / 'run_hls.tcl'}", "not run here")
+    if not json:
+        out.print(ladder(done))
+    show(asdict(done) | {"exact": done.exact, "folder": str(build.folder / "hls")}, json, table)
+    raise typer.Exit(0 if done.exact else 1)

@@ -1,0 +1,129 @@
+"""The verbs that measure and prove: simulate, verify, synth, report.
+
+Stands on the build and its engines.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, app, ladder, load_inputs, say, show
+from hwflow.errors import RecipeError
+
+
+@app.command()
+def simulate(
+    folder: Dir,
+    engine: Annotated[str, typer.Option("--engine", help="numpy, c, hls or rtl")] = "rtl",
+    inputs: Inputs = None,
+    outputs: Annotated[
+        Path | None, typer.Option("--outputs", help="Y.npy: integer scores (n, outputs) or labels (n,).")
+    ] = None,
+    n: Count = None,
+    stalls: Annotated[bool, typer.Option("--stalls", help="Random stalls at both ends (rtl).")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Write an FST waveform (rtl).")] = False,
+    json: Json = False,
+) -> None:
+    """Run one engine on images and save its answers."""
+    import numpy as np
+
+    from hwflow.build import Build
+    from hwflow.simulate import simulate as run
+    from hwflow.verify import STALL_SEED
+
+    build = Build.load(folder)
+    x = load_inputs(build, inputs, n)
+    say(f"{engine}: {len(x)} images")
+    done = run(build, x, engine, stalls=STALL_SEED if stalls else None, trace=trace)
+    y = done.outputs[:, 0] if build.net.gives_labels and done.outputs.shape[1] == 1 else done.outputs
+    if outputs:
+        np.save(outputs, y)
+    facts = {
+        "engine": engine, "images": len(x), "seconds": round(done.seconds, 4), "cycles_per_image": done.cycles_per_image,
+        "latency": done.latency, "cycles": done.cycles, "outputs": str(outputs) if outputs else None,
+    }  # fmt: skip
+    table = Table("what", "value", title=str(folder))
+    for key, value in facts.items():
+        if value is not None:
+            table.add_row(key, str(value))
+    show(facts, json, table)
+
+
+@app.command()
+def verify(
+    folder: Dir,
+    inputs: Inputs = None,
+    n: Count = None,
+    engines: Annotated[str | None, typer.Option("--engines", help="Comma-separated; all without it.")] = None,
+    dump: Annotated[
+        Path | None, typer.Option("--dump", help="Save answers and intermediate tensors as .npy here.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Every engine equal to the last bit, or the first unit, channel and pixel that differs; exit 1 then."""
+    from dataclasses import asdict
+
+    from hwflow.build import Build
+    from hwflow.verify import ENGINES
+    from hwflow.verify import verify as run
+
+    build = Build.load(folder)
+    chosen = tuple(engines.split(",")) if engines else ENGINES
+    if unknown := sorted(set(chosen) - set(ENGINES)):
+        raise RecipeError(f"--engines: {', '.join(unknown)} is not known; choose from {', '.join(ENGINES)}")
+    x = load_inputs(build, inputs, n) if inputs else None
+    done = run(build, x, n, engines=chosen, progress=say, dump=dump)
+    show(asdict(done) | {"exact": done.exact}, json, ladder(done))
+    raise typer.Exit(0 if done.exact else 1)
+
+
+@app.command()
+def synth(
+    folder: Dir,
+    board: BoardName = None,
+    family: Annotated[
+        str | None, typer.Option("--family", help="xc7, ecp5, gowin or ice40; comma-separated for several.")
+    ] = None,
+    place: Annotated[
+        bool, typer.Option("--place", help="Place and route too (nextpnr): Fmax and utilisation.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure with Yosys (and nextpnr): LUT, FF, BRAM, DSP; Fmax with --place."""
+    from hwflow.build import Build
+    from hwflow.flow import measure
+
+    build = Build.load(folder)
+    results = [measure(build, f, board=board, place=place, say=say) for f in (family.split(",") if family else [None])]
+    table = Table(
+        "family", "LUT", "FF", "BRAM", "DSP", "Fmax MHz", "LUT estimated", "seconds", title=f"{folder}: synthesised"
+    )
+    for r in results:
+        table.add_row(
+            r["family"],
+            f"{r['lut']:.0f}",
+            f"{r['ff']:.0f}",
+            f"{r['bram']:g}",
+            f"{r['dsp']:g}",
+            f"{r['fmax_mhz']:.1f}" if r.get("fmax_mhz") else "",
+            f"{build.dataflow.cost(r['family']).lut:.0f}",
+            f"{r['seconds']:.0f}",
+        )
+    show(results, json, table)
+
+
+@app.command()
+def report(folder: Dir, json: Json = False) -> None:
+    """report.json, report.md and report.html: what was estimated, simulated, synthesised and proven."""
+    from hwflow.build import Build
+    from hwflow.report import report as run
+
+    facts = run(Build.load(folder))
+    table = Table("file", title="written")
+    for name in ("report.html", "report.md", "report.json"):
+        table.add_row(str(folder / name))
+    show(facts, json, table)

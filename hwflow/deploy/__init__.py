@@ -1,0 +1,162 @@
+"""From a build to a board: a folder that is complete on its own, and running images on it.
+
+Stands on build, synth, driver and the board tops in hls/.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hwflow.bits import Array
+from hwflow.board import Board, load_board
+from hwflow.build import Build
+from hwflow.deploy import design as designs
+from hwflow.deploy import vivado
+from hwflow.deploy.sim import uart_board
+from hwflow.driver import Accelerator, LinkError, Stats
+from hwflow.errors import RecipeError, ToolError
+from hwflow.net import Net
+from hwflow.synth import route, synth, yosys
+from hwflow.units.base import Dataflow
+
+EXAMPLES = 16  # images a deploy folder carries
+Say = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def deploy(
+    folder: Path,
+    board: str = designs.SIM,
+    *,
+    out: Path | None = None,
+    rounds: int = 3,
+    timeout: float | None = None,
+    say: Say = _silent,
+) -> dict[str, Any]:
+    """Make `deploy/` of the build in `folder` for a board, or for the simulated one ("sim"); what was made, as plain data.
+
+    Boards of the open flow get a bitstream at the highest clock that closes within `rounds` of place and route (each
+    may take `timeout` seconds); AMD boards get a Vivado project. Kept in `deploy.json` there.
+    """
+    build = Build.load(folder)
+    target = None if board == designs.SIM else load_board(board)
+    inputs, _ = build.images(EXAMPLES)
+    return package(
+        build.net,
+        build.dataflow,
+        folder / "rtl",
+        target,
+        out or folder / "deploy",
+        inputs,
+        rounds=rounds,
+        timeout=timeout,
+        say=say,
+    )
+
+
+def package(
+    net: Net,
+    dataflow: Dataflow,
+    rtl: Path,
+    board: Board | None,
+    out: Path,
+    inputs: Array,
+    *,
+    rounds: int = 3,
+    timeout: float | None = None,
+    say: Say = _silent,
+) -> dict[str, Any]:
+    """A deploy folder of an emitted design, complete on its own; `board` None makes the simulated board."""
+    began = time.perf_counter()
+    if out.is_dir() and any(out.iterdir()) and not (out / "driver.py").is_file() and not (out / "build").is_dir():
+        raise RecipeError(f"{out}: holds other files; give a folder that is empty or an earlier deploy")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    yosys.sources(rtl)
+    params = designs.parameters(dataflow, rtl)
+    if board is None:
+        say("compile the simulated board")
+        made, how = (
+            _simulated(params, rtl, out),
+            "a simulated board, `board_sim`, which selftest.py and driver.py start by themselves.",
+        )
+    elif board.flow == "open":
+        made = _routed(board, params, rtl, out, rounds, timeout, say)
+        how = f"load it with `openFPGALoader -b {board.loader} {made['bitstream']}`."
+    else:
+        made = vivado.project(board, params, rtl, out)
+        script = next(out.glob("vivado_*.tcl")).name
+        load = (
+            f"then `openFPGALoader -b {board.loader} design.bit`."
+            if board.loader
+            else "then copy this folder to the board."
+        )
+        how = f"build it with `vivado -mode batch -source {script}`, {load}"
+    design = designs.describe(net, dataflow, rtl, board, made)
+    designs.write(out, design, inputs, net.run(inputs), how)
+    facts = {"folder": str(out), "board": design["board"], **made, "seconds": round(time.perf_counter() - began, 1)}
+    (out / "deploy.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return facts
+
+
+def _simulated(params: dict[str, int], rtl: Path, out: Path) -> dict[str, Any]:
+    shutil.copy2(uart_board(params, rtl), out / "board_sim")
+    for memory in rtl.glob("*.mem"):
+        shutil.copyfile(memory, out / memory.name)
+    return {"clock_mhz": 0.0}
+
+
+def _routed(
+    board: Board, params: dict[str, int], rtl: Path, out: Path, rounds: int, timeout: float | None, say: Say
+) -> dict[str, Any]:
+    """Synthesise, place, route and pack in `out`/build; the bitstream lands in `out`."""
+    work = out / "build"
+    say(f"synthesise for {board.name}")
+    measured = synth(rtl, board, out=work, timeout=timeout)
+    say("place and route")
+    routed = route.route(work, board, params, rounds=rounds, timeout=timeout, say=say)
+    name = route.BITSTREAMS[board.family]
+    shutil.copyfile(route.bitstream(work, board), out / name)
+    shutil.copyfile(work / "nextpnr.log", out / "nextpnr.log")
+    shutil.rmtree(work)
+    return {
+        "bitstream": name, "clock_mhz": routed.clock.mhz, "fmax_mhz": round(routed.fmax_mhz, 2), "baud": routed.baud,
+        "used": {k: v[0] for k, v in routed.used.items()}, "utilisation": routed.utilisation,
+        **{k: measured[k] for k in ("lut", "ff", "bram", "dsp")}, "tools": route.versions(board),
+    }  # fmt: skip
+
+
+def run(
+    folder: Path, port: str, x: Array, *, progress: bool | Callable[[int, int], None] = False
+) -> tuple[Array, Stats]:
+    """Answers (n, outputs) of the board at `port` for the build in `folder`, and what the run took.
+
+    `port` "sim" runs the simulated board, which is made when the deploy folder is another board's.
+    """
+    home = folder / "deploy"
+    if port == designs.SIM and not (home / "board_sim").is_file():
+        home = home / designs.SIM
+        if not (home / "board_sim").is_file():
+            deploy(folder, designs.SIM, out=home)
+    if not (home / "design.json").is_file():
+        raise RecipeError(f"{folder}: has no deploy folder; make one: hwflow deploy {folder} --board BOARD")
+    try:
+        with Accelerator(port, home / "design.json") as board:
+            return board.infer(x, progress), board.stats
+    except LinkError as e:
+        raise ToolError(f"{port}: {e}") from e
+
+
+def bench_rows(say: Say = _silent) -> list[dict[str, Any]]:
+    """The table of boards: networks as bitstreams, what they use, the clock they close at, how long it took."""
+    from hwflow.deploy.bench import bench_rows as rows
+
+    return rows(say)

@@ -1,0 +1,93 @@
+"""What a host must know of a design (design.json), and the files every deploy folder has.
+
+Stands on net, units and board. `driver.Words` reads what `words` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwflow import driver
+from hwflow.bits import Array
+from hwflow.board import Board
+from hwflow.net import Net
+from hwflow.places import HLS
+from hwflow.units.base import Dataflow, Stream
+
+BEAT_BYTES = 8  # of one beat of an AXI DMA
+SIM = "sim"
+
+
+def design_id(rtl: Path) -> int:
+    """A number (31 bits) that says which design this is: CRC-32 over its sources and memory files."""
+    crc = 0
+    for path in sorted([*rtl.glob("*.sv"), *rtl.glob("*.mem")], key=lambda p: p.name):
+        crc = zlib.crc32(path.name.encode() + b"\0" + path.read_bytes(), crc)
+    return crc & 0x7FFFFFFF
+
+
+def parameters(dataflow: Dataflow, rtl: Path) -> dict[str, int]:
+    """The parameters of board_uart that follow from the design."""
+    return {
+        "InBits": dataflow.input.bits, "InWords": dataflow.input.words,
+        "OutBits": dataflow.output.bits, "OutWords": dataflow.output.words, "DesignId": design_id(rtl),
+    }  # fmt: skip
+
+
+def words(stream: Stream) -> dict[str, Any]:
+    """How a stream travels, as `driver.Words` takes it."""
+    ints = stream.ints
+    return {
+        "shape": list(stream.port.shape), "lo": ints.lo, "hi": ints.hi, "step": ints.step, "bits": ints.bits,
+        "par": stream.par, "words": stream.words,
+    }  # fmt: skip
+
+
+def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made: Mapping[str, Any]) -> dict[str, Any]:
+    """design.json: the link, the packing, the design's id, its clock; `board` None is the simulated one.
+
+    `made` says what came out: clock_mhz, and baud on a serial line.
+    """
+    link = board.link if board else "uart"
+    out: dict[str, Any] = {
+        "name": net.name, "board": board.name if board else SIM, "link": link, "id": design_id(rtl),
+        "clock_mhz": made["clock_mhz"], "cycles_per_image": dataflow.cycles, "labels": net.gives_labels,
+        "input": words(dataflow.input), "output": words(dataflow.output),
+    }  # fmt: skip
+    if link == "dma":
+        return {**out, "port": "pynq", "beat_bytes": BEAT_BYTES, "bitstream": "design.bit"}
+    if board is None:  # the line's own rate does not bind a pseudo-terminal; simulation is slow
+        return {**out, "port": SIM, "program": "board_sim", "baud": 115200, "timeout_s": 10.0}
+    return {**out, "port": "/dev/ttyUSB0", "baud": made["baud"]}
+
+
+def write(out: Path, design: dict[str, Any], inputs: Array, expected: Array, how_to_load: str) -> None:
+    """The files every deploy folder has: design.json, driver.py, selftest.py, a C example for a serial line, examples, README."""
+    (out / "design.json").write_text(json.dumps(design, indent=1) + "\n")
+    shutil.copyfile(Path(driver.__file__), out / "driver.py")
+    shutil.copyfile(Path(__file__).with_name("selftest.py"), out / "selftest.py")
+    if design["link"] == "uart":
+        shutil.copyfile(HLS / "driver_example.c", out / "driver_example.c")
+    np.save(out / "inputs.npy", narrow(inputs))
+    np.save(out / "expected.npy", np.asarray(expected, np.int64))
+    (out / "README.md").write_text(
+        f"{design['name']} on {design['board']}: {how_to_load}\n"
+        f"Check it: `python selftest.py {design['port']}` (numpy and {'pynq' if design['link'] == 'dma' else 'pyserial'} only).\n"
+        f"Use it: `from driver import Accelerator; Accelerator({design['port']!r}).infer(images)`.\n"
+    )
+
+
+def narrow(x: Array) -> Array:
+    """Integers in the least common type that holds them."""
+    lo, hi = int(x.min(initial=0)), int(x.max(initial=0))
+    for kind in (np.uint8, np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= lo and hi <= np.iinfo(kind).max:
+            return x.astype(kind)
+    return x.astype(np.int64)

@@ -1,0 +1,72 @@
+"""The simulated board: board tops as programs, compiled by Verilator once for each content.
+
+Stands on simulate's compiler steps, tools and places. The C++ around a board is in hls/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hwflow import tools
+from hwflow.places import HLS, cache
+from hwflow.simulate.verilate import WARNINGS, compile_cpp, runtime, version
+
+LINK = (
+    "uart_rx.sv",
+    "uart_tx.sv",
+    "crc32.sv",
+    "link_rx.sv",
+    "link_tx.sv",
+    "gear.sv",
+    "accelerator.sv",
+    "board_uart.sv",
+)
+DMA = ("gear.sv", "accelerator.sv", "board_dma.sv")
+SMALL = 1 << 16  # bytes of a generated file
+CLOCKS = 4  # of one bit on the simulated line: the fewest the receiver takes, so the fastest to simulate
+
+
+def program(module: str, params: Mapping[str, int], files: Sequence[Path], main: Path) -> Path:
+    """The program that runs `main` around Verilator's model `Vboard` of `module`; run it where the memory files are."""
+    given = {k: v for k, v in params.items() if v is not None}
+    state = hashlib.sha256(repr((version(), module, given, CLOCKS)).encode())
+    for file in (*files, main, Path(__file__)):
+        state.update(file.name.encode() + b"\0" + file.read_bytes())
+    home = cache() / "board" / state.hexdigest()[:24]
+    if (home / "board").is_file():
+        return home / "board"
+    library = runtime("")
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        work = Path(scratch)
+        tools.run(
+            "verilator",
+            ["--cc", "--top-module", module, "--prefix", "Vboard", "--Mdir", work / "obj", "-O3", "--no-timing", "--x-initial", "unique",
+             "--x-assign", "fast", *WARNINGS, *(f"-G{k}={v}" for k, v in given.items()),
+             *dict.fromkeys(f"-I{f.parent}" for f in files), *files],
+            cwd=work, env=tools.verilator_env(), log=home / "verilator.log",
+        )  # fmt: skip
+        generated = sorted((work / "obj").glob("*.cpp"))
+        # small files are compiled as one: the headers cost more than the code
+        together = [f'#include "{f.name}"' for f in generated if f.stat().st_size < SMALL]
+        (work / "main.cpp").write_text(
+            "\n".join([f"#define CLOCKS {CLOCKS}", f'#include "{main.name}"', *together]) + "\n"
+        )
+        objects = []
+        for source in (work / "main.cpp", *(f for f in generated if f.stat().st_size >= SMALL)):
+            objects.append(work / f"{source.stem}.o")
+            effort = "-O0" if "__Slow" in source.name else "-O1"
+            compile_cpp(source, objects[-1], effort, "", [work / "obj", main.parent])
+        tools.run("g++", ["-o", "board", *objects, library, "-pthread"], cwd=work, log=home / "link.log")
+        (work / "board").replace(home / "board")
+    return home / "board"
+
+
+def uart_board(params: Mapping[str, int], rtl: Path) -> Path:
+    """board_uart around the design in `rtl`, its line on a pseudo-terminal."""
+    baud = 1_000_000
+    files = [*(HLS / name for name in LINK), *sorted(rtl.glob("*.sv"))]
+    return program("board_uart", {**params, "ClockHz": CLOCKS * baud, "Baud": baud}, files, HLS / "board_sim.cpp")

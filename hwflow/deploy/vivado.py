@@ -1,0 +1,61 @@
+"""A Vivado project as a folder: sources, the script that builds it, and design.tcl with the numbers it reads.
+
+Stands on board, pll and hls/vivado_*.tcl. Nothing here needs Vivado; the script does, later, on the user's machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from hwflow.board import Board
+from hwflow.errors import RecipeError
+from hwflow.places import HLS
+from hwflow.synth.pll import clock
+from hwflow.synth.route import LINK
+
+DMA = ("gear.sv", "accelerator.sv", "board_dma.sv", "board_dma_bd.v")
+
+
+def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> dict[str, float | int]:
+    """Write the project of a design for an AMD board into `out`; the clock and, on a serial line, the baud rate it will have."""
+    script = {"uart": "vivado_uart.tcl", "dma": "vivado_dma.tcl"}[board.link]
+    (out / "rtl").mkdir(parents=True)
+    for path in (*rtl.glob("*.sv"), *rtl.glob("*.mem")):
+        shutil.copyfile(path, out / "rtl" / path.name)
+    modules = DMA if board.link == "dma" else [f"{m}.sv" for m in (*LINK, "pll_xc7", "board_xc7")]
+    for name in modules:
+        shutil.copyfile(HLS / name, out / "rtl" / name)
+    shutil.copyfile(HLS / script, out / script)
+    if board.link == "dma":
+        settings, made = _dma(board, params), {"clock_mhz": board.clock_mhz}
+    else:
+        settings, made = _uart(board, params)
+    lines = [f"set {name} {{{value}}}" for name, value in settings.items()]
+    (out / "design.tcl").write_text("\n".join(["# written by hwflow: the numbers of this design", *lines]) + "\n")
+    return made
+
+
+def _dma(board: Board, params: Mapping[str, int]) -> dict[str, str]:
+    if board.processor not in ("ps7", "psu"):
+        raise RecipeError(f"board {board.name}: processor must be ps7 or psu, not {board.processor!r}")
+    generics = {k: v for k, v in params.items() if k != "DesignId"}
+    return {
+        "part": board.part, "board_part": board.vendor_part, "processor": board.processor,
+        "clock_mhz": f"{board.clock_mhz:g}", "generics": " ".join(f"{k} {v}" for k, v in generics.items()),
+    }  # fmt: skip
+
+
+def _uart(board: Board, params: Mapping[str, int]) -> tuple[dict[str, str], dict[str, float | int]]:
+    at = clock(board, board.clock_mhz)
+    hertz = round(at.mhz * 1e6)
+    baud = min(board.baud, hertz // 4)
+    generics = {**params, "ClockHz": hertz, "Baud": baud, **at.params}
+    pins = {"clk_i": board.clock_pin, "rx_i": board.rx_pin, "tx_o": board.tx_pin}
+    settings = {
+        "part": board.part, "clock_mhz": f"{board.oscillator_mhz:g}", "io": board.io,
+        "pins": " ".join(f"{port} {pin}" for port, pin in pins.items()),
+        "generics": " ".join(f"{k}={v}" for k, v in generics.items()),
+    }  # fmt: skip
+    return settings, {"clock_mhz": at.mhz, "baud": baud}

@@ -1,0 +1,450 @@
+"""The host beside a board: `Accelerator(port).infer(images)`, the same for a serial line, PYNQ and the simulated board.
+
+Stands on numpy and pyserial alone, so that a copy of this one file is all a host needs (and design.json beside it).
+
+What goes over a serial line (8 data bits, no parity, one stop bit)
+    frame    0x7E  kind  tag(2)  payload  crc(4)  0x7E       0x7E or 0x7D inside is sent as 0x7D, byte XOR 0x20
+    crc      CRC-32 of zlib over kind, tag and payload; numbers have their low byte first
+    IMAGE    0x01  host to board: tag says which image; payload is the image, packed
+    HELLO    0x02  host to board: resets the accelerator; tag is a random number; no payload
+    ANSWER   0x81  board to host: tag of the image; payload is the answer, packed
+    HELLO    0x82  board to host: the same random number; payload is the protocol's version (1) and the design's id (4)
+    BUSY     0x83  board to host: tag of an image that was dropped, because two others wait to be computed; no payload
+Packing: a stream word is `par` neighbouring elements, element 0 in the low bits, padded with zero bits to whole bytes.
+
+Why no wrong answer is ever delivered: the board computes only images whose CRC is right, whole, and sends each answer
+with the tag of its image; the host takes only answers whose CRC is right and whose tag it waits for. A HELLO at the start
+empties the board, and its random number tells its reply from older bytes. Everything lost, doubled or damaged on the way
+is a frame that fails its CRC, or an answer that stays out and is asked for again: at once when a later image's answer
+comes first (answers keep the order of images), else after a timeout that follows the measured round trip. A 0x7E ends any
+broken frame, so the next one is found again. Computing an image twice is harmless: answers depend on their image alone.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+import zlib
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+IMAGE, HELLO, ANSWER, HELLO_BACK, BUSY = 0x01, 0x02, 0x81, 0x82, 0x83
+FLAG, ESCAPE = 0x7E, 0x7D
+VERSION = 1
+WINDOW = 16  # images on the way at once, at most
+BATCH = 1024  # images of one DMA transfer
+TRIES = 10  # timeouts in a row before the board is given up
+
+Array = np.ndarray
+
+
+class LinkError(RuntimeError):
+    """The board does not answer, or is not the design it should be."""
+
+
+class Port(Protocol):
+    """What is needed of a serial port; pyserial's Serial is one."""
+
+    def read(self, size: int) -> bytes: ...
+    def write(self, data: bytes) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a value travels: the integers lo .. hi in elements of `bits`, `par` elements a word, `words` words an image."""
+
+    shape: Sequence[int]
+    lo: int
+    hi: int
+    step: int
+    bits: int
+    par: int
+    words: int
+
+    @property
+    def word_bytes(self) -> int:
+        return (self.par * self.bits + 7) // 8
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one image."""
+        return self.words * self.word_bytes
+
+    def pack(self, values: Array) -> Array:
+        """Bytes (n, bytes) uint8 of integer values (n, *shape); ValueError when one is out of range."""
+        v = np.asarray(values)
+        if v.size != len(v) * self.words * self.par:
+            raise ValueError(f"images have shape {v.shape[1:]}, the accelerator takes {self.shape}")
+        if v.dtype.kind == "f" and not np.array_equal(v, np.rint(v)):
+            raise ValueError(f"the accelerator takes integers {self.lo} .. {self.hi}; round the images first")
+        if v.size and (v.min() < self.lo or v.max() > self.hi or (self.step == 2 and (v == 0).any())):
+            raise ValueError(
+                f"images hold {v.min()} .. {v.max()}, the accelerator takes {self.lo} .. {self.hi} in steps of {self.step}"
+            )
+        codes = ((v > 0) if self.step == 2 else v.astype(np.int64) & ((1 << self.bits) - 1)).reshape(
+            len(v), self.words, self.par
+        )
+        if self.bits == 8:
+            return codes.astype(np.uint8).reshape(len(v), -1)
+        bits = (codes[..., None].astype(np.uint64) >> np.arange(self.bits, dtype=np.uint64)).astype(np.uint8) & 1
+        return np.packbits(bits.reshape(len(v), self.words, -1), axis=2, bitorder="little").reshape(len(v), -1)
+
+    def unpack(self, data: Array) -> Array:
+        """Integer values (n, elements) int64 of bytes (n, bytes); the inverse of `pack`."""
+        rows = np.asarray(data, np.uint8).reshape(-1, self.words, self.word_bytes)
+        bits = np.unpackbits(rows, axis=2, bitorder="little")[..., : self.par * self.bits]
+        place = np.int64(1) << np.arange(self.bits, dtype=np.int64)
+        codes = (bits.reshape(len(rows), -1, self.bits).astype(np.int64) * place).sum(2)
+        if self.step == 2:
+            return 2 * codes - 1
+        return np.where(codes > self.hi, codes - (1 << self.bits), codes) if self.lo < 0 else codes
+
+
+@dataclass
+class Stats:
+    """What the last `infer` took. `link_seconds` is what the line alone needs at its rate, `compute_seconds` the accelerator."""
+
+    images: int = 0
+    seconds: float = 0.0
+    link_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    resent: int = 0
+    damaged: int = 0
+    busy: int = 0
+
+    def __str__(self) -> str:
+        rate = self.images / self.seconds if self.seconds else 0.0
+        return (
+            f"{self.images} images in {self.seconds:.3f} s, {rate:.0f} images/s; the link alone {self.link_seconds:.3f} s, "
+            f"the accelerator alone {self.compute_seconds:.3f} s; {self.resent} resent, {self.damaged} frames damaged"
+        )
+
+
+class Accelerator:
+    """A network on a board. `port` is a serial device, "sim" for the simulated board that `deploy --board sim` made,
+    "pynq" (or a .bit file there), or an object with read and write.
+
+    `design` is design.json of the deploy folder, by default the one beside this file.
+    """
+
+    def __init__(
+        self, port: str | Port, design: str | Path | dict[str, Any] | None = None, *, timeout: float | None = None
+    ):
+        path = Path(design) if isinstance(design, (str, Path)) else Path(__file__).with_name("design.json")
+        self.design = design if isinstance(design, dict) else _read(path)
+        self.input, self.output = Words(**self.design["input"]), Words(**self.design["output"])
+        self.stats = Stats()
+        self.timeout = timeout or float(self.design.get("timeout_s", 1.0))
+        self._own: Any = None
+        self._board: subprocess.Popen[str] | None = None
+        self._link: _Serial | _Dma
+        line: Any = port
+        if self.design["link"] == "dma":
+            if isinstance(port, str):
+                bitfile = (
+                    Path(port) if port.endswith(".bit") else path.with_name(self.design.get("bitstream", "design.bit"))
+                )
+                line = _PynqDma(str(bitfile))
+            self._link = _Dma(line, self)
+            return
+        if port == "sim":
+            self._board, line = start_board(path.parent / self.design.get("program", "board_sim"))
+        if isinstance(line, str):
+            line = self._own = _open_serial(line, int(self.design["baud"]))
+        self._link = _Serial(line, self)
+
+    def infer(self, images: Array, progress: bool | Callable[[int, int], None] = False) -> Array:
+        """Answers (n, outputs) int64 for integer images (n, *shape): scores, or labels where the network ends in one."""
+        images = np.asarray(images)
+        self.stats = Stats(images=len(images))
+        tell = progress if callable(progress) else partial(_bar, seen=bool(progress))
+        began = time.monotonic()
+        answers = self._link.infer(images, tell)
+        self.stats.seconds = time.monotonic() - began
+        clock = float(self.design.get("clock_mhz") or 0)
+        if clock:
+            self.stats.compute_seconds = len(images) * float(self.design.get("cycles_per_image", 0)) / clock / 1e6
+        return answers
+
+    def close(self) -> None:
+        if self._own:
+            self._own.close()
+        if self._board:
+            stop_board(self._board)
+
+    def __enter__(self) -> Accelerator:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.close()
+
+
+def frame(kind: int, tag: int, payload: bytes = b"") -> bytes:
+    """One frame, flags and escapes included."""
+    body = bytes([kind, tag & 0xFF, tag >> 8 & 0xFF]) + payload
+    body += zlib.crc32(body).to_bytes(4, "little")
+    body = body.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e")
+    return b"\x7e" + body + b"\x7e"
+
+
+class Frames:
+    """Frames out of a stream of bytes, however it is cut: (kind, tag, payload), only those whose CRC is right."""
+
+    def __init__(self) -> None:
+        self.damaged = 0
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        *pieces, self._rest = (self._rest + data).split(b"\x7e")
+        for piece in pieces:
+            if not piece:
+                continue
+            body = _unescaped(piece)
+            if len(body) < 7 or zlib.crc32(body[:-4]).to_bytes(4, "little") != body[-4:]:
+                self.damaged += 1
+                continue
+            yield body[0], body[1] | body[2] << 8, body[3:-4]
+
+
+def _unescaped(piece: bytes) -> bytes:
+    head, *tail = piece.split(b"\x7d")
+    return head + b"".join(bytes([t[0] ^ 0x20]) + t[1:] if t else b"" for t in tail)
+
+
+class _Serial:
+    """Images out and answers in over a serial line, a window of them on the way, until each has its answer."""
+
+    def __init__(self, port: Port, owner: Accelerator):
+        self.port, self.owner = port, owner
+        self.frames = Frames()
+        self.round_trip = 0.0  # seconds, smoothed; 0 until one was measured
+
+    def infer(self, images: Array, tell: Callable[[int, int], None]) -> Array:
+        out_bytes = self.owner.output.bytes
+        raw = np.zeros((len(images), out_bytes), np.uint8)
+        todo: deque[int] = deque(range(len(images)))
+        out: OrderedDict[int, float] = OrderedDict()  # image -> when it was sent, in the order of sending
+        self.hello()
+        done, window, silent, heard = 0, 2.0, 0, time.monotonic()
+        while done < len(images):
+            while todo and len(out) < int(window):
+                index, began = todo.popleft(), time.monotonic()
+                self._send(IMAGE, index & 0xFFFF, self.owner.input.pack(images[index : index + 1]).tobytes())
+                out[index] = time.monotonic()
+                heard += out[index] - began  # a line that takes its time is no silence
+            for kind, tag, payload in self._receive():
+                index = next((i for i in out if i & 0xFFFF == tag), -1)
+                if index < 0:
+                    continue
+                if kind == BUSY:
+                    self.owner.stats.busy += 1
+                    window = max(1.0, window / 2)
+                    del out[index]
+                    todo.appendleft(index)
+                    time.sleep(0.001)  # a slot is free when an image has been computed
+                    continue
+                if kind == ANSWER and len(payload) == out_bytes:
+                    raw[index] = np.frombuffer(payload, np.uint8)
+                    self._answered(index, out, todo)
+                    window = min(float(WINDOW), window + 1 / window)
+                    done, silent = done + 1, 0
+                    tell(done, len(images))
+                heard = time.monotonic()
+            if time.monotonic() - heard > self._patience(silent):
+                silent, heard = silent + 1, time.monotonic()
+                self._lost(out, todo, silent)
+        stats = self.owner.stats
+        if self.owner.design.get("board") != "sim":  # ten bits a byte, both ways at once; a pseudo-terminal has no rate
+            stats.link_seconds = 10 * max(stats.bytes_out, stats.bytes_in) / float(self.owner.design["baud"])
+        return self.owner.output.unpack(raw)
+
+    def hello(self) -> None:
+        """Reset the accelerator and make sure it is the design it should be; LinkError when nobody answers."""
+        until = time.monotonic() + 1
+        while self.port.read(4096) and time.monotonic() < until:
+            pass
+        for attempt in range(TRIES):
+            nonce = random.SystemRandom().randrange(1 << 16)
+            self._send(HELLO, nonce)
+            until = time.monotonic() + min(self.owner.timeout, 0.25 * 2**attempt)
+            while time.monotonic() < until:
+                for kind, tag, payload in self._receive():
+                    if (kind, tag) == (HELLO_BACK, nonce):
+                        self._check(payload)
+                        return
+        raise LinkError(
+            f"nothing answers on the line at {self.owner.design['baud']} baud; is the bitstream loaded, and this its port?"
+        )
+
+    def _check(self, payload: bytes) -> None:
+        if payload[:1] != bytes([VERSION]):
+            raise LinkError(
+                f"the board speaks version {payload[:1].hex()} of the protocol, this driver {VERSION}; build both anew"
+            )
+        if int.from_bytes(payload[1:], "little") != self.owner.design["id"]:
+            raise LinkError(
+                "the board runs another design than design.json describes; load the bitstream of this folder"
+            )
+
+    def _answered(self, index: int, out: OrderedDict[int, float], todo: deque[int]) -> None:
+        """Take an image off the list; those sent before it and still out were lost on the way."""
+        sent = out[index]
+        trip = time.monotonic() - sent
+        self.round_trip = trip if not self.round_trip else 0.875 * self.round_trip + 0.125 * trip
+        earlier = []
+        for other in out:
+            if other == index:
+                break
+            earlier.append(other)
+        del out[index]
+        for other in reversed(earlier):
+            del out[other]
+            todo.appendleft(other)
+        self.owner.stats.resent += len(earlier)
+
+    def _patience(self, silent: int) -> float:
+        """Seconds of silence after which what is out counts as lost."""
+        usual = max(0.05, 3 * self.round_trip) if self.round_trip else self.owner.timeout
+        return min(usual * 2**silent, 4 * self.owner.timeout)
+
+    def _lost(self, out: OrderedDict[int, float], todo: deque[int], silent: int) -> None:
+        if silent > TRIES:
+            raise LinkError(
+                f"no answer to {len(out)} images after {TRIES} tries; check the cable and the power of the board"
+            )
+        self.owner.stats.resent += len(out)
+        todo.extendleft(sorted(out, reverse=True))
+        out.clear()
+        self._send(0, 0)  # an empty frame: its flags end whatever was broken
+        if silent % 3 == 0:
+            self.hello()
+
+    def _send(self, kind: int, tag: int, payload: bytes = b"") -> None:
+        data = frame(kind, tag, payload)
+        self.port.write(data)
+        self.owner.stats.bytes_out += len(data)
+
+    def _receive(self) -> list[tuple[int, int, bytes]]:
+        data = self.port.read(max(1, getattr(self.port, "in_waiting", 4096)))
+        self.owner.stats.bytes_in += len(data)
+        found = list(self.frames.feed(data))
+        self.owner.stats.damaged, self.frames.damaged = self.owner.stats.damaged + self.frames.damaged, 0
+        return found
+
+
+class _Dma:
+    """Images out and answers in by one DMA transfer a batch. `port.exchange(bytes (n, a), b) -> bytes (n, b)` moves them."""
+
+    def __init__(self, port: Any, owner: Accelerator):
+        self.port, self.owner = port, owner
+        self.beat = int(owner.design["beat_bytes"])
+
+    def infer(self, images: Array, tell: Callable[[int, int], None]) -> Array:
+        stats, answers = self.owner.stats, []
+        for start in range(0, len(images), BATCH):
+            data = padded(self.owner.input.pack(images[start : start + BATCH]), self.beat)
+            began = time.monotonic()
+            back = self.port.exchange(data, -(-self.owner.output.bytes // self.beat) * self.beat)
+            stats.link_seconds += time.monotonic() - began
+            stats.bytes_out, stats.bytes_in = stats.bytes_out + data.size, stats.bytes_in + back.size
+            answers.append(self.owner.output.unpack(back[:, : self.owner.output.bytes]))
+            tell(start + len(data), len(images))
+        return (
+            np.concatenate(answers)
+            if answers
+            else np.zeros((0, self.owner.output.words * self.owner.output.par), np.int64)
+        )
+
+
+def padded(data: Array, beat: int) -> Array:
+    """Images (n, bytes), each padded with zeros to whole beats: what a DMA buffer holds."""
+    return np.pad(data, ((0, 0), (0, -data.shape[1] % beat)))
+
+
+class _PynqDma:
+    """PYNQ's AXI DMA with buffers it allocates."""
+
+    def __init__(self, bitfile: str):
+        try:
+            from pynq import Overlay, allocate
+        except ImportError as e:
+            raise LinkError("pynq is not installed; run this on the board itself, under PYNQ") from e
+        self._allocate = allocate
+        self._dma = Overlay(bitfile).dma
+
+    def exchange(self, data: Array, back_bytes: int) -> Array:
+        source = self._allocate(shape=data.shape, dtype=np.uint8)
+        sink = self._allocate(shape=(len(data), back_bytes), dtype=np.uint8)
+        source[:] = data
+        source.flush()
+        self._dma.recvchannel.transfer(sink)
+        self._dma.sendchannel.transfer(source)
+        self._dma.sendchannel.wait()
+        self._dma.recvchannel.wait()
+        sink.invalidate()
+        answers = np.array(sink)
+        source.freebuffer()
+        sink.freebuffer()
+        return answers
+
+
+def start_board(program: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start a simulated board; its process and the path of the terminal that is its serial line."""
+    if not program.is_file():
+        raise LinkError(f"{program} is not there; make the simulated board: hwflow deploy DIR --board sim")
+    board = subprocess.Popen(
+        [str(program.resolve())],
+        cwd=program.resolve().parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if not (terminal := board.stdout.readline().strip() if board.stdout else ""):
+        raise LinkError(f"{program} ended with {board.wait()} instead of opening a terminal; make it anew")
+    return board, terminal
+
+
+def stop_board(board: subprocess.Popen[str]) -> None:
+    """End a simulated board."""
+    board.terminate()
+    board.wait()
+    if board.stdout:
+        board.stdout.close()
+
+
+def _open_serial(port: str, baud: int) -> Any:
+    import serial  # not needed on PYNQ
+
+    try:
+        return serial.Serial(port, baud, timeout=0.005)
+    except serial.SerialException as e:
+        raise LinkError(f"{port} cannot be opened: {e}") from e
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as e:
+        raise LinkError(f"{path}: is not a design.json ({e}); give the one of the deploy folder") from e
+
+
+def _bar(done: int, total: int, seen: bool = True) -> None:
+    full = 40 * done // total
+    if seen and sys.stderr.isatty() and (done == total or full != 40 * (done - 1) // total):
+        print(
+            f"\r[{'#' * full}{'.' * (40 - full)}] {done}/{total}",
+            end="\n" if done == total else "",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,10 @@
+"""Three ways to write a network down: SystemVerilog, HLS C++, C. Only instances and numbers are generated.
+
+Stands on units and net; the logic itself lives in `hls/` and in the C engine's sources.
+"""
+
+from hwflow.emit.c import emit as c
+from hwflow.emit.hls import emit as hls
+from hwflow.emit.rtl import emit as rtl
+
+__all__ = ["c", "hls", "rtl"]

@@ -1,0 +1,350 @@
+"""The C engine of one network: net.h, net.c, an example and a Makefile, ready for any C99 or C++ compiler.
+
+Stands on c_plan. The kernels are the files of `engine/`, copied whole; only tables and calls are written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from hwflow import tools
+from hwflow.bits import Array, Ints, ints_of
+from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
+from hwflow.net import Net
+from hwflow.ops import Conv, Dense, MaxPool, SumPool
+
+ENGINE = Path(__file__).parent / "engine"
+KERNELS = (
+    "engine.h",
+    "paths.c",
+    "lines.c",
+    "stages_avx2.c",
+    "stages.c",
+    "plain.c",
+    "gather.c",
+    "steps.c",
+    "windows.c",
+    "avx2.c",
+    "avx2_values.c",
+    "words.c",
+    "avx512.c",
+    "neon.c",
+    "versions.c",
+)  # before the network's own part
+TYPES = {"U8": "uint8_t", "I8": "int8_t", "I16": "int16_t", "I32": "int32_t"}
+NONE = "{HW_BIT, 0}"
+
+
+def emit(net: Net, folder: Path) -> list[Path]:
+    """Write net.h, net.c, main.c and Makefile into `folder`; the paths written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"net.h": header(net), "net.c": source(net)}
+    files |= {name: (ENGINE / name).read_text() for name in ("main.c", "Makefile")}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in files]
+
+
+def header(net: Net) -> str:
+    """net.h: the sizes and types of this network around the engine's fixed interface."""
+    sizes = plan(net)
+    lines = [
+        f"/* {net.name}: {net.input.size} integers {net.input.ints.lo} .. {net.input.ints.hi} in, {net.output.size} out. */",
+        "#ifndef HW_NET_H",
+        "#define HW_NET_H",
+        f"#define NET_NAME {_string(net.name)}",
+        f"enum {{ NET_INPUTS = {net.input.size}, NET_OUTPUTS = {net.output.size} }};",
+        f"enum {{ NET_FIXED = {sizes.scratch}, NET_LINE = {line_channels(sizes)}, NET_ROW = {row_bytes(sizes)} }};",
+        "#if defined(__x86_64__)",
+        f"enum {{ NET_SPREAD = {spread_bytes(sizes)} }};",
+        "#else",
+        "enum { NET_SPREAD = 0 };",
+        "#endif",
+        f"typedef {input_type(net)} net_input;",
+    ]
+    return "\n".join([*lines, (ENGINE / "interface.h").read_text(), "#endif", ""])
+
+
+def input_type(net: Net) -> str:
+    """The C type of one input integer; -1/+1 is a signed char."""
+    kind = kind_of(net.input.ints)
+    return {"BIT": "signed char", "U8": "unsigned char", "I8": "signed char", "I16": "short", "I32": "int"}[kind]
+
+
+def source(net: Net) -> str:
+    """net.c: the kernels, this network's tables and calls, and what runs them."""
+    parts = [_plain(ENGINE / name) for name in KERNELS]
+    return "\n".join([*parts, '#include "net.h"', "", *_Writer(net).text(), "", _plain(ENGINE / "run.c")])
+
+
+def _plain(path: Path) -> str:
+    """A kernel file without its includes of its neighbours."""
+    keep = (line for line in path.read_text().splitlines() if line not in ('#include "engine.h"', '#include "net.h"'))
+    return "\n".join(keep) + "\n"
+
+
+def weight_bytes(net: Net) -> int:
+    """Bytes of every weight, threshold and other constant of the network as it is stored."""
+    writer = _Writer(net)
+    writer.text()
+    return sum(len(data) for _, data in writer.tables)
+
+
+def size(net: Net, compiler: Path | None = None) -> dict[str, int]:
+    """Bytes for a microcontroller, one pixel at a time on the plain path, measured with a compiler (gcc by default).
+
+    `flash`: code and constants; of these `weights` are the weights' own bits. `ram`: all working memory; of it
+    `peak` holds the values that live at the same time.
+    """
+    sizes = plan(net)
+    with TemporaryDirectory() as folder:
+        emit(net, Path(folder))
+        program = compiler or tools.need("g++")
+        language = ["-x", "c++"] if "++" in program.name else []
+        tools.run_program(
+            program, ["-Os", "-DHW_PLAIN", "-DHW_TILE=1", *language, "-c", "net.c", "-o", "net.o"], cwd=Path(folder)
+        )
+        flash = sum(sections(Path(folder, "net.o").read_bytes()))
+    layers = [op for op in net.ops if isinstance(op, (Dense, Conv))]
+    weights = (
+        sum(
+            op.weights.size * (1 if ints_of(op.weights).is_bipolar else 8 * SIZES[kind_of(ints_of(op.weights))])
+            for op in layers
+        )
+        // 8
+    )
+    ram = -(-sizes.scratch // 64) * 64 + 4 * line_channels(sizes) + 3 * row_bytes(sizes) + 4 * 64
+    return {"flash": flash, "weights": weights, "ram": ram, "peak": sizes.scratch}
+
+
+def sections(elf: bytes) -> list[int]:
+    """Sizes of what a 64- or 32-bit little-endian object file wants loaded."""
+    wide = elf[4] == 2
+    offset = int.from_bytes(elf[40:48] if wide else elf[32:36], "little")
+    each, count = (int.from_bytes(elf[at : at + 2], "little") for at in ((58, 60) if wide else (46, 48)))
+    out = []
+    for at in range(offset, offset + each * count, each):
+        fields = [
+            int.from_bytes(elf[i : i + 8 if wide else i + 4], "little")
+            for i in ((at + 8, at + 32) if wide else (at + 8, at + 20))
+        ]
+        out.append(fields[1] if fields[0] & 2 else 0)  # SHF_ALLOC
+    return out
+
+
+def line_channels(sizes: Plan) -> int:
+    return max((-(-step.shape[2] // 16) * 16 for step in sizes.steps if step.stages), default=16)
+
+
+def row_bytes(sizes: Plan) -> int:
+    """Bytes of the longest gathered row, in whole cache lines."""
+    rows = [64]
+    for step in sizes.steps:
+        if step.kind == "gemm":
+            win, depth = window(step.op), sizes.tensors[step.reads[0]].shape[2] // getattr(step.op, "groups", 1)
+            taps, row = win[0] * win[1], step.options["row"]
+            rows.append(taps * (-(-depth // 8) if row == "BIT" else depth * (2 if row == "I16" else 4)))
+    return -(-max(rows) // 64) * 64
+
+
+def spread_bytes(sizes: Plan) -> int:
+    """Bytes of the largest image with its border as a vector path wants it, and one pixel of border more.
+
+    Packed bits take one byte for four channels, other data a byte or two for each.
+    """
+    images = [0]
+    for step in sizes.steps:
+        if step.kind == "gemm" and step.options["row"] != "I32":
+            kh, kw, sh, sw, dh, dw = window(step.op)[:6]
+            rows, cols = (step.shape[0] - 1) * sh + (kh - 1) * dh + 1, (step.shape[1] - 1) * sw + (kw - 1) * dw + 1
+            channels = sizes.tensors[step.reads[0]].shape[2]
+            images.append(
+                (rows * cols + 1) * 2 * (-(-channels // 8) if step.options["row"] == "BIT" else channels) + 64
+            )
+    return -(-max(images) // 64) * 64
+
+
+def window(op: object) -> tuple[int, ...]:
+    """Kernel, stride, dilation, and what lies above and left: the fields of hw_window."""
+    if isinstance(op, Dense):
+        return (1, 1, 1, 1, 1, 1, 0, 0)
+    assert isinstance(op, (Conv, MaxPool, SumPool))
+    dilation = (1, 1) if isinstance(op, SumPool) else op.dilation
+    return (*op.kernel, *op.stride, *dilation, *op.pads[:2])
+
+
+class _Writer:
+    """Tables by content, so that equal ones are written once; then one declaration and one call per step."""
+
+    def __init__(self, net: Net):
+        self.plan = plan(net)
+        self.tables: dict[tuple[str, bytes], str] = {}
+        self.declared: list[str] = []
+        self.names = {name: f"t{i}" for i, name in enumerate(self.plan.tensors)}
+        self.gemms: list[str] = []
+
+    def text(self) -> list[str]:
+        tensors = [self.tensor(t) for t in self.plan.tensors.values()]
+        calls = [self.call(i, step) for i, step in enumerate(self.plan.steps)]
+        gemms = f"static const hw_gemm *const net_gemms[] = {{{', '.join([*(f'&{g}' for g in self.gemms), '0'])}}};"
+        return [*tensors, *self.declared, gemms, "", "static void net_image(const hw_run *run) {", *calls, "}"]
+
+    def tensor(self, t: Tensor) -> str:
+        h, w, c = t.shape
+        return f"static const hw_tensor {self.names[t.name]} = {{HW_{t.place}, {t.at}u, HW_{t.kind}, {h}, {w}, {c}}}; /* {_comment(t.name)} */"
+
+    def table(self, values: Array | None) -> str:
+        """An hw_table of integers at their least width, of flags as bits, or the empty one."""
+        if values is None:
+            return NONE
+        if values.dtype == bool:
+            return self.bits(values)
+        kind = kind_of(ints_of(values)) if not ints_of(values).is_bipolar else "I8"
+        data = values.astype({"U8": np.uint8, "I8": np.int8, "I16": np.int16, "I32": np.int32}[kind]).ravel()
+        return f"{{HW_{kind}, {self.array(TYPES[kind], data)}}}"
+
+    def bits(self, flags: Array) -> str:
+        """A table of bits from 0/1 values, the first in the low bit of the first byte, in whole 64-bit words."""
+        packed = np.packbits(flags.ravel().astype(bool), bitorder="little")
+        return self.packed(packed)
+
+    def packed(self, data: Array) -> str:
+        whole = np.pad(data, (0, -len(data) % 8)).view("<u8")
+        return f"{{HW_BIT, {self.array('uint64_t', whole)}}}"
+
+    def array(self, c_type: str, data: Array) -> str:
+        key = (c_type, data.tobytes())
+        if key not in self.tables:
+            name = f"d{len(self.tables)}"
+            numbers = (
+                [f"0x{v:x}u" for v in data.tolist()] if c_type == "uint64_t" else [_number(v) for v in data.tolist()]
+            )
+            rows = [", ".join(numbers[i : i + 16]) for i in range(0, len(numbers), 16)]
+            self.declared.append(f"static const {c_type} {name}[] = {{\n" + ",\n".join(rows) + "};")
+            self.tables[key] = name
+        return self.tables[key]
+
+    def lines(self, step: Step) -> str:
+        h, w, c = step.shape
+        name = f"s{self.count()}"
+        stages = ",\n    ".join(self.stage(s) for s in step.stages)
+        self.declared.append(f"static const hw_stage {name}[] = {{\n    {stages}}};")
+        return f"{{{h}, {w}, {c}, {len(step.stages)}, {name}}}"
+
+    def count(self) -> int:
+        return len(self.declared)
+
+    def stage(self, s: Stage) -> str:
+        tensor = f"&{self.names[s.tensor]}" if s.tensor else "0"
+        return f"{{HW_{s.what}, {s.n}, {s.shift}, {_number(s.lo)}, {_number(s.hi)}, {self.table(s.a)}, {self.table(s.b)}, {tensor}}}"
+
+    def call(self, i: int, step: Step) -> str:
+        name, reads = f"step{i}", [f"&{self.names[r]}" for r in step.reads]
+        note = f" /* {_comment(step.name)} */"
+        match step.kind:
+            case "top":
+                return f"    hw_top(run, {reads[0]}, &{self.names[step.output]}, {step.shape[2]});{note}"
+            case "gemm":
+                self.declared.append(f"static const hw_gemm {name} = {self.gemm(step, reads[0])};")
+                self.gemms.append(name)
+                return f"    hw_run_gemm(run, &{name});{note}"
+            case "depthwise":
+                op = step.op
+                assert isinstance(op, Conv)
+                weights = self.table(op.weights[..., 0].transpose(1, 2, 0))
+                pad = self.table(np.broadcast_to(op.pad, len(op.weights)))
+                fields = (reads[0], _braces(window(op)), weights, pad, self.lines(step))
+                self.declared.append(f"static const hw_depthwise {name} = {{{', '.join(fields)}}};")
+                return f"    hw_run_depthwise(run, &{name});{note}"
+            case "pool" | "pool_bits":
+                op = step.op
+                assert isinstance(op, (MaxPool, SumPool))
+                channels = step.shape[2]
+                minimum = np.broadcast_to(op.minimum, channels) if isinstance(op, MaxPool) else np.zeros(channels, bool)
+                what = "HW_MAX" if isinstance(op, MaxPool) else "HW_SUM"
+                lines = self.lines(step) if step.stages else "{0, 0, 0, 0, 0}"
+                values = (reads[0], _braces(window(op)), what, self.bits(minimum), lines)
+                self.declared.append(f"static const hw_pool {name} = {{{', '.join(values)}}};")
+                if step.kind == "pool":
+                    return f"    hw_run_pool(run, &{name});{note}"
+                return f"    hw_pool_bits(run, &{name}, &{self.names[step.output]});{note}"
+            case _:
+                self.declared.append(f"static const hw_join {name} = {self.join(step, reads)};")
+                return f"    hw_run_join(run, &{name});{note}"
+
+    def join(self, step: Step, reads: list[str]) -> str:
+        parts: Iterable[tuple[int, int]] = step.options["parts"]  # type: ignore[assignment]
+        rows = [f"{{{read}, {offset}, {scale}}}" for read, (offset, scale) in zip(reads, parts, strict=True)]
+        name = f"p{self.count()}"
+        self.declared.append(f"static const hw_part {name}[] = {{{', '.join(rows)}}};")
+        corner, up, stride = (
+            step.options.get(k, d) for k, d in (("corner", (0, 0)), ("up", (1, 1)), ("stride", (1, 1)))
+        )
+        numbers = ", ".join(str(v) for pair in (corner, up, stride) for v in pair)  # type: ignore[attr-defined]
+        return f"{{{len(rows)}, {name}, {numbers}, {self.lines(step)}}}"
+
+    def gemm(self, step: Step, x: str) -> str:
+        op, row = step.op, step.options["row"]
+        assert isinstance(op, (Dense, Conv))
+        groups = op.groups if isinstance(op, Conv) else 1
+        depth = self.plan.tensors[step.reads[0]].shape[2] // groups
+        pad = np.broadcast_to(op.pad, depth * groups) if isinstance(op, Conv) else np.zeros(depth, np.int32)
+        weights = op.weights.reshape(len(op.weights), -1, depth)
+        if row == "BIT":
+            per_group = pad.reshape(groups, depth)
+            outside = np.stack([_tap_bits(per_group > 0, 0), _tap_bits(per_group != 0, 0)], 1)
+            tables = self.packed(_tap_bits(weights > 0, 1).ravel()), self.packed(outside.ravel())
+            counts = next((n for n in (0, depth) if ((per_group != 0).sum(1) == n).all()), -1)
+            small = 0
+        else:
+            binary = ints_of(op.weights).is_bipolar
+            tables = self.bits(weights > 0) if binary else self.table(weights), self.table(pad)
+            counts, small = 0, products_in_16_bits(op, self.plan.tensors[step.reads[0]].kind, pad)
+        fields = (
+            str(len(self.gemms)),
+            x,
+            _braces(window(op)),
+            str(groups),
+            f"HW_{row}",
+            *tables,
+            str(counts),
+            str(small),
+            self.lines(step),
+        )
+        return f"{{{', '.join(fields)}}}"
+
+
+def products_in_16_bits(op: Dense | Conv, kind: str, pad: Array) -> int:
+    """How many times the sum of two products of 8-bit data fits 16 bits; 0 where the data are wider or it does not."""
+    range_of_kind = {"U8": Ints(0, 255), "I8": Ints(-128, 127), "BIT": Ints(-128, 127)}.get(kind)
+    if range_of_kind is None or pad not in range_of_kind:
+        return 0
+    most = int(np.abs(op.weights).max(initial=0))
+    return min(32767 // (255 * 2 * max(most, 1)), 1 << 14) if most <= 64 else 0
+
+
+def _tap_bits(flags: Array, spare: int) -> Array:
+    """Bytes of the last axis, its last byte filled up with `spare`."""
+    extra = [(0, 0)] * (flags.ndim - 1) + [(0, -flags.shape[-1] % 8)]
+    return np.packbits(np.pad(flags, extra, constant_values=bool(spare)), axis=-1, bitorder="little")
+
+
+def _braces(values: Iterable[int]) -> str:
+    return "{" + ", ".join(str(v) for v in values) + "}"
+
+
+def _number(value: int) -> str:
+    """A C literal; the least 32-bit integer has none of its own."""
+    return "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
+
+
+def _comment(name: str) -> str:
+    return name.replace("*/", "* /")
+
+
+def _string(text: str) -> str:
+    return '"' + "".join(c if c.isalnum() or c in " ._-+" else "_" for c in text) + '"'

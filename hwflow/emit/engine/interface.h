@@ -1,0 +1,33 @@
+typedef int net_output;
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The processor path in use: "plain", "neon", "avx2" or "avx512". The best one unless net_choose named another. */
+const char *net_path(void);
+
+/* Use the named path; 0 where this build or this processor does not have it. Call it before net_arrange. */
+int net_choose(const char *path);
+
+/* Bytes of the weights as the path in use wants them, and the memory to keep them in (any alignment).
+ * Written once by net_arrange, then only read: threads share it. 0 bytes, and a null pointer, where
+ * the constant tables are used as they are. */
+size_t net_arranged_bytes(void);
+void net_arrange(void *arranged);
+
+/* Bytes of working memory for one thread (any alignment, no need to clear it). */
+size_t net_scratch_bytes(void);
+
+/* n images of NET_INPUTS integers into n answers of NET_OUTPUTS integers. */
+void net_run(const void *arranged, void *scratch, const net_input *images, net_output *answers, size_t n);
+
+/* The same with several threads; scratch holds net_scratch_bytes() for each. Without NET_THREADS at
+ * compile time, one thread does it all. */
+void net_run_threads(const void *arranged, void *scratch, const net_input *images, net_output *answers, size_t n, int threads);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,55 @@
+/* Processor paths: which there are, which is in use.
+ */
+#include "engine.h"
+
+enum { HW_PATH_UNKNOWN, HW_PATH_PLAIN, HW_PATH_NEON, HW_PATH_AVX2, HW_PATH_AVX512, HW_PATHS };
+
+static int hw_path_in_use = HW_PATH_UNKNOWN;
+
+HW_FN const char *hw_path_name(int path) {
+    return path == HW_PATH_NEON ? "neon" : path == HW_PATH_AVX2 ? "avx2" : path == HW_PATH_AVX512 ? "avx512" : "plain";
+}
+
+/* True where this build and this processor have a path. */
+HW_FN int hw_has(int path) {
+    switch (path) {
+    case HW_PATH_PLAIN: return 1;
+#if defined(HW_X86)
+    case HW_PATH_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+#if defined(HW_EMULATE_AVX512)
+    case HW_PATH_AVX512: return 1;
+#else
+    case HW_PATH_AVX512: return hw_has(HW_PATH_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vpopcntdq");
+#endif
+#elif defined(HW_NEON)
+    case HW_PATH_NEON: return 1;
+#endif
+    default: return 0;
+    }
+}
+
+HW_FN int hw_path(void) {
+    if (hw_path_in_use == HW_PATH_UNKNOWN) {
+        int path = HW_PATHS - 1;
+        while (!hw_has(path)) path--;
+        hw_path_in_use = path;
+    }
+    return hw_path_in_use;
+}
+
+HW_FN int hw_choose(const char *name) {
+    int path;
+    for (path = HW_PATH_PLAIN; path < HW_PATHS; path++) {
+        const char *a = hw_path_name(path), *b = name;
+        while (*a && *a == *b) a++, b++;
+        if (*a == *b && hw_has(path) && (path == HW_PATH_PLAIN || hw_path_name(path)[0] != 'p')) {
+            hw_path_in_use = path;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+#if defined(HW_X86)
+#define HW_AVX2 __attribute__((target("avx2,popcnt")))
+#endif

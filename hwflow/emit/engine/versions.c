@@ -1,0 +1,70 @@
+/* Each step once for every processor path.
+ */
+#include "engine.h"
+
+#if defined(HW_X86)
+#define HW_VERSIONS(name, body, type)                                                               \
+    HW_FN void name##_plain(const hw_run *run, const type *step) { body(run, step); }               \
+    HW_AVX2 HW_FN void name##_avx2(const hw_run *run, const type *step) { body(run, step); }        \
+    HW_FN void name(const hw_run *run, const type *step) {                                          \
+        if (hw_path() >= HW_PATH_AVX2) name##_avx2(run, step);                                      \
+        else name##_plain(run, step);                                                               \
+    }
+#else
+#define HW_VERSIONS(name, body, type) \
+    HW_FN void name(const hw_run *run, const type *step) { body(run, step); }
+#endif
+
+HW_VERSIONS(hw_run_depthwise, hw_depthwise_body, hw_depthwise)
+HW_VERSIONS(hw_run_join, hw_join_body, hw_join)
+
+HW_FN void hw_run_pool(const hw_run *run, const hw_pool *d) { hw_pool_body(run, d); }
+
+HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
+#if defined(HW_X86)
+    if (hw_path() == HW_PATH_AVX512 && hw_fast_words(g)) {
+        hw_gemm_bits_avx512(run, g);
+        return;
+    }
+    if (hw_path() == HW_PATH_AVX2 && hw_fast_bits(g)) {
+        hw_gemm_bits_avx2(run, g);
+        return;
+    }
+    if (hw_path() >= HW_PATH_AVX2 && hw_fast_values(g)) {
+        hw_gemm_values_avx2(run, g);
+        return;
+    }
+#elif defined(HW_NEON)
+    if (hw_path() == HW_PATH_NEON && hw_fast_words(g)) {
+        hw_gemm_bits_neon(run, g);
+        return;
+    }
+#endif
+    hw_gemm_plain(run, g);
+}
+
+/* Bytes of one layer's weights for the path in use; writes them where `to` is given. */
+HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
+    switch (hw_path()) {
+#if defined(HW_X86)
+    case HW_PATH_AVX512: return g->kind == HW_BIT ? hw_arrange_words(g, to, 16) : hw_arrange_values_avx2(g, to);
+    case HW_PATH_AVX2: return g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
+#endif
+    case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to, 1) : 0;
+    default: return 0;
+    }
+}
+
+/* Bytes of all arranged weights behind a list of where each begins; writes them where `to` is given. */
+HW_FN size_t hw_arrange(const hw_gemm *const *gemms, uint8_t *to) {
+    size_t n = 0, at;
+    if (hw_path() == HW_PATH_PLAIN) return 0;
+    while (gemms[n]) n++;
+    at = (n * 8 + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN;
+    for (n = 0; gemms[n]; n++) {
+        if (to) ((hw_u64 *)(void *)to)[n] = at;
+        at += hw_arrange_one(gemms[n], to ? to + at : to);
+        at = (at + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN;
+    }
+    return at;
+}

@@ -1,0 +1,143 @@
+"""A dataflow as SystemVerilog: top.sv with instances and numbers, memory files, the modules it uses.
+
+Stands on units. The logic is in `hls/*.sv`; nothing here writes any.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from hwflow.errors import RecipeError
+from hwflow.places import HLS
+from hwflow.units.base import SOURCE, Dataflow, Unit
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=jinja2.StrictUndefined,
+    keep_trailing_newline=True,
+)
+
+
+def emit(dataflow: Dataflow, folder: Path) -> Path:
+    """Write top.sv (module `top`), the memory files and copies of the modules used into `folder`; gives the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (*folder.glob("*.sv"), *folder.glob("*.mem")):
+        stale.unlink()
+    (folder / "top.sv").write_text(top(dataflow))
+    for unit in dataflow.units:
+        write_memories(unit, folder)
+    for file in sources(module(u) for u in dataflow.units):
+        shutil.copyfile(file, folder / file.name)
+    return folder
+
+
+def top(dataflow: Dataflow, module: str = "top", prefix: str = "") -> str:
+    """The text of the top module; memory file names start with `prefix`."""
+    for unit in dataflow.units:
+        if not re.fullmatch(r"[A-Za-z]\w*", unit.name):
+            raise RecipeError(f"{unit.name!r} cannot name an instance; use letters, digits and _ in unit names")
+    edges = [Wires(label(SOURCE), dataflow.input.bits)]
+    edges += [Wires(label(u.name, i), s.bits) for u in dataflow.units for i, s in enumerate(u.outs)]
+    return TEMPLATES.get_template("top.sv.j2").render(
+        name=dataflow.name, top=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output, edges=edges,
+        answer=label(dataflow.units[-1].name), units=[instance(u, prefix) for u in dataflow.units],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wires:
+    """The three signals of one stream, `<label>_valid`, `_ready` and `_data`, and the bits of its word."""
+
+    label: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Port expressions of all the streams on one side of a unit, stream 0 in the low bits."""
+
+    valid: str
+    ready: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One unit as the template writes it."""
+
+    module: str
+    name: str
+    params: list[tuple[str, str]]
+    ins: Bundle
+    outs: Bundle
+
+
+def label(edge: str, port: int = 0) -> str:
+    """The name of a stream's signals: `conv1_y0` for port 0 of conv1; edges may be written `unit:port`."""
+    name, _, given = edge.partition(":")
+    return f"{name}_y{given or port}"
+
+
+def bundle(labels: Sequence[str]) -> Bundle:
+    """Streams joined for a unit's ports; a single stream needs no braces."""
+
+    def join(part: str) -> str:
+        names = [f"{name}_{part}" for name in reversed(labels)]
+        return names[0] if len(names) == 1 else "{" + ", ".join(names) + "}"
+
+    return Bundle(join("valid"), join("ready"), join("data"))
+
+
+def instance(unit: Unit, prefix: str = "") -> Instance:
+    """A unit with its parameters as SystemVerilog literals and the signals on its ports."""
+    module, params = spelled(unit)
+    texts = [(k, _literal(v, prefix)) for k, v in params.items()]
+    ins = bundle([label(i) for i in unit.inputs])
+    outs = bundle([label(unit.name, i) for i in range(len(unit.outs))])
+    return Instance(module, unit.name, texts, ins, outs)
+
+
+def spelled(unit: Unit) -> tuple[str, dict[str, int | str]]:
+    """The module and parameters of a unit in SystemVerilog: its own, unless it has a `rtl` that says otherwise."""
+    return unit.rtl() if hasattr(unit, "rtl") else (unit.module, unit.params())
+
+
+def module(unit: Unit) -> str:
+    """The SystemVerilog module that a unit is an instance of."""
+    return spelled(unit)[0]
+
+
+def _literal(value: int | str, prefix: str) -> str:
+    """A number, a sized constant as it is, or a file name in quotes."""
+    if isinstance(value, int):
+        return str(value)
+    if re.fullmatch(r"\d+'h[0-9a-f]+", value):
+        return value
+    return f'"{prefix}{value}"' if value else '""'
+
+
+def write_memories(unit: Unit, folder: Path, prefix: str = "") -> None:
+    """A unit's $readmemh files: one word a line, hexadecimal, in address order."""
+    for name, memory in unit.memories().items():
+        digits = (memory.bits + 3) // 4
+        (folder / (prefix + name)).write_text("".join(f"{w:0{digits}x}\n" for w in memory.words))
+
+
+def sources(modules: Iterable[str]) -> list[Path]:
+    """The files of `hls/` that hold these modules, whatever those stand on, and the top's own axis_last."""
+    known = {file.stem: file for file in HLS.glob("*.sv")}
+    todo, found = [*modules, "axis_last"], dict[str, Path]()
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found[name] = known[name]
+        used = re.findall(r"^\s*(\w+)\s+(?:#\(|\w+\s*\()", known[name].read_text(), re.MULTILINE)
+        todo += [u for u in used if u in known and u != name]
+    return sorted(found.values())

@@ -1,0 +1,47 @@
+"""What can go wrong, told by who can act on it: the network, the request, the machine.
+
+Stands on nothing; every other room raises these and only the command line catches them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason a network is refused: where, what, why, and what to do about it."""
+
+    node: str
+    attribute: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = ".".join(part for part in (self.node, self.attribute) if part)
+        return f"{where}: {self.reason}; {self.remedy}" if where else f"{self.reason}; {self.remedy}"
+
+
+class HwflowError(Exception):
+    """Base of the three kinds; its text is one clear line for each thing to act on."""
+
+
+class ModelError(HwflowError):
+    """The network cannot become integers exactly; `findings` lists every reason at once."""
+
+    def __init__(self, *findings: Finding | str):
+        self.findings = tuple(f if isinstance(f, Finding) else Finding("", "", *_split(f)) for f in findings)
+        super().__init__("\n".join(str(f) for f in self.findings))
+
+
+class RecipeError(HwflowError):
+    """The request cannot be met: a fold that does not divide, a rate out of reach, an unknown name."""
+
+
+class ToolError(HwflowError):
+    """The machine is at fault: a program is absent or failed. Says the command, the log, the last lines."""
+
+
+def _split(text: str) -> tuple[str, str]:
+    reason, _, remedy = text.partition("; ")
+    return reason, remedy or "see `hwflow check`"

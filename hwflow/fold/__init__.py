@@ -1,0 +1,9 @@
+"""Folding: a trained network of real numbers becomes a network of integers, exactly.
+
+Stands on real and net.
+"""
+
+from hwflow.fold.folding import fold
+from hwflow.fold.trace import Difference, first_difference
+
+__all__ = ["Difference", "first_difference", "fold"]

@@ -1,0 +1,316 @@
+"""A Graph becomes a Net: sums stay, everything between them becomes thresholds, rescales or nothing.
+
+Stands on real, levels and items. Steps wait until a sum asks for integers; then they are read off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+import numpy as np
+
+from hwflow import ops, real
+from hwflow.errors import Finding, ModelError
+from hwflow.fold import levels as lv
+from hwflow.fold.items import Beside, Item, integer_move
+from hwflow.fold.polish import polished
+from hwflow.net import STEPS as FINISH
+from hwflow.net import Net
+from hwflow.net import Step as Finish
+from hwflow.real import INPUT, Graph
+from hwflow.real.grids import Grid
+from hwflow.real.plans import Finer, Plan, renamed
+from hwflow.real.steps import Step
+
+
+def fold(graph: Graph) -> Net:
+    """The network in integers only, equal to `graph.run` on every input; ModelError with every reason at once."""
+    if graph.findings:
+        raise ModelError(*graph.findings)
+    return _Folding(graph).net()
+
+
+class _Folding:
+    """One pass over a graph: the item of every value, and the integer operations so far."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.ops: dict[str, ops.Op] = {}
+        self.ports = {INPUT: graph.input}
+        self.items: dict[str, Item] = {}
+        self.asked: dict[str, Item] = {}  # items turned into their own integers, by value
+        self.findings: list[Finding] = []
+        self.answer = graph.output  # the value the host is given
+        grid = graph.spans[INPUT].grid
+        assert grid is not None
+        self.items[INPUT] = Item(
+            INPUT, grid.lo, grid.hi, real.steps.tidy((Step("div", np.array([graph.denominator])),))
+        )
+
+    def net(self) -> Net:
+        for node in self.graph.nodes:
+            try:
+                self.items[node.name] = self._item(node)
+            except _Wide as wide:
+                self.findings.append(wide.finding(node.name))
+                break
+        if self.findings:
+            raise ModelError(*self.findings)
+        last, finish = self._finish(self.answer)
+        chosen = _needed(self.ops, last)
+        return Net(self.graph.name, self.graph.input, polished(chosen), self.graph.denominator, finish)
+
+    # -- nodes ---------------------------------------------------------------------------------------------------
+
+    def _item(self, node: real.RealOp) -> Item:
+        match node:
+            case real.Pointwise():
+                item = replace(_stepped(self, self.items[node.inputs[0]], node.steps), label=node.name)
+                self.items[node.name] = item
+                shared = len(self.graph.by_name.users(node.name)) > 1
+                on_grid = self.graph.spans[node.name].grid is not None
+                # readers of one quantised value share its integers
+                return self.integers(node.name) if shared and on_grid and not item.affine else item
+            case real.MaxPool() | real.Upsample() | real.Flatten():
+                waiting = self.items[node.inputs[0]].moved(node)
+                # a flat input can enter many elements a cycle, an image only the channels of a pixel
+                return self.flushed(waiting) if isinstance(node, real.Flatten) and waiting.op == INPUT else waiting
+            case real.TopK():
+                return self._top_k(node)
+            case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
+                plan = self.graph.plans.get(node.name)
+                return self._sum(node, plan) if plan else self._beside(node)
+        assert_never(node)
+
+    def _sum(self, node: real.RealOp, plan: Plan) -> Item:
+        sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, plan.finer, strict=True))
+        name = self.emit(renamed(plan.op, self.fresh(node.name), sources))
+        return Item(name, plan.grid.lo, plan.grid.hi, plan.steps)
+
+    def _fine(self, value: str, finer: Finer | None, reader: str) -> str:
+        """The integers of a value as its reader needs them."""
+        item = self.integers(value)
+        name = self.emit_moves(item)
+        if finer is None:
+            return name
+        ends = np.sort([finer.mul * k + finer.add for k in (item.lo, item.hi)], 0)
+        return self.emit(ops.Rescale(
+            name=self.fresh(f"{reader}_grid"), inputs=(name,), mul=finer.mul, add=finer.add, shift=0,
+            lo=int(ends.min()), hi=int(ends.max()),
+        ))  # fmt: skip
+
+    def _beside(self, node: real.Concat | real.RealOp) -> Item:
+        """A concatenation of values that are no multiples of one scale: each keeps its own steps."""
+        parts = [self.flushed(self.items[i]) for i in node.inputs]
+        name = self.emit(
+            ops.Concat(name=self.fresh(node.name), inputs=tuple(p.op for p in parts), scales=(1,) * len(parts))
+        )
+        chains = tuple((len(p.lo), p.steps) for p in parts)
+        lo, hi = (np.concatenate([getattr(p, k) for p in parts]) for k in ("lo", "hi"))
+        return Item(name, lo, hi, (Beside("add", np.zeros(1), chains),) if any(c for _, c in chains) else ())
+
+    # -- integers ------------------------------------------------------------------------------------------------
+
+    def integers(self, value: str) -> Item:
+        """The item of a value whose integers are those of its grid: real = step * integer + offset."""
+        if value in self.asked:
+            return self.asked[value]
+        item, grid = self.items[value], self.graph.spans[value].grid
+        assert grid is not None
+        grid = self._before_moves(item, grid)
+        ends = np.stack([item.lo, item.hi])
+        own = item.affine and bool((grid.integers(item.values(ends)) == ends).all())
+        out = item if own else self._quantised(value, item, grid)
+        self.asked[value] = self.items[value] = out
+        return out
+
+    def _before_moves(self, item: Item, grid: Grid) -> Grid:
+        """The grid of the channels in front of the moves that wait."""
+        n = len(item.lo)
+        if len(grid.step) == n:
+            return grid
+        return Grid(grid.step[:n], grid.offset[:n], grid.lo[:n], grid.hi[:n], grid.bipolar)
+
+    def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
+        """Thresholds or a rescale where the steps change the integers."""
+        found = lv.find(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
+        behind = _linear(grid)
+        lo, hi = grid.lo, grid.hi
+        shift = lv.identity(found) if self.ports[item.op].ints.is_bipolar == grid.bipolar else None
+        if shift == 0:
+            return replace(item, steps=behind)
+        name = self.fresh(item.label or value)
+        if grid.bipolar:
+            if found.count != 1:  # one sign only: a threshold that is always or never reached
+                never = np.where(found.base > 0, found.lo, found.hi + 1)[:, None]
+                op: ops.Op | None = ops.Threshold(
+                    name=name, inputs=(item.op,), thresholds=never, falling=np.zeros(len(lo), bool), bipolar=True
+                )
+            else:
+                op = None
+            if found.count == 2:
+                found = replace(found, places=found.places[:, 1:])
+                op = None
+            op = op or lv.threshold(found, name, item.op, True)
+        else:
+            op = self._narrowed(found, item, grid, name)
+        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.step < 0)) for m in item.moves)
+        return Item(self.emit(op), lo, hi, behind, moves)
+
+    def _narrowed(self, found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
+        """The op of a function of several levels: a rescale from 4 bits on where one is exact, else thresholds."""
+        if found.count >= lv.RESCALE_FROM:
+            op = lv.rescale(found, item.slope() / grid.step, name, item.op)
+            if op is not None:
+                return op
+        if found.count > lv.MOST_LEVELS:
+            raise _Wide(
+                f"has {found.count + 1} levels and no exact multiplier and shift", "quantise it to at most 8 bits"
+            )
+        if found.count == 0:
+            return ops.Rescale(
+                name=name,
+                inputs=(item.op,),
+                mul=0 * item.lo,
+                add=0 * item.lo + found.base,
+                shift=0,
+                lo=found.base,
+                hi=found.base,
+            )
+        return lv.threshold(found, name, item.op, False)
+
+    def flushed(self, item: Item) -> Item:
+        """The same value with its moves done, on the integers as they are."""
+        if not item.moves:
+            return item
+        times = 1
+        name = item.op
+        for move in item.moves:
+            if isinstance(move.node, real.Flatten):
+                times = int(np.prod(self.ports[name].shape[:-1]))
+            name = self.emit(integer_move(move, self.fresh(move.node.name), name))
+        steps = tuple(s.wider(times) for s in item.steps)
+        return Item(name, np.tile(item.lo, times), np.tile(item.hi, times), steps, label=item.label)
+
+    def emit_moves(self, item: Item) -> str:
+        """The name of an item's integers behind its moves; moves that readers share are made once."""
+        name = item.op
+        for move in item.moves:
+            key = f"{name}>{move.node.name}"
+            if key not in self._moved:
+                self._moved[key] = self.emit(integer_move(move, self.fresh(move.node.name), name))
+            name = self._moved[key]
+        return name
+
+    @property
+    def _moved(self) -> dict[str, str]:
+        return self.__dict__.setdefault("_moved_names", {})
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _top_k(self, node: real.TopK) -> Item:
+        """Indices of the largest, on integers where their order is that of the real values."""
+        value = node.inputs[0]
+        item = self.items[value]
+        if not _same_order(item) and self.graph.spans[value].grid is not None:
+            item = self.integers(value)
+        if not _same_order(item):
+            # the host compares real scores: Net.labels does what this node does
+            self.answer = value
+            return item
+        name = self.emit(ops.TopK(name=self.fresh(node.name), inputs=(self.emit_moves(item),), k=node.k))
+        return Item(name, np.zeros(1, np.int64), np.array([self.ports[name].ints.hi]), ())
+
+    def _finish(self, value: str) -> tuple[str, tuple[Finish, ...]]:
+        """The last operation, and the float32 steps from its integers to the real answer."""
+        item = self.items[value]
+        plain = all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps)
+        if not plain:
+            if self.graph.spans[value].grid is None:
+                raise ModelError(
+                    Finding(
+                        value,
+                        "",
+                        "the answer is neither integers nor a scale and bias of them",
+                        "end with a dense layer, a norm or a quantizer",
+                    )
+                )
+            item = self.integers(value)
+        item = self.flushed(item)
+        if item.op == INPUT:
+            one = np.ones(len(item.lo), np.int64)
+            ints = self.ports[INPUT].ints
+            name = self.emit(
+                ops.Rescale(
+                    name=self.fresh("same"), inputs=(INPUT,), mul=one, add=0 * one, shift=0, lo=ints.lo, hi=ints.hi
+                )
+            )
+            item = replace(item, op=name)
+        pixels = int(np.prod(self.ports[item.op].shape[:-1]))
+        return item.op, tuple(Finish(s.op, s.wider(pixels).value) for s in item.steps)
+
+    def emit(self, op: ops.Op) -> str:
+        self.ops[op.name] = op
+        self.ports[op.name] = op.port(*(self.ports[i] for i in op.inputs))
+        return op.name
+
+    def fresh(self, name: str) -> str:
+        """A name that no operation has yet."""
+        base, k = name, 2
+        while name in self.ops or name == INPUT:
+            name, k = f"{base}_{k}", k + 1
+        return name
+
+
+class _Wide(Exception):  # noqa: N818  it becomes a Finding
+    """A quantizer with too many levels."""
+
+    def __init__(self, reason: str, remedy: str):
+        super().__init__(reason)
+        self.reason, self.remedy = reason, remedy
+
+    def finding(self, node: str) -> Finding:
+        return Finding(node, "", self.reason, self.remedy)
+
+
+def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
+    """The item behind more steps. A step with a constant for each pixel needs the moves done first."""
+    n = len(item.lo)
+    made = []
+    for step in steps:
+        if len(step.value) not in (1, n):
+            once = step.value[:n]
+            if (step.value.reshape(-1, *once.shape) == once).all():
+                step = Step(step.op, once)
+            else:
+                return _stepped(folding, folding.flushed(item), steps)
+        made.append(step)
+    return replace(item, steps=(*item.steps, *made))
+
+
+def _linear(grid: Grid) -> tuple[Step, ...]:
+    """The steps from a grid's integers to its values."""
+    step, offset = (v.astype(np.float32) for v in (grid.step, grid.offset))
+    short = [v[:1] if (v == v[0]).all() else v for v in (step, offset)]
+    return real.steps.tidy((Step("mul", short[0]), Step("add", short[1])))
+
+
+def _same_order(item: Item) -> bool:
+    """True where all channels share strictly rising steps, so that integers sort like real values, ties included."""
+    if any(s.per_channel for s in item.steps) or not item.affine:
+        return not item.steps
+    lo, hi = int(item.lo.min()), int(item.hi.max())
+    if hi - lo > 1 << 22:
+        return False
+    values = item.values(np.arange(lo, hi + 1)[:, None].repeat(1, 1))
+    return bool((np.diff(values[:, 0]) > 0).all())
+
+
+def _needed(made: dict[str, ops.Op], last: str) -> tuple[ops.Op, ...]:
+    """The operations the answer depends on, in order."""
+    wanted = {last}
+    for op in reversed(made.values()):
+        if op.name in wanted:
+            wanted |= set(op.inputs)
+    return tuple(op for op in made.values() if op.name in wanted)

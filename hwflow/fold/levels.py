@@ -1,0 +1,142 @@
+"""Where a monotone function of an integer changes its level: thresholds by bisection, rescales by proof.
+
+Stands on bits and ops. Nothing is solved for in floating point: the trained float32 arithmetic is asked at integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwflow import ops
+from hwflow.bits import Array
+
+MOST_LEVELS = 255
+MOST_SHIFT = 30
+RESCALE_FROM = 8  # levels: from 4 bits on a multiplier and a shift are smaller than thresholds
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """A monotone integer function of each channel over lo .. hi, by the places where it changes.
+
+    Position p counts from the end where the function is least: x = lo + p, or hi - p where `falling`.
+    The function is base + how many of `places` are at or below p; "never" is hi - lo + 1.
+    """
+
+    lo: Array  # int, (channels,)
+    hi: Array
+    falling: Array  # bool, (channels,)
+    base: int
+    places: Array  # int, (channels, n), ascending
+
+    @property
+    def count(self) -> int:
+        return self.places.shape[1]
+
+    @property
+    def top(self) -> int:
+        return self.base + self.count
+
+
+def find(function: Callable[[Array], Array], lo: Array, hi: Array) -> Levels:
+    """The levels of `function`, which maps integers (n, channels) to integers, monotone in each channel."""
+    ends = function(np.stack([lo, hi]))
+    falling = ends[0] > ends[1]
+    base, top = int(ends.min()), int(ends.max())
+    targets = np.arange(base + 1, top + 1)[:, None]
+    length = (hi - lo + 1)[None, :]
+    # the least p with level >= target lies in left .. right; right = length means never
+    left, right = np.zeros((len(targets), len(lo)), np.int64), np.broadcast_to(length, (len(targets), len(lo))).copy()
+    while (left < right).any():
+        middle = (left + right) // 2
+        at = np.minimum(middle, length - 1)
+        reached = function(np.where(falling, hi - at, lo + at)) >= targets
+        open_ = left < right
+        right = np.where(open_ & reached, middle, right)
+        left = np.where(open_ & ~reached, middle + 1, left)
+    return Levels(lo, hi, falling, base, left.T)
+
+
+def identity(levels: Levels) -> int | None:
+    """The n for which the function is x + n everywhere, or None."""
+    n = levels.base - int(levels.lo.min())
+    steps = np.arange(levels.count) + 1 + levels.base
+    first = steps - n - levels.lo[:, None]  # where x + n reaches each level
+    never = (levels.hi - levels.lo + 1)[:, None]
+    same = levels.places == np.clip(first, 0, never)
+    # a channel whose range reaches beyond the levels is clipped, which is no identity
+    inside = (levels.lo + n >= levels.base) & (levels.hi + n <= levels.top)
+    return n if bool(same.all() and inside.all()) and not levels.falling.any() else None
+
+
+def threshold(levels: Levels, name: str, source: str, bipolar: bool) -> ops.Threshold:
+    """The function as thresholds; -1/+1 where `bipolar`."""
+    rising = levels.lo[:, None] + levels.places
+    falling = np.sort(levels.hi[:, None] - levels.places + 1, 1)
+    table = np.where(levels.falling[:, None], falling, rising)
+    base = 0 if bipolar else levels.base
+    return ops.Threshold(
+        name=name, inputs=(source,), thresholds=table, falling=levels.falling, base=base, bipolar=bipolar
+    )
+
+
+def rescale(levels: Levels, slope: Array, name: str, source: str) -> ops.Rescale | None:
+    """The function as clip((M x + B) >> S), of the smallest S and M that equal it on every integer, or None.
+
+    With p and rising levels the function is at least j exactly from place p_j on, so M p + B serves when
+    M p_j + B >= j 2^S and M (p_j - 1) + B < j 2^S for every j whose place is inside. These inequalities at
+    the places are the whole proof, because both sides are monotone. `slope` is levels for one step of x.
+    """
+    length = levels.hi - levels.lo + 1
+    j = np.arange(levels.base + 1, levels.top + 1, dtype=np.int64)
+    reached = levels.places < length[:, None]
+    entered = levels.places > 0
+    slope = np.where((levels.places == levels.places[:, :1]).all(1) & ~(reached & entered).any(1), 0, np.abs(slope))
+    for shift in range(MOST_SHIFT + 1):
+        found = _with_shift(levels.places, j << shift, reached, entered, slope * 2.0**shift, shift)
+        if found is not None:
+            mul, add = found
+            # from p back to x
+            mul, add = (
+                np.where(levels.falling, -mul, mul),
+                np.where(levels.falling, add + mul * levels.hi, add - mul * levels.lo),
+            )
+            return ops.Rescale(
+                name=name, inputs=(source,), mul=mul, add=add, shift=shift, lo=levels.base, hi=levels.top
+            )
+    return None
+
+
+def _with_shift(
+    places: Array, level: Array, reached: Array, entered: Array, slope: Array, shift: int
+) -> tuple[Array, Array] | None:
+    """M and B of every channel for one shift, or None."""
+    far = np.int64(1) << 61
+    mul = np.zeros(len(places), np.int64)
+    add = np.zeros(len(places), np.int64)
+    open_ = np.ones(len(places), bool)
+    for guess in (np.floor(slope), np.ceil(slope), np.floor(slope) - 1, np.ceil(slope) + 1):
+        m = np.maximum(guess, 0).astype(np.int64)[:, None]
+        least = np.where(reached, level - m * places, -far).max(1)
+        most = np.where(entered, level - 1 - m * (places - 1), far).min(1)
+        good = open_ & (least <= most)
+        mul = np.where(good, m[:, 0], mul)
+        add = np.where(good, _simplest(least, most, shift), add)
+        open_ &= ~good
+        if not open_.any():
+            return mul, add
+    return None
+
+
+def _simplest(least: Array, most: Array, shift: int) -> Array:
+    """A number between bounds: the rounding constant where it fits, else one with many zeros at its end."""
+    half = np.int64(1 << shift >> 1)
+    out = np.where((least <= half) & (half <= most), half, np.where((least <= 0) & (most >= 0), 0, least))
+    for zeros in range(shift + 1):
+        up = -(-least >> zeros) << zeros
+        better = (up <= most) & ~((least <= half) & (half <= most)) & ~((least <= 0) & (most >= 0))
+        out = np.where(better, up, out)
+    return out

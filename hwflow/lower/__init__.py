@@ -1,0 +1,292 @@
+"""From integers to hardware: every operation becomes units, joined by streams, under a folding.
+
+Stands on net, ops and units. The only switch on kinds of operations is here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from typing_extensions import assert_never
+
+from hwflow import ops
+from hwflow import units as hw
+from hwflow.bits import Array
+from hwflow.errors import Finding, ModelError, RecipeError
+from hwflow.lower.folding import Folding, clean, fold_units, folding_of, keep_pace, load_folding, save_folding
+from hwflow.lower.join import Names, join
+from hwflow.net import INPUT, Net
+from hwflow.ops import Op, Port
+from hwflow.units.base import SOURCE, Dataflow, Unit
+
+__all__ = ["cores", "folding_of", "load_folding", "lower", "save_folding"]
+
+NO_PADS = (0, 0, 0, 0)
+
+
+def lower(net: Net, folding: Folding | None = None) -> Dataflow:
+    """The hardware of a network under a folding; units the folding leaves out stay at one element a cycle.
+
+    A window nobody folds keeps pace with the unit it feeds. Fifos are those the folding names; without any, each
+    input of a unit with several inputs gets one that holds an image, which never deadlocks (`plan` sizes them).
+    RecipeError for a unit that is not there and for a value that does not divide.
+    """
+    folding = clean(folding or {})
+    units = keep_pace(fold_units(cores(net), folding), folding)
+    depths = {name: int(entry["depth"]) for name, entry in folding.items() if "depth" in entry}
+    if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):
+        known = ", ".join(u.name for u in units)
+        raise RecipeError(f"{unknown[0]}: is no unit of {net.name}; its units are {known}")
+    return join(net.name, net.input, units, depths or None)
+
+
+def cores(net: Net) -> tuple[Unit, ...]:
+    """Every unit that computes, at its smallest folding, reading the units it depends on by name.
+
+    A threshold is fused into the matrix unit before it (a falling row gets its weights negated); a pool between
+    the two moves behind the threshold, where values are narrow: a monotone step commutes with max and min.
+    ModelError, with a remedy, for what no unit can do.
+    """
+    steps = _thresholds_first(_alive(net))
+    readers = Counter(i for op in steps for i in op.inputs)
+    by_input = {op.inputs[0]: op for op in steps if isinstance(op, ops.Threshold)}
+    built = _Built({INPUT: SOURCE}, {INPUT: net.input}, [], Names({SOURCE}))
+    fused: set[str] = set()
+    for op in steps:
+        if op.name in fused:
+            continue
+        after = by_input.get(op.name) if readers[op.name] == 1 and isinstance(op, ops.Dense | ops.Conv) else None
+        built.add(op, after)
+        fused |= {after.name} if after else set()
+    if not built.units:
+        raise ModelError(Finding(net.name, "", "only reshapes its input", "leave it to software, or add a layer"))
+    return tuple(built.units)
+
+
+def _alive(net: Net) -> tuple[Op, ...]:
+    """The operations the answer depends on."""
+    need = {net.ops[-1].name}
+    for op in reversed(net.ops):
+        if op.name in need:
+            need.update(op.inputs)
+    return tuple(op for op in net.ops if op.name in need)
+
+
+def _thresholds_first(steps: tuple[Op, ...]) -> tuple[Op, ...]:
+    """Matrix, pool, threshold -> matrix, threshold, pool; a falling threshold turns max into min and back."""
+    readers = Counter(i for op in steps for i in op.inputs)
+    by_name = {op.name: op for op in steps}
+    swapped: dict[str, Op] = {}
+    for op in steps:
+        pool = by_name.get(op.inputs[0])
+        if not isinstance(op, ops.Threshold) or not isinstance(pool, ops.MaxPool) or readers[pool.name] != 1:
+            continue
+        before = by_name.get(pool.inputs[0])
+        if isinstance(before, ops.Conv) and readers[before.name] == 1:
+            # names stay in place: the pool's name now holds thresholds, the threshold's name the pooled answer
+            swapped[pool.name] = replace(op, name=pool.name, inputs=pool.inputs)
+            swapped[op.name] = replace(pool, name=op.name, inputs=op.inputs, minimum=pool.minimum ^ op.falling)
+    return tuple(swapped.get(op.name, op) for op in steps)
+
+
+@dataclass
+class _Built:
+    """Units so far, and where each operation's result comes out of them."""
+
+    edges: dict[str, str]
+    ports: dict[str, Port]
+    units: list[Unit]
+    names: Names
+
+    def put(self, unit: type[Unit], name: str, /, *edges: str, **fields: Any) -> str:
+        """One more unit; its own refusals become findings about the network."""
+        try:
+            self.units.append(unit(name=name, inputs=edges, **fields))
+        except RecipeError as e:
+            reason, _, remedy = str(e).removeprefix(f"{name}: ").partition("; ")
+            raise ModelError(Finding(name, "", reason, remedy or "change the layer")) from e
+        return name
+
+    @property
+    def port(self) -> Port:
+        """What the latest unit gives."""
+        return self.units[-1].outs[0].port
+
+    def add(self, op: Op, after: ops.Threshold | None) -> None:
+        """The units of one operation, and of the threshold that fuses into it."""
+        if _is_nothing(op):
+            (source,) = op.inputs
+            x = self.ports[source]
+            self.edges[op.name] = self.edges[source]
+            self.ports[op.name] = op.port(x) if isinstance(op, ops.Flatten) else x
+            return
+        end = self._unit(
+            op, after, self.names.new(op.name), [self.ports[i] for i in op.inputs], [self.edges[i] for i in op.inputs]
+        )
+        for done in (op, after) if after else (op,):
+            self.edges[done.name], self.ports[done.name] = end, self.port
+
+    def _unit(self, op: Op, after: ops.Threshold | None, name: str, xs: list[Port], edges: list[str]) -> str:
+        x, edge = xs[0], edges[0]
+        match op:
+            case ops.Dense():
+                return self._matrix(name, edge, x, op.weights, after)
+            case ops.Conv():
+                return self._conv(op, after, name, x, edge)
+            case ops.MaxPool():
+                return self._pool(op, "max", op.minimum, op.dilation, name, x, edge)
+            case ops.SumPool():
+                return self._pool(op, "sum", np.zeros(x.channels, bool), (1, 1), name, x, edge)
+            case ops.Threshold():
+                return self.put(
+                    hw.ThresholdUnit,
+                    name,
+                    edge,
+                    x=x,
+                    thresholds=op.thresholds,
+                    falling=op.falling,
+                    base=op.base,
+                    bipolar=op.bipolar,
+                )
+            case ops.Rescale():
+                return self.put(
+                    hw.RescaleUnit, name, edge, x=x, mul=op.mul, add=op.add, shift=op.shift, lo=op.lo, hi=op.hi
+                )
+            case ops.Add():
+                return self._chain(hw.AddUnit, name, xs, edges, op.scales)
+            case ops.Concat():
+                return self._chain(hw.ConcatUnit, name, xs, edges, op.scales)
+            case ops.Upsample():
+                return self.put(hw.UpsampleUnit, name, edge, x=x, factor=op.factor)
+            case ops.Pad():
+                return self.put(hw.PadUnit, name, edge, x=x, pads=op.pads, channels=op.channels)
+            case ops.TopK():
+                return self.put(hw.TopKUnit, name, edge, x=Port((x.size,), x.ints), k=op.k)
+            case ops.Flatten():
+                raise AssertionError("a reshape is no unit")
+            case _:
+                assert_never(op)
+
+    def _matrix(self, name: str, edge: str, x: Port, weights: Array, after: ops.Threshold | None) -> str:
+        rows, fuse = _risen(weights, after)
+        return self.put(hw.Mvu, name, edge, x=x, weights=rows, **fuse)
+
+    def _chain(self, kind: type[Unit], name: str, xs: list[Port], edges: list[str], scales: tuple[int, ...]) -> str:
+        """A unit of several inputs; more than it can take are taken in turn, the result so far always first."""
+        most = 4
+        while len(xs) > most:
+            part = self.put(
+                kind, self.names.new(f"{name}_part"), *edges[:most], xs=tuple(xs[:most]), scales=scales[:most]
+            )
+            xs, edges, scales = [self.port, *xs[most:]], [part, *edges[most:]], (1, *scales[most:])
+        return self.put(kind, name, *edges, xs=tuple(xs), scales=scales)
+
+    def _conv(self, op: ops.Conv, after: ops.Threshold | None, name: str, x: Port, edge: str) -> str:
+        """Window and matrix unit; depthwise its own unit; other groups a matrix with zeros outside its blocks."""
+        rows, kh, kw, _ = op.weights.shape
+        depthwise = op.groups == x.channels == rows > 1
+        if (kh, kw) != (1, 1) or op.stride != (1, 1) or op.padded:
+            order = "depthwise" if depthwise else "conv"
+            edge = self._window(op, op.dilation, op.pad, order, name, self.names.new(f"{name}_window"), x, edge)
+            x = self.port
+        if depthwise:
+            weights, fuse = _risen(op.weights.reshape(rows, kh * kw), after)
+            return self.put(hw.Vvu, name, edge, x=x, weights=weights, **fuse)
+        return self._matrix(name, edge, x, _dense_groups(op), after)
+
+    def _pool(
+        self,
+        op: ops.MaxPool | ops.SumPool,
+        kind: str,
+        minimum: Array,
+        dilation: tuple[int, int],
+        name: str,
+        x: Port,
+        edge: str,
+    ) -> str:
+        """Accumulators where windows tile the image, else a window and a reduction; subsampling needs the window only."""
+        if op.kernel == (1, 1):
+            return self._window(op, (1, 1), np.zeros(1, np.int64), "conv", name, name, x, edge)
+        if op.stride == op.kernel and not any(op.pads) and dilation == (1, 1):
+            return self.put(hw.Pool, name, edge, x=x, kernel=op.kernel, kind=kind, minimum=minimum)
+        # a tap outside the image must never win (max) and adds nothing (sum)
+        pad = np.where(minimum, x.ints.hi, x.ints.lo) if kind == "max" else np.zeros(1, np.int64)
+        edge = self._window(op, dilation, pad, "depthwise", name, self.names.new(f"{name}_window"), x, edge)
+        return self.put(hw.Reduce, name, edge, x=self.port, kind=kind, minimum=minimum)
+
+    def _window(
+        self,
+        op: ops.Conv | ops.MaxPool | ops.SumPool,
+        dilation: tuple[int, int],
+        pad: Array,
+        order: str,
+        layer: str,
+        name: str,
+        x: Port,
+        edge: str,
+    ) -> str:
+        """A window; padding beyond its own reach is a unit before it, which pads with zeros."""
+        spans = tuple((k - 1) * d + 1 for k, d in zip(op.kernel, dilation, strict=True)) * 2
+        inside = tuple(min(p, s - 1) for p, s in zip(op.pads, spans, strict=True))
+        outside = tuple(p - q for p, q in zip(op.pads, inside, strict=True))
+        if any(outside):
+            if isinstance(op, ops.MaxPool) or pad.any():
+                reason = f"pads {op.pads} beyond its window of {spans[:2]} with something else than zeros"
+                raise ModelError(
+                    Finding(layer, "pads", reason, f"pad less than {min(spans)}, or with zeros in a layer of its own")
+                )
+            edge = self.put(hw.PadUnit, self.names.new(f"{layer}_pad"), edge, x=x, pads=outside)
+            x = self.port
+        return self.put(
+            hw.Window,
+            name,
+            edge,
+            x=x,
+            kernel=op.kernel,
+            stride=op.stride,
+            pads=inside,
+            dilation=dilation,
+            pad=pad,
+            order=order,
+        )
+
+
+def _is_nothing(op: Op) -> bool:
+    """True for operations that move no wire: reshapes, and pools, paddings and repetitions of one."""
+    match op:
+        case ops.Flatten() | ops.Upsample(factor=(1, 1)) | ops.Pad(pads=(0, 0, 0, 0), channels=(0, 0)):
+            return True
+        case ops.MaxPool() | ops.SumPool():
+            return op.kernel == op.stride == (1, 1) and not any(op.pads)
+        case _:
+            return False
+
+
+def _risen(weights: Array, after: ops.Threshold | None) -> tuple[Array, dict[str, Any]]:
+    """Weights and threshold arguments in which every row rises.
+
+    A falling row counts the thresholds its sum is below: n - #{a >= t} = #{a <= t-1} = #{-a >= 1-t}.
+    """
+    if after is None:
+        return weights, {"thresholds": None, "base": 0, "bipolar": False}
+    falling = after.falling[:, None]
+    thresholds = np.where(falling, 1 - after.thresholds[:, ::-1], after.thresholds)
+    return np.where(falling, -weights, weights), {
+        "thresholds": thresholds,
+        "base": after.base,
+        "bipolar": after.bipolar,
+    }
+
+
+def _dense_groups(op: ops.Conv) -> Array:
+    """(rows, kh * kw * channels) weights of a convolution, zero outside each row's group."""
+    rows, kh, kw, depth = op.weights.shape
+    out = np.zeros((rows, kh, kw, depth * op.groups), op.weights.dtype)
+    per = rows // op.groups
+    for g in range(op.groups):
+        block = slice(g * per, (g + 1) * per)
+        out[block, :, :, g * depth : (g + 1) * depth] = op.weights[block]
+    return out.reshape(rows, -1)

@@ -1,0 +1,118 @@
+"""How wide each unit is: foldings as plain data, checked, applied, written and read.
+
+Stands on units. A folding is {unit: {pe, simd, style}}, and {fifo: {depth}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from hwflow import units as hw
+from hwflow.errors import RecipeError
+from hwflow.lower.join import JOINTS, identifier
+from hwflow.units.base import Dataflow, Unit
+
+Folding: TypeAlias = Mapping[str, Mapping[str, Any]]
+CHOICES = ("pe", "simd", "style")
+
+
+def clean(folding: Folding) -> dict[str, dict[str, Any]]:
+    """A folding by identifiers, its keys and values checked; RecipeError names the entry that is no folding."""
+    out: dict[str, dict[str, Any]] = {}
+    for name, entry in folding.items():
+        if not isinstance(entry, Mapping):
+            raise RecipeError(f"{name}: its folding must be like {{pe: 4, simd: 8}}, not {entry!r}")
+        for key, value in entry.items():
+            if key not in (*CHOICES, "depth"):
+                raise RecipeError(f"{name}: a folding has {', '.join(CHOICES)} (a fifo has depth), not {key!r}")
+            if key != "style" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise RecipeError(f"{name}: {key} must be a whole number from 1, not {value!r}")
+        out[identifier(name)] = dict(entry)
+    return out
+
+
+def choices(unit: Unit) -> tuple[str, ...]:
+    """The folding fields a unit has; none where it only joins others."""
+    names = {f.name for f in fields(unit)}
+    return () if unit.module in JOINTS else tuple(c for c in CHOICES if c in names)
+
+
+def fold_units(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
+    """The units, each with its own folding; RecipeError for a value a unit cannot take."""
+    return tuple(_folded(u, folding.get(u.name, {})) for u in units)
+
+
+def _folded(unit: Unit, entry: Mapping[str, Any]) -> Unit:
+    has = choices(unit)
+    for key in entry:
+        if key not in has:
+            raise RecipeError(f"{unit.name}: has {', '.join(has) or 'nothing'} to fold, not {key}")
+    return unit.folded(**entry) if entry else unit
+
+
+def keep_pace(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
+    """Widen each window nobody folded until it is no slower than the unit it feeds, or as wide as it goes.
+
+    A window whose channels come in blocks takes the width of the unit that reads the blocks, always.
+    """
+    users = {i: u for u in units for i in u.inputs}
+    out = []
+    for unit in units:
+        user = users.get(unit.name)
+        if isinstance(unit, hw.Window) and user:
+            if blocks_of(unit):
+                wanted = user.ins[0].par
+                given = folding.get(unit.name, {}).get("simd", wanted)
+                if given != wanted:
+                    raise RecipeError(f"{unit.name}: simd must be {wanted}, the pe of {user.name}, not {given}")
+                unit = unit.folded(simd=wanted)
+            elif "simd" not in folding.get(unit.name, {}):
+                unit = _at_pace(unit, user)
+        out.append(unit)
+    return tuple(out)
+
+
+def blocks_of(unit: Unit) -> bool:
+    """True for a window whose word order depends on its width, so that its reader must have the same."""
+    return isinstance(unit, hw.Window) and unit.order == "depthwise"
+
+
+def _at_pace(window: hw.Window, user: Unit) -> Unit:
+    """The narrowest window that does not slow its user down; one of the user's own width where there is one."""
+    made = [window.folded(**f) for f in window.foldings()]
+    quick = [w for w in made if w.cycles <= user.cycles] or [min(made, key=lambda w: w.cycles)]
+    same = [w for w in quick if w.outs[0].par == user.ins[0].par]
+    return min(same or quick, key=lambda w: w.outs[0].par)
+
+
+def folding_of(dataflow: Dataflow) -> dict[str, dict[str, Any]]:
+    """What `lower` needs to build this dataflow again: pe, simd and style of every unit, depth of every fifo."""
+    out: dict[str, dict[str, Any]] = {}
+    for unit in dataflow.units:
+        if isinstance(unit, hw.Fifo):
+            out[unit.name] = {"depth": unit.depth}
+        elif has := choices(unit):
+            out[unit.name] = {c: getattr(unit, c) for c in has}
+    return out
+
+
+def save_folding(folding: Folding, path: Path) -> None:
+    """Write a folding as JSON, one unit a line."""
+    lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(dict(v))}" for k, v in folding.items())
+    path.write_text(f"{{\n{lines}\n}}\n")
+
+
+def load_folding(path: Path) -> dict[str, dict[str, Any]]:
+    """Read a folding file; RecipeError when it is not one."""
+    like = '{"conv1": {"pe": 4, "simd": 8}}'
+    try:
+        folding = json.loads(path.read_text())
+    except (OSError, ValueError) as e:
+        raise RecipeError(f"{path}: is not a folding file ({e}); write one like {like}") from e
+    if not isinstance(folding, dict):
+        raise RecipeError(f"{path}: must map units to foldings, not be a {type(folding).__name__}; write {like}")
+    return clean(folding)

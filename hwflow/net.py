@@ -1,0 +1,221 @@
+"""A network of integers only: its operations, what it takes, what its answer means; net.npz on disk.
+
+Stands on ops. Made by `fold`, consumed by `lower`, the C engine and the reference `run`.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwflow.bits import Array, Ints, ints_of
+from hwflow.errors import ModelError
+from hwflow.graph import Nodes, frozen
+from hwflow.ops import OPS, Op, Port
+
+INPUT = "input"  # the name every first operation reads
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One float32 operation with a constant on the way from output integers to real scores."""
+
+    op: str  # mul, div, add, sub, max, min
+    value: Array  # float32, (1,) or (channels,)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", frozen(self.value, np.float32))
+
+    def run(self, x: Array) -> Array:
+        return STEPS[self.op](x, self.value)
+
+
+STEPS: dict[str, Callable[..., Array]] = {
+    "mul": np.multiply, "div": np.divide, "add": np.add, "sub": np.subtract, "max": np.maximum, "min": np.minimum,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """Integer operations in topological order; each reads `input` or an earlier one.
+
+    `input` is what the hardware receives; one step of it is worth 1/denominator in the trained network.
+    The last operation is the answer: labels when it is a TopK, else integer scores that `finish` turns
+    into the trained network's real scores on the host.
+    """
+
+    name: str
+    input: Port
+    ops: tuple[Op, ...]
+    denominator: int = 1
+    finish: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.ops:
+            raise ModelError(f"{self.name}: has no operations; export a network with at least one layer")
+        self.ports  # noqa: B018  shapes and ranges are checked here, once
+
+    @cached_property
+    def nodes(self) -> Nodes[Op]:
+        return Nodes(INPUT, self.ops)
+
+    @cached_property
+    def ports(self) -> dict[str, Port]:
+        """Shape and range of `input` and of every operation's result."""
+        out = {INPUT: self.input}
+        for op in self.nodes:
+            out[op.name] = op.port(*(out[i] for i in op.inputs))
+        return out
+
+    @property
+    def output(self) -> Port:
+        return self.ports[self.ops[-1].name]
+
+    def values(self, x: Array) -> dict[str, Array]:
+        """Every operation's result by name."""
+        out: dict[str, Array] = {}
+        self.run(x, out.__setitem__)
+        return out
+
+    def run(self, x: Array, keep: Callable[[str, Array], None] | None = None) -> Array:
+        """The answer (n, outputs) as int64 for inputs (n, *shape); `keep(name, values)` sees every result."""
+        live = {INPUT: self.check_input(x)}
+        last_use = {i: op.name for op in self.ops for i in op.inputs}
+        for op in self.nodes:
+            live[op.name] = op.run(*(live[i] for i in op.inputs))
+            if keep:
+                keep(op.name, live[op.name])
+            for i in op.inputs:
+                if last_use[i] == op.name and i in live:
+                    del live[i]
+        return live[self.ops[-1].name].reshape(len(x), -1)
+
+    def check_input(self, x: Array) -> Array:
+        """The input as int64 (n, *shape); refuses what the hardware could not receive."""
+        x = np.asarray(x)
+        want = self.input.shape
+        if x.ndim < 2 or int(np.prod(x.shape[1:])) != self.input.size:
+            raise ModelError(
+                f"{self.name}: takes images of shape {want}, not {x.shape[1:]}; reshape the inputs to (n, {', '.join(map(str, want))})"
+            )
+        if x.dtype.kind not in "iub" and not np.array_equal(x, np.rint(x)):
+            raise ModelError(
+                f"{self.name}: takes integers {self.input.ints.lo} .. {self.input.ints.hi}; multiply real inputs by {self.denominator} and round"
+            )
+        x = x.reshape(len(x), *want).astype(np.int64)
+        if x not in self.input.ints:
+            raise ModelError(
+                f"{self.name}: takes integers {self.input.ints}, got {int(x.min())} .. {int(x.max())}; clip or rescale the inputs"
+            )
+        return x
+
+    @property
+    def gives_labels(self) -> bool:
+        return type(self.ops[-1]).__name__ == "TopK"
+
+    def scores(self, answer: Array) -> Array:
+        """Real scores (float32) of integer answers, by the trained network's own arithmetic."""
+        y = np.asarray(answer).astype(np.float32)
+        for step in self.finish:
+            y = step.run(y)
+        return y
+
+    def labels(self, answer: Array) -> Array:
+        """The most likely class (n,) of integer answers; the first of equal ones."""
+        return answer[:, 0] if self.gives_labels else self.scores(answer).argmax(1)
+
+    def save(self, path: Path) -> None:
+        """Write net.npz: one JSON header, arrays beside it, -1/+1 weights one bit each. Never half-written."""
+        arrays: dict[str, Array] = {}
+        head = {
+            "format": FORMAT, "name": self.name, "denominator": self.denominator,
+            "input": {"shape": self.input.shape, "ints": _ints(self.input.ints)},
+            "ops": [_pack(op, arrays) for op in self.ops],
+            "finish": [{"op": s.op, "value": _store(f"finish.{i}", s.value, arrays)} for i, s in enumerate(self.finish)],
+        }  # fmt: skip
+        arrays["header"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        part.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> Net:
+        """Read net.npz; a file that is not one is a ModelError."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {k: file[k] for k in file.files}
+            head = json.loads(arrays["header"].tobytes())
+            if head["format"] != FORMAT:
+                raise ModelError(
+                    f"{path}: is of format {head['format']}, this hwflow reads {FORMAT}; compile the model again"
+                )
+            return Net(
+                name=head["name"], denominator=head["denominator"],
+                input=Port(tuple(head["input"]["shape"]), Ints(*head["input"]["ints"])),
+                ops=tuple(_unpack(op, arrays) for op in head["ops"]),
+                finish=tuple(Step(s["op"], _fetch(s["value"], arrays)) for s in head["finish"]),
+            )  # fmt: skip
+        except (OSError, KeyError, TypeError, ValueError, AssertionError, EOFError, zipfile.BadZipFile) as e:
+            raise ModelError(f"{path}: is not a whole net.npz ({e}); compile the model again") from e
+
+
+def _ints(ints: Ints) -> list[int]:
+    return [ints.lo, ints.hi, ints.step]
+
+
+def _pack(op: Op, arrays: dict[str, Array]) -> dict[str, Any]:
+    out: dict[str, Any] = {"kind": type(op).__name__}
+    for f in fields(op):
+        value = getattr(op, f.name)
+        out[f.name] = _store(f"{op.name}.{f.name}", value, arrays) if isinstance(value, np.ndarray) else value
+    return out
+
+
+def _unpack(entry: dict[str, Any], arrays: dict[str, Array]) -> Op:
+    kinds = {kind.__name__: kind for kind in OPS}
+    kind = kinds[entry["kind"]]
+    values = {k: v for k, v in entry.items() if k != "kind"}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            values[key] = _fetch(value, arrays)
+        elif isinstance(value, list):
+            values[key] = tuple(value)
+    return kind(**values)
+
+
+def _store(key: str, values: Array, arrays: dict[str, Array]) -> dict[str, Any]:
+    """Keep an array at its least width under `key`; -1/+1 as packed bits."""
+    if values.dtype.kind == "i" and values.size and ints_of(values).is_bipolar:
+        arrays[key] = np.packbits(values.ravel() > 0)
+        return {"array": key, "shape": values.shape, "bipolar": True}
+    if values.dtype == bool:
+        arrays[key] = np.packbits(values.ravel())
+        return {"array": key, "shape": values.shape, "bool": True}
+    arrays[key] = values.astype(least_dtype(values)) if values.dtype.kind == "i" else values
+    return {"array": key, "shape": values.shape}
+
+
+def _fetch(entry: dict[str, Any], arrays: dict[str, Array]) -> Array:
+    shape, values = tuple(entry["shape"]), arrays[entry["array"]]
+    if entry.get("bipolar") or entry.get("bool"):
+        flags = np.unpackbits(values, count=int(np.prod(shape))).reshape(shape)
+        return flags.astype(bool) if entry.get("bool") else 2 * flags.astype(np.int64) - 1
+    return values.reshape(shape)
+
+
+def least_dtype(values: Array) -> np.dtype:
+    """The narrowest signed integer type that holds every value."""
+    ends: Sequence[int] = (int(values.min(initial=0)), int(values.max(initial=0)))
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= ends[0] and ends[1] <= np.iinfo(kind).max:
+            return np.dtype(kind)
+    return np.dtype(np.int64)

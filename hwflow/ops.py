@@ -1,0 +1,366 @@
+"""The integer operations of a folded network and their meaning: `run` in numpy.
+
+Stands on bits and graph. Images are (n, H, W, C), channel fastest; vectors are (n, C). Every value is
+the integer it means (-1/+1, never 0/1 for it); `range` says which integers can occur, and every width
+in hardware follows from that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints, ints_of
+from hwflow.errors import ModelError
+from hwflow.graph import Node, frozen
+
+Shape: TypeAlias = tuple[int, ...]
+Pads: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right
+
+
+@dataclass(frozen=True)
+class Port:
+    """What a value is: its shape for one image, (H, W, C) or (C,), and the integers it can hold."""
+
+    shape: Shape
+    ints: Ints
+
+    @property
+    def channels(self) -> int:
+        return self.shape[-1]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Node):
+    """y[r] = sum_c w[r, c] * x[c]."""
+
+    weights: Array  # int, (rows, cols)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.int32))
+
+    def port(self, x: Port) -> Port:
+        _need(
+            len(x.shape) == 1 and x.channels == self.weights.shape[1],
+            self,
+            f"takes {self.weights.shape[1]} inputs, not {x.shape}",
+        )
+        lo, hi = row_ranges(self.weights, x.ints)
+        return Port((self.weights.shape[0],), Ints(int(lo.min()), int(hi.max())))
+
+    def run(self, x: Array) -> Array:
+        return exact_matmul(x, self.weights.T)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Node):
+    """y[p, q, r] = sum over taps of w[r, i, j, c] * x[p*sh + i*dh - top, q*sw + j*dw - left, g(r) + c].
+
+    A tap outside the image contributes w * pad. With pad 0 on -1/+1 data it contributes nothing, which is exact.
+    """
+
+    weights: Array  # int, (rows, kh, kw, channels / groups)
+    stride: tuple[int, int] = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    pad: Array = field(default_factory=lambda: np.zeros(1, np.int32))  # int, (1,) or (channels,)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.int32))
+        object.__setattr__(self, "pad", frozen(self.pad, np.int32))
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        return self.weights.shape[1], self.weights.shape[2]
+
+    @property
+    def padded(self) -> bool:
+        return any(self.pads)
+
+    def taps(self, x: Port) -> Ints:
+        """The integers a tap can hold: those of the input, and the padding where there is any."""
+        return x.ints.join(ints_of(self.pad)) if self.padded and self.pad not in x.ints else x.ints
+
+    def port(self, x: Port) -> Port:
+        rows, _, _, depth = self.weights.shape
+        _need(
+            len(x.shape) == 3 and x.channels == depth * self.groups,
+            self,
+            f"takes {depth * self.groups} channels, not {x.shape}",
+        )
+        _need(rows % self.groups == 0, self, f"{self.groups} groups must divide {rows} rows")
+        h, w = window_shape(self, x.shape, self.kernel, self.stride, self.pads, self.dilation)
+        lo, hi = row_ranges(self.weights.reshape(rows, -1), self.taps(x))
+        return Port((h, w, rows), Ints(int(lo.min()), int(hi.max())))
+
+    def run(self, x: Array) -> Array:
+        rows, kh, kw, depth = self.weights.shape
+        cols = windows(x, self.kernel, self.stride, self.pads, self.dilation, np.broadcast_to(self.pad, x.shape[-1:]))
+        n, h, w = cols.shape[:3]
+        per = rows // self.groups
+        out = np.empty((n, h, w, rows), np.int64)
+        for g in range(self.groups):
+            taps = cols[..., g * depth : (g + 1) * depth].reshape(n * h * w, kh * kw * depth)
+            block = slice(g * per, (g + 1) * per)
+            out[..., block] = exact_matmul(taps, self.weights[block].reshape(per, -1).T).reshape(n, h, w, per)
+        return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Threshold(Node):
+    """y = base + count_k(x >= t[c, k]), or base + n - count where `falling`; -1/+1 when `bipolar` (one threshold)."""
+
+    thresholds: Array  # int, (channels, n), ascending in each row, within lo .. hi+1 of the input
+    falling: Array  # bool, (channels,)
+    base: int = 0
+    bipolar: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int64))
+        object.__setattr__(self, "falling", frozen(self.falling, bool))
+        assert (np.diff(self.thresholds, axis=1) >= 0).all(), f"{self.name}: thresholds must ascend"
+        assert not self.bipolar or self.thresholds.shape[1] == 1, f"{self.name}: a sign has one threshold"
+
+    @property
+    def levels(self) -> int:
+        return self.thresholds.shape[1]
+
+    def port(self, x: Port) -> Port:
+        _need(
+            len(self.thresholds) == x.channels,
+            self,
+            f"has thresholds for {len(self.thresholds)} channels, not {x.channels}",
+        )
+        return Port(x.shape, BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels))
+
+    def run(self, x: Array) -> Array:
+        count = np.zeros(x.shape, np.int64)
+        for k in range(self.levels):
+            count += x >= self.thresholds[:, k]
+        count = np.where(self.falling, self.levels - count, count)
+        return 2 * count - 1 if self.bipolar else self.base + count
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rescale(Node):
+    """y = clip((mul[c] * x + add[c]) >> shift, lo, hi); the shift rounds towards minus infinity."""
+
+    mul: Array  # int, (channels,)
+    add: Array  # int, (channels,)
+    shift: int
+    lo: int
+    hi: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mul", frozen(self.mul, np.int64))
+        object.__setattr__(self, "add", frozen(self.add, np.int64))
+
+    def port(self, x: Port) -> Port:
+        _need(len(self.mul) == x.channels, self, f"scales {len(self.mul)} channels, not {x.channels}")
+        ends = np.stack([(self.mul * v + self.add) >> self.shift for v in (x.ints.lo, x.ints.hi)])
+        ends = np.clip(ends, self.lo, self.hi)
+        return Port(x.shape, Ints(int(ends.min()), int(ends.max())))
+
+    def run(self, x: Array) -> Array:
+        return np.clip((self.mul * x.astype(np.int64) + self.add) >> self.shift, self.lo, self.hi)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Add(Node):
+    """y = sum_i scales[i] * x_i, elementwise over inputs of one shape."""
+
+    scales: tuple[int, ...]
+
+    def port(self, *xs: Port) -> Port:
+        _need(len({x.shape for x in xs}) == 1, self, f"adds shapes {[x.shape for x in xs]}, which must be equal")
+        ends = [sorted((s * x.ints.lo, s * x.ints.hi)) for s, x in zip(self.scales, xs, strict=True)]
+        return Port(xs[0].shape, Ints(sum(e[0] for e in ends), sum(e[1] for e in ends)))
+
+    def run(self, *xs: Array) -> Array:
+        return np.sum([s * x.astype(np.int64) for s, x in zip(self.scales, xs, strict=True)], axis=0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Node):
+    """The channels of every input, one input after the other, each times its scale."""
+
+    scales: tuple[int, ...]
+
+    def port(self, *xs: Port) -> Port:
+        _need(
+            len({x.shape[:-1] for x in xs}) == 1,
+            self,
+            f"joins shapes {[x.shape for x in xs]}, which may differ in channels only",
+        )
+        if set(self.scales) == {1}:
+            ints = xs[0].ints
+            for x in xs[1:]:
+                ints = ints.join(x.ints)
+        else:
+            ends = [e for s, x in zip(self.scales, xs, strict=True) for e in (s * x.ints.lo, s * x.ints.hi)]
+            ints = Ints(min(ends), max(ends))
+        return Port((*xs[0].shape[:-1], sum(x.channels for x in xs)), ints)
+
+    def run(self, *xs: Array) -> Array:
+        return np.concatenate([s * x.astype(np.int64) for s, x in zip(self.scales, xs, strict=True)], axis=-1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaxPool(Node):
+    """y = max of the taps inside the image; min for the channels of `minimum`. On -1/+1 data: OR and AND."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    minimum: Array  # bool, (channels,)
+    pads: Pads = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "minimum", frozen(self.minimum, bool))
+
+    def port(self, x: Port) -> Port:
+        h, w = window_shape(self, x.shape, self.kernel, self.stride, self.pads, self.dilation)
+        return Port((h, w, x.channels), x.ints)
+
+    def run(self, x: Array) -> Array:
+        x = np.where(self.minimum, -x.astype(np.int64), x)
+        least = np.full(x.shape[-1], np.iinfo(np.int64).min)
+        y = windows(x, self.kernel, self.stride, self.pads, self.dilation, least).max((3, 4))
+        return np.where(self.minimum, -y, y)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SumPool(Node):
+    """y = sum of the taps inside the image. An average is this, with its division in the scale."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: Pads = (0, 0, 0, 0)
+
+    def port(self, x: Port) -> Port:
+        h, w = window_shape(self, x.shape, self.kernel, self.stride, self.pads, (1, 1))
+        taps = self.kernel[0] * self.kernel[1]
+        ends = Ints(taps * x.ints.lo, taps * x.ints.hi)
+        return Port((h, w, x.channels), ends.join(x.ints) if any(self.pads) else ends)
+
+    def run(self, x: Array) -> Array:
+        zero = np.zeros(x.shape[-1], np.int64)
+        return windows(x.astype(np.int64), self.kernel, self.stride, self.pads, (1, 1), zero).sum((3, 4))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upsample(Node):
+    """Nearest neighbour: every pixel `factor` times in each direction (rows, columns)."""
+
+    factor: tuple[int, int]
+
+    def port(self, x: Port) -> Port:
+        return Port((x.shape[0] * self.factor[0], x.shape[1] * self.factor[1], x.channels), x.ints)
+
+    def run(self, x: Array) -> Array:
+        return x.repeat(self.factor[0], 1).repeat(self.factor[1], 2)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Node):
+    """Zeros around the image (top, left, bottom, right) and before and after its channels."""
+
+    pads: Pads = (0, 0, 0, 0)
+    channels: tuple[int, int] = (0, 0)
+
+    def port(self, x: Port) -> Port:
+        t, left, b, r = self.pads
+        shape = (x.shape[0] + t + b, x.shape[1] + left + r, x.channels + sum(self.channels))
+        return Port(shape, x.ints.join(Ints(0, 0)))
+
+    def run(self, x: Array) -> Array:
+        t, left, b, r = self.pads
+        return np.pad(x, ((0, 0), (t, b), (left, r), self.channels))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Flatten(Node):
+    """An image as one vector in raster order, channel fastest. Costs nothing on a stream."""
+
+    def port(self, x: Port) -> Port:
+        return Port((x.size,), x.ints)
+
+    def run(self, x: Array) -> Array:
+        return x.reshape(len(x), -1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TopK(Node):
+    """Indices of the k largest of a vector, largest first; of equal values the lowest index first."""
+
+    k: int = 1
+
+    def port(self, x: Port) -> Port:
+        _need(self.k <= x.size, self, f"asks for the {self.k} largest of {x.size}")
+        return Port((self.k,), Ints(0, x.size - 1))
+
+    def run(self, x: Array) -> Array:
+        return np.argsort(-x.reshape(len(x), -1).astype(np.int64), axis=1, kind="stable")[:, : self.k]
+
+
+Op: TypeAlias = Dense | Conv | Threshold | Rescale | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | TopK
+OPS: tuple[type[Op], ...] = (
+    Dense, Conv, Threshold, Rescale, Add, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, TopK,
+)  # fmt: skip
+
+
+def row_ranges(weights: Array, x: Ints) -> tuple[Array, Array]:
+    """The least and the largest sum of each row of (rows, cols) weights over inputs in `x`."""
+    w = weights.reshape(len(weights), -1).astype(np.int64)
+    up, down = np.clip(w, 0, None).sum(1), np.clip(w, None, 0).sum(1)
+    return up * x.lo + down * x.hi, up * x.hi + down * x.lo
+
+
+def window_shape(
+    node: Node, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads, dilation: tuple[int, int]
+) -> tuple[int, int]:
+    """Rows and columns of the output of a sliding window."""
+    _need(len(shape) == 3, node, f"slides over (H, W, C), not {shape}")
+    h = shape[0] + pads[0] + pads[2] - (kernel[0] - 1) * dilation[0] - 1
+    w = shape[1] + pads[1] + pads[3] - (kernel[1] - 1) * dilation[1] - 1
+    _need(h >= 0 and w >= 0, node, f"its {kernel} window is larger than the image {shape[:2]} with padding {pads}")
+    return h // stride[0] + 1, w // stride[1] + 1
+
+
+def windows(
+    x: Array, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads, dilation: tuple[int, int], pad: Array
+) -> Array:
+    """A view (n, h, w, kh, kw, C) of every window of (n, H, W, C), `pad` (C,) outside the image."""
+    if any(pads):
+        t, left, b, r = pads
+        n, h, w, c = x.shape
+        full = np.empty((n, h + t + b, w + left + r, c), np.result_type(x, pad))
+        full[...] = pad
+        full[:, t : t + h, left : left + w] = x
+        x = full
+    span = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    view = np.lib.stride_tricks.sliding_window_view(x, span, (1, 2))  # n, h, w, C, span, span
+    view = view[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+    return view.transpose(0, 1, 2, 4, 5, 3)
+
+
+def exact_matmul(a: Array, b: Array) -> Array:
+    """a @ b over integers as int64, by way of the fastest float that cannot round."""
+    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b.astype(np.int64)).sum(0).max(initial=0))
+    if bound < 1 << 24:
+        return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int64)
+    if bound < 1 << 53:
+        return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+    return a.astype(np.int64) @ b.astype(np.int64)
+
+
+def _need(true: bool, node: Node, reason: str) -> None:
+    if not true:
+        raise ModelError(f"{node.name}: {reason}; correct the shapes of the network")

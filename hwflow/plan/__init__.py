@@ -1,0 +1,222 @@
+"""Choosing the hardware: the cheapest design that reaches a rate, the fastest that fits a board, and why.
+
+Stands on lower, units and board. Costs are estimates (units/costs.py); under them the choice is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.board import Board
+from hwflow.errors import RecipeError
+from hwflow.lower import cores, lower
+from hwflow.lower.folding import Folding, clean
+from hwflow.net import Net
+from hwflow.plan.explain import explain
+from hwflow.plan.fifos import first_image, sized
+from hwflow.plan.search import RESOURCES, Search, vector, worth
+from hwflow.units.base import Dataflow
+
+__all__ = ["Ask", "explain", "plan"]
+
+LANES = 64  # multipliers a unit may have in the design nobody asked anything of
+TILTS = tuple(
+    (1.0, 1.0, b, d) for b in (1, 4, 1 / 4, 16, 1 / 16) for d in (1, 8, 1 / 8)
+)  # how dear memory and DSPs are
+
+Plan = tuple[dict[str, Mapping[str, Any]], Array]  # a folding and its resources (4,)
+
+
+def plan(
+    net: Net,
+    *,
+    board: Board | None = None,
+    clock_mhz: float | None = None,
+    fps: float | None = None,
+    fit: bool = False,
+    max_util: float = 0.8,
+    latency_us: float | None = None,
+    folding: Folding | None = None,
+) -> Dataflow:
+    """The hardware of a network for what is asked of it; the fifos are sized so that they cost no rate.
+
+    `fps`: the cheapest design that reaches that many images a second at `clock_mhz`. `fit`: the fastest of which
+    no more than `max_util` of any resource of the board is estimated to be used. `latency_us`: the cheapest whose
+    first answer comes that soon. Together: the cheapest that does all of it. None of them: a small design, or the
+    slowest pace of the units in `folding`. `folding` fixes units, wholly or in part, and the rest follows.
+    RecipeError with what is reachable, and why, when it cannot be.
+    """
+    clock = clock_mhz or (board.clock_mhz if board else 100.0)
+    _check(board, clock, fps, fit, max_util, latency_us)
+    folding = clean(folding or {})
+    units = cores(net)
+    depths = {name: int(f["depth"]) for name, f in folding.items() if "depth" in f}
+    if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):
+        raise RecipeError(f"{unknown[0]}: is no unit of {net.name}; its units are {', '.join(u.name for u in units)}")
+    family = board.family if board else "xc7"
+    search = Search.of(units, family, {n: f for n, f in folding.items() if n not in depths})
+    limits = np.array([board.totals[r] for r in RESOURCES]) * max_util if board else np.full(4, np.inf)
+
+    def build(chosen: Plan) -> Dataflow:
+        whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
+        return lower(net, whole) if depths else sized(net, whole)
+
+    target = _target(search, clock, fps)
+    start = target or _usual(search, folding)
+    for room in (1.0, 0.93, 0.86, 0.75):  # fifos come on top of what the search sees
+        ask = Ask(search, limits * room, worth(board, family))
+        chosen = _fastest(ask, target, clock, board) if fit else _cheapest(ask, start, fps, clock, board)
+        if latency_us is not None:
+            chosen = _prompt(ask, chosen, latency_us, clock, build)
+        dataflow = build(chosen)
+        if (vector(dataflow.cost(family)) <= limits).all():
+            return dataflow
+    raise RecipeError(
+        f"{net.name}: its fifos leave no room on {board.title if board else 'it'}; ask for less or raise --max-util"
+    )
+
+
+def _check(
+    board: Board | None, clock: float, fps: float | None, fit: bool, max_util: float, latency_us: float | None
+) -> None:
+    if fit and board is None:
+        raise RecipeError("--fit needs a board to fit; name one with --board")
+    for name, value in (("clock", clock), ("fps", fps), ("latency", latency_us)):
+        if value is not None and not value > 0:
+            raise RecipeError(f"{name} must be above 0, not {value:g}")
+    if not 0 < max_util <= 1:
+        raise RecipeError(f"max-util must be above 0 and at most 1 (100 %), not {max_util:g}")
+
+
+def _target(search: Search, clock: float, fps: float | None) -> int | None:
+    """Cycles an image may take; RecipeError when no folding is that fast."""
+    if fps is None:
+        return None
+    target = int(clock * 1e6 / fps)
+    if target < search.fastest:
+        raise RecipeError(
+            f"{fps:g} images/s at {clock:g} MHz leaves {target} cycles; {search.slowest_at_best.unit.name} takes "
+            f"{search.fastest} at best. Reachable: {_rate(clock, search.fastest)}"
+        )
+    return target
+
+
+def _rate(clock: float, cycles: int) -> int:
+    return int(clock * 1e6 / cycles)
+
+
+def _usual(search: Search, folding: Folding) -> int:
+    """The pace of the slowest unit in `folding`; without one, the pace at which no unit needs more than LANES lanes."""
+    given = [int(o.cycles.min()) for o in search.choices if o.unit.name in folding]
+    if given:
+        return max(search.fastest, *given)
+    pace = 1
+    for o in search.choices:
+        lanes = np.array([f.get("pe", 1) * f.get("simd", 1) for f in o.foldings])
+        pace = max(pace, int(o.cycles[lanes <= LANES].min(initial=o.cycles.max())))
+    return max(pace, search.fastest)
+
+
+class Ask:
+    """One search under one set of limits (4,), asked at several targets."""
+
+    def __init__(self, search: Search, limits: Array, worth: Array):
+        self.search, self.limits, self.worth = search, limits, worth
+        self._known: dict[int, Plan | None] = {}
+
+    def fits(self, target: int) -> Plan | None:
+        """The cheapest folding within `target` cycles that stays within the limits; None when none is found.
+
+        Exact for one weighing of resources against each other; where that one overruns a limit, others are tried.
+        """
+        if target not in self._known:
+            self._known[target] = None
+            for tilt in TILTS:
+                folding, total = self.search.solve(target, self.worth * np.array(tilt))
+                if (total <= self.limits).all():
+                    self._known[target] = (folding, total)
+                    break
+        return self._known[target]
+
+    def fastest(self, above: int = 0) -> Plan | None:
+        """The fastest folding of at least `above` cycles that fits; None when none does."""
+        targets = self.search.targets
+        low, high = int(np.searchsorted(targets, above)), len(targets) - 1
+        if low > high or self.fits(int(targets[high])) is None:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.fits(int(targets[middle])) else (middle + 1, high)
+        return self.fits(int(targets[low]))
+
+    def pace(self, plan: Plan) -> int:
+        """Cycles an image of a folding."""
+        rows = zip(self.search.choices, (plan[0].get(o.unit.name, {}) for o in self.search.choices), strict=True)
+        return max(int(o.cycles[o.foldings.index(f)]) for o, f in rows)
+
+
+def _fastest(ask: Ask, target: int | None, clock: float, board: Board | None) -> Plan:
+    """The fastest folding that fits, which must be as fast as `target`."""
+    found = ask.fastest()
+    if found is None:
+        raise RecipeError(_too_large(ask, board))
+    if target is not None and ask.pace(found) > target:
+        raise RecipeError(_too_slow(ask, target, found, clock, board))
+    return found
+
+
+def _cheapest(ask: Ask, start: int, fps: float | None, clock: float, board: Board | None) -> Plan:
+    """The cheapest folding at the pace asked for; where no rate is asked, slower ones when that does not fit."""
+    found = ask.fits(start)
+    if found is None:
+        best = ask.fastest(0 if fps else start)
+        if best is None:
+            raise RecipeError(_too_large(ask, board))
+        if fps:
+            raise RecipeError(_too_slow(ask, start, best, clock, board))
+        found = best
+    return found
+
+
+def _too_large(ask: Ask, board: Board | None) -> str:
+    """Nothing fits: what the smallest design needs most beyond what there is."""
+    _, total = ask.search.solve(int(ask.search.targets[-1]), ask.worth)
+    k = int(np.argmax(total / np.maximum(ask.limits, 1e-9)))
+    title = board.title if board else "the part"
+    return f"the smallest design needs about {total[k]:.0f} {RESOURCES[k]} and {title} has {ask.limits[k]:.0f} to give; take a larger board or a smaller network"
+
+
+def _too_slow(ask: Ask, target: int, best: Plan, clock: float, board: Board | None) -> str:
+    """The rate is out of the board's reach: by which resource, and what is within reach."""
+    _, total = ask.search.solve(target, ask.worth)
+    k = int(np.argmax(total / np.maximum(ask.limits, 1e-9)))
+    return (
+        f"{_rate(clock, target)} images/s at {clock:g} MHz needs about {total[k]:.0f} {RESOURCES[k]}; "
+        f"{board.title if board else 'the part'} has {ask.limits[k]:.0f} to give. Reachable: {_rate(clock, ask.pace(best))}"
+    )
+
+
+def _prompt(ask: Ask, chosen: Plan, latency_us: float, clock: float, build: Callable[[Plan], Dataflow]) -> Plan:
+    """The cheapest folding no slower than `chosen` whose first answer comes within `latency_us`."""
+    allowed = int(latency_us * clock)
+    if first_image(build(chosen)) <= allowed:
+        return chosen
+    targets = [int(t) for t in ask.search.targets if t <= ask.pace(chosen)]
+    best = ask.fits(targets[0]) or ask.fastest()
+    assert best
+    soonest = first_image(build(best))
+    if soonest > allowed:
+        raise RecipeError(
+            f"{latency_us:g} us at {clock:g} MHz leaves {allowed} cycles; the first answer takes {soonest} at best. "
+            f"Reachable: {soonest / clock:.2f} us"
+        )
+    low, high = 0, len(targets) - 1
+    while low < high:  # the slowest target that is soon enough
+        middle = (low + high + 1) // 2
+        found = ask.fits(targets[middle])
+        low, high = (middle, high) if found and first_image(build(found)) <= allowed else (low, middle - 1)
+    return ask.fits(targets[low]) or best

@@ -1,0 +1,87 @@
+"""Why a design is as it is: what holds it up, what the next step costs, what is left.
+
+Stands on plan's search and board.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.board import Board
+from hwflow.lower.folding import choices
+from hwflow.lower.join import unjoin
+from hwflow.plan.events import simulate
+from hwflow.plan.search import RESOURCES, Search, vector, worth
+from hwflow.units.base import Dataflow
+
+
+def explain(
+    dataflow: Dataflow, board: Board | None = None, clock_mhz: float | None = None, family: str = "xc7"
+) -> dict[str, Any]:
+    """bottleneck, doubling, limit, unused and latency of a design, with `text` that says it in lines.
+
+    `doubling` is the cheapest design of twice the rate (or the fastest there is): its cycles and what it adds.
+    """
+    family = board.family if board else family
+    clock = clock_mhz or (board.clock_mhz if board else 100.0)
+    used = vector(dataflow.cost(family))
+    slow, cycles = dataflow.bottleneck, dataflow.cycles
+    trace = simulate(dataflow, 1)
+    out: dict[str, Any] = {
+        "cycles": cycles,
+        "fps": clock * 1e6 / cycles,
+        "latency_us": trace.latency / clock if trace else None,
+        "bottleneck": {"unit": slow.name, "kind": slow.module, "folding": {c: getattr(slow, c) for c in choices(slow)}},
+        "doubling": _doubling(dataflow, cycles, used, board, family),
+    }
+    if board:
+        percent = board.percent(dict(zip(RESOURCES, used.tolist(), strict=True)))
+        most = max(percent, key=lambda r: percent[r])
+        out |= {
+            "percent": percent,
+            "limit": most,
+            "unused": {r: round(100 - p, 1) for r, p in percent.items() if r != most},
+        }
+    out["text"] = _text(out, board, clock)
+    return out
+
+
+def _doubling(dataflow: Dataflow, cycles: int, used: Array, board: Board | None, family: str) -> dict[str, Any] | None:
+    """The cheapest design of twice the rate, or of the highest rate there is; None when this is it."""
+    search = Search.of(unjoin(dataflow), family, {})
+    target = max(cycles // 2, search.fastest)
+    if target >= cycles:
+        return None
+    _, total = search.solve(target, worth(board, family))
+    limit = np.array([board.totals[r] for r in RESOURCES]) if board else np.full(4, np.inf)
+    return {
+        "cycles": target,
+        "adds": {r: round(float(a), 1) for r, a in zip(RESOURCES, total - used, strict=True)},
+        "fits": bool((total <= limit).all()),
+    }
+
+
+def _text(found: dict[str, Any], board: Board | None, clock: float) -> str:
+    slow, double = found["bottleneck"], found["doubling"]
+    folding = ", ".join(f"{k} {v}" for k, v in slow["folding"].items())
+    lines = [
+        f"{slow['unit']} ({slow['kind']}{', ' + folding if folding else ''}) takes {found['cycles']} cycles an image and sets the pace: "
+        f"{found['fps']:.0f} images/s at {clock:g} MHz."
+    ]
+    if found["latency_us"] is not None:
+        lines.append(f"The first answer comes after {found['latency_us']:.2f} us.")
+    if double:
+        adds = ", ".join(f"{v:+.0f} {k}" for k, v in double["adds"].items() if abs(v) >= 0.5)
+        fits = "" if board is None else "; it would fit" if double["fits"] else "; it would not fit"
+        lines.append(f"{double['cycles']} cycles would take {adds or 'nothing'} more{fits}.")
+    else:
+        lines.append("No folding is faster.")
+    if board:
+        rest = ", ".join(f"{p:.0f} % of {r}" for r, p in found["unused"].items())
+        lines.append(
+            f"{found['limit']} limits: {found['percent'][found['limit']]:.0f} % of {board.title} is used; unused are {rest}."
+        )
+    return "\n".join(lines)

@@ -1,0 +1,313 @@
+"""The cheapest folding of a whole design: every legal choice of every unit, joined exactly.
+
+Stands on lower and units. A design's cost is the sum of its units' and of the width converters between them, so
+the least of it is found by eliminating one unit after another from a table of pairs: no choice is left untried.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from hwflow import units as hw
+from hwflow.bits import Array, Ints
+from hwflow.board import Board
+from hwflow.errors import RecipeError
+from hwflow.lower.folding import Folding, blocks_of, choices
+from hwflow.ops import Port
+from hwflow.units.base import SOURCE, Cost, Unit
+from hwflow.units.costs import estimate
+
+RESOURCES = ("lut", "ff", "bram", "dsp")
+STYLES = ("auto", "lut", "block", "const")
+LARGEST = 30_000_000  # entries of one table; more than networks of the known kinds ever need
+
+Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
+
+
+TYPICAL = {  # what a usual part of each family holds, for designs without a board: lut, ff, bram, dsp
+    "xc7": (53200, 106400, 280, 220),
+    "ecp5": (83640, 83640, 208, 156),
+    "gowin": (20736, 15552, 46, 48),
+    "ice40": (5280, 5280, 30, 8),
+}
+
+
+def worth(board: Board | None, family: str) -> Array:
+    """What each resource is worth: a whole part of it counts the same; flip-flops hardly ever bind."""
+    totals = np.array([board.totals[r] for r in RESOURCES] if board else TYPICAL[family], float)
+    return np.array([1, 0.5, 1, 1]) / np.maximum(totals, 1e-3)
+
+
+def vector(cost: Cost) -> Array:
+    """A cost as (lut, ff, bram, dsp)."""
+    return np.array([cost.lut, cost.ff, cost.bram, cost.dsp], float)
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Every legal folding of one unit: cycles (n,), resources (n, 4), words in and out; cheapest cycles first."""
+
+    unit: Unit
+    foldings: tuple[Mapping[str, Any], ...]
+    cycles: Array
+    costs: Array
+    pars: tuple[tuple[int, ...], ...]  # of its inputs, then of its outputs
+
+    @cached_property
+    def keys(self) -> tuple[tuple[tuple[int, ...], ...], Array]:
+        """The distinct word widths, and which of them each folding has."""
+        distinct = sorted(set(self.pars))
+        place = {p: i for i, p in enumerate(distinct)}
+        return tuple(distinct), np.array([place[p] for p in self.pars])
+
+    def best(self, target: int, weights: Array) -> tuple[Array, Array]:
+        """For each distinct width the least cost and the folding that has it, among those within `target` cycles."""
+        distinct, which = self.keys
+        score = np.where(self.cycles <= target, self.costs @ weights, np.inf)
+        order = np.lexsort((score, which))
+        first = np.searchsorted(which[order], np.arange(len(distinct)))
+        return score[order[first]], order[first]
+
+
+def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
+    """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does."""
+    if unknown := [k for k in given if k not in choices(unit)]:
+        raise RecipeError(f"{unit.name}: has {', '.join(choices(unit)) or 'nothing'} to fold, not {unknown[0]}")
+    if given.get("style") != "const":
+        unit.folded(**given)  # a value the unit cannot take is refused in its own words
+    price = _Price(unit, family)
+    found: dict[tuple, tuple[Mapping[str, Any], Unit]] = {}
+    for folding in unit.foldings():
+        if any(folding.get(k, v) != v for k, v in given.items() if k != "style"):
+            continue
+        if given.get("style") == "const" and not constant(unit, folding):
+            continue
+        made = unit.folded(**folding)
+        pars = tuple(s.par for s in (*made.ins, *made.outs))
+        for style in styles(unit, family, given):
+            found.setdefault((made.cycles, pars, *price(made, style)), ({**folding, **style}, made))
+    if not found:
+        wanted = ", ".join(f"{k}={v}" for k, v in given.items())
+        raise RecipeError(f"{unit.name}: has no legal folding with {wanted}; leave one of them out")
+    rows = sorted(found.items(), key=lambda r: r[0][0])
+    return Options(
+        unit,
+        tuple(folding for _, (folding, _) in rows),
+        np.array([key[0] for key, _ in rows]),
+        np.array([key[2:] for key, _ in rows]),
+        tuple(key[1] for key, _ in rows),
+    )
+
+
+def constant(unit: Unit, folding: Mapping[str, Any]) -> bool:
+    """True when a unit can have constant weights at a folding."""
+    try:
+        unit.folded(**{**folding, "style": "const"})
+    except RecipeError:
+        return False
+    return True
+
+
+class _Price:
+    """What foldings of one unit cost. The widths of its numbers do not depend on the folding, so a unit with
+    weights is asked for its parameters once and not for every folding."""
+
+    def __init__(self, unit: Unit, family: str):
+        self.family, self.base = family, unit.params()
+        other = unit.folded(**list(unit.foldings())[-1]).params()
+        self.varies = {k for k, v in self.base.items() if other[k] != v} - {"Pe", "Simd"}
+
+    def __call__(self, unit: Unit, style: Mapping[str, str]) -> tuple[float, ...]:
+        params = dict(unit.params() if self.varies else self.base)
+        params |= {k: getattr(unit, k.lower()) for k in ("Pe", "Simd") if k in params}
+        if style and "Style" in params:
+            params["Style"] = STYLES.index(style["style"])
+        cost = estimate(unit.module, params, self.family)
+        return cost.lut, cost.ff, cost.bram, cost.dsp
+
+
+def styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The memory styles a unit can have, as keywords; one empty choice where it has none.
+
+    LUTs of iCE40 hold no memory that is written, so there a window's rows are the tool's choice or block RAM.
+    """
+    if "style" not in choices(unit):
+        return [{}]
+    if "style" in given:
+        return [{"style": given["style"]}]
+    return [{"style": "auto" if family == "ice40" and unit.module != "mvu" else "lut"}, {"style": "block"}]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The choices of a whole design and what joins them."""
+
+    units: tuple[Unit, ...]
+    choices: tuple[Options, ...]
+    family: str
+
+    @staticmethod
+    def of(units: tuple[Unit, ...], family: str, folding: Folding) -> Search:
+        """All choices of `units` that agree with a (partial) folding."""
+        return Search(units, tuple(options(u, family, folding.get(u.name, {})) for u in units), family)
+
+    @cached_property
+    def targets(self) -> Array:
+        """Every cycle count some unit can have, from the fastest the whole design reaches."""
+        every = np.unique(np.concatenate([o.cycles for o in self.choices]))
+        return every[every >= self.fastest]
+
+    @property
+    def fastest(self) -> int:
+        """Cycles per image when every unit is as wide as it goes."""
+        return max(int(o.cycles.min()) for o in self.choices)
+
+    @property
+    def slowest_at_best(self) -> Options:
+        """The unit that sets `fastest`."""
+        return max(self.choices, key=lambda o: int(o.cycles.min()))
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int, int, int], ...]:
+        """(unit, its stream, reader, the reader's input) for every edge; streams count inputs first, then outputs.
+
+        What enters the design comes in the words of its first reader, so its other readers hang on that one.
+        """
+        place = {u.name: i for i, u in enumerate(self.units)}
+        first = next((i, u.inputs.index(SOURCE)) for i, u in enumerate(self.units) if SOURCE in u.inputs)
+        out = []
+        for i, unit in enumerate(self.units):
+            for k, edge in enumerate(unit.inputs):
+                name, _, port = edge.partition(":")
+                if name == SOURCE:
+                    if (i, k) != first:
+                        out.append((*first, i, k))
+                else:
+                    j = place[name]
+                    out.append((j, len(self.units[j].inputs) + int(port or 0), i, k))
+        return tuple(out)
+
+    @cached_property
+    def forks(self) -> Array:
+        """What forks cost at each unit, (units, 4); it hardly depends on the folding."""
+        readers = Counter(i for u in self.units for i in u.inputs)
+        place = {u.name: i for i, u in enumerate(self.units)}
+        out = np.zeros((len(self.units), 4))
+        for edge, copies in readers.items():
+            if copies > 1:
+                i = place.get(edge.split(":")[0], 0)
+                port = self.units[i].outs[0].port
+                fork = hw.Fork(name="fork", inputs=("x",), x=port, copies=copies, par=1)
+                out[i] += vector(fork.cost(self.family))
+        return out
+
+    def converter(self, edge: tuple[int, int, int, int], par_out: int, par_in: int) -> Array:
+        """What it costs (4,) to bring words of `par_out` elements to a reader of `par_in`; too much where it cannot be."""
+        source, _, reader, k = edge
+        if blocks_of(self.units[source]) and par_out != par_in:
+            return np.full(4, 1e9)
+        port = self.units[reader].ins[k].port
+        return width_cost(port.ints, port.size, par_out, par_in, self.family)
+
+    def solve(self, target: int, weights: Array) -> tuple[dict[str, Mapping[str, Any]], Array]:
+        """The folding of least `weights` @ resources in which no unit takes more than `target` cycles, and its
+        resources (4,)."""
+        best = [o.best(target, weights) for o in self.choices]
+        keep = [np.flatnonzero(np.isfinite(score)) for score, _ in best]
+        # what a converter costs for every two widths, then for every two kept foldings
+        scores = {e: t @ weights for e, t in self.converters.items()}
+        pairs = {e: self._pair(e, keep, t) for e, t in scores.items()}
+        keep = _pruned(keep, [b[0] for b in best], pairs)
+        pairs = {e: self._pair(e, keep, t) for e, t in scores.items()}
+        factors: list[Factor] = [((i,), best[i][0][k]) for i, k in enumerate(keep)]
+        for (i, _, j, _), table in pairs.items():
+            factors.append(((i, j), table) if i != j else ((i,), np.diagonal(table)))
+        picked = [int(keep[i][v]) for i, v in enumerate(minimise([len(k) for k in keep], factors))]
+        rows = [int(best[i][1][p]) for i, p in enumerate(picked)]
+        total = self.forks.sum(0) + sum(o.costs[r] for o, r in zip(self.choices, rows, strict=True))
+        for e, table in self.converters.items():
+            total = total + table[self._widths(e[0], e[1])[1][picked[e[0]]], self._widths(e[2], e[3])[1][picked[e[2]]]]
+        return {o.unit.name: o.foldings[r] for o, r in zip(self.choices, rows, strict=True) if o.foldings[r]}, total
+
+    @cached_property
+    def converters(self) -> dict[tuple[int, int, int, int], Array]:
+        """For every edge, (widths out, widths in, 4): what it costs to bring one to the other; a thousand parts
+        where it cannot be."""
+        return {
+            e: np.array(
+                [[self.converter(e, o, i) for i in self._widths(e[2], e[3])[0]] for o in self._widths(e[0], e[1])[0]]
+            )
+            for e in self.edges
+        }
+
+    @cache  # noqa: B019  a search lives as long as its plan
+    def _widths(self, unit: int, stream: int) -> tuple[list[int], Array]:
+        """The distinct words a stream of a unit can have, and which of them each of its `keys` has."""
+        every = [pars[stream] for pars in self.choices[unit].keys[0]]
+        distinct = sorted(set(every))
+        return distinct, np.array([distinct.index(p) for p in every])
+
+    def _pair(self, edge: tuple[int, int, int, int], keep: Sequence[Array], table: Array) -> Array:
+        """The converter's cost for every kept width of both ends."""
+        i, a, j, b = edge
+        return table[self._widths(i, a)[1][keep[i]][:, None], self._widths(j, b)[1][keep[j]][None, :]]
+
+
+@cache
+def width_cost(ints: Ints, size: int, par_in: int, par_out: int, family: str) -> Array:
+    """What a width converter costs, (4,)."""
+    if par_in == par_out:
+        return np.zeros(4)
+    return vector(
+        hw.Width(name="width", inputs=("x",), x=Port((size,), ints), par_in=par_in, par_out=par_out).cost(family)
+    )
+
+
+def _pruned(keep: list[Array], scores: list[Array], pairs: Mapping[tuple[int, int, int, int], Array]) -> list[Array]:
+    """Drop widths that cost more than the best one by more than all their converters together could give back."""
+    slack = np.zeros(len(keep))
+    for (i, _, j, _), table in pairs.items():
+        spread = float(table.max() - table.min()) if table.size else 0.0
+        slack[i] += spread
+        slack[j] += spread
+    return [k[scores[i][k] <= scores[i][k].min() + slack[i] + 1e-9] for i, k in enumerate(keep)]
+
+
+def minimise(sizes: Sequence[int], factors: Sequence[Factor]) -> list[int]:
+    """The value of each variable that makes the sum of all factors least; exact, by eliminating variables in turn."""
+    left = set(range(len(sizes)))
+    tables = list(factors)
+    steps: list[tuple[int, tuple[int, ...], Array]] = []
+    while left:
+        around = {v: sorted({u for vs, _ in tables if v in vs for u in vs} - {v}) for v in left}
+        v = min(left, key=lambda v: (prod(sizes[u] for u in around[v]) * sizes[v], v))
+        near = tuple(around[v])
+        if prod(sizes[u] for u in near) * sizes[v] > LARGEST:
+            raise RecipeError(
+                f"the {len(near)} streams that meet in one place allow too many foldings; fold one of them by hand"
+            )
+        whole = np.zeros([sizes[u] for u in (*near, v)])
+        for vs, table in tables:
+            if v in vs:
+                whole = whole + _spread(vs, table, (*near, v))
+        tables = [(vs, t) for vs, t in tables if v not in vs] + [(near, whole.min(-1))]
+        steps.append((v, near, whole.argmin(-1)))
+        left.remove(v)
+    values = [0] * len(sizes)
+    for v, near, table in reversed(steps):
+        values[v] = int(table[tuple(values[u] for u in near)])
+    return values
+
+
+def _spread(vs: tuple[int, ...], table: Array, axes: tuple[int, ...]) -> Array:
+    """`table` over variables `vs` with its axes in the order of `axes`, ones for those it does not speak of."""
+    order = sorted(range(len(vs)), key=lambda k: axes.index(vs[k]))
+    moved = np.transpose(table, order)
+    return moved.reshape([moved.shape[[vs[k] for k in order].index(a)] if a in vs else 1 for a in axes])

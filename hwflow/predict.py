@@ -1,0 +1,74 @@
+"""Labels and scores of a compiled network for people who only want answers: the C engine, else numpy.
+
+Stands on build and simulate. `hwflow.load("build/x").predict(images)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hwflow import tools
+from hwflow.bits import Array
+from hwflow.errors import RecipeError
+from hwflow.net import Net
+from hwflow.simulate import c
+
+BATCH = 256
+
+
+class Predictor:
+    """One network that answers. Integer images are what the hardware receives; float ones are real values.
+
+    `engine` is "c" where a compiler is found, else "numpy"; both give the same integers.
+    """
+
+    def __init__(self, net: Net, folder: Path, threads: int = 1):
+        self.net = net
+        self.folder = folder
+        self.threads = threads
+        self.engine = "c" if tools.find("g++") else "numpy"
+
+    def predict(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
+        """Labels (n,) int64 of images (n, *shape), or of one image without its first axis."""
+        return self.net.labels(self.answers(images, progress))
+
+    def scores(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
+        """Real scores (n, classes) float32, by the trained network's own arithmetic."""
+        return self.net.scores(self.answers(images, progress))
+
+    def answers(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
+        """Integer answers (n, outputs) int64; ModelError where the images do not suit the network."""
+        x = self.integers(images)
+        if self.engine == "c":
+            return self._compiled.run(x, self.threads, progress)
+        parts = []
+        for at in range(0, len(x), BATCH):
+            parts.append(self.net.run(x[at : at + BATCH]))
+            if progress:
+                progress(min(at + BATCH, len(x)), len(x))
+        return np.concatenate(parts) if parts else np.empty((0, self.net.output.size), np.int64)
+
+    def integers(self, images: Array) -> Array:
+        """The network's input integers (n, *shape) of images; real values are multiplied and rounded."""
+        x = np.asarray(images)
+        if x.shape == self.net.input.shape:
+            x = x[None]
+        if x.dtype.kind == "f":
+            x = np.rint(x * self.net.denominator)
+        return self.net.check_input(x)
+
+    @cached_property
+    def _compiled(self) -> c.Engine:
+        return c.load(self.net, self.folder, flags=c.FAST)
+
+
+def load(folder: str | Path, threads: int = 1) -> Predictor:
+    """The network compiled in a build folder; RecipeError when there is none."""
+    home = Path(folder)
+    if not (home / "net.npz").is_file():
+        raise RecipeError(f"{home}: is not a build (no net.npz); make one: hwflow compile MODEL -o {home}")
+    return Predictor(Net.load(home / "net.npz"), home / "c", threads)

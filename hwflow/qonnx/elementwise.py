@@ -1,0 +1,221 @@
+"""Elementwise operators of a file as steps: arithmetic with constants, norms, clips.
+
+Stands on reader. Each takes the order of float32 operations that the reference execution takes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.qonnx.constants import BINARY, UNARY, binary, cast, unary
+from hwflow.qonnx.model import Call
+from hwflow.qonnx.reader import Handler, Reader, Refused
+from hwflow.qonnx.values import Const, Ref, Value, per_channel
+from hwflow.real import Add, Pointwise, Step
+from hwflow.real.steps import STEPS
+
+
+def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[Ref, Step]:
+    """One step with a constant, and the value it applies to (flattened where the constant needs it)."""
+    found = per_channel(ref, value)
+    if found is None:
+        raise Refused(
+            "input",
+            f"a constant of shape {value.shape} does not fit {shown(ref)}",
+            "use one number, or one for each channel",
+        )
+    vector, flat = found
+    if flat and len(ref.shape) == 3:
+        if len(ref.dims) != 2:
+            raise Refused(
+                "input",
+                f"a constant of shape {value.shape} differs from pixel to pixel",
+                "use one number, or one for each channel",
+            )
+        ref = reader.flat(call, ref)
+    return ref, Step(op, vector)
+
+
+def shown(ref: Ref) -> str:
+    return "(" + ", ".join("batch" if "N" in d else str(n) for d, n in zip(ref.dims, ref.axes, strict=True)) + ")"
+
+
+def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | float]) -> Ref:
+    """Steps with constants as the file shapes them."""
+    made: list[Step] = []
+    for op, value in steps:
+        ref, one = step(reader, call, ref, op, np.asarray(value, np.float32))
+        made.append(one)
+    return reader.pointwise(call, ref, *made)
+
+
+def arithmetic(reader: Reader, call: Call) -> Value:
+    """Add, Sub, Mul, Div, Max, Min, Sum of a value and a constant, or the sum of values."""
+    values = [reader.value(call, i) for i in range(len(call.inputs))]
+    if all(isinstance(v, Const) for v in values):
+        out = reader.const(call, 0)
+        for i in range(1, len(values)):
+            out = binary("Add" if call.op == "Sum" else call.op, out, reader.const(call, i))
+        return out
+    if all(isinstance(v, Ref) for v in values):
+        return _values(reader, call)
+    if len(values) != 2:
+        raise Refused(
+            "input",
+            f"{call.op} of {len(values)} inputs, some of them constants",
+            "split it into operators of two inputs",
+        )
+    left = isinstance(values[1], Const) or not isinstance(values[0], Const)
+    ref, value = reader.ref(call, 0 if left else 1), reader.const(call, 1 if left else 0).value
+    op = {"Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "max", "Min": "min"}[call.op]
+    if op == "div" and left and not value.all():
+        raise Refused("input", "divides by zero", "correct the constant")
+    if left or op in ("add", "mul", "max", "min"):
+        return chain(reader, call, ref, (op, value))
+    if op == "sub":
+        return chain(reader, call, ref, ("mul", -1), ("add", value))
+    raise Refused("input", "divides a constant by a value", "keep the operator outside the exported network")
+
+
+def _values(reader: Reader, call: Call) -> Ref:
+    """The sum of values of one shape."""
+    refs = [reader.ref(call, i) for i in range(len(call.inputs))]
+    if len(refs) == 1:
+        return refs[0]
+    if call.op not in ("Add", "Sum", "Sub"):
+        raise Refused(
+            "input",
+            f"{call.op} of two values that depend on the input",
+            "only sums of two branches are supported; a gate or attention must be trained away",
+        )
+    first = refs[0]
+    for other in refs[1:]:
+        same_order = (first.order is None) == (other.order is None) and (
+            first.order is None or bool((first.order == other.order).all())
+        )
+        if first.axes != other.axes or first.shape != other.shape or not same_order or _key(first) != _key(other):
+            raise Refused(
+                "input",
+                f"adds {shown(first)} and {shown(other)}",
+                "give both branches one shape and one order of axes",
+            )
+    if call.op == "Sub":
+        name = reader.name(call, "_minus")
+        refs[1] = reader.emit(
+            Pointwise(name=name, inputs=(refs[1].name,), steps=(Step("mul", np.array([-1])),)), refs[1]
+        )
+    return reader.emit(Add(name=reader.name(call), inputs=tuple(r.name for r in refs)), first)
+
+
+def _key(ref: Ref) -> list[str]:
+    return [a for d in ref.dims for a in d if a == "N" or ref.sizes[a] > 1]
+
+
+def function(reader: Reader, call: Call) -> Value:
+    """Relu, Neg, Round, Floor, Ceil, Sign, Identity of a value or constant."""
+    value = reader.value(call, 0)
+    if isinstance(value, Const):
+        if call.op not in UNARY:
+            raise Refused("input", f"{call.op} of a constant", "fold constants before the export")
+        return unary(call.op, reader.const(call, 0))
+    ops = {
+        "Neg": ("mul", -1),
+        "Relu": ("max", 0),
+        "Round": ("round", 0),
+        "Floor": ("floor", 0),
+        "Ceil": ("ceil", 0),
+        "Sign": ("signum", 0),
+    }
+    if call.op not in ops:
+        raise Refused(
+            "",
+            f"{call.op} of a value that depends on the input is not monotone and exact",
+            "keep it outside the exported network",
+        )
+    return chain(reader, call, reader.ref(call, 0), ops[call.op])
+
+
+def same(reader: Reader, call: Call) -> Value:
+    """Identity, Dropout and conversions between float types."""
+    value = reader.value(call, 0)
+    if call.op == "Dropout" and reader.has(call, 2) and bool(reader.const(call, 2).value.any()):
+        raise Refused("training_mode", "Dropout in training mode", "export with model.eval()")
+    if call.op == "Cast":
+        to = int(call.attrs.get("to", 1))
+        if isinstance(value, Const):
+            return Const(cast(value.value, to), value.ints, value.scale)
+        if to not in (1, 11) and to not in (2, 3, 5, 6, 7):
+            reader.unsupported(call, "to", to, "keep values in float32")
+        if to in (2, 3, 5, 6, 7):
+            return chain(reader, call, reader.ref(call, 0), ("fix", 0))
+    return value
+
+
+def clip(reader: Reader, call: Call) -> Value:
+    """Clip of a value or constant."""
+    ends: list[tuple[str, float]] = []
+    for op, key, i in (("max", "min", 1), ("min", "max", 2)):
+        if key in call.attrs:
+            ends.append((op, float(call.attrs[key])))
+        elif reader.has(call, i):
+            ends.append((op, reader.number(call, i)))
+    value = reader.value(call, 0)
+    if isinstance(value, Const):
+        x = reader.const(call, 0).value
+        for op, end in ends:
+            x = STEPS[op](x, np.asarray(end, x.dtype))
+        return Const(x)
+    return chain(reader, call, reader.ref(call, 0), *ends)
+
+
+def leaky(reader: Reader, call: Call) -> Value:
+    """LeakyRelu and PRelu with slopes at or above zero."""
+    ref = reader.ref(call, 0)
+    slope = (
+        np.asarray(call.attrs.get("alpha", 0.01), np.float32) if call.op == "LeakyRelu" else reader.const(call, 1).value
+    )
+    if (slope < 0).any():
+        raise Refused(
+            "slope", f"{call.op} with a slope of {slope.min():g} is not monotone", "train with slopes at or above 0"
+        )
+    return chain(reader, call, ref, ("leaky", slope))
+
+
+def batch_norm(reader: Reader, call: Call) -> Value:
+    """BatchNorm as onnxruntime computes it: scale = 1/sqrt(var + eps) * gamma, x * scale + (beta - mean * scale)."""
+    ref = reader.ref(call, 0)
+    if call.attrs.get("training_mode") or (call.opset < 7 and call.attrs.get("is_test", 1) == 0):
+        reader.unsupported(call, "training_mode", 1, "export with model.eval()")
+    gamma, beta, mean, var = (reader.const(call, i).value.astype(np.float32) for i in range(1, 5))
+    eps = np.float32(call.attrs.get("epsilon", 1e-5))
+    if (var + eps <= 0).any():
+        raise Refused("var", f"the variance {var.min():g} is not positive", "retrain; a variance is at or above 0")
+    scale = (np.float32(1) / np.sqrt(var + eps)) * gamma
+    bias = beta - mean * scale
+    if not (np.isfinite(scale).all() and np.isfinite(bias).all()):
+        raise Refused("scale", "gamma / sqrt(var) is not finite", "retrain or correct the statistics")
+    axis = len(ref.dims) - 1 if call.domain else 1
+    return chain(reader, call, ref, ("mul", along(scale, axis, ref)), ("add", along(bias, axis, ref)))
+
+
+def along(value: Array, axis: int, ref: Ref) -> Array:
+    """A vector laid along one axis of the file's tensor."""
+    if value.size == 1:
+        return value.reshape(1)
+    axis %= len(ref.dims)
+    return value.reshape((1,) * axis + (-1,) + (1,) * (len(ref.dims) - axis - 1))
+
+
+def power(reader: Reader, call: Call) -> Value:
+    """Pow and Equal of constants."""
+    return binary(call.op, reader.const(call, 0), reader.const(call, 1))
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    **{("", op): arithmetic for op in (*(o for o in BINARY if o not in ("Pow", "Equal")), "Sum")},
+    **{("", op): function for op in UNARY if op != "Identity"},
+    ("", "Identity"): same, ("", "Dropout"): same, ("", "Cast"): same, ("", "Clip"): clip,
+    ("", "LeakyRelu"): leaky, ("", "PRelu"): leaky, ("", "Pow"): power, ("", "Equal"): power,
+    ("", "BatchNormalization"): batch_norm, ("last", "BatchNormalization"): batch_norm,
+}  # fmt: skip

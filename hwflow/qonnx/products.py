@@ -1,0 +1,140 @@
+"""Products of a file: weights as integers times a scale, dense layers with factors and biases.
+
+Stands on reader and real.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwflow import real
+from hwflow.bits import Array
+from hwflow.qonnx.constants import moved
+from hwflow.qonnx.model import Call
+from hwflow.qonnx.reader import Handler, Reader, Refused
+from hwflow.qonnx.values import Const, Ref, Value, dims_of
+from hwflow.real.grids import NEAR
+
+QUANTISE = "quantise the weights to 1 to 8 bits with one scale, or one for each output channel"
+MOST_WEIGHT = 128
+
+
+def weights(value: Const) -> real.Weights:
+    """Weights (rows, ...) as integers times a scale for each row; refused where they are not."""
+    rows = len(value.value)
+    if value.ints is not None and value.scale is not None:
+        ints = np.broadcast_to(value.ints, value.value.shape)
+        scale: Array | None = value.scale
+        if value.scale.size > 1:
+            full = np.broadcast_to(value.scale, value.value.shape).reshape(rows, -1)
+            scale = full[:, 0] if (full == full[:, :1]).all() else None
+        if scale is not None:
+            if int(np.abs(ints).max(initial=0)) > MOST_WEIGHT and not (ints.min() >= 0 and ints.max() <= 255):
+                raise Refused("weights", f"hold integers {ints.min():g} .. {ints.max():g}, more than 8 bits", QUANTISE)
+            return real.Weights(ints, np.asarray(scale, np.float64).reshape(-1))
+    return guessed(value.value)
+
+
+def guessed(values: Array) -> real.Weights:
+    """Integers and row scales of weights whose quantizer the file no longer names."""
+    v = values.astype(np.float64).reshape(len(values), -1)
+    if (v == np.rint(v)).all() and np.abs(v).max(initial=0) <= MOST_WEIGHT:
+        return real.Weights(values, np.ones(1))
+    scale = np.ones(len(v))
+    ints = np.zeros(v.shape)
+    for r, row in enumerate(v):
+        found = _row(row)
+        if found is None:
+            raise Refused("weights", f"are not integers times a scale (row {r})", QUANTISE)
+        scale[r], ints[r] = found
+    return real.Weights(ints.reshape(values.shape), scale)
+
+
+def _row(row: Array) -> tuple[float, Array] | None:
+    """The largest scale of which every weight of a row is a multiple of at most 128."""
+    sizes = np.unique(np.abs(row))
+    sizes = sizes[sizes > 0]
+    if len(sizes) == 0:
+        return 1.0, row
+    if len(sizes) > MOST_WEIGHT or sizes[-1] / sizes[0] > MOST_WEIGHT * 1.01:
+        return None
+    for d in range(1, MOST_WEIGHT + 1):
+        ratio = sizes * (d / sizes[0])
+        if ratio[-1] > MOST_WEIGHT * 1.01:
+            return None
+        if (np.abs(ratio - np.rint(ratio)) <= NEAR * ratio).all():
+            scale = sizes[0] / d
+            return scale, np.rint(row / scale)
+    return None
+
+
+def bias_behind(reader: Reader, call: Call, ref: Ref, bias: Array, name: str = "_bias") -> Ref:
+    """A bias for each output channel, added in float32 behind the sum."""
+    vector = np.asarray(bias, np.float32).reshape(-1)
+    if vector.size not in (1, ref.shape[-1]):
+        raise Refused("bias", f"has {vector.size} values for {ref.shape[-1]} outputs", "export the network again")
+    steps = real.steps.tidy((real.Step("add", vector),))
+    if not steps:
+        return ref
+    return reader.emit(real.Pointwise(name=reader.name(call, name), inputs=(ref.name,), steps=steps), ref)
+
+
+def dense(reader: Reader, call: Call, ref: Ref, w: Const) -> Ref:
+    """A product with weights (outputs, inputs) of the file's last axis."""
+    if w.value.ndim != 2:
+        raise Refused("weights", f"have shape {w.value.shape}", "use a matrix")
+    if len(ref.dims) > 2 and (ref.laid("NHWC") or ref.laid("NWC")):
+        as_conv = moved(w, lambda a: a.reshape(a.shape[0], 1, 1, a.shape[1]))
+        return reader.emit(real.Conv(name=reader.name(call), inputs=(ref.name,), weights=weights(as_conv)), ref)
+    if len(ref.dims) != 2 or "N" not in ref.dims[0]:
+        raise Refused("input", "multiplies a tensor that is not (batch, features)", "flatten it first")
+    flat = reader.flat(call, ref)
+    cols = flat.shape[0]
+    if w.value.shape[1] != cols:
+        raise Refused(
+            "weights", f"take {w.value.shape[1]} inputs, their input has {cols}", "correct the shapes of the network"
+        )
+    if flat.order is not None:
+        order = flat.order
+        w = moved(w, lambda a: a[:, order])
+    node = real.Dense(name=reader.name(call), inputs=(flat.name,), weights=weights(w))
+    return Ref(node.name, reader.add(node), dims_of("NC"))
+
+
+def matmul(reader: Reader, call: Call) -> Value:
+    """MatMul of a value and a constant."""
+    if isinstance(reader.value(call, 0), Const):
+        if isinstance(reader.value(call, 1), Const):
+            return Const(reader.const(call, 0).value @ reader.const(call, 1).value)
+        raise Refused("input", "multiplies a constant with a value", "write it as value times transposed constant")
+    if not isinstance(reader.value(call, 1), Const):
+        reader.ref(call, 1)
+        raise Refused(
+            "input",
+            "multiplies two values that depend on the input",
+            "attention has no hardware here; use dense and convolutional layers",
+        )
+    ref = reader.ref(call, 0)
+    return dense(reader, call, ref, moved(reader.const(call, 1), np.transpose))
+
+
+def gemm(reader: Reader, call: Call) -> Value:
+    """Gemm: alpha * x @ w + beta * c."""
+    if call.attrs.get("transA"):
+        reader.unsupported(call, "transA", 1, "transpose the weights instead")
+    w = reader.const(call, 1)
+    out = dense(reader, call, reader.ref(call, 0), w if call.attrs.get("transB") else moved(w, np.transpose))
+    alpha, beta = np.float32(call.attrs.get("alpha", 1.0)), np.float32(call.attrs.get("beta", 1.0))
+    if alpha != 1:
+        out = reader.emit(
+            real.Pointwise(
+                name=reader.name(call, "_alpha"), inputs=(out.name,), steps=(real.Step("mul", alpha.reshape(1)),)
+            ),
+            out,
+        )
+    if reader.has(call, 2) and beta:
+        out = bias_behind(reader, call, out, reader.const(call, 2).value * beta)
+    return out
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {("", "MatMul"): matmul, ("", "Gemm"): gemm}

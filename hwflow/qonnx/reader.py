@@ -1,0 +1,347 @@
+"""From the calls of a file to a Graph: every tensor is followed as a constant or as a value with a layout.
+
+Stands on model, values and the tables of operators; collects every finding before it refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.errors import Finding, HwflowError, ModelError
+from hwflow.ops import Port
+from hwflow.qonnx.model import Call, File
+from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
+from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step
+from hwflow.real.steps import tidy
+
+
+class Refused(Exception):  # noqa: N818  it becomes a Finding
+    """Why one call is refused."""
+
+    def __init__(self, attribute: str, reason: str, remedy: str):
+        super().__init__(reason)
+        self.attribute, self.reason, self.remedy = attribute, reason, remedy
+
+
+Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Handlers by (kind of domain, operator)."""
+
+    handlers: dict[tuple[str, str], Handler]
+
+    def __call__(self, call: Call) -> Handler | None:
+        return self.handlers.get((DOMAINS.get(call.domain, "?"), call.op))
+
+
+# the same custom operators under the names that exporters have used over the years
+DOMAINS = {
+    "": "", "ai.onnx": "", "onnx.brevitas": "quant", "finn.custom_op.general": "quant",
+    "qonnx.custom_op.general": "quant", "qonnx.custom_op.channels_last": "last",
+}  # fmt: skip
+
+
+class Reader:
+    """Builds a Graph call by call. Handlers ask it for inputs and attributes, and tell it the nodes they become."""
+
+    def __init__(self, file: File, takes: Input, table: Table):
+        self.file, self.takes, self.table = file, takes, table
+        self.values: dict[str, Value] = {k: Const(v) for k, v in file.constants.items()}
+        self.nodes: dict[str, RealOp] = {}
+        self.findings: list[Finding] = list(file.findings)
+        self.notes: list[str] = []
+        self.static_batch = file.input_dims[0] if file.input_dims else None
+        first = self._input()
+        self.values[file.input] = first
+        self.shapes = {INPUT: first.shape}
+
+    def _input(self) -> Ref:
+        dims = self.file.input_dims
+        if len(dims) not in (2, 3, 4) or any(d is None or d < 1 for d in dims[1:]):
+            shown = ", ".join("?" if d is None else str(d) for d in dims)
+            raise ModelError(
+                Finding(
+                    "graph",
+                    "input",
+                    f"{self.file.input} has shape ({shown})",
+                    "export with (batch, channels, height, width) or (batch, features), all but the batch fixed",
+                )
+            )
+        sizes = [int(d or 0) for d in dims]
+        if int(np.prod(sizes[1:], dtype=np.float64)) > 1 << 28:
+            raise ModelError(
+                Finding(
+                    "graph",
+                    "input",
+                    f"{self.file.input} has shape {tuple(sizes)}, too large for a stream",
+                    "export with the real input size",
+                )
+            )
+        letters = {2: "NC", 3: "NCW", 4: "NCHW"}[len(dims)]
+        if len(dims) == 4 and self._channels_last():
+            letters = "NHWC"
+        if len(dims) == 3:
+            size = {"H": 1} | dict(zip(letters, sizes, strict=True))
+        else:
+            size = dict(zip(letters, sizes, strict=True))
+        shape = (size["C"],) if len(dims) == 2 else (size["H"], size["W"], size["C"])
+        return Ref(INPUT, shape, dims_of(letters))
+
+    def _channels_last(self) -> bool:
+        """True where the file's input is (N, H, W, C): its first reader that knows channels says so."""
+        here = {self.file.input}
+        for call in self.file.calls:
+            if not here & set(call.inputs):
+                continue
+            if call.domain == "qonnx.custom_op.channels_last" or call.attrs.get("data_layout") == "NHWC":
+                return True
+            if call.op == "Transpose":
+                return list(call.attrs.get("perm", ())) == [0, 3, 1, 2]
+            if call.op in ("Quant", "BipolarQuant", "Mul", "Div", "Add", "Sub", "Identity", "Cast"):
+                here |= set(call.outputs)
+            elif call.op in ("Conv", "Flatten", "Reshape", "BatchNormalization", "MaxPool"):
+                return False
+        return False
+
+    # -- driving -------------------------------------------------------------------------------------------------
+
+    def read(self) -> Graph | None:
+        """The graph, or None with `findings`."""
+        for call in self.file.calls:
+            handler = self.table(call)
+            if handler is None:
+                self._refuse_operator(call)
+                continue
+            try:
+                out = handler(self, call)
+            except Refused as r:
+                if r.reason:
+                    self.findings.append(Finding(call.name, r.attribute, r.reason, r.remedy))
+                out = Unknown()
+            except ModelError as e:
+                self.findings += [Finding(call.name, f.attribute, f.reason, f.remedy) for f in e.findings]
+                out = Unknown()
+            except (
+                HwflowError,
+                ValueError,
+                TypeError,
+                IndexError,
+                KeyError,
+                ZeroDivisionError,
+                OverflowError,
+                AssertionError,
+            ) as e:
+                text = str(e).splitlines()[0] if str(e) else type(e).__name__
+                self.findings.append(
+                    Finding(
+                        call.name,
+                        "",
+                        f"{call.op} is malformed ({text})",
+                        "export the network again, and report this file if it runs elsewhere",
+                    )
+                )
+                out = Unknown()
+            outs = out if isinstance(out, tuple) else (out,) + (Unknown(),) * (len(call.outputs) - 1)
+            self.values.update({name: value for name, value in zip(call.outputs, outs, strict=False) if name})
+        return self._finished()
+
+    def _refuse_operator(self, call: Call) -> None:
+        where = f" of domain {call.domain}" if call.domain else ""
+        remedy = REMEDIES.get(call.op, "replace it by supported operators, or keep it outside the exported network")
+        self.findings.append(Finding(call.name, "", f"operator {call.op}{where} is not supported", remedy))
+        self.values.update({o: Unknown() for o in call.outputs})
+
+    def _finished(self) -> Graph | None:
+        out = self.values.get(self.file.output)
+        if out is None:
+            self.findings.append(
+                Finding("graph", "output", f"nothing produces {self.file.output!r}", "export the network again")
+            )
+        if isinstance(out, Const):
+            self.findings.append(
+                Finding(
+                    "graph", "output", "is a constant that does not depend on the input", "export the network again"
+                )
+            )
+        if self.findings or not isinstance(out, Ref):
+            return None
+        out = self.settled(out)
+        if len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
+            self.notes.append("the answer is an image; it is given in (height, width, channel) order")
+        return Graph(
+            self.file.name,
+            Port(self.input_shape, self.takes.ints),
+            self._needed(out.name),
+            self.takes.denominator,
+            tuple(self.notes),
+        )
+
+    def _needed(self, last: str) -> tuple[RealOp, ...]:
+        """The nodes the answer depends on, in order."""
+        if last == INPUT:
+            self.nodes["identity"] = Pointwise(name="identity", inputs=(INPUT,), steps=())
+            last = "identity"
+        wanted = {last}
+        for node in reversed(self.nodes.values()):
+            if node.name in wanted:
+                wanted |= set(node.inputs)
+        return tuple(node for node in self.nodes.values() if node.name in wanted)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.shapes[INPUT]
+
+    # -- what handlers ask ---------------------------------------------------------------------------------------
+
+    def value(self, call: Call, i: int) -> Value:
+        """Input `i` as it is; Unknown where it is absent."""
+        if i >= len(call.inputs) or not call.inputs[i]:
+            raise Refused("input", f"{call.op} has no input {i}", "export the network again")
+        return self.values.get(call.inputs[i], Unknown())
+
+    def has(self, call: Call, i: int) -> bool:
+        return i < len(call.inputs) and bool(call.inputs[i])
+
+    def ref(self, call: Call, i: int) -> Ref:
+        """Input `i`, which must be a value of the graph, with its border put there."""
+        return self.settled(self.raw_ref(call, i))
+
+    def raw_ref(self, call: Call, i: int) -> Ref:
+        value = self.value(call, i)
+        if isinstance(value, Unknown):
+            raise Silent
+        if isinstance(value, Const):
+            raise Refused("input", f"takes a constant as input {i}", "fold constants before the export")
+        return value
+
+    def const(self, call: Call, i: int) -> Const:
+        """Input `i`, which must be a finite constant."""
+        value = self.value(call, i)
+        if isinstance(value, Unknown):
+            raise Silent
+        if isinstance(value, Ref):
+            raise Refused(
+                "input",
+                f"input {i} of {call.op} depends on the network's input",
+                "make it a constant, or keep the operator outside the exported network",
+            )
+        if value.value.dtype.kind == "f" and not np.isfinite(value.value).all():
+            bad = value.value[~np.isfinite(value.value)].flat[0]
+            raise Refused(
+                "input",
+                f"input {i} of {call.op} ({call.inputs[i]}) holds {bad}",
+                "retrain or correct the constant: every number must be finite",
+            )
+        return value
+
+    def number(self, call: Call, i: int) -> float:
+        value = self.const(call, i).value
+        if value.size != 1:
+            raise Refused(
+                "input",
+                f"input {i} of {call.op} must be one number, not shape {value.shape}",
+                "use one number for the whole tensor",
+            )
+        return float(value.reshape(-1)[0])
+
+    def unsupported(self, call: Call, attribute: str, value: Any, remedy: str) -> NoReturn:
+        raise Refused(attribute, f"{call.op} with {attribute} = {value} is not supported", remedy)
+
+    # -- what handlers tell --------------------------------------------------------------------------------------
+
+    def name(self, call: Call, suffix: str = "") -> str:
+        """A name for a node: the call's, in letters that every language takes, not used before."""
+        base = re.sub(r"[^A-Za-z0-9]+", "_", call.name).strip("_") or call.op
+        base = base if base[0].isalpha() else f"{call.op}_{base}"
+        base, name, k = base + suffix, base + suffix, 2
+        while name in self.nodes or name == INPUT:
+            name, k = f"{base}_{k}", k + 1
+        return name
+
+    def add(self, node: RealOp) -> tuple[int, ...]:
+        """Take a node into the graph; the shape of what it gives."""
+        shape = node.shape(*(self.shapes[i] for i in node.inputs))
+        self.nodes[node.name], self.shapes[node.name] = node, shape
+        return shape
+
+    def emit(self, node: RealOp, like: Ref) -> Ref:
+        """Take a node into the graph; the value it gives, with the axes of `like`."""
+        return like.like(node.name, self.add(node))
+
+    def pointwise(self, call: Call, ref: Ref, *steps: Step) -> Ref:
+        """A chain of steps behind a value; nothing where they change nothing."""
+        kept = tidy(steps)
+        if not kept:
+            return ref
+        return self.emit(Pointwise(name=self.name(call), inputs=(ref.name,), steps=kept), ref)
+
+    def settled(self, ref: Ref) -> Ref:
+        """The value with its border really around it."""
+        if ref.border is None:
+            return ref
+        if ref.border.value != 0:
+            raise Refused(
+                "value",
+                f"padding with {ref.border.value:g} is supported in front of a convolution only",
+                "pad with 0, or pad in the convolution",
+            )
+        name = f"{ref.name}_padded"
+        if name in self.nodes:
+            return ref.like(name, self.shapes[name])
+        return self.emit(Pad(name=name, inputs=(ref.name,), pads=ref.border.pads), ref)
+
+    def flat(self, call: Call, ref: Ref) -> Ref:
+        """The value as a vector in raster order, channel fastest; its `order` says where the file has each element."""
+        if len(ref.shape) == 1:
+            return ref
+        places = raster_order(ref)
+        order = None if (places == np.arange(len(places))).all() else places
+        for node in self.nodes.values():
+            if isinstance(node, Flatten) and node.inputs == (ref.name,):
+                return Ref(node.name, node.shape(ref.shape), dims_of("NC"), order=order)
+        node = Flatten(name=self.name(call, "_flatten"), inputs=(ref.name,))
+        return Ref(node.name, self.add(node), dims_of("NC"), order=order)
+
+
+class Silent(Refused):
+    """A call whose input was refused already."""
+
+    def __init__(self) -> None:
+        super().__init__("", "", "")
+
+
+def raster_order(ref: Ref) -> Array:
+    """For each element of the flattened value in raster order, its place in the file's flattened tensor."""
+    letters = [a for d in ref.dims for a in d if a != "N"]
+    full = [a for a in ("HWC" if len(ref.shape) == 3 else "C") if a not in letters]
+    sizes = [ref.sizes[a] for a in letters]
+    places = np.arange(int(np.prod(sizes))).reshape(sizes)
+    places = places.transpose([letters.index(a) for a in "HWC" if a in letters])
+    for i, a in enumerate("HWC" if len(ref.shape) == 3 else "C"):
+        if a in full:
+            places = np.expand_dims(places, i)
+    return places.reshape(-1)
+
+
+REMEDIES = {
+    "LSTM": "recurrent layers have no streaming hardware here; use dense and convolutional layers",
+    "GRU": "recurrent layers have no streaming hardware here; use dense and convolutional layers",
+    "RNN": "recurrent layers have no streaming hardware here; use dense and convolutional layers",
+    "Sigmoid": "use a ReLU or Hardtanh and a quantizer, or train with a quantizer in its place",
+    "Tanh": "use Hardtanh and a quantizer; a sign behind it makes no difference",
+    "Gelu": "use a ReLU and a quantizer", "Erf": "use a ReLU and a quantizer",
+    "Im2Col": "export before the convolutions are lowered",
+    "ConvTranspose": "use nearest-neighbour upsampling and a convolution",
+    "InstanceNormalization": "use BatchNorm, whose statistics are constants in use",
+    "LayerNormalization": "use BatchNorm, whose statistics are constants in use",
+    "If": "export with constant control flow", "Loop": "export with constant control flow",
+    "FloatQuant": "use integer quantizers",
+}  # fmt: skip

@@ -1,0 +1,119 @@
+"""A file executed as its authors mean it: by qonnx, node by node, many images at a time where the graph allows.
+
+Stands on model and reader's list of domains; qonnx imports the module that a domain names, so only known ones pass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from hwflow.bits import Array
+from hwflow.errors import Finding, ModelError
+from hwflow.qonnx.model import File, load, parse
+from hwflow.qonnx.reader import DOMAINS
+from hwflow.qonnx.takes import input_of
+
+BATCH = 1000
+MOST_VALUES = 1 << 24  # float32 values of the widest tensor in one batch
+
+
+def execute(
+    path: Path | str, x: Array, input: str | None, layout: str, shape: tuple[int, ...], wanted: Sequence[str] = ()
+) -> dict[str, Array]:
+    """Raw float32 tensors (n, ...) by name for hardware integers (n, *shape): the output, and those `wanted`.
+
+    `layout` is the file's order of axes.
+    """
+    file = load(path)
+    strange = {c.domain for c in file.calls} - set(DOMAINS)
+    if strange:
+        raise ModelError(
+            *(
+                Finding("graph", "domain", f"operators of domain {d!r} are unknown", "remove them from the network")
+                for d in sorted(strange)
+            )
+        )
+    takes, _ = input_of(file, input)
+    real = takes.real(np.asarray(x).reshape(len(x), *shape))
+    if len(layout) == 4:
+        real = real.transpose(0, *("NHWC".index(a) for a in layout[1:]))
+    elif len(layout) == 3:
+        real = real[:, 0].transpose(0, *("NWC".index(a) for a in layout[1:]))
+    real = np.ascontiguousarray(real.reshape(len(x), *(d or 0 for d in file.input_dims[1:])))
+    proto = _whole(Path(path), file)
+    most = max(1, min(BATCH, MOST_VALUES // max(int(np.prod(real.shape[1:])) * 16, 1)))
+    if len(real) > 1:
+        try:
+            return _in_batches(proto, file, real, most, wanted)
+        except Exception as e:  # qonnx, onnx and onnxruntime each raise their own kinds where a batch does not fit
+            logging.getLogger(__name__).debug("one image at a time: %s", e)
+    return _in_batches(proto, file, real, 1, wanted)
+
+
+def _whole(path: Path, file: File) -> onnx.ModelProto:
+    """The model with every constant inside."""
+    proto = parse(path)
+    for tensor in proto.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(file.constants[tensor.name]), tensor.name))
+    return proto
+
+
+def _in_batches(proto: onnx.ModelProto, file: File, real: Array, size: int, wanted: Sequence[str]) -> dict[str, Array]:
+    from qonnx.core.onnx_exec import execute_onnx
+
+    out: dict[str, list[Array]] = {name: [] for name in (file.output, *wanted)}
+    model, ready = None, 0
+    for at in range(0, len(real), size):
+        part = real[at : at + size]
+        if model is None or ready != len(part):
+            model, ready = _sized(proto, len(part)), len(part)
+        context = execute_onnx(model, {file.input: part}, return_full_exec_context=bool(wanted))
+        for name, parts in out.items():
+            y = np.asarray(context[name])
+            if y.shape[:1] != (len(part),) and len(part) != 1:
+                raise ValueError(f"{name} has shape {y.shape} for {len(part)} images")
+            parts.append(y.reshape(len(part), *(y.shape[1:] or (-1,))))
+    return {name: np.concatenate(parts) for name, parts in out.items()}
+
+
+def _sized(proto: onnx.ModelProto, n: int):  # type: ignore[no-untyped-def]  # a ModelWrapper
+    """The model for batches of `n`, every shape known."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.fold_constants import FoldConstants
+    from qonnx.transformation.general import GiveUniqueNodeNames, RemoveStaticGraphInputs, SortGraph
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    model = ModelWrapper(_batch(proto, n)).transform(RemoveStaticGraphInputs())
+    for step in (InferShapes(), GiveUniqueNodeNames(), SortGraph(), FoldConstants(exclude_op_types=[]), InferShapes()):
+        model = model.transform(step)
+    return model
+
+
+def _batch(proto: onnx.ModelProto, n: int) -> onnx.ModelProto:
+    """A copy for batches of `n`: the input's first axis, and the constants of reshapes that repeat it."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    graph = copy.graph
+    made = {t.name for t in graph.initializer}
+    first = next(value for value in graph.input if value.name not in made)
+    if first.type.tensor_type.shape.dim[0].dim_value == n:
+        return copy
+    first.type.tensor_type.shape.dim[0].dim_value = n
+    # shapes of another batch; they are inferred anew
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+    sizes = {node.input[1] for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1}
+    for tensor in graph.initializer:
+        if tensor.name in sizes and tensor.data_type == onnx.TensorProto.INT64:
+            value = onnx.numpy_helper.to_array(tensor).copy()
+            if value.size > 1 and value.flat[0] == 1:
+                value.flat[0] = n
+                tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+    return copy

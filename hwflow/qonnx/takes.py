@@ -1,0 +1,77 @@
+"""What integers a file's network receives, when nobody says: the trainer's note, the first quantizer, an annotation.
+
+Stands on model and real's `parse_input`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from hwflow.errors import RecipeError
+from hwflow.qonnx.model import Call, File
+from hwflow.real import Input, parse_input
+
+KEY = "hwflow.input"  # of the file's metadata
+DEFAULT = "u8/255"
+
+
+def input_of(file: File, text: str | None) -> tuple[Input, list[str]]:
+    """The input of a network, and a line on how it was found where that was a guess."""
+    if text:
+        return parse_input(text), []
+    if file.meta.get(KEY):
+        try:
+            return parse_input(file.meta[KEY]), []
+        except RecipeError:
+            pass
+    for found, why in ((_first_quantizer(file), "its first quantizer"), (_annotation(file), "its annotation")):
+        if found:
+            return parse_input(found), [f"input {found}, from {why}; --input TYPE[/DENOMINATOR] changes it"]
+    return parse_input(DEFAULT), [
+        f"input {DEFAULT}, because the file does not say; --input TYPE[/DENOMINATOR] changes it"
+    ]
+
+
+def _first_quantizer(file: File) -> str | None:
+    """The integers of the quantizer that alone reads the input, where one step is 1 / an integer."""
+    name = file.input
+    for _ in range(4):
+        readers = [c for c in file.calls if name in c.inputs]
+        if len(readers) != 1:
+            return None
+        if readers[0].op not in ("Identity", "Flatten", "Transpose"):
+            return _of_quantizer(file, readers[0])
+        name = readers[0].outputs[0]
+    return None
+
+
+def _of_quantizer(file: File, call: Call) -> str | None:
+    values = [file.constants.get(i) for i in call.inputs[1:]]
+    if not values or any(v is None or v.size != 1 for v in values):
+        return None
+    numbers = [float(v.reshape(-1)[0]) for v in values if v is not None]
+    if not numbers[0] > 0:
+        return None
+    den = 1 / numbers[0]
+    if abs(den - np.rint(den)) > 1e-5 * den or den < 1:
+        return None
+    per = int(np.rint(den))
+    kind = None
+    if call.op == "BipolarQuant":
+        kind = "bipolar"
+    elif call.op in ("Quant", "IntQuant") and len(numbers) == 3 and numbers[1] == 0 and numbers[2] in range(1, 9):
+        signed = call.attrs.get("signed", 1)
+        kind = "bipolar" if signed and numbers[2] == 1 else f"{'i' if signed else 'u'}{int(numbers[2])}"
+    return kind and (kind if per == 1 else f"{kind}/{per}")
+
+
+def _annotation(file: File) -> str | None:
+    kind = file.annotations.get(file.input, "")
+    if kind in ("BIPOLAR", "BINARY"):
+        return "bipolar" if kind == "BIPOLAR" else "u1"
+    found = re.fullmatch(r"(U?)INT(\d+)", kind)
+    if found and 1 <= int(found[2]) <= 16:
+        return f"{'u' if found[1] else 'i'}{found[2]}"
+    return None

@@ -1,0 +1,28 @@
+"""Networks of real numbers: nodes, steps, grids and `Graph`, the trained network before it becomes integers.
+
+Stands on ops and graph.
+"""
+
+from hwflow.real.graph import INPUT, Graph
+from hwflow.real.inputs import Input, parse_input
+from hwflow.real.nodes import (
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    Pad,
+    Pointwise,
+    RealOp,
+    SumPool,
+    TopK,
+    Upsample,
+    Weights,
+)  # fmt: skip
+from hwflow.real.steps import Step
+
+__all__ = [
+    "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Pad", "Pointwise",
+    "RealOp", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input",
+]  # fmt: skip

@@ -1,0 +1,167 @@
+"""A trained network as read from a file: real operations in order, what they take, and what each value can be.
+
+Stands on nodes, grids and plans. `run` is float32 with every sum done on integers first, the project's contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.errors import Finding, ModelError
+from hwflow.graph import Nodes
+from hwflow.ops import Port, Shape, windows
+from hwflow.real import grids
+from hwflow.real import nodes as real
+from hwflow.real.grids import Span
+from hwflow.real.inputs import Input
+from hwflow.real.plans import Off, Plan, plan
+
+INPUT = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Real operations in topological order; each reads `input` or an earlier one; the last is the answer."""
+
+    name: str
+    input: Port
+    nodes: tuple[real.RealOp, ...]
+    denominator: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ModelError(f"{self.name}: has no operations; export a network with at least one layer")
+        self.shapes  # noqa: B018  checked once, here
+
+    @property
+    def takes(self) -> Input:
+        """The integers of the input and what one step of them is worth."""
+        return Input(self.input.ints, self.denominator)
+
+    @cached_property
+    def by_name(self) -> Nodes[real.RealOp]:
+        return Nodes(INPUT, self.nodes)
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        out = {INPUT: self.input.shape}
+        for node in self.by_name:
+            out[node.name] = node.shape(*(out[i] for i in node.inputs))
+        return out
+
+    @property
+    def output(self) -> str:
+        return self.nodes[-1].name
+
+    @cached_property
+    def _analysis(self) -> tuple[dict[str, Span], dict[str, Plan], tuple[Finding, ...]]:
+        spans = {INPUT: grids.of_input(self.input, self.denominator)}
+        plans: dict[str, Plan] = {}
+        findings: list[Finding] = []
+        for node in self.nodes:
+            if any(i not in spans for i in node.inputs):
+                continue  # its input has been found wanting already
+            try:
+                spans[node.name] = self._span(node, [spans[i] for i in node.inputs], plans)
+            except Off as off:
+                findings.append(off.finding(node, self._culprit(node, spans)))
+        return spans, plans, tuple(findings)
+
+    @property
+    def spans(self) -> dict[str, Span]:
+        """What every value can be; of findings, nothing."""
+        return self._analysis[0]
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """The integer form of every sum."""
+        return self._analysis[1]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Why sums cannot be done on integers; empty when the network folds."""
+        return self._analysis[2]
+
+    def _span(self, node: real.RealOp, ins: list[Span], plans: dict[str, Plan]) -> Span:
+        match node:
+            case real.Pointwise():
+                span = ins[0]
+                for step in node.steps:
+                    span = grids.after(span, step)
+                return span
+            case real.Flatten():
+                return ins[0].wider(int(np.prod(self.shapes[node.inputs[0]][:-1])))
+            case real.MaxPool() | real.Upsample():
+                return ins[0]
+            case real.TopK():
+                top = np.full(1, int(np.prod(self.shapes[node.inputs[0]])) - 1)
+                return grids.of_grid(grids.Grid(np.ones(1), np.zeros(1), 0 * top, top), ())
+        found = plan(node, *ins)
+        if found is None:
+            return Span(np.concatenate([s.low for s in ins]), np.concatenate([s.high for s in ins]), _beside(ins))
+        plans[node.name] = found
+        return found.span
+
+    def _culprit(self, node: real.RealOp, spans: dict[str, Span]) -> str:
+        """The node in front of a refused sum behind which values are no longer on a grid, or nothing."""
+        at = next((i for i in node.inputs if spans[i].grid is None), None)
+        while at:
+            before = self.by_name[at].inputs
+            lost = next((i for i in before if spans[i].grid is None), None)
+            if lost is None:
+                return at
+            at = lost
+        return ""
+
+    def run(self, x: Array, keep: Callable[[str, Array], None] | None = None) -> Array:
+        """Float32 answers (n, outputs) of real inputs (n, *shape); `keep(name, values)` sees every result."""
+        if self.findings:
+            raise ModelError(*self.findings)
+        x = np.asarray(x, np.float32).reshape(len(x), *self.input.shape)
+        live, last = {INPUT: x}, {i: node.name for node in self.nodes for i in node.inputs}
+        for node in self.nodes:
+            live[node.name] = self._value(node, [live[i] for i in node.inputs])
+            if keep:
+                keep(node.name, live[node.name])
+            for i in node.inputs:
+                if last[i] == node.name:
+                    live.pop(i, None)
+        return live[self.output].reshape(len(x), -1)
+
+    def _value(self, node: real.RealOp, xs: list[Array]) -> Array:
+        if node.name in self.plans:
+            on = [self.spans[i].grid for i in node.inputs]
+            return self.plans[node.name].run(*(g.integers(x) for g, x in zip(on, xs, strict=True) if g))
+        x = xs[0]
+        match node:
+            case real.Pointwise():
+                for step in node.steps:
+                    x = step.run(x)
+                return x
+            case real.Concat():
+                return np.concatenate(xs, -1)
+            case real.MaxPool():
+                least = np.full(x.shape[-1], -np.inf, np.float32)
+                return windows(x, node.kernel, node.stride, node.pads, node.dilation, least).max((3, 4))
+            case real.Upsample():
+                return x.repeat(node.factor[0], 1).repeat(node.factor[1], 2)
+            case real.Flatten():
+                return x.reshape(len(x), -1)
+            case real.TopK():
+                return np.argsort(-x.reshape(len(x), -1), axis=1, kind="stable")[:, : node.k].astype(np.float32)
+        raise AssertionError(f"{node.name} has no plan")
+
+
+def _beside(ins: list[Span]) -> grids.Grid | None:
+    """The grid of channels side by side, each with its own step."""
+    on = [s.grid for s in ins if s.grid is not None]
+    if len(on) < len(ins):
+        return None
+    step, offset, lo, hi = (np.concatenate([getattr(g, k) for g in on]) for k in ("step", "offset", "lo", "hi"))
+    return grids.Grid(step, offset, lo, hi, all(g.bipolar for g in on))

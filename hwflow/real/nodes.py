@@ -1,0 +1,165 @@
+"""The operations of a trained network as read from a file: float32 values, weights as integers times a scale.
+
+Stands on steps and graph. Images are (n, H, W, C), vectors (n, C), as in `ops`; layouts of files end in the reader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from hwflow import ops
+from hwflow.bits import Array
+from hwflow.errors import ModelError
+from hwflow.graph import Node, frozen
+from hwflow.ops import Pads, Shape, window_shape
+from hwflow.real.steps import Step
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Trained weights: `ints` (rows, ...) times `scale` (1,) or (rows,)."""
+
+    ints: Array
+    scale: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ints", frozen(self.ints, np.int32))
+        object.__setattr__(self, "scale", frozen(self.scale, np.float64))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pointwise(Node):
+    """A chain of steps, each on every value of a channel alike."""
+
+    steps: tuple[Step, ...]
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Node):
+    """y[r] = sum_c w[r, c] * x[c]."""
+
+    weights: Weights
+
+    def shape(self, x: Shape) -> Shape:
+        rows, cols = self.weights.ints.shape
+        _need(x == (cols,), self, f"takes ({cols},), not {x}")
+        return (rows,)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Node):
+    """A sliding product like `ops.Conv`; taps outside the image hold the real value `pad`."""
+
+    weights: Weights  # ints (rows, kh, kw, channels / groups)
+    stride: tuple[int, int] = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    pad: float = 0.0
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def shape(self, x: Shape) -> Shape:
+        rows, kh, kw, depth = self.weights.ints.shape
+        _need(len(x) == 3 and x[-1] == depth * self.groups, self, f"takes {depth * self.groups} channels, not {x}")
+        _need(rows % self.groups == 0, self, f"{self.groups} groups must divide {rows} rows")
+        return (*window_shape(self, x, (kh, kw), self.stride, self.pads, self.dilation), rows)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Add(Node):
+    """Sum of inputs of one shape."""
+
+    def shape(self, *xs: Shape) -> Shape:
+        _need(len(set(xs)) == 1, self, f"adds shapes {xs}, which must be equal")
+        return xs[0]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Node):
+    """The channels of every input, one input after the other."""
+
+    def shape(self, *xs: Shape) -> Shape:
+        _need(len({x[:-1] for x in xs}) == 1, self, f"joins shapes {xs}, which may differ in channels only")
+        return (*xs[0][:-1], sum(x[-1] for x in xs))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaxPool(Node):
+    """Largest tap inside the image."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: Pads = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def shape(self, x: Shape) -> Shape:
+        return (*window_shape(self, x, self.kernel, self.stride, self.pads, self.dilation), x[-1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SumPool(Node):
+    """Sum of the taps, zero outside the image. An average is this and a division."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: Pads = (0, 0, 0, 0)
+
+    def shape(self, x: Shape) -> Shape:
+        return (*window_shape(self, x, self.kernel, self.stride, self.pads, (1, 1)), x[-1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upsample(Node):
+    """Nearest neighbour: every pixel `factor` times in each direction."""
+
+    factor: tuple[int, int]
+
+    def shape(self, x: Shape) -> Shape:
+        return (x[0] * self.factor[0], x[1] * self.factor[1], x[2])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Node):
+    """Zeros around the image and around its channels."""
+
+    pads: Pads = (0, 0, 0, 0)
+    channels: tuple[int, int] = (0, 0)
+
+    def shape(self, x: Shape) -> Shape:
+        return (
+            ops.Pad(name=self.name, inputs=self.inputs, pads=self.pads, channels=self.channels)
+            .port(ops.Port(x, ops.Ints(0, 0)))
+            .shape
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Flatten(Node):
+    """An image as one vector in raster order, channel fastest."""
+
+    def shape(self, x: Shape) -> Shape:
+        return (int(np.prod(x)),)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TopK(Node):
+    """Indices of the k largest, largest first; of equal values the lowest index first."""
+
+    k: int = 1
+
+    def shape(self, x: Shape) -> Shape:
+        _need(self.k <= int(np.prod(x)), self, f"asks for the {self.k} largest of {int(np.prod(x))}")
+        return (self.k,)
+
+
+RealOp: TypeAlias = Pointwise | Dense | Conv | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | TopK
+
+
+def _need(true: bool, node: Node, reason: str) -> None:
+    if not true:
+        raise ModelError(f"{node.name}: {reason}; correct the shapes of the network")

@@ -1,0 +1,113 @@
+"""One float32 operation with a constant, elementwise and monotone; everything between sums is made of these.
+
+Stands on graph's frozen arrays. A network's scales, biases, norms, clips and quantizers are chains of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.graph import frozen
+
+NONE = np.zeros(1, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """y = op(x, value) in float32. `value` is (1,), (channels,), or (channels or 1, n) thresholds of a `count`."""
+
+    op: str
+    value: Array = field(default_factory=lambda: NONE)
+
+    def __post_init__(self) -> None:
+        assert self.op in STEPS, self.op
+        object.__setattr__(self, "value", frozen(self.value, np.float32))
+
+    def run(self, x: Array) -> Array:
+        """The step on (..., channels) float32 values."""
+        return STEPS[self.op](x, self.value)
+
+    @property
+    def affine(self) -> bool:
+        """True where distinct integers stay evenly spaced: a sum, or a product with anything but zero."""
+        return self.op in ("add", "sub", "div") or (self.op == "mul" and bool(self.value.all()))
+
+    @property
+    def per_channel(self) -> bool:
+        return len(self.value) > 1
+
+    def wider(self, times: int) -> Step:
+        """The same step for a flattened image of `times` pixels, channel fastest."""
+        if not self.per_channel:
+            return self
+        return Step(self.op, np.tile(self.value, (times,) + (1,) * (self.value.ndim - 1)))
+
+    def part(self, channels: slice) -> Step:
+        """The same step for a few of its channels."""
+        return Step(self.op, self.value[channels]) if self.per_channel else self
+
+
+def half_away(x: Array, _: Array) -> Array:
+    return np.sign(x) * np.floor(np.abs(x) + np.float32(0.5))
+
+
+def half_to_zero(x: Array, _: Array) -> Array:
+    return np.sign(x) * np.ceil(np.abs(x) - np.float32(0.5))
+
+
+def count(x: Array, thresholds: Array) -> Array:
+    """How many of its channel's thresholds each value reaches."""
+    y = np.zeros(x.shape, np.float32)
+    for k in range(thresholds.shape[1]):
+        y += x >= thresholds[:, k]
+    return y
+
+
+STEPS: dict[str, Callable[[Array, Array], Array]] = {
+    "mul": np.multiply, "div": np.divide, "add": np.add, "sub": np.subtract, "max": np.maximum, "min": np.minimum,
+    "round": lambda x, _: np.rint(x), "floor": lambda x, _: np.floor(x), "ceil": lambda x, _: np.ceil(x),
+    "fix": lambda x, _: np.fix(x), "away": lambda x, _: np.sign(x) * np.ceil(np.abs(x)),
+    "half_away": half_away, "half_to_zero": half_to_zero,
+    "sign": lambda x, _: np.where(x >= 0, np.float32(1), np.float32(-1)),
+    "signum": lambda x, _: np.sign(x),
+    "count": count,
+    "leaky": lambda x, slope: np.where(x < 0, x * slope, x),
+}  # fmt: skip
+
+ROUNDINGS = ("round", "floor", "ceil", "fix", "away", "half_away", "half_to_zero")
+INTEGRAL = (*ROUNDINGS, "sign", "signum", "count")
+
+
+def run_all(steps: Sequence[Step], x: Array) -> Array:
+    """A chain of steps on (..., channels) float32 values."""
+    for step in steps:
+        x = step.run(x)
+    return x
+
+
+def quantizer(scale: Array, zero: Array, bits: float, signed: bool, narrow: bool, rounding: str) -> tuple[Step, ...]:
+    """QONNX Quant as steps, in the order its reference executes: divide, shift, clamp, round, shift back, multiply."""
+    if bits == 1 and signed:
+        inside = [Step("sign")]
+    else:
+        lo, hi = limits(bits, signed, narrow)
+        inside = [Step("min", np.array([hi])), Step("max", np.array([lo])), Step(rounding)]
+    return tidy((Step("div", scale), Step("add", zero), *inside, Step("sub", zero), Step("mul", scale)))
+
+
+def limits(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
+    """The least and the largest integer of a QONNX quantizer."""
+    n = int(bits)
+    if signed:
+        return -(1 << (n - 1)) + narrow, (1 << (n - 1)) - 1
+    return 0, (1 << n) - 1 - narrow
+
+
+def tidy(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The chain without its steps that change no value: plus 0, times 1."""
+    idle = {"add": 0, "sub": 0, "mul": 1, "div": 1}
+    return tuple(s for s in steps if not (s.op in idle and bool((s.value == idle[s.op]).all())))

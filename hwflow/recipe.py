@@ -1,0 +1,152 @@
+"""What a training run is, as data: the method that makes bits, the plan of the run, the recipe that joins them.
+
+Stands on errors. No torch here, so that a recipe can be read, compared and stored by anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from hwflow.errors import RecipeError
+
+WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu")
+ACTS = ("sign", "asd", "asd-dynamic")
+ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail")
+
+
+@dataclass(frozen=True)
+class Method:
+    """How real values become bits, forward, and how gradients pass, backward.
+
+    `weights` is one of WEIGHTS, `acts` one of ACTS, `estimator` one of ESTIMATORS (`act_estimator` for the
+    activations when it differs). More than one bit makes both fixed point: `weight_bits`, `act_bits` in 1..8.
+    `t_min` and `t_max` bound the sharpness of EDE and DTE; `epsilon` is the share DTE keeps updatable.
+    `full` switches all quantizers off: the full-precision twin that teaches.
+    """
+
+    weights: str = "imb"
+    acts: str = "sign"
+    estimator: str = "dte"
+    act_estimator: str | None = None
+    weight_bits: int = 1
+    act_bits: int = 1
+    t_min: float = 0.1
+    t_max: float = 10.0
+    epsilon: float = 0.1
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("weights", self.weights, WEIGHTS)
+        _one_of("acts", self.acts, ACTS)
+        _one_of("estimator", self.estimator, ESTIMATORS)
+        _one_of("act_estimator", self.act_estimator or self.estimator, ESTIMATORS)
+        for name in ("weight_bits", "act_bits"):
+            if not 1 <= getattr(self, name) <= 8:
+                raise RecipeError(f"method: {name} must be 1 .. 8, not {getattr(self, name)}")
+        if not 0 < self.t_min <= self.t_max:
+            raise RecipeError(f"method: needs 0 < t_min <= t_max, not {self.t_min} and {self.t_max}")
+        if not 0 < self.epsilon < 1:
+            raise RecipeError(f"method: epsilon must lie between 0 and 1, not {self.epsilon}")
+
+    @property
+    def for_acts(self) -> str:
+        """The estimator of the activations."""
+        return self.act_estimator or self.estimator
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The run: how long, how fast, on what, and what is added to the loss. Every number has the unit its name says.
+
+    `optimizer` is adam, adamw or sgd; `schedule` is cosine, onecycle or constant. `augment` names any of shift
+    (by up to `shift` pixels), warp (turn, zoom, shear and bend a little, `warp` times
+    as much as for a digit that stays readable) and flip. `rbd` and `logits` weigh the two distillations (papers: layerwise alignment, soft labels) from a
+    full-precision twin trained for `teacher_epochs`; `restriction` adds IR2Net's second, erased pass.
+    `scale_decay` is the L2 weight on trained weight scales. `ema` is the decay of averaged latent weights (0 is off).
+    """
+
+    epochs: int = 20
+    batch: int = 100
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    schedule: str = "cosine"
+    warmup: int = 0
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    label_smoothing: float = 0.0
+    augment: tuple[str, ...] = ()
+    shift: int = 2
+    warp: float = 1.0
+    rbd: float = 0.0
+    logits: float = 0.0
+    temperature: float = 4.0
+    teacher_epochs: int = 10
+    restriction: bool = False
+    scale_decay: float = 0.0
+    ema: float = 0.0
+    amp: bool = False
+    compile: bool = False
+    limit: int = 0  # train on the first `limit` images only; 0 is all
+    seed: int = 0
+    evaluate_every: int = 1
+    threads: int = 0  # of the CPU; 0 is torch's choice, 1 is fastest for small networks
+
+    def __post_init__(self) -> None:
+        _one_of("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
+        _one_of("schedule", self.schedule, ("cosine", "onecycle", "constant"))
+        for name in self.augment:
+            _one_of("augment", name, ("shift", "warp", "flip"))
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"plan: {name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run: `network(method)` builds the torch module, `data` names the images, `plan` the run.
+
+    `input` is the contract with the hardware, TYPE/DENOMINATOR: the integers it receives and the real value of one
+    step. `flat` networks take (n, features), the others (n, C, H, W). `source` is filled in by whoever loads the recipe ("models/mlp.py:digits").
+    """
+
+    name: str
+    network: Callable[[Method], Any] = field(compare=False)
+    data: str
+    input: str = "u8/255"
+    flat: bool = False
+    method: Method = field(default_factory=Method)
+    plan: Plan = field(default_factory=Plan)
+    source: str = ""
+
+    @property
+    def denominator(self) -> int:
+        """Steps per unit of the network's real input."""
+        return int(self.input.partition("/")[2] or 1)
+
+    def spec(self) -> dict[str, Any]:
+        """What a checkpoint keeps: everything but the code."""
+        return {"name": self.name, "data": self.data, "input": self.input, "source": self.source,
+                "method": asdict(self.method), "plan": asdict(self.plan)}  # fmt: skip
+
+
+def method_of(spec: dict[str, Any]) -> Method:
+    """The method a checkpoint names; fields this version does not know are ignored."""
+    return Method(**_known(Method, spec["method"]))
+
+
+def plan_of(spec: dict[str, Any]) -> Plan:
+    """The plan a checkpoint names; fields this version does not know are ignored."""
+    plan = _known(Plan, spec["plan"])
+    return Plan(**{**plan, "augment": tuple(plan.get("augment", ()))})
+
+
+def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(kind)}
+    return {k: v for k, v in values.items() if k in names}
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(f"{what}: must be one of {', '.join(known)}, not {value!r}")

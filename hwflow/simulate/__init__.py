@@ -1,0 +1,47 @@
+"""One door to every engine that computes integers: numpy, C, HLS C++ under g++, RTL under Verilator.
+
+Stands on the build and the engines' own modules.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hwflow.bits import Array
+from hwflow.build import Build
+from hwflow.errors import RecipeError
+from hwflow.simulate.base import Run
+
+ENGINES = ("numpy", "c", "hls", "rtl")
+
+
+def simulate(
+    build: Build,
+    x: Array,
+    engine: str = "rtl",
+    *,
+    stalls: int | None = None,
+    trace: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Answers of one engine for input integers (n, *shape); `stalls` seeds random stalls at both ends of the RTL."""
+    x = build.net.check_input(x)
+    match engine:
+        case "numpy":
+            start = time.perf_counter()
+            return Run("numpy", build.net.run(x), time.perf_counter() - start)
+        case "c":
+            from hwflow.simulate import c
+
+            return c.run(build.net, build.folder / "c", x)
+        case "hls":
+            from hwflow.simulate import hls
+
+            return hls.run(build.dataflow, build.folder / "hls", x)
+        case "rtl":
+            from hwflow.simulate import rtl
+
+            return rtl.run(build.dataflow, build.folder / "rtl", x, stalls=stalls, trace=trace, progress=progress)
+        case _:
+            raise RecipeError(f"engine {engine!r} is not known; choose one of {', '.join(ENGINES)}")

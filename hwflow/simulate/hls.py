@@ -1,0 +1,56 @@
+"""The HLS C++ of a dataflow, compiled by g++ and run: answers for whole sets of images.
+
+Stands on emit.hls and tools. Programs are kept in the cache by content; images travel as files of AXI-Stream beats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from pathlib import Path
+
+from hwflow import tools
+from hwflow.bits import Array
+from hwflow.emit.hls import emit, from_beats, to_beats
+from hwflow.places import cache
+from hwflow.simulate.base import Run
+from hwflow.units.base import Dataflow
+
+FLAGS = ("-std=c++14", "-O2", "-march=native", "-Wall", "-Wextra", "-Wconversion", "-Wno-unknown-pragmas")
+AP_TYPES_FLAGS = ("-DHWFLOW_AP_TYPES", "-Wno-uninitialized", "-Wno-maybe-uninitialized")
+
+
+def run(dataflow: Dataflow, folder: Path, x: Array, *, ap_types: Path | None = None) -> Run:
+    """Answers (n, outputs) of the HLS C++ for input integers (n, *shape); the project is left in `folder`.
+
+    `ap_types` names a folder with AMD's ap_int.h: words are then ap_uint, as in Vitis, else the small fast types.
+    """
+    program = build(emit(dataflow, folder, images=0), ap_types)
+    with tempfile.TemporaryDirectory() as scratch:
+        images, answers = Path(scratch) / "input.bin", Path(scratch) / "output.bin"
+        images.write_bytes(to_beats(x, dataflow.input))
+        start = time.perf_counter()
+        tools.run_program(program, [images, "--write", answers], cwd=folder)
+        seconds = time.perf_counter() - start
+        outputs = from_beats(answers.read_bytes(), dataflow.output)
+    return Run("hls", outputs.reshape(len(x), -1), seconds, log={"program": str(program)})
+
+
+def build(folder: Path, ap_types: Path | None = None) -> Path:
+    """The testbench of a project as a program, from the cache where these very sources were compiled before."""
+    gxx = tools.need("g++")
+    flags = (*FLAGS, *(AP_TYPES_FLAGS if ap_types else ()))
+    state = hashlib.sha256(repr((str(gxx), flags, str(ap_types))).encode())
+    for source in sorted([*folder.glob("*.hpp"), *folder.glob("*.cpp")]):
+        state.update(source.name.encode() + b"\0" + source.read_bytes())
+    home = cache() / "hls" / state.hexdigest()[:24]
+    program = home / "tb"
+    if not program.is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=home)) / "tb"
+        headers = ("-isystem", str(ap_types)) if ap_types else ()
+        tools.run_program(gxx, [*flags, *headers, "-o", part, "top.cpp", "tb.cpp"], cwd=folder, log=home / "g++.log")
+        part.replace(program)
+        part.parent.rmdir()
+    return program

@@ -1,0 +1,347 @@
+"""The SystemVerilog of a dataflow, or of single units, run by Verilator: answers and everything measured on the way.
+
+Stands on emit.rtl and verilate. Images enter and answers leave through files of words; stalls are random by seed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.emit.rtl import TEMPLATES, emit, instance, label, module, sources, top, write_memories
+from hwflow.errors import ToolError
+from hwflow.simulate.base import Run
+from hwflow.simulate.verilate import build
+from hwflow.simulate.verilate import waves as wave_format
+from hwflow.units.base import SOURCE, Dataflow, Stream, Unit
+from hwflow.units.fifo import Fifo
+
+IDLE = 10_000  # cycles without a handshake at either end that mean it will never come, beyond four images
+
+
+@dataclass(frozen=True)
+class End:
+    """A stream that a bench feeds, drains or listens to: its number in the plan, its place in a joined port."""
+
+    kind: str  # source, sink, tap, level
+    id: int
+    stream: Stream
+    low: int = 0
+    label: str = ""
+    into: str = ""
+    out: str = ""
+    capture: int = 0
+
+    @property
+    def bits(self) -> int:
+        return self.stream.bits
+
+
+@dataclass(frozen=True)
+class Design:
+    """One instance of a bench: a top or a single unit, and the ends it hangs between."""
+
+    name: str
+    module: str
+    is_top: bool
+    params: list[tuple[str, str]]
+    ins: list[End]
+    outs: list[End]
+    taps: list[End] = field(default_factory=list)
+    levels: list[End] = field(default_factory=list)
+    cycles: int = 0
+
+    @property
+    def in_bits(self) -> int:
+        return sum(e.bits for e in self.ins)
+
+    @property
+    def out_bits(self) -> int:
+        return sum(e.bits for e in self.outs)
+
+    @property
+    def ends(self) -> list[End]:
+        return [*self.ins, *self.outs, *self.taps, *self.levels]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a simulation said of one stream: handshakes, the cycles of the first and the latest, ends of images."""
+
+    moved: int
+    first: int
+    latest: int
+    bad_last: bool
+    valid: bool
+    ready: bool
+    told: int  # words past a tap, or the most words in a fifo
+    image_ends: tuple[int, ...]
+
+
+def run(
+    dataflow: Dataflow,
+    folder: Path,
+    x: Array,
+    *,
+    stalls: int | None = None,
+    trace: bool = False,
+    progress: Callable[[int], None] | None = None,
+    reset_at: int = 0,
+) -> Run:
+    """Answers (n, outputs) of the RTL for input integers (n, *shape), with cycles, latency and fifo occupancy.
+
+    `folder` holds the emitted design (written when it is not there or not this dataflow's). `stalls` seeds random
+    gaps at both ends; `trace` leaves waves.fst (waves.vcd where lz4's headers are missing) in `folder`; `progress` hears the images that are through;
+    `reset_at` resets everything in that cycle, after which the images start again. ToolError names the stream that
+    is stuck when nothing moves any more.
+    """
+    design = of_dataflow(dataflow, "dut")
+    runs, _ = _simulate([design], [(x,)], _emitted(dataflow, folder), folder, stalls, trace, progress, reset_at)
+    return runs[0][0]
+
+
+def values(dataflow: Dataflow, folder: Path, x: Array, *, stalls: int | None = None) -> dict[str, Array]:
+    """Every stream's values by edge name, as `Dataflow.values` gives them, out of one run of the RTL."""
+    design = of_dataflow(dataflow, "dut", capture=True)
+    _, heard = _simulate([design], [(x,)], _emitted(dataflow, folder), folder, stalls)
+    return {
+        edge: heard[end.id].reshape(len(x), *end.stream.port.shape)
+        for edge, end in zip(_edges(dataflow), design.taps, strict=True)
+    }
+
+
+def run_many(
+    dataflows: Sequence[Dataflow], xs: Sequence[Array], *, stalls: int | None = None, reset_at: int = 0
+) -> list[Run]:
+    """`run` of many independent dataflows in one program, each with images of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, designs, count = Path(scratch), [], 0
+        for k, dataflow in enumerate(dataflows):
+            (folder / f"top_{k}.sv").write_text(top(dataflow, f"top_{k}", f"d{k}_"))
+            for unit in dataflow.units:
+                write_memories(unit, folder, f"d{k}_")
+            designs.append(of_dataflow(dataflow, f"d{k}", f"top_{k}", first=count))
+            count += len(designs[-1].ends)
+        files = [*sources(module(u) for d in dataflows for u in d.units), *sorted(folder.glob("*.sv"))]
+        runs, _ = _simulate(designs, [(x,) for x in xs], files, folder, stalls, reset_at=reset_at)
+    return [r[0] for r in runs]
+
+
+def run_units(
+    units: Sequence[Unit],
+    xs: Sequence[tuple[Array, ...]],
+    *,
+    stalls: int | None = None,
+    reset_at: int = 0,
+    by_word: bool = False,
+) -> list[tuple[Run, ...]]:
+    """Single units in one program, without a dataflow around them: for each, one Run for each of its `outs`.
+    Popcounts are the trees that synthesis sees unless `by_word`.
+
+    `xs` holds one array (n, ...) for each of a unit's `ins`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, designs, count = Path(scratch), [], 0
+        for k, unit in enumerate(units):
+            write_memories(unit, folder, f"u{k}_")
+            designs.append(of_unit(unit, f"u{k}", first=count))
+            count += len(designs[-1].ends)
+        runs, _ = _simulate(
+            designs, xs, sources(module(u) for u in units), folder, stalls, reset_at=reset_at, by_word=by_word
+        )
+    return runs
+
+
+def of_dataflow(dataflow: Dataflow, name: str, module: str = "top", first: int = 0, capture: bool = False) -> Design:
+    """A top between a source and a sink, with a tap on every stream and a level at every fifo."""
+    edges = _edges(dataflow)
+    taps = [
+        End("tap", first + 2 + i, dataflow.stream(e), label=label(e), capture=int(capture)) for i, e in enumerate(edges)
+    ]
+    fifos = [u for u in dataflow.units if isinstance(u, Fifo)]
+    levels = [
+        End("level", first + 2 + len(taps) + i, u.ins[0], label=u.name, into=label(u.inputs[0]), out=label(u.name))
+        for i, u in enumerate(fifos)
+    ]
+    ins, outs = (
+        [End("source", first, dataflow.input, label=SOURCE)],
+        [End("sink", first + 1, dataflow.output, label="output")],
+    )
+    return Design(name, module, True, [], ins, outs, taps, levels, dataflow.cycles)
+
+
+def of_unit(unit: Unit, name: str, first: int = 0) -> Design:
+    """A single unit between as many sources and sinks as it has streams."""
+    ends: list[End] = []
+    low = {"source": 0, "sink": 0}
+    for kind, stream in [*(("source", s) for s in unit.ins), *(("sink", s) for s in unit.outs)]:
+        ends.append(End(kind, first + len(ends), stream, low[kind], label=f"{unit.name} {kind}"))
+        low[kind] += stream.bits
+    ins, outs = ends[: len(unit.ins)], ends[len(unit.ins) :]
+    return Design(name, module(unit), False, instance(unit, f"{name}_").params, ins, outs, cycles=unit.cycles)
+
+
+def _edges(dataflow: Dataflow) -> list[str]:
+    """Every stream by the name `Dataflow.values` gives it."""
+    named = [f"{u.name}:{i}" if i else u.name for u in dataflow.units for i in range(len(u.outs))]
+    return [SOURCE, *named]
+
+
+def _emitted(dataflow: Dataflow, folder: Path) -> list[Path]:
+    written = folder / "top.sv"
+    if not written.is_file() or written.read_text() != top(dataflow):
+        emit(dataflow, folder)
+    return sorted(folder.resolve().glob("*.sv"))  # Verilator runs in a folder of its own
+
+
+def _simulate(
+    designs: Sequence[Design],
+    xs: Sequence[tuple[Array, ...]],
+    files: Sequence[Path],
+    folder: Path,
+    stalls: int | None,
+    trace: bool = False,
+    progress: Callable[[int], None] | None = None,
+    reset_at: int = 0,
+    by_word: bool = True,
+) -> tuple[list[tuple[Run, ...]], dict[int, Array]]:
+    """Runs by design and output, and what every recording tap heard by its number."""
+    waves = wave_format() if trace else ""
+    program = build(TEMPLATES.get_template("bench.sv.j2").render(designs=designs), files, trace=waves, by_word=by_word)
+    idle = IDLE + 4 * max(d.cycles for d in designs)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        plan = [_plan(end, d, x, work, stalls) for d, x in zip(designs, xs, strict=True) for end in d.ends]
+        (work / "plan").write_text("".join(plan))
+        written = [folder.resolve() / f"waves.{waves}"] if trace else []
+        start = time.perf_counter()
+        status = _watch([program, work / "plan", work / "result", idle, reset_at, *written], folder, progress)
+        seconds = time.perf_counter() - start
+        total, told = _read_result(work / "result")
+        if status:
+            raise ToolError(_stuck(designs, xs, told, idle))
+        runs = [
+            tuple(_run(d, e, len(x[0]), told, total, seconds, work, program) for e in d.outs)
+            for d, x in zip(designs, xs, strict=True)
+        ]
+        heard = {e.id: _words(work / str(e.id), e.stream) for d in designs for e in d.taps if e.capture}
+    return runs, heard
+
+
+def _plan(end: End, design: Design, xs: tuple[Array, ...], work: Path, stalls: int | None) -> str:
+    """One line of the plan; a source's words are written on the way."""
+    n = len(xs[0])
+    file = work / str(end.id) if end.kind in ("source", "sink") or end.capture else ""
+    if end.kind == "source":
+        assert isinstance(file, Path)
+        file.write_bytes(pack(xs[design.ins.index(end)], end.stream))
+    random, patience = 0, 256
+    if stalls is not None and end.kind in ("source", "sink"):
+        rng = np.random.default_rng([stalls, end.id])
+        random, patience = int(rng.integers(1, 1 << 62)), int(rng.choice([40, 128, 200, 250]))
+    return f"{end.kind} {-(-end.bits // 32)} {end.stream.words} {n * end.stream.words} {random} {patience} {file}\n"
+
+
+def _watch(command: Sequence[object], folder: Path, progress: Callable[[int], None] | None) -> int:
+    """Run a simulation in `folder`; 0 when it finished, 3 when it stands still; ToolError when it broke."""
+    words = [str(c) for c in command]
+    with subprocess.Popen(
+        words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        said: list[str] = []
+        try:
+            for line in process.stdout:
+                first = line.split(" ")[0]
+                if first.isdigit():
+                    if progress:
+                        progress(int(first))
+                else:
+                    said.append(line)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode not in (0, 3):
+        raise ToolError(
+            f"simulation failed with exit {process.returncode}: {' '.join(words)}\n{''.join(said[-8:]).strip()}"
+        )
+    return process.returncode
+
+
+def _read_result(path: Path) -> tuple[int, list[Told]]:
+    lines = path.read_text().splitlines()
+    told = []
+    for line in lines[1:]:
+        moved, first, latest, bad, valid, ready, more, *ends = (int(v) for v in line.split())
+        told.append(Told(moved, first, latest, bool(bad), bool(valid), bool(ready), more, tuple(ends)))
+    return int(lines[0]), told
+
+
+def _run(
+    design: Design, end: End, n: int, told: list[Told], total: int, seconds: float, work: Path, program: Path
+) -> Run:
+    sink, source = told[end.id], told[design.ins[0].id]
+    if sink.bad_last:
+        raise ToolError(f"{design.module}: tlast does not mark the last word of each image")
+    ends = sink.image_ends
+    start = (n - 1) // 2  # the first half fills the pipeline
+    rate = -(-(ends[-1] - ends[start]) // (n - 1 - start)) if n > 1 else None
+    log = {"program": str(program), "first_word": sink.first - source.first, "image_ends": ends}
+    return Run(
+        "rtl", _words(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
+        latency=ends[0] - source.first + 1, cycles=total, occupancy={e.label: told[e.id].told for e in design.levels}, log=log,
+    )  # fmt: skip
+
+
+def _stuck(designs: Sequence[Design], xs: Sequence[tuple[Array, ...]], told: list[Told], idle: int) -> str:
+    """Which stream holds everything up: the last one that offers a word nobody takes, else the first that is empty."""
+    reasons = []
+    for design, x in zip(designs, xs, strict=True):
+        late = [e for e in design.outs if told[e.id].moved < len(x[0]) * e.stream.words]
+        for sink in late:
+            where = _where(design, told, len(x[0]))
+            counts = ", ".join(f"{e.label} {told[e.id].told}/{len(x[0]) * e.stream.words}" for e in design.taps[-40:])
+            moved = f"{told[sink.id].moved} of {len(x[0]) * sink.stream.words} words left through {sink.label}"
+            reasons.append(
+                f"{design.module} is stuck, nothing moved for {idle} cycles: {where}; {moved}"
+                + (f"; words by stream: {counts}" if counts else "")
+            )
+    return "\n".join(reasons) + "\nenlarge the fifo before that stream, or report a defect of the unit behind it"
+
+
+def _where(design: Design, told: list[Told], images: int) -> str:
+    """The stream at fault: the last that offers a word in vain, else the first that gives too few words."""
+    refused = [e for e in design.taps if told[e.id].valid and not told[e.id].ready]
+    silent = [e for e in design.taps if told[e.id].told < images * e.stream.words]
+    if refused:
+        return f"{refused[-1].label} offers a word that is not taken"
+    if silent:
+        return f"{silent[0].label} gives no more words after {told[silent[0].id].told} of {images * silent[0].stream.words}"
+    return "words are lost at the end"
+
+
+def pack(x: Array, stream: Stream) -> bytes:
+    """Images (n, ...) as the bytes of a file of words, each rounded up to 32 bits."""
+    codes = stream.ints.encode(np.asarray(x).reshape(-1, stream.par))
+    flags = (codes[..., None] >> np.arange(stream.ints.bits, dtype=np.uint64)).astype(np.uint8) & np.uint8(1)
+    rows = np.packbits(flags.reshape(len(codes), -1), axis=1, bitorder="little")
+    padded = np.zeros((len(rows), -(-stream.bits // 32) * 4), np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return padded.tobytes()
+
+
+def _words(path: Path, stream: Stream) -> Array:
+    """Elements (words, par) of a file of words."""
+    rows = np.fromfile(path, np.uint8).reshape(-1, -(-stream.bits // 32) * 4)
+    flags = np.unpackbits(rows, axis=1, bitorder="little")[:, : stream.bits].reshape(
+        len(rows), stream.par, stream.ints.bits
+    )
+    place = np.uint64(1) << np.arange(stream.ints.bits, dtype=np.uint64)
+    return stream.ints.decode((flags.astype(np.uint64) * place).sum(-1, dtype=np.uint64))

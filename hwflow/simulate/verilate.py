@@ -1,0 +1,167 @@
+"""SystemVerilog to a program: Verilator, then g++, kept in the cache by content.
+
+Stands on tools and places. Verilator's runtime library is compiled once per machine and version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hwflow import tools
+from hwflow.errors import ToolError
+from hwflow.places import HLS, cache
+
+SIM_SOURCES = ("sim_main.cpp", "sim_streams.cpp", "sim_streams.h")
+SIM_MODULES = ("sim_source.sv", "sim_sink.sv", "sim_tap.sv", "sim_level.sv")
+LARGE = 1 << 20  # bytes of generated C++ from which the compiler's time is worth less than the program's
+PIECE = 400_000  # bytes of generated C++ for one run of the compiler
+WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style")  # lint is a test of its own
+
+
+def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool = True) -> Path:
+    """The program that simulates module `bench` over `modules`, compiled unless these very texts were before.
+
+    `trace` is the format of its waveforms, one of `waves`, or none.
+    `by_word`: popcounts are one instruction instead of the tree of adders that synthesis sees; many times faster.
+    """
+    files = [*modules, *(HLS / name for name in (*SIM_MODULES, *SIM_SOURCES))]
+    state = hashlib.sha256(repr((version(), trace, by_word)).encode() + bench.encode())
+    for file in (*files, Path(__file__)):
+        state.update(
+            file.name.encode() + b"\0" + re.sub(rb"(?m)^\s*//.*$", b"", file.read_bytes())
+        )  # comments change nothing
+    home = cache() / "rtl" / state.hexdigest()[:24]
+    program = home / "sim"
+    if program.is_file():
+        return program
+    library = runtime(trace)
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        work = Path(scratch)
+        (work / "bench.sv").write_text(bench)
+        tools.run(
+            "verilator",
+            ["--cc", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", work / "obj", "-O3", "--no-timing", "--x-initial", "unique",
+             "--x-assign", "fast", "--output-split", "40000", "-j", "2", *WARNINGS, *((f"--trace-{trace}",) if trace else ()), *(("+define+POPCOUNT_BY_WORD",) if by_word else ()),
+             *(HLS / name for name in SIM_MODULES), *modules, work / "bench.sv"],
+            cwd=work, env=tools.verilator_env(), log=home / "verilator.log",
+        )  # fmt: skip
+        link(work, library, trace, home, quick=not by_word)
+        (work / "sim").replace(program)
+    return program
+
+
+def link(work: Path, library: Path, trace: str, home: Path, quick: bool) -> None:
+    """Compile what Verilator wrote in `work`/obj in few pieces, two at a time: headers cost more than small files do.
+
+    `quick`: many small units that run for a moment, so the compiler makes little effort."""
+    generated = sorted((work / "obj").glob("*.cpp"))
+    slow = [f for f in generated if "__Slow" in f.name or "__Syms" in f.name or "__ConstPool" in f.name]
+    fast = [*(f for f in generated if f not in slow), *(HLS / name for name in SIM_SOURCES if name.endswith(".cpp"))]
+    large = sum(f.stat().st_size for f in fast) > LARGE
+    pieces = [
+        *_pieces(slow, work, "slow", "-O0"),
+        *_pieces(fast, work, "fast", "-O2" if large and not quick else "-O1"),
+    ]
+
+    def compile_piece(piece: tuple[Path, str]) -> Path:
+        source, effort = piece
+        compile_cpp(source, source.with_suffix(".o"), effort, trace, [work / "obj", HLS])
+        return source.with_suffix(".o")
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(compile_piece, pieces))
+    zlib = ("-lz", "-llz4") if trace == "fst" else ()
+    tools.run("g++", ["-o", "sim", *objects, library, "-pthread", *zlib], cwd=work, log=home / "link.log")
+
+
+def _pieces(files: Sequence[Path], work: Path, name: str, effort: str) -> list[tuple[Path, str]]:
+    """Files that include the generated ones, about PIECE bytes each, with the effort they deserve."""
+    pieces: list[list[Path]] = [[]]
+    size = 0
+    for file in files:
+        if size > PIECE:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(file)
+        size += file.stat().st_size
+    out = []
+    for i, piece in enumerate(p for p in pieces if p):
+        source = work / f"{name}{i}.cpp"
+        source.write_text("".join(f'#include "{file}"\n' for file in piece))
+        out.append((source, effort))
+    return out
+
+
+def compile_cpp(source: Path, target: Path, effort: str, trace: str, include: Sequence[Path]) -> None:
+    """One C++ file with the macros Verilator's own make files would set."""
+    macros = {
+        "VERILATOR": 1,
+        "VM_COVERAGE": 0,
+        "VM_SC": 0,
+        "VM_TRACE": int(bool(trace)),
+        "VM_TRACE_FST": int(trace == "fst"),
+        "VM_TRACE_VCD": int(trace == "vcd"),
+        "VM_TRACE_SAIF": 0,
+        "VM_TIMING": 0,
+    }
+    flags = ["-std=c++17", effort, "-w", "-pthread", "-fno-strict-aliasing", *(f"-D{k}={v}" for k, v in macros.items())]
+    folders = [*include, includes(), includes() / "vltstd"]
+    tools.run(
+        "g++",
+        [*flags, *(f"-I{d}" for d in folders), "-c", source, "-o", target],
+        cwd=target.parent,
+        log=target.with_suffix(".log"),
+    )
+
+
+def runtime(trace: str) -> Path:
+    """Verilator's runtime as a static library, with the waveforms asked for."""
+    key = hashlib.sha256(version().encode()).hexdigest()[:12]
+    library = cache() / "verilator" / f"{key}{trace}" / "libverilated.a"
+    if library.is_file():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    names = ["verilated", "verilated_dpi", "verilated_threads", *((f"verilated_{trace}_c",) if trace else ())]
+    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
+        work = Path(scratch)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda n: compile_cpp(includes() / f"{n}.cpp", work / f"{n}.o", "-O2", trace, []), names))
+        archiver = Path(shutil.which("ar") or "ar")
+        tools.run_program(archiver, ["rcs", "libverilated.a", *(f"{n}.o" for n in names)], cwd=work)
+        (work / "libverilated.a").replace(library)
+    return library
+
+
+def waves() -> str:
+    """The waveform format this machine can compile: fst where zlib's and lz4's headers are, else vcd."""
+    with tempfile.TemporaryDirectory() as scratch:
+        probe = Path(scratch) / "probe.cpp"
+        probe.write_text("#include <lz4.h>\n#include <zlib.h>\n")
+        try:
+            tools.run("g++", ["-fsyntax-only", probe], cwd=probe.parent)
+        except ToolError:
+            return "vcd"
+    return "fst"
+
+
+def includes() -> Path:
+    """The folder of Verilator's own C++ headers and sources."""
+    root = (
+        tools.verilator_env().get("VERILATOR_ROOT")
+        or tools.run("verilator", ["--getenv", "VERILATOR_ROOT"], cwd=Path.cwd()).strip()
+    )
+    return Path(root) / "include"
+
+
+def version() -> str:
+    """Verilator's version, as it says it."""
+    for name in ("perl", "g++"):  # Verilator's front script and what compiles its output
+        tools.need(name)
+    return tools.run("verilator", ["--version"], cwd=Path.cwd(), env=tools.verilator_env()).strip()

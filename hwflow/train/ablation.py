@@ -1,0 +1,122 @@
+"""What each method is worth: the same network, data and number of steps, one method added after another, several seeds.
+
+Stands on the loop. Rows are kept in a JSON file as they are finished, so a run can be interrupted and gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hwflow.errors import RecipeError
+from hwflow.recipe import Method, Recipe
+from hwflow.train.loop import train, versions
+from hwflow.train.recipes import load_recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: its name, its method, and what it changes in the plan."""
+
+    name: str
+    method: Method
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = (
+    Row("STE", Method(weights="sign", estimator="ste")),
+    Row("EDE", Method(weights="sign", estimator="ede")),
+    Row("DTE", Method(weights="sign", estimator="dte")),
+    Row("DTE + IMB", Method(weights="imb", estimator="dte")),
+    Row("DTE + IMB + RBD", Method(weights="imb", estimator="dte"), {"rbd": 1.0}),
+    Row("DTE + IMB + restriction", Method(weights="imb", estimator="dte"), {"restriction": True}),
+)
+
+
+def run(
+    spec: str, path: Path, *, epochs: int, limit: int, seeds: int = 3, say: Callable[[str], None] = lambda _: None
+) -> list[dict[str, Any]]:
+    """Train every row of the table on recipe `spec` and return the rows, also kept in `path`.
+
+    Equal budget: `epochs` passes over the first `limit` training images (0: all), the same plan, seeds 0 .. seeds - 1.
+    A row has name, accuracies (share of the whole held-out split at the last epoch, for each seed), mean, deviation (of
+    the sample; None for one seed) and seconds. The teacher of RBD trains on the same images; its time is in no row.
+    """
+    base = load_recipe(spec)
+    plan = replace(base.plan, epochs=epochs, limit=limit, teacher_epochs=epochs, evaluate_every=epochs, augment=())
+    table = _opened(path, replace(base, plan=plan), seeds)
+    for row in ROWS:
+        entry = table["rows"].setdefault(row.name, {"name": row.name, "accuracies": [], "seconds": []})
+        for seed in range(len(entry["accuracies"]), seeds):
+            recipe = replace(base, method=row.method, plan=replace(plan, seed=seed, **row.plan))
+            with tempfile.TemporaryDirectory() as out:
+                metrics = train(recipe, Path(out), progress=False)
+            entry["accuracies"].append(metrics["accuracy"])
+            entry["seconds"].append(metrics["seconds"])
+            _summarise(entry)
+            _kept(path, table)
+            say(f"{row.name}, seed {seed}: {100 * metrics['accuracy']:.2f} % in {metrics['seconds']:.0f} s")
+    return list(table["rows"].values())
+
+
+def _opened(path: Path, recipe: Recipe, seeds: int) -> dict[str, Any]:
+    plan = recipe.plan
+    head = {
+        "command": f"python -m hwflow.train.ablation {recipe.source} {path.name} --epochs {plan.epochs} --limit {plan.limit} --seeds {seeds}",
+        "network": recipe.source, "data": recipe.data, "epochs": plan.epochs, "images": plan.limit, "seeds": seeds,
+        "versions": versions(),
+    }  # fmt: skip
+    if path.exists():
+        table = json.loads(path.read_text())
+        for key in ("network", "epochs", "images"):
+            if table[key] != head[key]:
+                raise RecipeError(f"{path}: was made with {key} {table[key]}, not {head[key]}; name another file")
+        return {**table, **head}
+    return {**head, "rows": {}}
+
+
+def _summarise(entry: dict[str, Any]) -> None:
+    found = entry["accuracies"]
+    entry["mean"] = round(statistics.mean(found), 5)
+    entry["deviation"] = round(statistics.stdev(found), 5) if len(found) > 1 else None
+
+
+def _kept(path: Path, table: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(table, indent=1) + "\n")
+    part.replace(path)
+
+
+def markdown(path: Path) -> str:
+    """The table of a kept run as Markdown, with its budget and its command."""
+    table = json.loads(path.read_text())
+    lines = ["| method | held-out accuracy [%] | seeds |", "|---|---|---|"]
+    for row in table["rows"].values():
+        spread = "" if row["deviation"] is None else f" ± {100 * row['deviation']:.2f}"
+        lines.append(f"| {row['name']} | {100 * row['mean']:.2f}{spread} | {len(row['accuracies'])} |")
+    images = f"{table['images']:,} training images" if table["images"] else "all training images"
+    budget = f"{table['network']} on {table['data']}, {table['epochs']} epochs over {images}: `{table['command']}`"
+    return "\n".join([*lines, "", budget])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: SPEC FILE --epochs E --limit N --seeds S."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="hwflow.train.ablation", description=main.__doc__)
+    parser.add_argument("spec")
+    parser.add_argument("path", type=Path)
+    for name, value in (("--epochs", 5), ("--limit", 0), ("--seeds", 3)):
+        parser.add_argument(name, type=int, default=value)
+    given = parser.parse_args(arguments)
+    run(given.spec, given.path, epochs=given.epochs, limit=given.limit, seeds=given.seeds, say=print)
+    print(markdown(given.path))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Backward passes of sign: what stands for its derivative, one slope function and one module for each.
+
+Stands on torch. Forward is always sign with sign(0) = +1; only the slope differs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed import all_gather, get_world_size, is_initialized
+
+from hwflow.recipe import Method
+
+Slope = Callable[[Tensor], Tensor]
+
+
+def ste(x: Tensor) -> Tensor:
+    """Straight-through estimator, clipped: dQ/dx = 1 where |x| <= 1, else 0 (Hubara et al. 2016)."""
+    return (x.abs() <= 1).to(x.dtype)
+
+
+def poly(x: Tensor) -> Tensor:
+    """Bi-Real polynomial: dQ/dx = 2 - 2|x| where |x| < 1, else 0 (Liu et al. 2018; IR2Net's activations)."""
+    return x.abs().mul_(-2).add_(2).clamp_(min=0)
+
+
+def long_tail(x: Tensor) -> Tensor:
+    """Long-tailed estimator: dQ/dx = 2 - 4|x| for |x| <= 0.4, 0.4 for 0.4 < |x| <= 1, else 0 (Xu & Cheung 2019)."""
+    a = x.abs()
+    return (2 - 4 * a).clamp_(min=0.4) * (a <= 1)
+
+
+def ede(x: Tensor, t: float | Tensor) -> Tensor:
+    """Error decay estimator: dQ/dx = k t (1 - tanh^2(t x)), k = max(1/t, 1) (IR-Net, Qin et al. 2020, eq. 9).
+
+    While t < 1 the slope at 0 is 1 and the window narrows; from t = 1 on it is t and the curve nears sign.
+    """
+    # 1 - tanh^2(u) = 4 s (1 - s) with s = sigmoid(2u), which is several times cheaper on a CPU
+    s = (x * (2 * t)).sigmoid_()
+    return torch.addcmul(s, s, s, value=-1).mul_(4 * at_zero(t))
+
+
+def at_zero(t: float | Tensor) -> float | Tensor:
+    """k t = max(1, t), the slope of EDE at 0."""
+    return t.clamp(min=1) if isinstance(t, Tensor) else max(t, 1.0)
+
+
+class _Sign(torch.autograd.Function):
+    """scale sign(x) with sign(0) = +1 forward, scale slope(x) backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, estimate: Estimator) -> Tensor:
+        ctx.save_for_backward(x, scale)
+        ctx.estimate = estimate
+        return torch.copysign(scale, x + 0.0)  # adding zero makes -0.0 into 0.0, whose sign is plus
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        x, scale = ctx.saved_tensors
+        return ctx.estimate.pull(x, grad, scale), None, None
+
+
+class Estimator(nn.Module):
+    """sign forward, an estimate of its derivative backward; `advance` moves it along the schedule."""
+
+    def __init__(self, slope: Slope):
+        super().__init__()
+        self._slope = slope
+
+    def slope(self, x: Tensor) -> Tensor:
+        """The stand-in derivative at every element of x, now."""
+        return self._slope(x)
+
+    def pull(self, x: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
+        """scale slope(x) grad, what backward passes on."""
+        return self.slope(x).mul_(grad).mul_(scale)
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """scale sign(x); the positive `scale` (1 if None) broadcasts and gets no gradient."""
+        return _Sign.apply(x, x.new_ones(()) if scale is None else scale, self)
+
+    def advance(self, progress: float) -> None:
+        """Set the state for `progress` = epoch / epochs in [0, 1]; nothing for estimators without a schedule."""
+
+
+class Ede(Estimator):
+    """IR-Net's estimator: t = t_min (t_max / t_min)^(epoch / epochs), see `ede`."""
+
+    def __init__(self, t_min: float, t_max: float):
+        super().__init__(ste)
+        self.t_min, self.t_max, self.t = t_min, t_max, t_min
+
+    @property
+    def sharp(self) -> float | Tensor:
+        """The t in use."""
+        return self.t
+
+    def advance(self, progress: float) -> None:
+        self.t = self.t_min * (self.t_max / self.t_min) ** progress
+
+    def slope(self, x: Tensor) -> Tensor:
+        return ede(x, self.sharp)
+
+    def pull(self, x: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
+        # the same product as the base class's with one pass less: the factors at zero and `scale` go together
+        s = (x * (2 * self.sharp)).sigmoid_()
+        return torch.addcmul(s, s, s, value=-1).mul_(grad).mul_(scale * (4 * at_zero(self.sharp)))
+
+
+# tanh^2(t x) = 0.9 at t |x| = KEEP: there the slope is a tenth of its peak, the least we call useful
+KEEP = math.atanh(math.sqrt(0.9))
+
+
+class Dte(Ede):
+    """Distribution-sensitive two-stage estimator, OUR READING of DIR-Net (its body could not be obtained).
+
+    EDE's curve and schedule, the sharpness capped for each tensor so that at least the share `epsilon` of its
+    elements keeps a slope of a tenth of the peak or more:
+        t = min(t_min (t_max / t_min)^(epoch / epochs), KEEP / q),  q = the epsilon-quantile of |x|.
+    q is measured on a sample of the tensor every `EVERY` steps and averaged, the same sample for any number of processes.
+    """
+
+    EVERY, SAMPLE, BLEND = 32, 64, 0.5
+
+    def __init__(self, t_min: float, t_max: float, epsilon: float):
+        super().__init__(t_min, t_max)
+        self.epsilon = epsilon
+        self.register_buffer("quantile", torch.zeros(()))  # 0: not measured yet
+        self.sharpness: float | Tensor = t_min
+        self._step = 0
+
+    def advance(self, progress: float) -> None:
+        super().advance(progress)
+        self._step = 0
+        self._cap()
+
+    @property
+    def sharp(self) -> float | Tensor:
+        return self.sharpness
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        if self.training and torch.is_grad_enabled():
+            if self._step % self.EVERY == 0:
+                self.measure(x.detach())
+            self._step += 1
+        return super().forward(x, scale)
+
+    @torch.no_grad()
+    def measure(self, x: Tensor) -> None:
+        """Blend the epsilon-quantile of |x| into the average and set the sharpness."""
+        rows = x.flatten(1) if x.ndim > 1 else x.view(1, -1)
+        sample = rows[:, :: max(1, rows.shape[1] // self.SAMPLE)].abs().float().flatten()
+        if self.shared and is_initialized() and get_world_size() > 1:
+            parts = [torch.empty_like(sample) for _ in range(get_world_size())]
+            all_gather(parts, sample)
+            sample = torch.cat(parts)
+        q = sample.kthvalue(max(1, math.ceil(self.epsilon * sample.numel()))).values
+        old = torch.where(self.quantile > 0, self.quantile, q)
+        self.quantile.copy_(old + self.BLEND * (q - old))
+        self._cap()
+
+    shared = False  # True for activations: each process sees its own part of the batch
+
+    def _cap(self) -> None:
+        # 1e-6 keeps the cap finite where most elements are zero, and leaves t alone until q is measured
+        self.sharpness = (KEEP / self.quantile.clamp(min=1e-6)).clamp(max=self.t)
+
+
+def estimator(method: Method, acts: bool = False) -> Estimator:
+    """The estimator `method` names, for weights or for activations."""
+    match method.for_acts if acts else method.estimator:
+        case "ste":
+            return Estimator(ste)
+        case "poly":
+            return Estimator(poly)
+        case "longtail":
+            return Estimator(long_tail)
+        case "ede":
+            return Ede(method.t_min, method.t_max)
+        case _:
+            out = Dte(method.t_min, method.t_max, method.epsilon)
+            out.shared = acts
+            return out

@@ -1,0 +1,127 @@
+"""A trained network as a QONNX file that computes what PyTorch computed, checked before it is handed over.
+
+Stands on torch, Brevitas, onnx and qonnx. The check runs the written file with qonnx; a difference is a ModelError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from brevitas.export import export_qonnx
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.fold_constants import FoldConstants
+from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
+from qonnx.transformation.infer_shapes import InferShapes
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from hwflow.bits import Array
+from hwflow.errors import ModelError
+from hwflow.recipe import Recipe
+from hwflow.train.quantizers import Fixed
+
+INPUT_KEY = "hwflow.input"
+
+
+def freeze(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose weights, gains and norms are constants; it computes the same to the last bit."""
+    out = copy.deepcopy(model).cpu().eval()
+    with torch.no_grad():
+        for module in list(out.modules()):
+            if getattr(module, "gain", None) is not None:
+                module.gain = Fixed(module.gain(module.weight))
+            if parametrize.is_parametrized(module, "weight"):
+                # removal edits the class, which a copied module shares with its original
+                kind = type(module)
+                module.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
+                parametrize.remove_parametrizations(module, "weight")
+            for name, child in list(module.named_children()):
+                if hasattr(child, "frozen"):
+                    setattr(module, name, child.frozen())
+    return out.eval()
+
+
+def real_input(recipe: Recipe, x: Array) -> Tensor:
+    """What the network is given for input integers (n, H, W, C) or (n, features): float32, channel first, in real units."""
+    t = torch.tensor(np.ascontiguousarray(x)).float() / recipe.denominator
+    return t.permute(0, 3, 1, 2).contiguous() if t.ndim == 4 else t
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, recipe: Recipe, x: Array, chunk: int = 500) -> Array:
+    """The model's float32 outputs (n, outputs) for input integers, in evaluation mode."""
+    model.eval()
+    return np.concatenate([model(real_input(recipe, x[i : i + chunk])).numpy() for i in range(0, len(x), chunk)])
+
+
+def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:
+    """Write `model` to `path` as QONNX and prove on `sample` (input integers) that the file computes the same.
+
+    The file carries the recipe's input contract as the metadata property `hwflow.input`.
+    """
+    frozen = freeze(model)
+    want = outputs(frozen, recipe, sample)
+    live = outputs(copy.deepcopy(model).cpu(), recipe, sample)
+    if not np.array_equal(live, want):
+        raise ModelError(f"{path.name}: freezing changed {_count(live, want)}; report this as a defect of hwflow.train")
+    write(frozen, real_input(recipe, sample[:1]), recipe, path)
+    got = execute(path, real_input(recipe, sample).numpy())
+    if not np.array_equal(got, want):
+        path.unlink()
+        raise ModelError(
+            f"{path.name}: the exported file differs from PyTorch in {_count(got, want)}; keep factors that are no power of two out of the quantizers"
+        )
+
+
+def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> None:
+    """Write a frozen model as QONNX (opset 13, TorchScript exporter) with its input contract, never half-written."""
+    part = path.with_name(path.name + ".part")
+    level = logging.getLogger("torch.onnx").level
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        try:
+            export_qonnx(
+                frozen, args=example, export_path=str(part), opset_version=13, dynamo=False,
+                input_names=["x"], output_names=["y"],
+            )  # fmt: skip
+        finally:
+            logging.getLogger("torch.onnx").setLevel(level)
+    # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers
+    tidy = ModelWrapper(str(part)).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
+    graph = tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
+    _rename(graph, {"global_in": "x", "global_out": "y"})
+    graph.graph.name = recipe.name
+    onnx.helper.set_model_props(graph, {INPUT_KEY: recipe.input, "hwflow.recipe": recipe.source or recipe.name})
+    onnx.save(graph, part)
+    part.replace(path)
+
+
+def _rename(graph: onnx.ModelProto, names: dict[str, str]) -> None:
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.graph.node:
+        node.input[:] = [names.get(n, n) for n in node.input]
+        node.output[:] = [names.get(n, n) for n in node.output]
+
+
+def execute(path: Path, x: Array) -> Array:
+    """The float32 outputs (n, outputs) of an exported file for real inputs (n, ...), run by qonnx node by node."""
+    graph = onnx.load(path)
+    del graph.graph.value_info[:]  # shapes of a batch of one
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = len(x)
+    return execute_onnx(ModelWrapper(graph).transform(InferShapes()), {"x": x})["y"]
+
+
+def _count(a: Array, b: Array) -> str:
+    return f"{int((a != b).sum())} of {a.size} elements, by up to {float(np.abs(a - b).max()):g}"

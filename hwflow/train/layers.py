@@ -1,0 +1,280 @@
+"""The layers networks are made of: dense and convolution with few-bit weights, signs, norms, residual streams.
+
+Stands on torch, Brevitas and quantizers. Outside training every layer computes the float32 operations that its export
+writes, in the same order, so PyTorch and the exported file agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear
+from torch import Tensor, nn
+from torch.distributed import all_reduce, get_world_size, is_initialized
+from torch.nn.utils import parametrize
+
+from hwflow.errors import RecipeError
+from hwflow.recipe import Method
+from hwflow.train.quantizers import act_quantizer, fixed_quantizer, gain, views, weight_quantizer
+
+RESIDUAL_BITS, RESIDUAL_STEP = 8, 2.0**-7  # Hardtanh bounds a shortcut to [-1, 1)
+
+
+class _Gained:
+    """A Brevitas layer followed by a factor for each output channel, where the method has one."""
+
+    gain: nn.Module | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)  # type: ignore[misc]
+        if self.gain is None:
+            return y
+        return y * self.gain(self.weight).view(-1, *([1] * (y.ndim - 2)))  # type: ignore[attr-defined]
+
+
+class Dense(_Gained, QuantLinear):
+    """y[r] = sum_c q(w)[r, c] x[c], without bias."""
+
+
+class Conv(_Gained, QuantConv2d):
+    """A 2-D convolution with quantised weights, without bias; padding adds zeros after the sign."""
+
+
+def dense(method: Method, inputs: int, outputs: int, shift: bool = True) -> nn.Module:
+    """A fully connected layer of `method`; without `shift` all its rows share the scale 1."""
+    if method.full:
+        return nn.Linear(inputs, outputs, bias=False)
+    quant = weight_quantizer(method, shift)
+    return _viewed(Dense(inputs, outputs, bias=False, weight_quant=quant), method, outputs, shift)
+
+
+def conv(
+    method: Method, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int = 1, groups: int = 1
+) -> nn.Module:
+    """A convolution of `method`, `kernel` x `kernel`, zero padding of `padding`."""
+    if method.full:
+        return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False)
+    quant = weight_quantizer(method)
+    layer = Conv(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False, weight_quant=quant)
+    return _viewed(layer, method, outputs, True)
+
+
+def _viewed(layer: nn.Module, method: Method, rows: int, gained: bool) -> nn.Module:
+    binary = method.weight_bits == 1
+    view = views(method, rows) if binary else None
+    if view is not None:
+        parametrize.register_parametrization(layer, "weight", view)
+    layer.gain = gain(method, rows) if binary and gained else None
+    return layer
+
+
+def wide(method: Method, bits: int = 8) -> Method:
+    """`method` with weights of `bits` bits: first layers, last layers, shortcuts."""
+    return replace(method, weight_bits=bits)
+
+
+class Offset(nn.Module):
+    """SD-BNN's activation self-distribution, static form: a' = a + sigmoid(beta_c). It folds into thresholds."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def value(self) -> Tensor:
+        return torch.sigmoid(self.beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.value().view(-1, *([1] * (x.ndim - 2)))
+
+    def frozen(self) -> nn.Module:
+        return Plus(self.value())
+
+
+class Plus(nn.Module):
+    """x + constant for each channel, as exported."""
+
+    def __init__(self, values: Tensor):
+        super().__init__()
+        self.register_buffer("values", values.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.values.view(-1, *([1] * (x.ndim - 2)))
+
+
+class DynamicOffset(nn.Module):
+    """SD-BNN's ASD: a' = a + sigmoid(W2 relu(W1 GAP(a))), no biases, hidden = channels / 16.
+
+    The offset depends on the whole image, so it is no threshold: it trains, and the compiler refuses it (use "asd").
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        hidden = max(1, channels // 16)
+        self.down, self.up = nn.Linear(channels, hidden, bias=False), nn.Linear(hidden, channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((2, 3)) if x.ndim == 4 else x
+        y = torch.sigmoid(self.up(torch.relu(self.down(mean))))
+        return x + y.view(*y.shape, *([1] * (x.ndim - 2)))
+
+
+def act(method: Method, channels: int) -> nn.Module:
+    """The activation quantizer of `method` for `channels` channels."""
+    if method.full:
+        return nn.Hardtanh()
+    quant = QuantIdentity(act_quant=act_quantizer(method))
+    match method.acts:
+        case "asd":
+            return nn.Sequential(Offset(channels), quant)
+        case "asd-dynamic":
+            return nn.Sequential(DynamicOffset(channels), quant)
+    return quant
+
+
+def fixed(bits: int = RESIDUAL_BITS, step: float = RESIDUAL_STEP, down: bool = False) -> nn.Module:
+    """Signed fixed point: an 8-bit residual stream of step 2^-7 unless told otherwise."""
+    return QuantIdentity(act_quant=fixed_quantizer(bits, step, down))
+
+
+class _Total(torch.autograd.Function):
+    """The sum of a tensor over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
+        out = x.clone()
+        all_reduce(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: ARG004
+        out = grad.contiguous().clone()
+        all_reduce(out)
+        return out
+
+
+class Norm(nn.BatchNorm2d):
+    """BatchNorm over channels of (n, c) or (n, c, h, w). Outside training: y = x a + b, two float32 operations.
+
+    a = gamma / sqrt(var + eps) and b = beta - mean a, so the exported Mul and Add are what PyTorch computes. With
+    several processes the statistics are those of the whole batch.
+    """
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        assert x.ndim in (2, 4), f"Norm takes (n, c) or (n, c, h, w), not {tuple(x.shape)}"
+
+    def affine_pair(self) -> tuple[Tensor, Tensor]:
+        """a and b, one for each channel."""
+        a = self.weight * torch.rsqrt(self.running_var + self.eps)  # type: ignore[operator]
+        return a, self.bias - self.running_mean * a
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return Affine.apply_to(x, *self.affine_pair())
+        if is_initialized() and get_world_size() > 1:
+            return self._over_processes(x)
+        return super().forward(x)
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        dims = [0, *range(2, x.ndim)]
+        count = x.numel() // x.shape[1] * get_world_size()
+        mean = _Total.apply(x.sum(dims)) / count
+        shape = (1, -1, *([1] * (x.ndim - 2)))
+        centred = x - mean.view(shape)
+        var = _Total.apply(centred.square().sum(dims)) / count
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr, arg-type]
+            self.running_var.lerp_(var * count / (count - 1), self.momentum)  # type: ignore[union-attr, arg-type]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        y = centred * torch.rsqrt(var + self.eps).view(shape)
+        return y * self.weight.view(shape) + self.bias.view(shape)
+
+    def frozen(self) -> nn.Module:
+        return Affine(*self.affine_pair())
+
+
+class Affine(nn.Module):
+    """y = x a + b for each channel, as exported."""
+
+    def __init__(self, a: Tensor, b: Tensor):
+        super().__init__()
+        self.register_buffer("a", a.detach().clone())
+        self.register_buffer("b", b.detach().clone())
+
+    @staticmethod
+    def apply_to(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        shape = (-1, *([1] * (x.ndim - 2)))
+        return x * a.view(shape) + b.view(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.apply_to(x, self.a, self.b)
+
+
+class Scale(nn.Module):
+    """y = g x with one learned g > 0 for all scores: integers on the hardware keep the order of real scores."""
+
+    def __init__(self, first: float):
+        super().__init__()
+        self.log = nn.Parameter(torch.tensor(first).log())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.log.exp()
+
+    def frozen(self) -> nn.Module:
+        return Times(self.log.exp())
+
+
+class Times(nn.Module):
+    """x times one constant, as exported."""
+
+    def __init__(self, value: Tensor):
+        super().__init__()
+        self.register_buffer("value", value.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.value
+
+
+class Centre(nn.Module):
+    """x - offset: where the zero of the input's sign lies, in the real units of the input."""
+
+    def __init__(self, offset: float):
+        super().__init__()
+        self.register_buffer("offset", torch.tensor(offset))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.offset
+
+
+class Tap(nn.Module):
+    """The mean of `side` x `side` windows of an 8-bit stream, cut to its step again (towards minus infinity: a shift)."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.pool = nn.AvgPool2d(side) if side > 1 else None
+        self.cut = fixed(down=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.pool is None else self.cut(self.pool(x))
+
+
+class Recovery(nn.Module):
+    """IR2Net's compact information recovery (CIRec): joined taps of `inputs` channels become `outputs` channels.
+
+    A 1 x 1 convolution to outputs / ratio channels, and a grouped 3 x 3 convolution that makes (ratio - 1) more of
+    each, both with 8-bit weights, norm and 8-bit fixed point; joined. `ratio` must divide `outputs`, so nothing is cut off.
+    """
+
+    def __init__(self, method: Method, inputs: int, outputs: int, ratio: int):
+        super().__init__()
+        if outputs % ratio:
+            raise RecipeError(f"recovery: ratio must divide {outputs}, not {ratio}")
+        some, eight = outputs // ratio, wide(method)
+        self.primary = nn.Sequential(conv(eight, inputs, some, 1, padding=0), Norm(some), fixed())
+        more = some * (ratio - 1)
+        self.cheap = nn.Sequential(conv(eight, some, more, groups=some), Norm(more), fixed())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.primary(x)
+        return torch.cat([y, self.cheap(y)], 1)

@@ -1,0 +1,366 @@
+"""Train a recipe: epochs, checkpoints, resume, several processes, metrics, and the exported network at the end.
+
+Stands on everything else in this room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from hwflow.bits import Array
+from hwflow.errors import RecipeError
+from hwflow.recipe import Plan, Recipe, method_of, plan_of
+from hwflow.train import export as exporting
+from hwflow.train.data import Batches, Images, load, test_split
+from hwflow.train.diagnostics import inspect, plot
+from hwflow.train.losses import Objective
+from hwflow.train.recipes import load_recipe
+from hwflow.train.schedule import Schedule, learning_rate
+
+CHECKPOINT, MODEL, METRICS, CURVES = "checkpoint.pt", "model.onnx", "metrics.json", "curves.png"
+SAVE_EVERY = 15.0  # seconds between checkpoints; the last epoch is always kept
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    stop_after: int | None = None,
+    start: Path | None = None,
+) -> dict[str, Any]:
+    """Train `recipe` into folder `out` and return its metrics.
+
+    Writes checkpoint.pt, model.onnx (checked against PyTorch), metrics.json and curves.png. With `resume` it goes on
+    from out/checkpoint.pt, on CPU to the same bits as a run that was never stopped. `stop_after` ends early after so many
+    epochs, without exporting. `start` takes the first weights from another run of the same network. Under torchrun every process trains its part of each batch and the first one writes.
+    """
+    out = Path(out)
+    with _processes() as (rank, world, device), threads(recipe.plan.threads):
+        run = _Run(recipe, device, rank, world)
+        if start is not None:
+            run.begin(Path(start))
+        if resume:
+            run.restore(out / CHECKPOINT)
+        if rank == 0:
+            out.mkdir(parents=True, exist_ok=True)
+        last = min(recipe.plan.epochs, stop_after or recipe.plan.epochs)
+        with _bar(progress and rank == 0, recipe.name, recipe.plan.epochs, run.done) as tick:
+            saved = time.monotonic()
+            for epoch in range(run.done, last):
+                row = run.epoch(epoch)
+                tick(row)
+                if rank == 0 and (epoch + 1 == last or time.monotonic() - saved > SAVE_EVERY):
+                    run.save(out / CHECKPOINT)
+                    saved = time.monotonic()
+        if rank or last < recipe.plan.epochs:
+            return run.metrics()
+        return finish(run.best_model(), recipe, run.metrics(), out)
+
+
+def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Evaluate on the whole held-out split, inspect, export, write metrics.json and curves.png; the full metrics."""
+    x, y = test_split(recipe)
+    model = model.cpu()
+    scores = exporting.outputs(exporting.freeze(model), recipe, x)
+    metrics["accuracy"] = float((scores.argmax(1) == y).mean())
+    metrics["images"] = len(y)
+    metrics["diagnostics"] = inspect(model, exporting.real_input(recipe, x[:256]), torch.from_numpy(y[:256]))
+    exporting.export(model, recipe, x[:: max(1, len(x) // 100)][:100], out / MODEL)
+    part = out / (METRICS + ".part")
+    part.write_text(json.dumps(metrics, indent=1) + "\n")
+    part.replace(out / METRICS)
+    plot(metrics, out / CURVES)
+    return metrics
+
+
+def load_model(where: Path) -> tuple[nn.Module, Recipe]:
+    """The trained model of a checkpoint (a file, or the folder that holds one) and its recipe."""
+    path = where / CHECKPOINT if where.is_dir() else where
+    kept = _read(path)
+    recipe = recipe_of(kept["recipe"])
+    model = recipe.network(recipe.method)
+    try:
+        model.load_state_dict(kept.get("average") or kept["model"])
+    except RuntimeError as e:
+        raise RecipeError(
+            f"{path}: does not fit the network {recipe.source} any more; train it again ({str(e).splitlines()[0]})"
+        ) from e
+    return model, recipe
+
+
+def torch_outputs(where: Path, x: Array) -> Array:
+    """PyTorch's float32 scores (n, outputs) for input integers, from a checkpoint or the folder that holds one."""
+    model, recipe = load_model(Path(where))
+    return exporting.outputs(exporting.freeze(model), recipe, np.asarray(x))
+
+
+def recipe_of(spec: dict[str, Any]) -> Recipe:
+    """The recipe a checkpoint was trained with: the code from its source, all values from the checkpoint."""
+    base = load_recipe(spec["source"])
+    return replace(
+        base, name=spec["name"], data=spec["data"], input=spec["input"], method=method_of(spec), plan=plan_of(spec)
+    )
+
+
+class _Run:
+    """The state of a run between epochs."""
+
+    def __init__(self, recipe: Recipe, device: torch.device, rank: int, world: int):
+        plan = recipe.plan
+        torch.manual_seed(plan.seed)
+        self.recipe, self.device, self.rank, self.world, self.done = recipe, device, rank, world, 0
+        self.history: list[dict[str, float]] = []
+        self.start: dict[str, Any] | None = None
+        train_set, test_set = load(recipe.data)
+        self.batches, self.test = Batches(train_set, plan, device, rank, world), test_set
+        if len(self.batches) == 0:
+            raise RecipeError(f"{recipe.name}: has no training images; give it data")
+        self.twin = _twin(recipe, self.batches, device) if plan.rbd or plan.logits else None
+        torch.manual_seed(plan.seed)
+        self.model = recipe.network(recipe.method).to(device)
+        self.schedule = Schedule(self.model, plan.epochs)
+        self.optimizer = _optimizer(plan, self.model)
+        self.average = copy.deepcopy(self.model.state_dict()) if plan.ema else None
+        self.objective = Objective(plan, self.model, self.twin)
+        self.runner: nn.Module = torch.compile(self.model) if plan.compile else self.model  # type: ignore[assignment]
+        # half precision is sound for training alone: every evaluation and the export run in float32
+        self.amp = plan.amp and device.type == "cuda"
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """One epoch; the row it adds to the history."""
+        plan, begin = self.recipe.plan, time.monotonic()
+        self.schedule.advance(number)
+        self.model.train()
+        total = torch.zeros(3, device=self.device)
+        steps = len(self.batches)
+        for i, (x, y) in enumerate(self.batches.epoch(number)):
+            lr = learning_rate(plan, number * steps + i, plan.epochs * steps, steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            total += self._step(self._real(x), y)
+        if self.world > 1:
+            dist.all_reduce(total)
+        loss, right, seen = total.tolist()
+        row = {"epoch": number + 1, "loss": loss / seen, "train_accuracy": right / seen, "lr": lr}
+        self.done = number + 1
+        if self.done % plan.evaluate_every == 0 or self.done == plan.epochs:
+            row["accuracy"] = self.evaluate()
+        row["seconds"] = round(time.monotonic() - begin, 3)
+        self.history.append(row)
+        return row
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            loss, scores = self.objective(self.runner, x, y)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        _share_gradients(self.model, self.world)
+        self.optimizer.step()
+        if self.average is not None:
+            self._blend(self.recipe.plan.ema)
+        right = (scores.detach().argmax(1) == y).sum()
+        return torch.stack(
+            [loss.detach().float() * len(y), right.float(), torch.tensor(float(len(y)), device=x.device)]
+        )
+
+    @torch.no_grad()
+    def _blend(self, decay: float) -> None:
+        assert self.average is not None
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def _real(self, x: Tensor) -> Tensor:
+        real = x.float() / self.recipe.denominator
+        return real.permute(0, 2, 3, 1).flatten(1) if self.recipe.flat else real
+
+    def best_model(self) -> nn.Module:
+        """The model to hand over: the averaged weights where the plan averages, else the latest."""
+        if self.average is None:
+            return self.model
+        out = self.recipe.network(self.recipe.method).to(self.device)
+        out.load_state_dict(self.average)
+        return out
+
+    @torch.no_grad()
+    def evaluate(self, chunk: int = 500) -> float:
+        """Accuracy on the whole held-out split, now."""
+        model = self.best_model().eval()
+        right = 0
+        for i in range(0, len(self.test), chunk):
+            x = torch.tensor(self.test.x[i : i + chunk]).to(self.device).permute(0, 3, 1, 2)
+            right += int((model(self._real(x)).argmax(1).cpu().numpy() == self.test.y[i : i + chunk]).sum())
+        model.train()
+        return right / len(self.test)
+
+    def metrics(self) -> dict[str, Any]:
+        last = self.history[-1] if self.history else {}
+        return {
+            **self.recipe.spec(), "epochs": self.done, "accuracy": last.get("accuracy"), "images": len(self.test),
+            "seconds": round(sum(r["seconds"] for r in self.history), 3), "device": self.device.type,
+            "processes": self.world, "start": self.start, "versions": versions(), "history": self.history,
+        }  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        kept = {
+            "recipe": self.recipe.spec(), "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "average": self.average, "done": self.done, "history": self.history, "start": self.start,
+        }  # fmt: skip
+        part = path.with_name(path.name + ".part")
+        torch.save(kept, part)
+        part.replace(path)
+
+    def begin(self, where: Path) -> None:
+        """Take the weights of another run, and remember where they came from and what they cost."""
+        kept = _read(where / CHECKPOINT if where.is_dir() else where)
+        self.model.load_state_dict(kept.get("average") or kept["model"])
+        if self.average is not None:
+            self.average = copy.deepcopy(self.model.state_dict())
+        seconds = sum(row["seconds"] for row in kept["history"]) + (kept.get("start") or {}).get("seconds", 0)
+        self.start = {"recipe": kept["recipe"], "epochs": kept["done"], "seconds": round(seconds, 3)}
+
+    def restore(self, path: Path) -> None:
+        kept = _read(path)
+        mine, theirs = self.recipe.spec(), kept["recipe"]
+        differ = [
+            k for k in ("name", "data", "input", "method", "plan") if json.dumps(mine[k]) != json.dumps(theirs[k])
+        ]
+        if differ:
+            raise RecipeError(
+                f"{path}: was trained with another {differ[0]} ({theirs[differ[0]]}, now {mine[differ[0]]}); resume with the same recipe"
+            )
+        self.model.load_state_dict(kept["model"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.average, self.done, self.history = kept["average"], kept["done"], kept["history"]
+        self.start = kept.get("start")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as e:
+        raise RecipeError(f"{path}: does not exist; train the recipe first") from e
+    except Exception as e:
+        raise RecipeError(f"{path}: is not a whole checkpoint ({type(e).__name__}); train the recipe again") from e
+
+
+def _optimizer(plan: Plan, model: nn.Module) -> torch.optim.Optimizer:
+    weights = list(model.parameters())
+    match plan.optimizer:
+        case "sgd":
+            return torch.optim.SGD(weights, plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay)
+        case "adamw":
+            return torch.optim.AdamW(weights, plan.lr, weight_decay=plan.weight_decay, fused=True)
+    return torch.optim.Adam(weights, plan.lr, weight_decay=plan.weight_decay, fused=True)
+
+
+def _twin(recipe: Recipe, batches: Batches, device: torch.device) -> nn.Module:
+    """The full-precision twin, trained for `teacher_epochs` on the same batches, then still."""
+    plan = replace(recipe.plan, epochs=recipe.plan.teacher_epochs, rbd=0.0, logits=0.0, restriction=False)
+    torch.manual_seed(plan.seed + 1)
+    twin = recipe.network(replace(recipe.method, full=True)).to(device).train()
+    objective, optimizer, steps = Objective(plan, twin, None), _optimizer(plan, twin), len(batches)
+    for epoch in range(plan.epochs):
+        for i, (x, y) in enumerate(batches.epoch(epoch)):
+            optimizer.param_groups[0]["lr"] = learning_rate(plan, epoch * steps + i, plan.epochs * steps, steps)
+            real = x.float() / recipe.denominator
+            loss, _ = objective(twin, real.permute(0, 2, 3, 1).flatten(1) if recipe.flat else real, y)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            _share_gradients(twin, batches.world)
+            optimizer.step()
+    return twin.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _share_gradients(model: nn.Module, world: int) -> None:
+    """Average the gradients over all processes, in one exchange."""
+    if world == 1:
+        return
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in grads])
+    dist.all_reduce(flat)
+    flat /= world
+    for grad, mine in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+        grad.copy_(mine.view_as(grad))
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[tuple[int, int, torch.device]]:
+    """(rank, processes, device): alone, or as torchrun started us (nccl on GPUs, gloo on CPUs)."""
+    world, cuda = int(os.environ.get("WORLD_SIZE", 1)), torch.cuda.is_available()
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if world == 1:
+        yield 0, 1, device
+        return
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield dist.get_rank(), world, device
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads of the CPU inside; 0 changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _bar(show: bool, name: str, epochs: int, done: int) -> Iterator[Any]:
+    if not show:
+        yield lambda _row: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"train {name}", total=epochs, completed=done, note="")
+
+        def tick(row: dict[str, float]) -> None:
+            held = f"  held out {100 * row['accuracy']:.2f} %" if "accuracy" in row else ""
+            bar.update(task, advance=1, note=f"loss {row['loss']:.4f}{held}")
+
+        yield tick
+
+
+def versions() -> dict[str, str]:
+    """What made a result: torch, brevitas, python."""
+    import platform
+    from importlib.metadata import version
+
+    return {"torch": version("torch"), "brevitas": version("brevitas"), "python": platform.python_version()}
+
+
+__all__ = ["Images", "finish", "load_model", "torch_outputs", "train"]

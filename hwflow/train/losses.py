@@ -1,0 +1,99 @@
+"""What training minimises: labels, and what the papers add to them.
+
+Stands on torch. RBD and the restriction of information look at the network's inside through hooks on its norms.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwflow.recipe import Plan
+from hwflow.train.layers import Norm
+from hwflow.train.quantizers import Trained
+
+
+class Inside:
+    """The outputs of every Norm of `model`, in order, of its latest forward pass."""
+
+    def __init__(self, model: nn.Module):
+        self.values: list[Tensor] = []
+        model.register_forward_pre_hook(lambda *_: self.values.clear())
+        for module in model.modules():
+            if isinstance(module, Norm):
+                module.register_forward_hook(lambda _m, _i, out: self.values.append(out))
+
+
+def rbd(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """Representation alignment, OUR READING of DIR-Net's RBD (its body could not be obtained).
+
+    mean over layers l and images of || F_l / ||F_l||_2 - B_l / ||B_l||_2 ||_2, F the full-precision twin's
+    representation (after its norm and hardtanh, flattened), B the binary network's at the same place.
+    """
+    assert len(student) == len(teacher), "the twin must have the same layers"
+    distances = [
+        (_unit(b.clamp(-1, 1)) - _unit(f.detach().clamp(-1, 1))).norm(dim=1).mean()
+        for b, f in zip(student, teacher, strict=True)
+    ]
+    return torch.stack(distances).mean()
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(x.flatten(1).float(), dim=1)
+
+
+def soft_labels(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Logits distillation: T^2 KL(softmax(teacher / T) || softmax(student / T)), mean over images (Hinton et al. 2015)."""
+    t = temperature
+    return t * t * F.kl_div(
+        F.log_softmax(student / t, 1), F.log_softmax(teacher.detach() / t, 1), reduction="batchmean", log_target=True
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def restricted(images: Tensor, features: Tensor, share: float = 0.15) -> Tensor:
+    """IR2Net's restriction of information: `images` without what draws little attention.
+
+    A = mean_c F^2 of the last feature map F, normalised to length 1 over its columns (as the published code does),
+    enlarged to the image, kept where A > share * mean(A). Networks without a feature map have every pixel's attention
+    equal, so nothing is erased.
+    """
+    if features.ndim != 4 or images.ndim != 4:
+        return images
+    a = F.normalize(features.clamp(-1, 1).float().square().mean(1), dim=1)
+    a = F.interpolate(a[:, None], size=images.shape[2:], mode="bilinear", align_corners=True)
+    return images * (a > share * a.mean((1, 2, 3), keepdim=True))
+
+
+class Objective:
+    """The loss of one plan: callable on (model, images, labels), gives the loss and the scores of the clean pass."""
+
+    def __init__(self, plan: Plan, model: nn.Module, twin: nn.Module | None):
+        self.plan, self.twin = plan, twin
+        self.inside = Inside(model) if plan.rbd or plan.restriction else None
+        self.twins_inside = Inside(twin) if twin is not None and plan.rbd else None
+        self.scales = [m for m in model.modules() if isinstance(m, Trained)] if plan.scale_decay else []
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        plan = self.plan
+        scores = model(x)
+        loss = self._labels(scores, y)
+        inside = list(self.inside.values) if self.inside else []
+        if plan.restriction:
+            maps = [v for v in inside if v.ndim == 4]
+            erased = restricted(x, maps[-1].detach()) if maps else x
+            loss = 0.5 * (loss + self._labels(model(erased), y))
+        if self.twin is not None and (plan.rbd or plan.logits):
+            with torch.no_grad():
+                target = self.twin(x)
+            if plan.logits:
+                loss = loss + plan.logits * soft_labels(scores, target, plan.temperature)
+            if self.twins_inside is not None:
+                loss = loss + plan.rbd * rbd(inside, self.twins_inside.values)
+        for scale in self.scales:
+            loss = loss + plan.scale_decay * scale.penalty()
+        return loss, scores
+
+    def _labels(self, scores: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(scores.float(), y, label_smoothing=self.plan.label_smoothing)

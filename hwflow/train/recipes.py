@@ -1,0 +1,78 @@
+"""Find recipes by name: "models/mlp.py:digits", "mlp:digits", "mlp", or any file of the same shape.
+
+Stands on recipe and places. A model file is Python that defines RECIPES, a dict of recipes by name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from hwflow.errors import RecipeError
+from hwflow.places import MODELS
+from hwflow.recipe import Recipe
+
+
+def load_recipe(spec: str) -> Recipe:
+    """The recipe named FILE[:RECIPE]: a path to a model file, or the bare name of one in the models room.
+
+    A bare recipe name ("tfc") is found too. Without RECIPE it is the file's first. Unknown names are a RecipeError
+    that lists what exists.
+    """
+    name, _, wanted = spec.partition(":")
+    path = _find(name)
+    if path is None:
+        for candidate in _files():
+            if not wanted and name in recipes_of(candidate):
+                return recipes_of(candidate)[name]
+        raise RecipeError(f"{spec}: is no model file and no recipe; there are {', '.join(known())}")
+    recipes = recipes_of(path)
+    if wanted and wanted not in recipes:
+        raise RecipeError(f"{spec}: {path.name} has no recipe {wanted!r}; it has {', '.join(recipes)}")
+    return recipes[wanted] if wanted else next(iter(recipes.values()))
+
+
+def known() -> list[str]:
+    """Every recipe of the models room as "file:recipe"."""
+    return [f"{path.stem}:{name}" for path in _files() for name in recipes_of(path)]
+
+
+def recipes_of(path: Path) -> Mapping[str, Recipe]:
+    """The recipes a model file defines, each with its `source` filled in."""
+    recipes = getattr(_module(path), "RECIPES", None)
+    if not isinstance(recipes, dict) or not recipes:
+        raise RecipeError(f"{path}: defines no RECIPES; a model file ends with a dict of recipes by name")
+    place = path.stem if path.parent == MODELS.resolve() else str(path)
+    return {name: replace(recipe, source=f"{place}:{name}") for name, recipe in recipes.items()}
+
+
+def _files() -> list[Path]:
+    return sorted(p.resolve() for p in MODELS.glob("*.py") if not p.name.startswith("_"))
+
+
+def _find(name: str) -> Path | None:
+    for path in (Path(name), MODELS / name, MODELS / f"{name}.py"):
+        if path.suffix == ".py" and path.is_file():
+            return path.resolve()
+    return None
+
+
+def _module(path: Path) -> ModuleType:
+    name = f"hwflow_models_{path.stem}_{abs(hash(str(path))):x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as e:
+        del sys.modules[name]
+        raise RecipeError(f"{path}: could not be read ({type(e).__name__}: {e}); correct the file") from e
+    return module

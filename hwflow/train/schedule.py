@@ -1,0 +1,41 @@
+"""How a run moves: the one object that advances every quantizer, and the learning rate of every step.
+
+Stands on torch's module tree; anything with `advance(progress)` follows.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from hwflow.recipe import Plan
+
+
+class Schedule:
+    """Tells every estimator and weight view of `model` how far training is, once for each epoch."""
+
+    def __init__(self, model: nn.Module, epochs: int):
+        self.model, self.epochs = model, epochs
+
+    def advance(self, epoch: int) -> None:
+        """Set progress = epoch / epochs, epoch counted from 0, everywhere (IR-Net: t never quite reaches t_max)."""
+        for module in self.model.modules():
+            move = getattr(module, "advance", None)
+            if move is not None:
+                move(epoch / self.epochs)
+
+
+def learning_rate(plan: Plan, step: int, steps: int, steps_per_epoch: int) -> float:
+    """The learning rate of step `step` of `steps`.
+
+    cosine: lr (1 + cos(pi p)) / 2 after `warmup` epochs of linear growth. onecycle: linear growth to lr over the first
+    30 %, cosine to 0 after (the shape of Smith & Topin 2019, momentum unchanged). constant: lr.
+    """
+    rise = plan.warmup * steps_per_epoch if plan.schedule != "onecycle" else max(1, int(0.3 * steps))
+    if step < rise:
+        return plan.lr * (step + 1) / rise
+    if plan.schedule == "constant":
+        return plan.lr
+    p = (step - rise) / max(1, steps - rise)
+    return plan.lr * 0.5 * (1 + math.cos(math.pi * p))

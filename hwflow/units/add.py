@@ -1,0 +1,92 @@
+"""The add unit: streams of one shape summed element by element, each times its scale.
+
+Stands on units.base. hls/add.sv and hls/add.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwflow import ops
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.errors import RecipeError
+from hwflow.ops import Port
+from hwflow.units.base import Stream, Unit
+from hwflow.units.mvu import divide, divisors
+
+MOST = 4  # inputs of one unit; longer sums are chains
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AddUnit(Unit):
+    """y = sum_i scales[i] * x_i, when a word of every input is there. One to four inputs of one shape."""
+
+    module: ClassVar[str] = "add"
+    xs: tuple[Port, ...]
+    scales: tuple[int, ...]
+    pe: int = 1
+
+    def __post_init__(self) -> None:
+        check_inputs(self.name, self.xs, self.scales)
+        assert len({x.shape for x in self.xs}) == 1, f"{self.name}: adds {self.xs}"
+        divide(self.name, "pe", self.pe, self.xs[0].channels)
+
+    @property
+    def _y(self) -> Port:
+        return ops.Add(name=self.name, inputs=self.inputs, scales=self.scales).port(*self.xs)
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return tuple(Stream(x, self.pe) for x in self.xs)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (Stream(self._y, self.pe),)
+
+    @property
+    def cycles(self) -> int:
+        return self.outs[0].words
+
+    @property
+    def latency(self) -> int:
+        return 1
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"pe": pe} for pe in divisors(self.xs[0].channels))
+
+    def params(self) -> dict[str, int | str]:
+        """Scale, element bits and kind of each input; those beyond Inputs are 0, 1, 1."""
+        out: dict[str, int | str] = {"Inputs": len(self.xs), "Pe": self.pe, "YBits": self._y.ints.bits}
+        for i, (x, scale) in enumerate(padded(self.xs, self.scales)):
+            out |= {f"Scale{i}": scale, f"XBits{i}": x.ints.bits, f"XKind{i}": x.ints.kind}
+        return out
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        shaped = [x.reshape(len(x), *self.xs[0].shape) for x in xs]
+        return (ops.Add(name=self.name, inputs=self.inputs, scales=self.scales).run(*shaped),)
+
+
+def check_inputs(unit: str, xs: tuple[Port, ...], scales: tuple[int, ...]) -> None:
+    """RecipeError when a unit cannot join so many inputs or so large scales."""
+    assert len(xs) == len(scales), f"{unit}: {len(scales)} scales for {len(xs)} inputs"
+    if not 1 <= len(xs) <= MOST:
+        raise RecipeError(f"{unit}: takes 1 to {MOST} inputs, not {len(xs)}; chain two units")
+    if max(abs(s) for s in scales) >= 1 << 31:
+        raise RecipeError(f"{unit}: scales must fit 32 bits, not {scales}")
+
+
+def padded(xs: tuple[Port, ...], scales: tuple[int, ...]) -> list[tuple[Port, int]]:
+    """The inputs and their scales, and unused ones up to MOST."""
+    unused = (Port((0,), Ints(0, 1)), 0)
+    return [*zip(xs, scales, strict=True), *[unused] * (MOST - len(xs))]
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: two equal, three mixed, negative scales."""
+    return (
+        AddUnit(name="add_two", inputs=("a", "b"), xs=(Port((3, 2, 6), Ints(-128, 127)),) * 2, scales=(1, 1), pe=3),
+        AddUnit(name="add_mixed", inputs=("a", "b", "c"), xs=(Port((5,), BIPOLAR), Port((5,), Ints(0, 3)), Port((5,), Ints(-9, 2))), scales=(4, -3, 1), pe=5),
+        AddUnit(name="add_one", inputs=("a",), xs=(Port((7,), BIPOLAR),), scales=(-5,), pe=1),
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""The fifo: room between two units whose rhythms differ.
+
+Stands on units.base. hls/fifo.sv and hls/fifo.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.errors import RecipeError
+from hwflow.ops import Port
+from hwflow.units.base import Stream, Unit
+
+STYLES = ("auto", "lut", "block")  # where its words lie; the index is the module's Style
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fifo(Unit):
+    """Holds up to `depth` words and gives them in order; at least 2, so that it never costs a cycle."""
+
+    module: ClassVar[str] = "fifo"
+    x: Port
+    par: int
+    depth: int = 2
+    style: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.depth < 2:
+            raise RecipeError(f"{self.name}: a fifo holds at least 2 words, not {self.depth}")
+        if self.style not in STYLES:
+            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.par),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return self.ins
+
+    @property
+    def cycles(self) -> int:
+        return self.ins[0].words
+
+    @property
+    def latency(self) -> int:
+        return 1 if self.depth == 2 else 2
+
+    def params(self) -> dict[str, int | str]:
+        return {"Bits": self.ins[0].bits, "Depth": self.depth, "Style": STYLES.index(self.style)}
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        return (xs[0].reshape(len(xs[0]), *self.x.shape),)
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: the least, odd depths, a power of two, block RAM."""
+    return tuple(
+        Fifo(name=f"fifo_{depth}", inputs=("input",), x=Port((par * 7,), ints), par=par, depth=depth, style=style)
+        for ints, par, depth, style in (
+            (BIPOLAR, 1, 2, "auto"), (Ints(-8, 7), 3, 3, "lut"), (BIPOLAR, 65, 16, "lut"), (Ints(0, 255), 2, 17, "auto"), (BIPOLAR, 9, 63, "block"),
+        )
+    )  # fmt: skip

@@ -1,0 +1,59 @@
+"""The fork: one stream becomes several equal ones, each taken in its own time.
+
+Stands on units.base. hls/split.sv and hls/split.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.ops import Port
+from hwflow.units.base import Stream, Unit
+from hwflow.units.mvu import divide
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fork(Unit):
+    """y_i = x for each of `copies`. A copy takes a word as soon as it can; x moves on when all have it."""
+
+    module: ClassVar[str] = "split"  # "fork" is a word of SystemVerilog
+    x: Port
+    copies: int = 2
+    par: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.copies >= 1, f"{self.name}: makes {self.copies} copies"
+        divide(self.name, "par", self.par, self.x.size)
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.par),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return self.ins * self.copies
+
+    @property
+    def cycles(self) -> int:
+        return self.ins[0].words
+
+    @property
+    def latency(self) -> int:
+        return 0
+
+    def params(self) -> dict[str, int | str]:
+        return {"Bits": self.ins[0].bits, "Copies": self.copies}
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        return (xs[0].reshape(len(xs[0]), *self.x.shape),) * self.copies
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: one copy, two, five."""
+    return (
+        Fork(name="fork_one", inputs=("input",), x=Port((7,), BIPOLAR), copies=1, par=7),
+        Fork(name="fork_two", inputs=("input",), x=Port((3, 2, 6), Ints(-128, 127)), copies=2, par=3),
+        Fork(name="fork_five", inputs=("input",), x=Port((11,), BIPOLAR), copies=5, par=1),
+    )

@@ -1,0 +1,294 @@
+"""The matrix-vector-threshold unit: every dense and convolution layer, from one multiplier to all of them.
+
+Stands on units.base. hls/mvu.sv and hls/mvu.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints, clog2, ints_of, words
+from hwflow.errors import RecipeError
+from hwflow.graph import frozen
+from hwflow.ops import Port, exact_matmul, row_ranges
+from hwflow.units import sharing
+from hwflow.units.base import Memory, Stream, Unit
+
+STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
+TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
+TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a multiplier
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mvu(Unit):
+    """y[r] = base + count_k(acc[r] >= thresholds[r, k]), acc[r] = sum_c weights[r, c] * x[c], for every vector of x.
+
+    Without thresholds y is acc. `bipolar` says that one threshold gives -1/+1. A word of `simd` columns enters
+    and `pe` rows leave at once; x is stored on the first of the rows/pe passes and replayed on the others.
+    """
+
+    module: ClassVar[str] = "mvu"
+    x: Port  # (..., cols): one vector for each leading position
+    weights: Array  # int, (rows, cols)
+    thresholds: Array | None = None  # int, (rows, levels), ascending in each row; None: the accumulator leaves
+    base: int = 0
+    bipolar: bool = False
+    pe: int = 1
+    simd: int = 1
+    style: str = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.int32))
+        if self.thresholds is not None:
+            object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int64))
+            assert self.thresholds.shape[0] == self.rows, (
+                f"{self.name}: {self.thresholds.shape} thresholds for {self.rows} rows"
+            )
+        assert self.x.channels == self.cols, f"{self.name}: takes vectors of {self.cols}, not {self.x}"
+        divide(self.name, "pe", self.pe, self.rows)
+        divide(self.name, "simd", self.simd, self.cols)
+        if self.style not in STYLES:
+            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
+        if self.style == "const" and self.steps != 1:
+            raise RecipeError(
+                f"{self.name}: constant weights need pe={self.rows} and simd={self.cols}, not {self.pe} and {self.simd}"
+            )
+
+    @property
+    def rows(self) -> int:
+        return self.weights.shape[0]
+
+    @property
+    def cols(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def levels(self) -> int:
+        return 0 if self.thresholds is None else self.thresholds.shape[1]
+
+    @property
+    def vectors(self) -> int:
+        return self.x.size // self.cols
+
+    @property
+    def steps(self) -> int:
+        """Cycles of one vector, which is also the depth of the weight memory."""
+        return (self.cols // self.simd) * (self.rows // self.pe)
+
+    @property
+    def counted(self) -> bool:
+        """True when the accumulator is the count of equal bits: acc = 2 * count - cols."""
+        return self.x.ints.is_bipolar and self.weight_ints.is_bipolar
+
+    @property
+    def weight_ints(self) -> Ints:
+        return ints_of(self.weights)
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.simd),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (Stream(Port((*self.x.shape[:-1], self.rows), self._y_ints), self.pe),)
+
+    @property
+    def _y_ints(self) -> Ints:
+        if self.thresholds is not None:
+            return BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)
+        lo, hi = row_ranges(self.weights, self.x.ints)
+        return Ints(int(lo.min()), int(hi.max()))
+
+    @property
+    def cycles(self) -> int:
+        return self.vectors * self.steps
+
+    @property
+    def latency(self) -> int:
+        return self.cols // self.simd - 1 + 4 + tree_latency(self) + (self.levels > 1)
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        for pe in divisors(self.rows):
+            for simd in divisors(self.cols):
+                if self.style != "const" or (pe, simd) == (self.rows, self.cols):
+                    yield {"pe": pe, "simd": simd}
+
+    def params(self) -> dict[str, int | str]:
+        """Levels 0 gives the accumulator. Kinds: 0 bipolar, 1 unsigned, 2 signed, 3 ternary (two bits)."""
+        w, x = self.weight_ints, self.x.ints
+        return {
+            "Cols": self.cols, "Rows": self.rows, "Simd": self.simd, "Pe": self.pe,
+            "XBits": x.bits, "XKind": kind(x), "WBits": w.bits, "WKind": kind(w),
+            "AccBits": self.acc_bits, "Levels": self.levels, "ThrBits": self.thr_bits,
+            "YBits": self._y_ints.bits, "Base": 0 if self.bipolar else self.base, "Style": STYLES.index(self.style),
+            "WeightFile": f"{self.name}_weights.mem", "ThreshFile": f"{self.name}_thresh.mem" if self.levels else "",
+        }  # fmt: skip
+
+    def memories(self) -> dict[str, Memory]:
+        """Weights: one word of pe rows x simd columns for each step (row group, then column group), column 0 low.
+
+        Thresholds: one word of pe rows x levels for each row group, two's complement. With one level the word
+        holds what the accumulator starts at (minus the threshold), so that y is its sign; with more, the thresholds.
+        """
+        w, p = self.weight_ints, self.params()
+        order = self.weights.reshape(self.rows // self.pe, self.pe, self.cols // self.simd, self.simd).transpose(
+            0, 2, 1, 3
+        )
+        out = {
+            str(p["WeightFile"]): Memory(
+                self.pe * self.simd * w.bits, tuple(words(w.encode(order), w.bits, self.pe * self.simd))
+            )
+        }
+        if self.levels:
+            stored, bits = self._stored, self.thr_bits
+            codes = Ints(-(1 << (bits - 1)), (1 << (bits - 1)) - 1).encode(stored) if bits > 1 else (stored & 1)
+            out[str(p["ThreshFile"])] = Memory(
+                self.pe * self.levels * bits, tuple(words(codes, bits, self.pe * self.levels))
+            )
+        return out
+
+    @property
+    def network(self) -> sharing.Network | None:
+        """The shared adders of constant one-bit weights; None for other styles, and where it is too large to search."""
+        return sharing.network(self.weights) if self.style == "const" and self.counted else None
+
+    def rtl(self) -> tuple[str, dict[str, int | str]]:
+        """The SystemVerilog module and its parameters, numbers and literals: `mvu_net` where rows share adders."""
+        net = self.network
+        if net is None:
+            return self.module, self.params()
+        numbers = max(self.levels, 1)
+        limits = picks = 0
+        for r, (term, limit) in enumerate(zip(net.rows, self._net_limits(net), strict=True)):
+            record = sum((int(t) & 0xFFFF) << (16 * k) for k, t in enumerate(limit)) | (term.sign < 0) << (16 * numbers)
+            limits |= record << (r * (16 * numbers + 1))
+            picks |= term.node << (13 * r)
+        return "mvu_net", {
+            "Cols": self.cols, "Rows": self.rows, "Levels": self.levels, "YBits": self._y_ints.bits,
+            "Base": 0 if self.bipolar else self.base, "Nodes": len(net.nodes), "NodeBits": net.bits, "NetLatency": net.latency,
+            "Table": net.table(), "Picks": f"{13 * self.rows}'h{picks:x}",
+            "Limits": f"{self.rows * (16 * numbers + 1)}'h{limits:x}",
+        }  # fmt: skip
+
+    def _net_limits(self, net: sharing.Network) -> Array:
+        """Numbers (rows, levels or 1) that mvu_net compares a row's node with, or takes from twice the node.
+
+        acc = 2 * sum - weights' sum, sum = sign * (node - offset); a node compared stays within what its bits hold.
+        """
+        sign = np.array([t.sign for t in net.rows])[:, None]
+        offset = np.array([t.offset for t in net.rows])[:, None]
+        total = self.weights.astype(np.int64).sum(1, keepdims=True)
+        if self.thresholds is None:
+            return 2 * offset + sign * total
+        least = -((-(self.thresholds + total)) // 2)  # of the sum
+        node = np.where(sign > 0, least + offset, offset - least + 1)
+        ends = np.array([(n.lo, n.hi + 1) for n in (net.nodes[t.node - net.cols] for t in net.rows)])
+        return np.clip(node, ends[:, :1], ends[:, 1:])
+
+    @property
+    def _reach(self) -> tuple[Array, Array]:
+        """The least and the largest accumulator of each row, in what the hardware counts."""
+        if self.counted:
+            zero = np.zeros(self.rows, np.int64)
+            return zero, zero + self.cols
+        return row_ranges(self.weights, self.x.ints)
+
+    @property
+    def _limits(self) -> Array:
+        """Thresholds (rows, levels) in what the hardware counts, each brought within reach or one above it."""
+        assert self.thresholds is not None
+        t = -((-(self.thresholds + self.cols)) // 2) if self.counted else self.thresholds
+        lo, hi = self._reach
+        return np.clip(t, lo[:, None], hi[:, None] + 1)
+
+    @property
+    def _stored(self) -> Array:
+        return -self._limits if self.levels == 1 else self._limits
+
+    @property
+    def thr_bits(self) -> int:
+        return signed_bits(self._stored) if self.levels else 1
+
+    @property
+    def acc_bits(self) -> int:
+        """Width that holds every final accumulator; partial sums may wrap, which two's complement forgives."""
+        lo, hi = self._reach
+        if not self.levels:
+            return signed_bits(np.array([self._y_ints.lo, self._y_ints.hi]))
+        if self.levels == 1:
+            return signed_bits(np.stack([lo - self._limits[:, 0], hi - self._limits[:, 0]]))
+        return max(signed_bits(np.stack([lo, hi])), self.thr_bits)
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        (x,) = xs
+        acc = exact_matmul(x.reshape(-1, self.cols), self.weights.T)
+        y = acc if self.thresholds is None else staircase(acc, self.thresholds, self.base, self.bipolar)
+        return (y.reshape(len(x), *self.outs[0].port.shape),)
+
+
+def tree_latency(unit: Mvu) -> int:
+    """Registers of the inner product: one for every two levels of its tree, one behind a block RAM of weights.
+
+    mvu_net has no accumulator and compares without a register; its adders' registers less that are told.
+    """
+    if net := unit.network:
+        return net.latency - 2 - (unit.levels > 1)
+    late = unit.style == "block" or (unit.style == "auto" and unit.steps >= 64)
+    if {kind(unit.x.ints), kind(unit.weight_ints)} <= {0, TERNARY_KIND}:
+        return late + max(unit.simd.bit_length() - 2, 0) // 2
+    return late + max(clog2(unit.simd) - 1, 0) // 2
+
+
+def staircase(x: Array, thresholds: Array, base: int, bipolar: bool) -> Array:
+    """base + count_k(x >= thresholds[c, k]) for x (..., channels); -1/+1 when `bipolar`."""
+    count = np.zeros(x.shape, np.int64)
+    for k in range(thresholds.shape[1]):
+        count += x >= thresholds[:, k]
+    return 2 * count - 1 if bipolar else base + count
+
+
+def kind(ints: Ints) -> int:
+    """The mvu's code of an encoding: 0 bipolar, 1 unsigned, 2 signed, 3 ternary."""
+    return TERNARY_KIND if ints == TERNARY else ints.kind
+
+
+def signed_bits(values: Array) -> int:
+    """Two's complement bits that hold every value."""
+    ends = Ints(min(int(values.min()), -1), int(values.max()))
+    return ends.bits
+
+
+def divisors(n: int) -> list[int]:
+    """Every divisor of n, ascending."""
+    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return sorted({*low, *(n // d for d in low)})
+
+
+def divide(unit: str, field: str, by: int, of: int) -> None:
+    """RecipeError unless a folding field divides what it folds."""
+    if by < 1 or of % by:
+        raise RecipeError(f"{unit}: {field} must divide {of}, not {by}")
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances, awkward shapes included."""
+    rng = np.random.default_rng(9)
+
+    def signs(*shape: int) -> Array:
+        return rng.choice((-1, 1), shape)
+
+    return (
+        Mvu(name="mvu_one", inputs=("input",), x=Port((1,), BIPOLAR), weights=signs(1, 1), thresholds=np.zeros((1, 1)), bipolar=True),
+        Mvu(name="mvu_bin", inputs=("input",), x=Port((63,), BIPOLAR), weights=signs(12, 63), thresholds=rng.integers(-9, 9, (12, 1)), bipolar=True, pe=3, simd=9),
+        Mvu(name="mvu_raw", inputs=("input",), x=Port((3, 2, 17), BIPOLAR), weights=signs(5, 17), pe=1, simd=17),
+        Mvu(name="mvu_pad", inputs=("input",), x=Port((2, 2, 18), TERNARY), weights=signs(8, 18), thresholds=rng.integers(-5, 6, (8, 1)), bipolar=True, pe=4, simd=2),
+        Mvu(name="mvu_u8", inputs=("input",), x=Port((2, 1, 27), Ints(0, 255)), weights=signs(6, 27), thresholds=rng.integers(-900, 900, (6, 1)), bipolar=True, pe=2, simd=3),
+        Mvu(name="mvu_w2a2", inputs=("input",), x=Port((16,), Ints(0, 3)), weights=rng.integers(-2, 2, (8, 16)), thresholds=np.sort(rng.integers(-9, 9, (8, 3)), 1), pe=2, simd=4),
+        Mvu(name="mvu_w4", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-7, 8, (7, 10)), thresholds=np.sort(rng.integers(-60, 60, (7, 7)), 1), base=-4, pe=7, simd=5),
+        Mvu(name="mvu_wbin", inputs=("input",), x=Port((31,), BIPOLAR), weights=rng.integers(-3, 4, (4, 31)), pe=2, simd=1, style="lut"),
+        Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
+    )  # fmt: skip

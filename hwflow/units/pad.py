@@ -1,0 +1,84 @@
+"""The pad unit: zeros around an image and beside its channels.
+
+Stands on units.base. hls/pad.sv and hls/pad.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import gcd
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.ops import Pads, Port
+from hwflow.units.base import Stream, Unit
+from hwflow.units.mvu import divide, divisors
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PadUnit(Unit):
+    """y = x with zeros around the image (top, left, bottom, right) and before and after its channels."""
+
+    module: ClassVar[str] = "pad"
+    x: Port  # (H, W, C)
+    pads: Pads = (0, 0, 0, 0)
+    channels: tuple[int, int] = (0, 0)
+    pe: int = 1  # divides the channels and the zeros before and after them
+
+    def __post_init__(self) -> None:
+        assert len(self.x.shape) == 3, f"{self.name}: pads images, not {self.x}"
+        for n in (self.x.channels, *self.channels):
+            divide(self.name, "pe", self.pe, n)
+
+    @property
+    def _y(self) -> Port:
+        (h, w, c), (t, left, b, r) = self.x.shape, self.pads
+        return Port((h + t + b, w + left + r, c + sum(self.channels)), self.x.ints.join(Ints(0, 0)))
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.pe),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (Stream(self._y, self.pe),)
+
+    @property
+    def cycles(self) -> int:
+        return self.outs[0].words
+
+    @property
+    def latency(self) -> int:
+        return 0
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"pe": pe} for pe in divisors(gcd(self.x.channels, *self.channels)))
+
+    def params(self) -> dict[str, int | str]:
+        (h, w, c), (t, left, b, r) = self.x.shape, self.pads
+        return {
+            "Height": h, "Width": w, "Channels": c, "Pe": self.pe, "PadTop": t, "PadLeft": left, "PadBottom": b, "PadRight": r,
+            "Before": self.channels[0], "After": self.channels[1],
+            "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self._y.ints.bits,
+        }  # fmt: skip
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        t, left, b, r = self.pads
+        return (np.pad(xs[0].reshape(len(xs[0]), *self.x.shape), ((0, 0), (t, b), (left, r), self.channels)),)
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: around, beside, both, neither."""
+
+    def make(name: str, shape: tuple[int, int, int], ints: Ints, **more: object) -> Unit:
+        return PadUnit(name=f"pad_{name}", inputs=("input",), x=Port(shape, ints), **more)  # type: ignore[arg-type]
+
+    return (
+        make("around", (3, 2, 4), BIPOLAR, pads=(1, 0, 2, 1), pe=2),
+        make("beside", (2, 3, 6), Ints(-128, 127), channels=(3, 3), pe=3),
+        make("both", (2, 2, 2), Ints(1, 9), pads=(0, 2, 0, 0), channels=(0, 4), pe=1),
+        make("neither", (2, 2, 3), Ints(0, 255), pe=3),
+    )

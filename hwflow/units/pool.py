@@ -1,0 +1,132 @@
+"""The pool unit: the largest or the sum of every tile of an image, in accumulators, without storing pixels.
+
+Stands on units.base. hls/pool.sv and hls/pool.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints, words
+from hwflow.graph import frozen
+from hwflow.ops import Port, windows
+from hwflow.units.base import Memory, Stream, Unit
+from hwflow.units.mvu import divide, divisors
+
+KINDS = ("max", "sum")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Unit):
+    """y[p, q, c] = max or sum of the kernel's tile at (p, q); min for the channels of `minimum`.
+
+    Stride equals kernel and nothing is padded; rows and columns that fill no tile are dropped.
+    """
+
+    module: ClassVar[str] = "pool"
+    x: Port  # (H, W, C)
+    kernel: tuple[int, int]
+    kind: str = "max"
+    minimum: Array = field(default_factory=lambda: np.zeros(1, bool))  # bool, (C,); (1,) says it for all
+    pe: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "minimum", frozen(np.broadcast_to(self.minimum, (self.x.channels,)), bool))
+        assert self.kind in KINDS, f"{self.name}: kind must be one of {KINDS}, not {self.kind}"
+        assert self.kernel[0] <= self.x.shape[0] and self.kernel[1] <= self.x.shape[1], (
+            f"{self.name}: {self.kernel} exceeds {self.x}"
+        )
+        divide(self.name, "pe", self.pe, self.x.channels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.x.shape[0] // self.kernel[0], self.x.shape[1] // self.kernel[1]
+
+    @property
+    def blocks(self) -> int:
+        return self.x.channels // self.pe
+
+    @property
+    def entries(self) -> int:
+        """Accumulator words: one for each tile of a row, or of a pixel where a tile is one row high."""
+        return self.blocks * (self.size[1] if self.kernel[0] > 1 else 1)
+
+    @property
+    def _y_ints(self) -> Ints:
+        taps, x = self.kernel[0] * self.kernel[1], self.x.ints
+        return x if self.kind == "max" else Ints(taps * x.lo, taps * x.hi)
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.pe),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (Stream(Port((*self.size, self.x.channels), self._y_ints), self.pe),)
+
+    @property
+    def cycles(self) -> int:
+        return self.ins[0].words
+
+    @property
+    def latency(self) -> int:
+        return ((self.kernel[0] - 1) * self.x.shape[1] + self.kernel[1] - 1) * self.blocks + 1
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"pe": pe} for pe in divisors(self.x.channels))
+
+    def params(self) -> dict[str, int | str]:
+        """Minimum 1: every channel takes the least; MinimumFile, a bit a channel, where channels differ."""
+        (h, w, c), mixed = self.x.shape, mixes(self.kind, self.minimum)
+        return {
+            "Height": h, "Width": w, "Channels": c, "Pe": self.pe, "KernelH": self.kernel[0], "KernelW": self.kernel[1],
+            "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self._y_ints.bits, "Sum": KINDS.index(self.kind),
+            "Minimum": int(bool(self.minimum.all()) and self.kind == "max"),
+            "MinimumFile": f"{self.name}_minimum.mem" if mixed else "",
+        }  # fmt: skip
+
+    def memories(self) -> dict[str, Memory]:
+        """A bit for each channel, 1 where the least is taken, pe channels a word."""
+        if not mixes(self.kind, self.minimum):
+            return {}
+        return {f"{self.name}_minimum.mem": Memory(self.pe, tuple(words(self.minimum.astype(np.uint64), 1, self.pe)))}
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
+        tiles = windows(x, self.kernel, self.kernel, (0, 0, 0, 0), (1, 1), np.zeros(self.x.channels, np.int64))
+        return (pooled(tiles, (3, 4), self.kind, self.minimum),)
+
+
+def mixes(kind: str, minimum: Array) -> bool:
+    """True when some channels take the largest and others the least."""
+    return kind == "max" and bool(minimum.any()) and not bool(minimum.all())
+
+
+def pooled(taps: Array, axes: tuple[int, ...], kind: str, minimum: Array) -> Array:
+    """Sum, or max (min where `minimum`), over `axes` of taps whose last axis is the channel."""
+    if kind == "sum":
+        return taps.sum(axes)
+    flip = np.where(minimum, -1, 1)
+    return (taps * flip).max(axes) * flip
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: max, min and both, sums, whole images, rows that fill no tile."""
+    some = np.random.default_rng(3).random
+
+    def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
+        return Pool(name=f"pool_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
+
+    return (
+        make("one", (1, 1, 1), BIPOLAR, (1, 1)),
+        make("bits", (6, 8, 6), BIPOLAR, (2, 2), minimum=some(6) < 0.5, pe=3),
+        make("odd", (7, 5, 4), Ints(-7, 9), (3, 2), minimum=some(4) < 0.5, pe=1),
+        make("least", (4, 4, 5), Ints(0, 3), (2, 2), minimum=np.ones(5, bool), pe=5),
+        make("global", (5, 5, 4), Ints(-128, 127), (5, 5), kind="sum", pe=2),
+        make("mean", (4, 6, 3), BIPOLAR, (2, 3), kind="sum", pe=3),
+        make("row", (3, 9, 2), Ints(0, 255), (1, 3), kind="sum", pe=1),
+    )

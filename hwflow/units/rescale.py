@@ -1,0 +1,146 @@
+"""The rescale unit: an affine map of every channel in integers, a BatchNorm on a fixed-point shortcut.
+
+Stands on units.base. hls/rescale.sv and hls/rescale.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints, words
+from hwflow.errors import RecipeError
+from hwflow.graph import frozen
+from hwflow.ops import Port
+from hwflow.units.base import Memory, Stream, Unit
+from hwflow.units.mvu import divide, divisors, signed_bits
+
+WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RescaleUnit(Unit):
+    """y = clip((mul[c] * x + add[c]) >> shift, lo, hi); the shift rounds towards minus infinity."""
+
+    module: ClassVar[str] = "rescale"
+    x: Port
+    mul: Array  # int, (channels,)
+    add: Array  # int, (channels,)
+    shift: int
+    lo: int
+    hi: int
+    pe: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mul", frozen(self.mul, np.int64))
+        object.__setattr__(self, "add", frozen(self.add, np.int64))
+        assert self.mul.shape == self.add.shape == (self.x.channels,), (
+            f"{self.name}: scales {self.mul.shape}, not {self.x}"
+        )
+        assert self.lo <= self.hi and self.shift >= 0, (
+            f"{self.name}: clips to {self.lo} .. {self.hi} after >> {self.shift}"
+        )
+        divide(self.name, "pe", self.pe, self.x.channels)
+        if self.sum_bits > WIDEST or max(-self.lo, self.hi) >= 1 << 31:
+            raise RecipeError(
+                f"{self.name}: mul * x + add must fit {WIDEST} bits and lo .. hi 32, not {self.sum_bits} and {self.lo} .. {self.hi}"
+            )
+
+    @cached_property
+    def _ends(self) -> Array:
+        """mul * x + add at both ends of x, (2, channels), as Python integers would have them."""
+        ends = [
+            [int(m) * v + int(a) for m, a in zip(self.mul, self.add, strict=True)]
+            for v in (self.x.ints.lo, self.x.ints.hi)
+        ]
+        return np.array(ends, dtype=object)
+
+    @property
+    def sum_bits(self) -> int:
+        return signed_bits(self._ends)
+
+    @property
+    def _y_ints(self) -> Ints:
+        ends = [min(max(int(e) >> self.shift, self.lo), self.hi) for e in self._ends.ravel()]
+        return Ints(min(ends), max(ends))
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.pe),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (Stream(Port(self.x.shape, self._y_ints), self.pe),)
+
+    @property
+    def cycles(self) -> int:
+        return self.ins[0].words
+
+    @property
+    def latency(self) -> int:
+        return 4
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"pe": pe} for pe in divisors(self.x.channels))
+
+    @property
+    def _mul_bits(self) -> int:
+        return 0 if _one(self.mul) else min(signed_bits(self.mul), self.sum_bits)
+
+    @property
+    def _add_bits(self) -> int:
+        return 0 if _one(self.add) else min(signed_bits(self.add), self.sum_bits)
+
+    def params(self) -> dict[str, int | str]:
+        """MulBits 0: every channel's factor is Mul (a power of two is wires); AddBits 0: every channel adds Add."""
+        return {
+            "Channels": self.x.channels, "Pe": self.pe, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
+            "YBits": self._y_ints.bits, "SumBits": self.sum_bits, "Shift": self.shift, "Lo": self.lo, "Hi": self.hi,
+            "MulBits": self._mul_bits, "AddBits": self._add_bits,
+            "Mul": 0 if self._mul_bits else int(self.mul[0]), "Add": 0 if self._add_bits else int(self.add[0]),
+            "ScaleFile": f"{self.name}_scale.mem" if self._mul_bits + self._add_bits else "",
+        }  # fmt: skip
+
+    def memories(self) -> dict[str, Memory]:
+        """pe channels a word; a channel is its factor (MulBits) in the low bits, then its addend (AddBits)."""
+        m, a = self._mul_bits, self._add_bits
+        if not m + a:
+            return {}
+        records = [
+            (int(mul) & ((1 << m) - 1)) | ((int(add) & ((1 << a) - 1)) << m)
+            for mul, add in zip(self.mul, self.add, strict=True)
+        ]
+        flags = np.array([[r >> b & 1 for b in range(m + a)] for r in records], np.uint64)
+        return {f"{self.name}_scale.mem": Memory(self.pe * (m + a), tuple(words(flags, 1, self.pe * (m + a))))}
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
+        return (np.clip((self.mul * x + self.add) >> self.shift, self.lo, self.hi),)
+
+
+def _one(values: Array) -> bool:
+    """True when all channels share one value that a parameter can carry."""
+    return bool((values == values[0]).all()) and abs(int(values[0])) < 1 << 31
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: a power of two, one factor, a factor a channel, negative ones, clips on both sides."""
+    rng = np.random.default_rng(11)
+
+    def make(name: str, shape: tuple[int, ...], ints: Ints, mul: object, add: object, **more: int) -> Unit:
+        spread = lambda v: np.broadcast_to(v, (shape[-1],))  # type: ignore[arg-type]  # noqa: E731
+        return RescaleUnit(
+            name=f"rescale_{name}", inputs=("input",), x=Port(shape, ints), mul=spread(mul), add=spread(add), **more
+        )  # type: ignore[arg-type]
+
+    return (
+        make("shift", (3, 2, 5), Ints(-300, 300), 4, 3, shift=3, lo=-128, hi=127, pe=5),
+        make("one", (7,), BIPOLAR, -3, 1, shift=1, lo=-8, hi=7, pe=1),
+        make("norm", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2),
+        make("bias", (9,), Ints(0, 255), 1, rng.integers(-99, 99, 9), shift=0, lo=-64, hi=200, pe=3),
+        make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
+    )  # fmt: skip

@@ -1,0 +1,147 @@
+"""The threshold unit: a staircase per channel, where no matrix-vector unit stands before it to do it.
+
+Stands on units.base. hls/threshold.sv and hls/threshold.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints, words
+from hwflow.graph import frozen
+from hwflow.ops import Port
+from hwflow.units.base import Memory, Stream, Unit
+from hwflow.units.mvu import divide, divisors, signed_bits, staircase
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ThresholdUnit(Unit):
+    """y = base + count_k(x >= thresholds[c, k]); base + levels - count where `falling`; -1/+1 when `bipolar`.
+
+    A word holds `pe` channels of one pixel, or all the channels of several pixels.
+    """
+
+    module: ClassVar[str] = "threshold"
+    x: Port
+    thresholds: Array  # int, (channels, levels), ascending in each row
+    falling: Array  # bool, (channels,)
+    base: int = 0
+    bipolar: bool = False
+    pe: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int64))
+        object.__setattr__(self, "falling", frozen(self.falling, bool))
+        assert len(self.thresholds) == len(self.falling) == self.x.channels, (
+            f"{self.name}: takes {len(self.thresholds)} channels, not {self.x}"
+        )
+        divide(self.name, "pe", self.pe, self.x.size if self.pe % self.x.channels == 0 else self.x.channels)
+
+    @property
+    def levels(self) -> int:
+        return self.thresholds.shape[1]
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.pe),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (
+            Stream(Port(self.x.shape, BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)), self.pe),
+        )
+
+    @property
+    def cycles(self) -> int:
+        return self.ins[0].words
+
+    @property
+    def latency(self) -> int:
+        return 2
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        narrow, wide = self.x.channels, self.x.size // self.x.channels
+        yield from ({"pe": pe} for pe in divisors(narrow))
+        yield from ({"pe": narrow * pixels} for pixels in divisors(wide) if pixels > 1)
+
+    def params(self) -> dict[str, int | str]:
+        """Falling 1: each channel's record ends with a bit that says its staircase falls."""
+        return {
+            "Channels": max(self.x.channels, self.pe), "Pe": self.pe, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
+            "Levels": self.levels, "ThrBits": self.thr_bits, "YBits": self.outs[0].ints.bits,
+            "Base": 0 if self.bipolar else self.base, "Falling": int(self.falling.any()),
+            "ThreshFile": f"{self.name}_thresh.mem",
+        }  # fmt: skip
+
+    @property
+    def _stored(self) -> Array:
+        """Thresholds of the element's code (a bipolar bit is compared as 0/1), each within reach or one above it."""
+        ints = self.x.ints
+        if ints.is_bipolar:
+            return np.clip(-((-(self.thresholds + 1)) // 2), 0, 2)
+        return np.clip(self.thresholds, ints.lo, ints.hi + 1)
+
+    @property
+    def _pixels(self) -> int:
+        """Pixels of one word; the records repeat for each."""
+        return max(self.pe // self.x.channels, 1)
+
+    @property
+    def thr_bits(self) -> int:
+        return signed_bits(self._stored)
+
+    def memories(self) -> dict[str, Memory]:
+        """One word of pe channels for each channel group; a channel is its thresholds, two's complement, level 0 low,
+        then its falling bit where any channel falls."""
+        bits, flag = self.thr_bits, int(self.falling.any())
+        codes = (self._stored & ((1 << bits) - 1)).astype(np.uint64)
+        flags = (codes[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
+        record = np.concatenate([flags.reshape(len(codes), -1), self.falling[:, None][:, :flag].astype(np.uint64)], 1)
+        record = np.tile(record, (self._pixels, 1))
+        return {
+            str(self.params()["ThreshFile"]): Memory(
+                self.pe * record.shape[1], tuple(words(record, 1, self.pe * record.shape[1]))
+            )
+        }
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        x = xs[0].reshape(len(xs[0]), *self.x.shape)
+        if self.bipolar:
+            y = staircase(x, self.thresholds, 0, True)
+            return (np.where(self.falling, -y, y),)
+        count = staircase(x, self.thresholds, 0, False)
+        return (self.base + np.where(self.falling, self.levels - count, count),)
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances, awkward shapes included."""
+    rng = np.random.default_rng(10)
+
+    def make(
+        name: str, shape: tuple[int, ...], ints: Ints, levels: int, pe: int, base: int = 0, bipolar: bool = False
+    ) -> Unit:
+        t = np.sort(rng.integers(ints.lo, ints.hi + 2, (shape[-1], levels)), 1)
+        falling = rng.random(shape[-1]) < 0.5
+        return ThresholdUnit(
+            name=name,
+            inputs=("input",),
+            x=Port(shape, ints),
+            thresholds=t,
+            falling=falling,
+            pe=pe,
+            base=base,
+            bipolar=bipolar,
+        )
+
+    return (
+        make("threshold_pixels", (3, 2, 2), Ints(0, 255), 1, 4, bipolar=True),
+        make("threshold_sign", (5,), Ints(-100, 77), 1, 1, bipolar=True),
+        make("threshold_u8", (3, 2, 6), Ints(0, 255), 1, 3, bipolar=True),
+        make("threshold_bits", (4,), BIPOLAR, 1, 4, bipolar=True),
+        make("threshold_levels", (2, 2, 7), Ints(-31, 63), 3, 7),
+        make("threshold_signed", (9,), Ints(-5, 5), 15, 3, base=-8),
+    )

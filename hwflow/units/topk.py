@@ -1,0 +1,73 @@
+"""The top-k unit: the indices of the largest scores.
+
+Stands on units.base. hls/topk.sv and hls/topk.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.errors import RecipeError
+from hwflow.ops import Port
+from hwflow.units.base import Stream, Unit
+from hwflow.units.mvu import divide, divisors
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TopKUnit(Unit):
+    """Indices of the k largest of a vector, largest first, one a word; of equal values the lowest index first."""
+
+    module: ClassVar[str] = "topk"
+    x: Port
+    k: int = 1
+    simd: int = 1
+
+    def __post_init__(self) -> None:
+        divide(self.name, "simd", self.simd, self.x.size)
+        if not 1 <= self.k <= self.x.size:
+            raise RecipeError(f"{self.name}: k must be within 1 .. {self.x.size}, not {self.k}")
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.simd),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        return (Stream(Port((self.k,), Ints(0, self.x.size - 1)), 1),)
+
+    @property
+    def cycles(self) -> int:
+        return max(self.ins[0].words, self.k)
+
+    @property
+    def latency(self) -> int:
+        return self.ins[0].words
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"simd": simd} for simd in divisors(self.x.size))
+
+    def params(self) -> dict[str, int | str]:
+        return {
+            "Size": self.x.size, "Simd": self.simd, "K": self.k, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
+            "YBits": self.outs[0].ints.bits,
+        }  # fmt: skip
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        flat = xs[0].reshape(len(xs[0]), -1).astype(np.int64)
+        return (np.argsort(-flat, axis=1, kind="stable")[:, : self.k],)
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: one of one, the usual argmax, ties everywhere, the k largest of parallel words."""
+    return tuple(
+        TopKUnit(name=name, inputs=("input",), x=Port((size,), ints), k=k, simd=simd)
+        for name, size, ints, k, simd in (
+            ("topk_one", 1, Ints(-3, 3), 1, 1), ("topk_max", 10, Ints(-64, 64), 1, 1), ("topk_ties", 12, BIPOLAR, 1, 3),
+            ("topk_5", 100, Ints(-9, 9), 5, 4), ("topk_all", 7, Ints(0, 15), 7, 7),
+        )
+    )  # fmt: skip

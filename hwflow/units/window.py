@@ -1,0 +1,212 @@
+"""The window unit: every patch of an image that a convolution or a padded pool looks at, one after another.
+
+Stands on units.base. hls/window.sv and hls/window.hpp are the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
+from hwflow.errors import RecipeError
+from hwflow.graph import frozen
+from hwflow.ops import Pads, Port, windows
+from hwflow.units.base import Memory, Stream, Unit
+from hwflow.units.mvu import divide, divisors
+
+ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
+STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Window(Unit):
+    """y[p, q, i, j, c] = x[p*sh + i*dh - top, q*sw + j*dw - left, c], or pad[c] outside the image.
+
+    simd divides the channels, or is a whole row of taps (kw * C): then a word of x is a pixel and the ring has a bank
+    for each column of the kernel. The rows lie in a ring of `depth` words, just deep enough that a word enters or leaves in every cycle, across
+    the border of two images too. Padding -1/+1 data with 0 makes the elements two bits wide (Ints(-1, 1)).
+    """
+
+    module: ClassVar[str] = "window"
+    x: Port  # (H, W, C)
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: Pads = (0, 0, 0, 0)  # top, left, bottom, right; each less than the kernel's span
+    dilation: tuple[int, int] = (1, 1)
+    pad: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # int, (1,) or (C,)
+    order: str = "conv"
+    simd: int = 1
+    style: str = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pad", frozen(self.pad, np.int64))
+        assert self.order in ORDERS, f"{self.name}: order must be one of {ORDERS}, not {self.order}"
+        assert self.pad.shape in ((1,), (self.x.channels,)), f"{self.name}: {self.pad.shape} pad values for {self.x}"
+        if self.lanes == 1 or self.simd != self._row:
+            divide(self.name, "simd", self.simd, self.x.channels)
+        if self.style not in STYLES:
+            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
+        spans = self.span * 2
+        if any(p >= span for p, span in zip(self.pads, spans, strict=True)):
+            raise RecipeError(
+                f"{self.name}: padding must be less than the window's span {self.span}, not {self.pads}; pad by a layer of its own"
+            )
+        assert min(self.size) > 0, f"{self.name}: its {self.kernel} window is larger than {self.x}"
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and columns from the first to the last tap."""
+        return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        (h, w, _), (t, left, b, r), (sh, sw) = self.x.shape, self.pads, self.stride
+        return (h + t + b - self.span[0]) // sh + 1, (w + left + r - self.span[1]) // sw + 1
+
+    @property
+    def _row(self) -> int:
+        """Elements of a row of taps where it can be read at once, else those of a pixel."""
+        together = self.dilation[1] == 1 and self.order == "conv"
+        return self.x.channels * (self.kernel[1] if together else 1)
+
+    @property
+    def lanes(self) -> int:
+        """Taps of one word."""
+        return max(self.simd // self.x.channels, 1)
+
+    @property
+    def blocks(self) -> int:
+        """Words of one pixel of x."""
+        return self.x.channels // self._par
+
+    @property
+    def _par(self) -> int:
+        """Channels of one word of x."""
+        return self.simd // self.lanes
+
+    @property
+    def taps(self) -> Ints:
+        """The integers a tap can hold: those of x, and the padding where it is something else."""
+        return self.x.ints.join(ints_of(self.pad)) if any(self.pads) and self.pad not in self.x.ints else self.x.ints
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self._par),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        cols = self.kernel[0] * self.kernel[1] * self.x.channels
+        return (Stream(Port((*self.size, cols), self.taps), self.simd),)
+
+    @property
+    def cycles(self) -> int:
+        return max(self.ins[0].words, self.outs[0].words)
+
+    @property
+    def latency(self) -> int:
+        return int(self._need[0]) + 1
+
+    @cached_property
+    def _need(self) -> Array:
+        """Words of the image that must have come before each window can start."""
+        (h, w, _), (t, left, _, _), (sh, sw), (oh, ow) = self.x.shape, self.pads, self.stride, self.size
+        row = np.minimum(np.arange(oh) * sh - t + self.span[0] - 1, h - 1)
+        col = np.minimum(np.arange(ow) * sw - left + self.span[1] - 1, w - 1)
+        return ((row[:, None] * w + col + 1) * self.blocks).ravel()
+
+    @cached_property
+    def _free(self) -> Array:
+        """Words of the image that no window from this one on reads, counted from its first tap (padding included)."""
+        w, (t, left, _, _), (sh, sw), (oh, ow) = self.x.shape[1], self.pads, self.stride, self.size
+        return (((np.arange(oh) * sh - t)[:, None] * w + np.arange(ow) * sw - left) * self.blocks).ravel()
+
+    @cached_property
+    def depth(self) -> int:
+        """Words of the ring: the fewest with which the busier side never waits.
+
+        With n = need, f = free, P = cycles a window is read, and images one after another:
+        reads busier: window b starts at b*P. In the cycles of window a at most f(a) + depth words can have come, so
+        window b > a has its n(b) when n(b) <= f(a) + depth + (b - a - 1) * P for every a < b.
+        Writes busier: word i comes in cycle i, window b starts at S(b) = max(S(b-1) + P, n(b)), and word
+        i <= S(a) + P - 1 must find room: S(a) + P - 1 < f(a) + depth. One image back is enough in both.
+        """
+        image, windows_ = self.ins[0].words, self.size[0] * self.size[1]
+        period = self.kernel[0] * self.kernel[1] * self.x.channels // self.simd
+        need = np.concatenate([self._need, self._need + image])
+        free = np.concatenate([self._free, self._free + image])
+        start = np.arange(2 * windows_) * period
+        least = int((need - free).max())
+        if self.outs[0].words >= image:
+            back = np.maximum.accumulate(start + period - free)[:-1]
+            words_ = max(least, int((need[1:] - start[1:] + back).max()))
+        else:
+            start = start + np.maximum.accumulate(need - start)
+            words_ = max(least, int((start + period - free).max()))
+        return -(-words_ // self.lanes) * self.lanes
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"simd": simd} for simd in divisors(self.x.channels))
+        if self._row > self.x.channels:
+            yield {"simd": self._row}
+
+    @property
+    def _per_channel(self) -> bool:
+        return any(self.pads) and len(np.unique(self.pad)) > 1
+
+    def params(self) -> dict[str, int | str]:
+        """Pad is the code of the one padding value; PadFile holds a word for each block where channels differ."""
+        (h, w, c), (t, left, b, r) = self.x.shape, self.pads
+        return {
+            "Height": h, "Width": w, "Channels": c, "Simd": self.simd,
+            "KernelH": self.kernel[0], "KernelW": self.kernel[1], "StrideH": self.stride[0], "StrideW": self.stride[1],
+            "DilationH": self.dilation[0], "DilationW": self.dilation[1],
+            "PadTop": t, "PadLeft": left, "PadBottom": b, "PadRight": r,
+            "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self.taps.bits,
+            "Depthwise": ORDERS.index(self.order), "Depth": self.depth, "Style": STYLES.index(self.style),
+            "Pad": int(self.taps.encode(self.pad[:1])[0]) if any(self.pads) and not self._per_channel else 0,
+            "PadFile": f"{self.name}_pad.mem" if self._per_channel else "",
+        }  # fmt: skip
+
+    def memories(self) -> dict[str, Memory]:
+        """The padding of each block of channels, channel 0 low, where it differs between channels."""
+        if not self._per_channel:
+            return {}
+        bits = self.taps.bits
+        return {
+            f"{self.name}_pad.mem": Memory(self._par * bits, tuple(words(self.taps.encode(self.pad), bits, self._par)))
+        }
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        x = xs[0].reshape(len(xs[0]), *self.x.shape)
+        y = windows(x, self.kernel, self.stride, self.pads, self.dilation, np.broadcast_to(self.pad, x.shape[-1:]))
+        if self.order == "depthwise":
+            y = y.reshape(*y.shape[:5], self.blocks, self._par).transpose(0, 1, 2, 5, 3, 4, 6)
+        return (y.reshape(len(x), *self.outs[0].port.shape),)
+
+
+def samples() -> tuple[Unit, ...]:
+    """Small instances: every padding, stride, dilation and order, one pixel, one column."""
+
+    def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
+        return Window(name=f"window_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
+
+    return (
+        make("one", (1, 1, 1), BIPOLAR, (1, 1)),
+        make("valid", (7, 6, 4), BIPOLAR, (3, 3), simd=2),
+        make("same", (5, 7, 6), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), simd=3),
+        make("minus", (4, 5, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pad=np.array([-1]), simd=3),
+        make("mean", (6, 5, 3), Ints(0, 255), (3, 3), pads=(0, 1, 2, 1), stride=(2, 2), pad=np.array([125, 123, 114]), simd=1),
+        make("wide", (9, 8, 2), Ints(-4, 3), (3, 2), dilation=(2, 3), pads=(2, 0, 1, 3), simd=2),
+        make("skip", (7, 9, 4), BIPOLAR, (1, 1), stride=(2, 2), simd=4),
+        make("line", (1, 16, 2), Ints(0, 3), (1, 5), pads=(0, 2, 0, 2), stride=(1, 3), simd=1),
+        make("row", (6, 7, 2), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), simd=6),
+        make("even", (5, 9, 3), Ints(-4, 3), (2, 4), pads=(0, 2, 1, 1), stride=(2, 3), pad=np.array([1, 2, 3]), simd=12),
+        make("apart", (5, 5, 6), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), order="depthwise", simd=2),
+        make("lower", (4, 4, 2), Ints(3, 9), (2, 2), pads=(1, 1, 0, 0), pad=np.array([-5, 2]), order="depthwise", simd=1, style="block"),
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""CNV: FINN's convolutional network for 32 x 32 colour images, six convolutions and three dense layers of one bit.
+
+Stands on hwflow.train.layers. No padding; pooling works on bits; the input keeps its 8 bits, centred.
+"""
+
+from functools import partial
+
+from torch import nn
+
+from hwflow.recipe import Method, Plan, Recipe
+from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense
+
+
+def cnv(
+    method: Method, channels: tuple[int, ...] = (64, 64, 128, 128, 256, 256), width: int = 512, outputs: int = 10,
+    side: int = 32, colours: int = 3,
+) -> nn.Module:  # fmt: skip
+    """Pairs of 3 x 3 convolutions, a 2 x 2 max pool between pairs, two dense layers of `width`, one of `outputs`."""
+    layers: list[nn.Module] = [Centre(0.5)]
+    inputs = colours
+    for i, rows in enumerate(channels):
+        layers += [conv(method, inputs, rows, padding=0), Norm(rows), act(method, rows)]
+        inputs, side = rows, side - 2
+        if i % 2 and i + 1 < len(channels):
+            layers.append(nn.MaxPool2d(2))
+            side //= 2
+    layers.append(nn.Flatten())
+    inputs *= side * side
+    for _ in range(2):
+        layers += [dense(method, inputs, width), Norm(width), act(method, width)]
+        inputs = width
+    return nn.Sequential(*layers, dense(method, inputs, outputs, shift=False), Scale(2 * width**-0.5))
+
+
+CIFAR = Plan(
+    epochs=300, batch=128, lr=5e-3, optimizer="adam", schedule="cosine", warmup=2, augment=("shift", "flip"), shift=4
+)
+
+# small enough to compare methods on a CPU
+TINY = partial(cnv, channels=(8, 8, 16, 16), width=32, side=28, colours=1)
+MINI = partial(cnv, channels=(16, 16, 32, 32), width=64)
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("cnv", cnv, "cifar10", "u8/256", plan=CIFAR),
+        Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=50, lr=5e-3, threads=1)),
+        Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=50, lr=5e-3, threads=1)),
+    )
+}  # fmt: skip

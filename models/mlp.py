@@ -1,0 +1,52 @@
+"""Multi-layer perceptrons of one bit: TFC, SFC and LFC (64, 256, 1024 wide) for digits and MNIST.
+
+Stands on hwflow.train.layers. Weights and hidden activations are binary; only the input may have more bits.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from torch import nn
+
+from hwflow.recipe import Method, Plan, Recipe
+from hwflow.train.layers import Centre, Norm, Scale, act, dense
+
+
+def mlp(
+    method: Method,
+    inputs: int = 784,
+    width: int = 64,
+    hidden: int = 3,
+    outputs: int = 10,
+    threshold: float | None = 0.5,
+) -> nn.Module:
+    """`hidden` layers of `width` and one of `outputs`; the input is binarised at `threshold`, or left as it is if None."""
+    layers: list[nn.Module] = []
+    if threshold is not None:
+        layers += [Centre(threshold), act(method, inputs)]
+    for _ in range(hidden):
+        layers += [dense(method, inputs, width), Norm(width), act(method, width)]
+        inputs = width
+    # one scale for all scores, near 1 / sqrt(width), so that softmax starts neither flat nor hard
+    return nn.Sequential(*layers, dense(method, inputs, outputs, shift=False), Scale(2 * width**-0.5))
+
+
+DIGITS = Plan(epochs=30, batch=64, lr=5e-3, label_smoothing=0.05, threads=1)
+MNIST = Plan(epochs=60, batch=250, lr=0.01, schedule="onecycle", label_smoothing=0.05, threads=1)
+WARPED = replace(MNIST, augment=("warp",), epochs=40, evaluate_every=5)
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("digits", partial(mlp, inputs=64, width=64, threshold=None), "digits", "u8/16", flat=True, plan=DIGITS),
+        Recipe("tfc", partial(mlp, width=64), "mnist", flat=True, plan=replace(WARPED, epochs=50, warp=0.5)),
+        Recipe("sfc", partial(mlp, width=256), "mnist", flat=True, plan=WARPED),
+        Recipe(
+            "lfc",
+            partial(mlp, width=1024),
+            "mnist",
+            flat=True,
+            plan=replace(WARPED, epochs=24, batch=500, lr=3e-3, schedule="cosine", warmup=1),
+        ),
+    )
+}

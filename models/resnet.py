@@ -1,0 +1,129 @@
+"""ResNet-20 and ResNet-18 for 32 x 32 images in IR-Net's shapes, and IR2Net's ResNet-20 with recovery.
+
+Stands on hwflow.train.layers. The residual stream is 8-bit signed fixed point of step 2^-7, a branch of step 2^-6 (twice
+the range) before it is added, so both are integers in hardware. First layer, last layer and 1 x 1 shortcuts have
+8-bit weights.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwflow.recipe import Method, Plan, Recipe
+from hwflow.train.layers import Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
+
+BRANCH = 2.0**-6
+
+
+class Shortcut(nn.Module):
+    """Option A: every second row and column, zero channels on both sides; or their 2 x 2 average with `pool`."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, pool: bool = False):
+        super().__init__()
+        self.stride, before = stride, (outputs - inputs) // 2
+        self.channels = (before, outputs - inputs - before)
+        self.pool = Tap(stride) if pool and stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pool is not None:
+            x = self.pool(x)
+        elif self.stride > 1:
+            x = F.max_pool2d(x, 1, self.stride)  # a window of one pixel: it only skips
+        return F.pad(x, (0, 0, 0, 0, *self.channels)) if any(self.channels) else x
+
+
+class Single(nn.Module):
+    """Bi-Real's unit: one binary convolution with a shortcut of its own. y = clip(shortcut(x) + norm(conv(sign(x))))."""
+
+    def __init__(self, method: Method, inputs: int, outputs: int, stride: int, pool: bool):
+        super().__init__()
+        self.branch = nn.Sequential(
+            act(method, inputs), conv(method, inputs, outputs, stride=stride), Norm(outputs), fixed(step=BRANCH)
+        )
+        self.shortcut = Shortcut(inputs, outputs, stride, pool)
+        self.clip = fixed()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.clip(self.branch(x) + self.shortcut(x))
+
+
+class Double(nn.Module):
+    """ResNet-18's block: two binary convolutions, one shortcut, which is an 8-bit 1 x 1 convolution between stages."""
+
+    def __init__(self, method: Method, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.branch = nn.Sequential(
+            act(method, inputs), conv(method, inputs, outputs, stride=stride), Norm(outputs),
+            act(method, outputs), conv(method, outputs, outputs), Norm(outputs), fixed(step=BRANCH),
+        )  # fmt: skip
+        self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else nn.Sequential(
+            conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(step=BRANCH)
+        )  # fmt: skip
+        self.clip = fixed()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.clip(self.branch(x) + self.shortcut(x))
+
+
+class Resnet(nn.Module):
+    """A stem, stages of blocks (the first of each later stage halves the image), global average, one dense layer.
+
+    `blocks[i]` blocks of `widths[i]` channels; `double` takes ResNet-18's blocks, else every block is two `Single`.
+    With `recovery`, the stem and every stage are pooled to the last stage's size, joined and mixed (IR2Net's CIRec).
+    """
+
+    def __init__(
+        self, method: Method, widths: tuple[int, ...] = (16, 32, 64), blocks: tuple[int, ...] = (3, 3, 3),
+        outputs: int = 10, colours: int = 3, double: bool = False, pool: bool = False, recovery: int = 0,
+    ):  # fmt: skip
+        super().__init__()
+        first, last = widths[0], widths[-1]
+        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first), fixed())
+        self.stages = nn.ModuleList()
+        inputs = first
+        for i, (rows, count) in enumerate(zip(widths, blocks, strict=True)):
+            stage: list[nn.Module] = []
+            for j in range(count):
+                stride = 2 if i and not j else 1
+                stage += [Double(method, inputs, rows, stride)] if double else [
+                    Single(method, inputs, rows, stride, pool), Single(method, rows, rows, 1, pool)
+                ]  # fmt: skip
+                inputs = rows
+            self.stages.append(nn.Sequential(*stage))
+        self.taps = nn.ModuleList(
+            [Tap(2 ** (len(widths) - 1 - max(i - 1, 0))) for i in range(len(widths) + 1)] if recovery else []
+        )
+        self.recover = Recovery(method, first + sum(widths), last, recovery) if recovery else None
+        # the average of 64 steps of 2^-7 is normed and cut to 8 bits of step 2^-5 before the 8-bit dense layer
+        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(last), fixed(step=2.0**-5))
+        self.head = nn.Sequential(dense(wide(method), last, outputs, shift=False), Scale(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        seen = [x]
+        for stage in self.stages:
+            x = stage(x)
+            seen.append(x)
+        if self.recover is not None:
+            x = self.recover(torch.cat([tap(v) for tap, v in zip(self.taps, seen, strict=True)], 1))
+        return self.head(self.neck(x))
+
+
+resnet20 = Resnet
+resnet18 = partial(Resnet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), double=True)
+
+PAPER = Plan(epochs=400, batch=128, lr=0.1, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
+IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("resnet20", resnet20, "cifar10", "u8/256", plan=PAPER),
+        Recipe("resnet18", resnet18, "cifar10", "u8/256", plan=PAPER),
+        Recipe("resnet20-ir2", partial(resnet20, recovery=4), "cifar10", "u8/256", method=IR2,
+               plan=Plan(epochs=500, batch=128, lr=0.11, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
+                         shift=4, restriction=True)),
+    )
+}  # fmt: skip

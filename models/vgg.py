@@ -1,0 +1,64 @@
+"""VGG-Small: the six-convolution network of IR-Net, SD-BNN and IR2Net, and IR2Net's variant with recovery.
+
+Stands on hwflow.train.layers. First convolution and last layer have 8-bit weights, everything between one bit. Pooling
+sits between convolution and norm, as in the papers; the last layer reads 4-bit features.
+"""
+
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from hwflow.recipe import Method, Plan, Recipe
+from hwflow.train.layers import Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
+
+FEATURE = {"bits": 4, "step": 2.0**-3}  # 8192 4-bit features times 8-bit weights still sum exactly in float32
+
+
+class VggSmall(nn.Module):
+    """conv0 (8 bit), then five binary convolutions, the 2nd, 4th and 6th pooled; one dense layer (8 bit).
+
+    With `recovery` the stem's and the last convolution's real values are pooled, joined and mixed (IR2Net's CIRec).
+    """
+
+    def __init__(
+        self, method: Method, channels: tuple[int, ...] = (128, 128, 256, 256, 512, 512), outputs: int = 10,
+        side: int = 32, colours: int = 3, recovery: int = 0,
+    ):  # fmt: skip
+        super().__init__()
+        first, last = channels[0], channels[-1]
+        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first))
+        self.stream = fixed() if recovery else nn.Identity()
+        body: list[nn.Module] = [act(method, first)]
+        for i, (inputs, rows) in enumerate(pairwise(channels), 1):
+            body += [conv(method, inputs, rows), *([nn.MaxPool2d(2)] if i % 2 else []), Norm(rows), act(method, rows)]
+        self.body = nn.Sequential(*body[:-1])
+        self.features = nn.Sequential(fixed(**FEATURE), nn.Flatten())
+        self.last = fixed() if recovery else nn.Identity()
+        self.tap = Tap(8) if recovery else None
+        self.recover = Recovery(method, first + last, last, recovery) if recovery else None
+        self.head = nn.Sequential(dense(wide(method), last * (side // 8) ** 2, outputs, shift=False), Scale(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.stream(self.stem(x))
+        y = self.last(self.body(s))
+        if self.recover is not None and self.tap is not None:
+            y = self.recover(torch.cat([self.tap(s), y], 1))
+        return self.head(self.features(y))
+
+
+PAPER = Plan(epochs=300, batch=128, lr=0.02, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
+
+IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("vgg-small", VggSmall, "cifar10", "u8/256", plan=PAPER),
+        Recipe("vgg-small-ir2", partial(VggSmall, recovery=32), "cifar10", "u8/256", method=IR2,
+
+               plan=Plan(epochs=400, batch=128, lr=0.08, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
+                    shift=4, restriction=True)),
+    )
+}  # fmt: skip

@@ -1,0 +1,40 @@
+"""What all tests share: where real data may lie, and one digits build for those that need a whole network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# random shapes of each hardware unit; `make test-all` takes 200
+SHAPES = int(os.environ.get("HWFLOW_SHAPES", "40"))
+SHARED = Path(os.environ.get("HWFLOW_SHARED", ROOT.parent / "shared"))
+
+
+def shared(name):
+    """A real file or folder, or a skip that says which one is absent."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"real data {name} is absent (HWFLOW_SHARED names its folder)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def mnist_test():
+    """The 10,000 MNIST test images as uint8 (n, 784), and their labels."""
+    import gzip
+
+    folder = shared("data/mnist")
+    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(labels, np.uint8, offset=8)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """The digits recipe, trained and compiled once: a Build."""
+    from hwflow import flow
+
+    folder, _ = flow.train("models/mlp.py:digits", tmp_path_factory.mktemp("digits"), progress=False)
+    return flow.compile_model(str(folder), folder)

@@ -1,0 +1,108 @@
+"""Many single units through one simulated bench, held to their own claims.
+
+Stands on hwflow.simulate.rtl; used by the tests of the convolution and residual units.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from hwflow import tools
+from hwflow.emit.rtl import instance, sources, write_memories
+from hwflow.simulate import rtl
+from hwflow.units.base import Stream, Unit
+
+
+def values(stream: Stream, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Random images (n, *shape) of a stream; now and then all at one end of the range."""
+    ints = stream.ints
+    x = rng.integers(0, (ints.hi - ints.lo) // ints.step + 1, (n, *stream.port.shape)) * ints.step + ints.lo
+    x[0] = ints.lo if rng.random() < 0.3 else x[0]
+    x[-1] = ints.hi if rng.random() < 0.3 else x[-1]
+    return x
+
+
+def check(
+    units: Sequence[Unit], *, seed: int = 0, images: int = 5, stalls: int | None = None, reset_at: int = 0
+) -> None:
+    """Every unit's RTL equals its `run`; without stalls it takes the cycles and the latency it claims, to the cycle."""
+    rng = np.random.default_rng(seed)
+    xs = [tuple(values(s, images, rng) for s in u.ins) for u in units]
+    wrong = []
+    for unit, x, runs in zip(units, xs, rtl.run_units(units, xs, stalls=stalls, reset_at=reset_at), strict=True):
+        for y, run in zip(unit.run(*x), runs, strict=True):
+            differ = int((run.outputs != y.reshape(images, -1)).sum())
+            if differ:
+                wrong.append(f"{unit}: {differ} of {y.size} elements differ")
+            ends = np.diff(np.array(run.log["image_ends"]))
+            # the first images fill what the unit holds
+            if stalls is None and not reset_at and images >= 4 and set(ends[images // 2 - 1 :]) != {unit.cycles}:
+                wrong.append(f"{unit}: claims {unit.cycles} cycles an image, takes {ends.tolist()}")
+            first = max(int(str(run.log["first_word"])), 0)
+            if stalls is None and not reset_at and first != unit.latency:
+                wrong.append(f"{unit}: claims a latency of {unit.latency} cycles, takes {first}")
+    assert not wrong, "\n".join(wrong)
+
+
+def lint(units: Sequence[Unit]) -> None:
+    """Verilator -Wall says nothing about any of the units with its parameters."""
+    for unit in units:
+        with tempfile.TemporaryDirectory() as folder:
+            write_memories(unit, Path(folder))
+            made = instance(unit)
+            numbers = [f"-G{name}={value}" for name, value in made.params]
+            files = [f for f in sources([made.module]) if f.stem != "axis_last"]
+            said = tools.run(
+                "verilator", ["--lint-only", "-Wall", "--quiet", "--top-module", made.module, *numbers, *files],
+                cwd=Path(folder), env=tools.verilator_env(),
+            )  # fmt: skip
+            assert "%" not in said, said
+
+
+WRAP = jinja2.Template(
+    """module {{ name }} (
+  input logic clk_i, input logic rst_ni,
+  input logic [{{ n_in - 1 }}:0] x_valid_i, output logic [{{ n_in - 1 }}:0] x_ready_o, input logic [{{ d.in_bits - 1 }}:0] x_data_i,
+  output logic [{{ n_out - 1 }}:0] y_valid_o, input logic [{{ n_out - 1 }}:0] y_ready_i, output logic [{{ d.out_bits - 1 }}:0] y_data_o
+);
+  {{ d.module }} #({% for k, v in d.params %}.{{ k }}({{ v }}){{ ", " if not loop.last }}{% endfor %}) unit (
+    .clk_i(clk_i), .rst_ni(rst_ni), .x_valid_i(x_valid_i), .x_ready_o(x_ready_o), .x_data_i(x_data_i),
+    .y_valid_o(y_valid_o), .y_ready_i(y_ready_i), .y_data_o(y_data_o)
+  );
+endmodule
+"""
+)
+
+
+def check_netlists(units: Sequence[Unit], folder: Path, *, seed: int = 0, images: int = 3) -> None:
+    """What Yosys reads is what Verilator reads: its netlists, simulated with stalls, equal every unit's `run`."""
+    designs, script, count = [], [], 0
+    for k, unit in enumerate(units):
+        write_memories(unit, folder, f"u{k}_")
+        design = rtl.of_unit(unit, f"u{k}", first=count)
+        count += len(design.ends)
+        name = f"net_{k}"
+        text = WRAP.render(name=name, d=design, n_in=len(design.ins), n_out=len(design.outs))
+        (folder / f"wrap_{k}.sv").write_text(text)
+        files = [f for f in sources([design.module]) if f.stem != "axis_last"]
+        for f in files:
+            (folder / f.name).write_text(f.read_text())
+        script += [
+            "design -reset", f"read_verilog -sv {' '.join(f.name for f in files)} wrap_{k}.sv", f"hierarchy -check -top {name}",
+            "proc", "check -assert", "flatten", "opt -full", "memory -nomap", "opt_clean", f"write_verilog -noattr {name}.v",
+        ]  # fmt: skip
+        designs.append(replace(design, module=name, params=[]))
+    (folder / "read.ys").write_text("\n".join(script) + "\n")
+    tools.run("yosys", ["-q", "read.ys"], cwd=folder)
+    rng = np.random.default_rng(seed)
+    xs = [tuple(values(s, images, rng) for s in u.ins) for u in units]
+    runs, _ = rtl._simulate(designs, xs, sorted(folder.glob("net_*.v")), folder, 1)
+    for unit, x, outs in zip(units, xs, runs, strict=True):
+        for y, run in zip(unit.run(*x), outs, strict=True):
+            assert np.array_equal(run.outputs, y.reshape(images, -1)), unit

@@ -1,0 +1,215 @@
+"""The C engine is the network: every operation, every processor path, every shape, to the last bit."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from c_nets import branches, inputs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hwflow import bench_nets, tools
+from hwflow.bits import BIPOLAR, Ints
+from hwflow.emit.c import emit, weight_bytes
+from hwflow.errors import ModelError, RecipeError
+from hwflow.net import Net
+from hwflow.ops import Concat, Conv, Dense, Flatten, Op, Port, Threshold
+from hwflow.predict import Predictor, load
+from hwflow.simulate import c
+
+PATHS = ("plain", "avx2", "avx512", "neon")
+
+pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="no C++ compiler")
+
+
+def check_all_paths(net: Net, folder: Path, n: int = 3) -> list[str]:
+    """Assert that every path of this processor equals the network; the paths that exist."""
+    x = inputs(net, n)
+    want, paths = net.run(x), []
+    for path in PATHS:
+        try:
+            engine = c.load(net, folder, path)
+        except LookupError:
+            continue
+        paths.append(path)
+        got = engine.run(x)
+        assert (got == want).all(), f"{net.name} on {path}: {np.argwhere(got != want)[:4].tolist()}"
+    return paths
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(s, marks=pytest.mark.slow) for s in (2, 5))])
+def test_random_branches_equal_the_network_on_every_path(seed, tmp_path):
+    assert "plain" in check_all_paths(branches(seed), tmp_path)
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10**6))
+def test_any_network_equals_itself_on_every_path(seed, tmp_path_factory):
+    try:
+        net = branches(seed)
+        check_all_paths(net, tmp_path_factory.mktemp("c"))
+    except ModelError as e:
+        assert "32 bits" in str(e) or "choose a smaller shift" in str(e)
+
+
+@pytest.mark.parametrize("name", ["tfc"])
+def test_the_field_s_networks_equal_the_reference(name, tmp_path):
+    check_all_paths(bench_nets.NETS[name](3), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sfc", "lfc", "cnv", "vgg_small", "resnet20", "depthwise"])
+def test_the_larger_networks_equal_the_reference(name, tmp_path):
+    check_all_paths(bench_nets.NETS[name](3), tmp_path, n=2)
+
+
+def side_by_side(name: str, input: Port, layers: list[Conv] | list[Dense]) -> Net:
+    """Layers that read the same input, each compared with thresholds of both directions, all in one answer."""
+    ops: list[Op] = []
+    for i, layer in enumerate(layers):
+        random = np.random.default_rng(i)
+        rows = len(layer.weights)
+        layer = replace(layer, name=f"layer{i}")
+        sign = Threshold(
+            name=f"sign{i}", inputs=(layer.name,), thresholds=random.integers(-9, 10, (rows, 1)), falling=random.random(rows) < 0.5, bipolar=True
+        )  # fmt: skip
+        ops += [
+            layer,
+            sign,
+            Flatten(name=f"sums{i}", inputs=(layer.name,)),
+            Flatten(name=f"bits{i}", inputs=(sign.name,)),
+        ]
+        alone = replace(layer, name=f"alone{i}")  # nothing but the sign reads its sums
+        ops += [
+            alone,
+            replace(sign, name=f"packed{i}", inputs=(alone.name,)),
+            Flatten(name=f"words{i}", inputs=(f"packed{i}",)),
+        ]
+    ends = tuple(op.name for op in ops if isinstance(op, Flatten))
+    return Net(name=name, input=input, ops=(*ops, Concat(name="all", inputs=ends, scales=(1,) * len(ends))))
+
+
+@pytest.mark.parametrize(
+    ("channels", "rows"), [(63, 65), *(pytest.param(*p, marks=pytest.mark.slow) for p in ((1, 1), (64, 33), (7, 130)))]
+)
+def test_padding_of_any_kind_is_exact(channels, rows, tmp_path):
+    weights = np.random.default_rng(channels).integers(0, 2, (rows, 3, 3, channels)) * 2 - 1
+    pads = ([0], [-1], [1], np.arange(channels) % 3 - 1)
+    layers = [Conv(name="", inputs=("input",), weights=weights, pads=(1, 1, 1, 1), pad=np.asarray(p)) for p in pads]
+    check_all_paths(side_by_side("padding", Port((5, 4, channels), BIPOLAR), layers), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cols", [255 * 8, 8191 * 8 - 8, 8192 * 8])
+def test_a_row_of_the_greatest_sum_still_counts(cols, tmp_path):
+    """Every weight agrees with every input: the counters reach their ends between two flushes and over 65,536 inputs."""
+    weights = np.ones((3, cols), int)
+    weights[1] = -1
+    net = Net(
+        name="dense", input=Port((cols,), BIPOLAR), ops=(Dense(name="dense", inputs=("input",), weights=weights),)
+    )
+    x = np.stack([np.ones(cols, int), -np.ones(cols, int)])
+    for path in check_all_paths(net, tmp_path, n=1):
+        assert c.load(net, tmp_path, path).run(x).tolist() == [[cols, -cols, cols], [-cols, cols, -cols]]
+
+
+@pytest.mark.parametrize("ints", [Ints(0, 255), pytest.param(Ints(-128, 127), marks=pytest.mark.slow)])
+def test_8_bit_products_do_not_saturate(ints, tmp_path):
+    layers = []
+    for most in (1, 2, 64, 65, 127, 32767):
+        weights = np.full((17, 131), most)
+        weights[1::2] *= -1
+        layers.append(Dense(name="", inputs=("input",), weights=weights))
+    check_all_paths(side_by_side("products", Port((131,), ints), layers), tmp_path)
+
+
+def test_threads_give_the_same_answers(tmp_path):
+    net = bench_nets.tfc(3)
+    x = bench_nets.images(net, 2050)
+    seen = []
+    run = c.run(net, tmp_path, x, threads=3, progress=lambda done, of: seen.append((done, of)))
+    assert (run.outputs == net.run(x)).all() and run.engine == "c"
+    assert seen == [(1024, 2050), (2048, 2050), (2050, 2050)]
+
+
+def test_the_same_network_is_compiled_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path / "cache"))
+    net = bench_nets.tfc(4)
+    emit(net, tmp_path / "a")
+    emit(net, tmp_path / "b")
+    first = c.library(tmp_path / "a")
+    monkeypatch.setattr(tools, "run_program", lambda *_, **__: pytest.fail("compiled again"))
+    assert c.library(tmp_path / "b") == first
+    with pytest.raises(BaseException, match="compiled again"):
+        emit(bench_nets.tfc(5), tmp_path / "b")
+        c.library(tmp_path / "b")
+
+
+def test_values_beyond_32_bits_are_refused(tmp_path):
+    wide = Net(
+        name="wide",
+        input=Port((40,), Ints(-(1 << 26), 1 << 26)),
+        ops=(Dense(name="sum", inputs=("input",), weights=np.ones((1, 40))),),
+    )
+    with pytest.raises(ModelError, match=r"wide.sum: reaches .* holds 32 bits"):
+        emit(wide, tmp_path)
+
+
+def test_vgg_small_is_25_times_smaller_than_float():
+    net = bench_nets.vgg_small()
+    floats = 4 * sum(op.weights.size for op in net.ops if isinstance(op, (Conv, Dense)))
+    assert floats / weight_bytes(net) > 25
+
+
+COMPILERS = ("gcc -std=c99 -pedantic", "g++ -std=c++11 -pedantic", "clang-14 -std=c99", "clang++-14 -std=c++11")
+
+
+@pytest.mark.parametrize("compiler", [COMPILERS[0], *(pytest.param(p, marks=pytest.mark.slow) for p in COMPILERS[1:])])
+def test_no_compiler_warns(compiler, tmp_path):
+    program, *flags = compiler.split()
+    if not shutil.which(program):
+        pytest.skip(f"no {program}")
+    emit(bench_nets.resnet20(), tmp_path)
+    language = ["-x", "c++"] if "++" in program else []
+    done = subprocess.run(
+        [program, *flags, "-O1", "-Wall", "-Wextra", "-Werror", *language, "-c", "net.c", "main.c"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_example_program_answers(tmp_path):
+    net = bench_nets.tfc(1)
+    emit(net, tmp_path)
+    subprocess.run(["make", "main"], cwd=tmp_path, check=True, capture_output=True)
+    x = bench_nets.images(net, 3)
+    done = subprocess.run([tmp_path / "main"], input=x.astype(np.uint8).tobytes(), capture_output=True, check=True)
+    assert [[int(v) for v in line.split()] for line in done.stdout.splitlines()] == net.run(x).tolist()
+
+
+@pytest.mark.parametrize("engine", ["c", "numpy"])
+def test_a_build_predicts(engine, tmp_path):
+    net = bench_nets.tfc(3)
+    net.save(tmp_path / "net.npz")
+    x = bench_nets.images(net, 300)
+    user = load(tmp_path)
+    user.engine = engine
+    assert (user.predict(x) == net.labels(net.run(x))).all()
+    assert (user.scores(x[:2]) == net.run(x[:2])).all()
+    assert user.predict(x[0]).shape == (1,)
+    with pytest.raises(RecipeError, match="is not a build"):
+        load(tmp_path / "nothing")
+
+
+def test_real_images_are_scaled_to_the_integers_of_the_input(tmp_path):
+    net = bench_nets.tfc(3)
+    scaled = Net(name=net.name, input=net.input, ops=net.ops, denominator=255)
+    x = bench_nets.images(net, 20)
+    user = Predictor(scaled, tmp_path)
+    assert (user.predict((x / 255).astype(np.float32)) == user.predict(x)).all()

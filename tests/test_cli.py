@@ -1,0 +1,85 @@
+"""Bad input ends in one clear line and a non-zero exit, never in a traceback."""
+
+import json
+import subprocess
+import sys
+
+import onnx
+import pytest
+from conftest import shared
+from onnx import helper
+
+
+def hwflow(*args, cwd):
+    """Run the command line as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "hwflow", *map(str, args)],
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def refused(done, *texts):
+    assert done.returncode not in (0, None), done.stdout
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    for text in texts:
+        assert text in " ".join(said.split()), said
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", bytes(range(256)) * 20])
+def test_a_file_that_is_not_onnx_is_refused(tmp_path, content):
+    (tmp_path / "m.onnx").write_bytes(content)
+    refused(hwflow("compile", "m.onnx", "-o", "b", cwd=tmp_path), "ModelError", "m.onnx")
+    assert not (tmp_path / "b" / "net.npz").exists()
+
+
+def test_a_truncated_model_is_refused(tmp_path):
+    whole = shared("models/TFC_1W1A.onnx").read_bytes()
+    for part in (100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "m.onnx").write_bytes(whole[:part])
+        refused(hwflow("compile", "m.onnx", "-o", "b", cwd=tmp_path), "ModelError", "m.onnx")
+
+
+def test_an_unsupported_operator_is_named_with_its_remedy(tmp_path):
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4]) for n in ("x", "y"))
+    node = helper.make_node("Erf", ["x"], ["y"], name="squash")
+    onnx.save(helper.make_model(helper.make_graph([node], "g", [x], [y])), tmp_path / "m.onnx")
+    done = hwflow("check", "m.onnx", "--json", cwd=tmp_path)
+    refused(done)
+    findings = json.loads(done.stdout)["findings"]
+    assert any(f["node"] == "squash" and f["remedy"] for f in findings), findings
+    refused(hwflow("compile", "m.onnx", cwd=tmp_path), "ModelError", "squash")
+
+
+def test_an_absent_model_says_where(tmp_path):
+    refused(hwflow("compile", "gone.onnx", cwd=tmp_path), "gone.onnx: no such file")
+    refused(hwflow("check", "gone.onnx", cwd=tmp_path), "gone.onnx: no such file")
+
+
+def test_an_absent_build_says_how_to_make_one(tmp_path):
+    for verb in ("simulate", "verify", "synth", "report"):
+        refused(hwflow(verb, "nowhere", cwd=tmp_path), "RecipeError", "hwflow compile MODEL -o nowhere")
+
+
+def test_an_unknown_recipe_lists_those_that_exist(tmp_path):
+    refused(hwflow("train", "models/nothing.py", cwd=tmp_path), "RecipeError", "mlp")
+
+
+def test_an_unknown_board_lists_those_that_exist(tmp_path):
+    refused(hwflow("compile", "gone.onnx", "--fit", cwd=tmp_path), "--fit needs a board")
+
+
+def test_doctor_reports_as_json(tmp_path):
+    done = hwflow("doctor", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert {"g++", "verilator", "yosys"} <= {r["name"] for r in rows}
+
+
+def test_usage_errors_are_not_tracebacks(tmp_path):
+    refused(hwflow("compile", cwd=tmp_path), "issing argument")
+    refused(hwflow("simulate", "x", "--engine", cwd=tmp_path))

@@ -1,0 +1,80 @@
+"""Cost models: every module is known on every family, and measurements are explained by what they counted."""
+
+import pytest
+
+from hwflow.lower import lower
+from hwflow.synth.designs import random_folding, random_net
+from hwflow.synth.fit import nonnegative, units
+from hwflow.units import UNITS, samples
+from hwflow.units.base import FAMILIES
+from hwflow.units.costs import SHAPES, Store, blocks, estimate, in_block, table
+
+
+def test_the_table_says_where_it_comes_from():
+    assert table()["tool"].startswith("Yosys 0.")
+    assert len(table()["date"]) == 10
+    assert set(table()["families"]) == set(FAMILIES)
+
+
+def test_every_module_has_a_shape():
+    assert {kind.module for kind in UNITS} == set(SHAPES)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_unit_costs_something_and_never_less_than_nothing(family):
+    for unit in samples():
+        cost = unit.cost(family)
+        assert min(cost.lut, cost.ff, cost.bram, cost.dsp) >= 0
+        if unit.module == "mvu":
+            assert cost.lut > 1
+            assert cost.ff > 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_six_times_the_lanes_cost_more(family):
+    mvu = next(u for u in samples() if u.name == "mvu_bin")
+    one, six = (mvu.folded(pe=pe, simd=9, style="block").cost(family).lut for pe in (1, 6))
+    assert six > 1.5 * one
+
+
+def test_block_memories_are_counted_in_the_blocks_own_shapes():
+    # what Yosys 0.70 made of these memories
+    assert [blocks("ecp5", b, d) for b, d in ((1536, 24), (512, 144), (768, 192), (36, 16384), (1, 5120))] == [
+        43,
+        15,
+        22,
+        32,
+        1,
+    ]
+    assert blocks("ice40", 1, 50176) == 13
+    assert blocks("xc7", 64, 512) == 2
+
+
+def test_the_tool_chooses_block_memory_where_it_was_seen_to():
+    for family, bits, depth, rom, block in (
+        ("ecp5", 22, 128, True, True), ("ecp5", 80, 16, True, False), ("ecp5", 32, 252, False, True), ("ecp5", 8, 112, False, False),
+        ("ecp5", 36, 64, False, True), ("ice40", 1, 64, False, False), ("ice40", 1, 784, False, True), ("ecp5", 9, 9, True, False),
+    ):  # fmt: skip
+        assert in_block(Store(bits, depth, rom=rom), family) == block, (family, bits, depth)
+    assert in_block(Store(1, 4, "block"), "xc7")
+    assert not in_block(Store(64, 4096, "lut"), "xc7")
+
+
+def test_a_dataflow_costs_what_its_units_cost():
+    net = random_net(3)
+    dataflow = lower(net, random_folding(net, 3))
+    total = sum(estimate(u.module, u.params(), "xc7").lut for u in dataflow.units)
+    assert dataflow.cost("xc7").lut == pytest.approx(total)
+
+
+def test_what_is_measured_covers_every_module():
+    assert {u.module for u in units(1)} >= set(SHAPES) - {"recode"}
+
+
+def test_the_fit_finds_coefficients_that_explain_exact_data():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    a, true = rng.random((40, 5)), np.array([1.0, 0.0, 2.5, 0.3, 0.0])
+    assert np.allclose(nonnegative(a, a @ true, np.ones(5)), true, atol=1e-6)
+    assert (nonnegative(a, -(a @ true), np.ones(5)) == 0).all()

@@ -1,0 +1,107 @@
+"""Thresholds and rescales are the function they replace, on every integer it can meet."""
+
+import numpy as np
+import pytest
+
+from hwflow import ops
+from hwflow.bits import Ints
+from hwflow.fold import levels as lv
+from hwflow.ops import Port
+
+RNG = np.random.default_rng(0)
+
+
+def every(lo, hi):
+    """All integers of each channel's range, (n, channels), the ends repeated."""
+    n = int((hi - lo).max()) + 1
+    return np.minimum(lo + np.arange(n)[:, None], hi)
+
+
+def quantized(slope, bias, lo, hi):
+    """A float32 affine function, rounded and clipped: what stands behind a norm."""
+    s, b = slope.astype(np.float32), bias.astype(np.float32)
+    return lambda k: np.clip(np.rint(k.astype(np.float32) * s + b), lo, hi).astype(np.int64)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_thresholds_of_any_monotone_function_are_exact_everywhere(seed):
+    rng = np.random.default_rng(seed)
+    c = int(rng.choice([1, 2, 63, 65]))
+    lo = rng.integers(-300, 1, c)
+    hi = lo + rng.integers(0, 400, c)
+    f = quantized(
+        rng.normal(0, 1, c) * 10.0 ** rng.integers(-4, 2, c), rng.normal(0, 3, c), 0, int(rng.choice([1, 3, 255]))
+    )
+    x = every(lo, hi)
+    found = lv.find(f, lo, hi)
+    op = lv.threshold(found, "t", "x", False)
+    assert np.array_equal(op.run(x), f(x))
+    assert (op.thresholds >= lo[:, None]).all() and (op.thresholds <= hi[:, None] + 1).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_rescale_equals_the_trained_rounding_on_every_integer(seed):
+    rng = np.random.default_rng(seed)
+    c = int(rng.choice([1, 16, 63]))
+    lo = np.full(c, -int(rng.integers(1, 3000)))
+    hi = -lo + rng.integers(0, 50, c)
+    slope = rng.normal(0, 1, c) * 0.05
+    f = quantized(slope, rng.normal(0, 30, c), -128, 127)
+    op = lv.rescale(lv.find(f, lo, hi), slope, "r", "x")
+    assert op is not None
+    x = every(lo, hi)
+    assert np.array_equal(op.run(x), f(x))
+
+
+@pytest.mark.parametrize("shift", [0, 1, 3, 7])
+def test_a_power_of_two_is_a_shift_alone(shift):
+    lo, hi = np.array([-1000, -7]), np.array([1000, 900])
+    f = quantized(np.full(2, 2.0**-shift), np.zeros(2), -127, 127)
+    op = lv.rescale(lv.find(f, lo, hi), np.full(2, 2.0**-shift), "r", "x")
+    # round half to even differs from half up at ties, so one rounding constant cannot serve: a bit more shift does
+    assert op is None or np.array_equal(op.run(every(lo, hi)), f(every(lo, hi)))
+    g = lambda k: np.clip(np.floor(k.astype(np.float32) * np.float32(2.0**-shift)), -127, 127).astype(np.int64)  # noqa: E731
+    op = lv.rescale(lv.find(g, lo, hi), np.full(2, 2.0**-shift), "r", "x")
+    assert op is not None and op.mul.tolist() == [1, 1] and op.shift == shift
+    assert np.array_equal(op.run(every(lo, hi)), g(every(lo, hi)))
+
+
+def test_a_function_that_is_no_line_has_no_rescale():
+    lo, hi = np.array([0]), np.array([100])
+    f = lambda k: np.floor(np.sqrt(k)).astype(np.int64)  # noqa: E731
+    found = lv.find(f, lo, hi)
+    assert lv.rescale(found, np.array([0.1]), "r", "x") is None
+    assert np.array_equal(lv.threshold(found, "t", "x", False).run(every(lo, hi)), f(every(lo, hi)))
+
+
+@pytest.mark.parametrize(
+    ("n", "lo", "hi", "top", "want"), [(0, 0, 9, 9, 0), (5, -3, 4, 9, 5), (0, 0, 20, 9, None), (-2, 2, 5, 3, -2)]
+)
+def test_an_identity_is_one_and_a_clip_is_none(n, lo, hi, top, want):
+    ends = np.array([lo, lo]), np.array([hi, hi])
+    found = lv.find(lambda k: np.minimum(k + n, top), *ends)
+    assert lv.identity(found) == want
+
+
+def test_a_row_that_never_fires_needs_one_more_than_the_largest_sum():
+    found = lv.find(lambda k: np.zeros_like(k) + (k > 10**6), np.array([-7]), np.array([7]))
+    assert found.count == 0
+    found = lv.find(
+        lambda k: np.stack([k[:, 0] > 10**6, k[:, 1] > 3], 1).astype(np.int64), np.array([-7, -7]), np.array([7, 7])
+    )
+    assert lv.threshold(found, "t", "x", True).thresholds.tolist() == [[8], [4]]
+
+
+def test_exact_ties_are_decided_by_the_trained_arithmetic():
+    """gamma * (x - mean) / sqrt(var) + beta = 0 exactly: float32 rounds it below or above zero, and the threshold follows."""
+    c = 4096
+    k = RNG.integers(-50, 50, c)
+    scale = RNG.normal(0, 1, c).astype(np.float32)
+    bias = -(k.astype(np.float32) * scale)
+    f = lambda x: ((x.astype(np.float32) * scale + bias) >= 0).astype(np.int64)  # noqa: E731
+    lo, hi = np.full(c, -64), np.full(c, 64)
+    op = lv.threshold(lv.find(f, lo, hi), "t", "x", True)
+    x = every(lo, hi)
+    assert np.array_equal(op.run(x), 2 * f(x) - 1)
+    assert Port((c,), Ints(-64, 64)).channels == len(op.thresholds)
+    assert isinstance(op, ops.Threshold)

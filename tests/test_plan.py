@@ -1,0 +1,263 @@
+"""Planning: nothing cheaper is left out, nothing out of reach is promised, no fifo is a word too deep."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from hwflow import bench_nets
+from hwflow.bits import BIPOLAR, Ints
+from hwflow.board import load_board
+from hwflow.errors import RecipeError
+from hwflow.lower import cores, folding_of, lower
+from hwflow.lower.folding import fold_units, keep_pace
+from hwflow.net import Net
+from hwflow.ops import Conv, Dense, MaxPool, Port, Threshold
+from hwflow.plan import events, explain, kernel, plan
+from hwflow.plan.fifos import least_depths
+from hwflow.plan.search import Search, minimise, vector, worth
+from hwflow.synth.designs import random_folding, random_net
+
+UNIT = np.array([1.0, 0.5, 100.0, 100.0])
+
+
+def small(rows=4, cols=6, classes=3):
+    rng = np.random.default_rng(1)
+    return Net(
+        "small", Port((cols,), BIPOLAR),
+        (
+            Dense(name="a", inputs=("input",), weights=rng.choice((-1, 1), (rows, cols))),
+            Threshold(name="t", inputs=("a",), thresholds=np.zeros((rows, 1), int), falling=np.zeros(rows, bool), bipolar=True),
+            Dense(name="b", inputs=("t",), weights=rng.choice((-1, 1), (classes, rows))),
+        ),
+    )  # fmt: skip
+
+
+def small_image():
+    rng = np.random.default_rng(2)
+    return Net(
+        "image", Port((4, 4, 2), Ints(0, 3)),
+        (
+            Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (3, 2, 2, 2)), pads=(1, 0, 0, 1)),
+            MaxPool(name="p", inputs=("c",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(3, bool)),
+            Threshold(name="t", inputs=("p",), thresholds=np.zeros((3, 1), int), falling=np.zeros(3, bool), bipolar=True),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tfc():
+    return bench_nets.tfc()
+
+
+@pytest.mark.parametrize("net", [small(), small_image(), small(8, 12, 5)], ids=["dense", "image", "larger"])
+def test_no_legal_folding_is_cheaper(net):
+    search = Search.of(cores(net), "xc7", {})
+    every = []
+    for pick in product(*(range(len(o.cycles)) for o in search.choices)):
+        folding = {o.unit.name: o.foldings[i] for o, i in zip(search.choices, pick, strict=True) if o.foldings[i]}
+        try:
+            dataflow = lower(net, folding)
+        except RecipeError:
+            continue  # a window whose reader has another width
+        every.append((dataflow.cycles, float(vector(dataflow.cost("xc7")) @ UNIT)))
+    for target in sorted({c for c, _ in every}):
+        folding, total = search.solve(target, UNIT)
+        found = lower(net, folding)
+        assert found.cycles <= target
+        assert float(vector(found.cost("xc7")) @ UNIT) == pytest.approx(float(total @ UNIT))
+        assert float(total @ UNIT) == pytest.approx(min(cost for cycles, cost in every if cycles <= target))
+
+
+def test_elimination_finds_the_least_of_random_tables():
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        sizes = rng.integers(1, 4, 5).tolist()
+        edges = [(i, j) for i in range(5) for j in range(i) if rng.random() < 0.5]
+        factors = [((i,), rng.random(n)) for i, n in enumerate(sizes)]
+        factors += [((i, j), rng.random((sizes[i], sizes[j]))) for i, j in edges]
+
+        def total(values, factors=factors):
+            return sum(t[tuple(values[v] for v in vs)] for vs, t in factors)
+
+        best = min(total(v) for v in product(*(range(n) for n in sizes)))
+        assert total(minimise(sizes, factors)) == pytest.approx(best)
+
+
+def test_the_least_cost_never_falls_when_less_time_is_given(tfc):
+    search = Search.of(cores(tfc), "xc7", {})
+    w = worth(None, "xc7")
+    costs = [float(search.solve(int(t), w)[1] @ w) for t in search.targets]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_a_rate_is_reached_and_not_overshot(tfc):
+    for fps, clock in ((1e5, 100), (1e6, 200), (12.5e6, 200)):
+        dataflow = plan(tfc, fps=fps, clock_mhz=clock)
+        assert dataflow.cycles <= clock * 1e6 / fps
+        again = events.simulate(dataflow)
+        assert again.interval == dataflow.cycles
+
+
+def test_a_rate_out_of_reach_names_the_unit_and_what_is_reachable():
+    with pytest.raises(
+        RecipeError, match=r"1e\+08 images/s at 100 MHz leaves 1 cycles; c_window takes 32 at best. Reachable: 3125000"
+    ):
+        plan(small_image(), fps=1e8, clock_mhz=100)
+
+
+def test_a_rate_beyond_the_board_says_which_resource_and_what_is_reachable(tfc):
+    with pytest.raises(
+        RecipeError, match=r"images/s at 40 MHz needs about \d+ \w+; .* has \d+ to give. Reachable: \d+"
+    ):
+        plan(tfc, fps=1e7, board=load_board("tangnano9k"))
+
+
+def test_a_latency_is_kept_or_the_least_is_named(tfc):
+    slow = plan(tfc, fps=1e5, clock_mhz=100)
+    first = events.simulate(slow, 1).latency
+    quick = plan(tfc, fps=1e5, clock_mhz=100, latency_us=first / 100 / 3)
+    assert events.simulate(quick, 1).latency <= first / 3
+    with pytest.raises(
+        RecipeError, match=r"0.01 us at 100 MHz leaves 1 cycles; the first answer takes \d+ at best. Reachable: "
+    ):
+        plan(tfc, clock_mhz=100, latency_us=0.01)
+
+
+def test_nonsense_is_refused(tfc):
+    for more, text in (
+        ({"fit": True}, "needs a board"), ({"fps": -1.0}, "fps must be above 0"), ({"latency_us": 0.0}, "latency must be above 0"),
+        ({"max_util": 1.5}, "max-util must be above 0 and at most 1"), ({"folding": {"dense9": {"pe": 1}}}, "dense9: is no unit of TFC"),
+        ({"folding": {"dense0": {"pe": 7}}}, "dense0: pe must divide 64, not 7"),
+    ):  # fmt: skip
+        with pytest.raises(RecipeError, match=text):
+            plan(tfc, **more)
+
+
+def test_a_folding_by_hand_is_kept_and_the_rest_keeps_pace(tfc):
+    dataflow = plan(tfc, folding={"dense0": {"pe": 16, "simd": 49}, "dense1": {"simd": 16}})
+    assert (dataflow.by_name["dense0"].pe, dataflow.by_name["dense0"].simd) == (16, 49)
+    assert dataflow.by_name["dense1"].simd == 16
+    assert dataflow.cycles == 64
+
+
+def test_a_plan_survives_its_folding(tfc):
+    dataflow = plan(tfc, fps=1e5, clock_mhz=100)
+    again = plan(tfc, folding=folding_of(dataflow))
+    assert [(u.name, u.inputs, u.params()) for u in again.units] == [
+        (u.name, u.inputs, u.params()) for u in dataflow.units
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["icebreaker", "tangnano9k", "ulx3s_85f", "pynq_z1"])
+def test_the_fastest_design_fits_and_half_the_board_is_never_faster(tfc, name):
+    board = load_board(name)
+    paces = []
+    for share in (0.8, 0.4, 0.2):
+        try:
+            dataflow = plan(tfc, board=board, fit=True, max_util=share)
+        except RecipeError as e:
+            assert "the smallest design needs" in str(e)
+            paces.append(10**9)
+            continue
+        used = dataflow.cost(board.family)
+        assert all(getattr(used, r) <= share * board.totals[r] for r in ("lut", "ff", "bram", "dsp"))
+        paces.append(dataflow.cycles)
+    assert paces == sorted(paces)
+
+
+def test_the_explanation_names_the_bottleneck_and_the_limit(tfc):
+    board = load_board("ulx3s_85f")
+    dataflow = plan(tfc, fps=1e5, board=board)
+    found = explain(dataflow, board)
+    assert found["bottleneck"]["unit"] == dataflow.bottleneck.name
+    assert found["doubling"]["cycles"] == dataflow.cycles // 2
+    assert found["limit"] == max(found["percent"], key=found["percent"].get)
+    assert dataflow.bottleneck.name in found["text"]
+    assert board.title in found["text"]
+
+
+def moves(net, folding, depths):
+    from hwflow.lower.join import join
+
+    units = keep_pace(fold_units(cores(net), folding), folding)
+    return events.simulate(join(net.name, net.input, units, depths), 4)
+
+
+@pytest.mark.parametrize("seed", [1, 6, 7, 12, 15, 30, 34, 40, "tfc"])
+def test_every_sized_fifo_needs_its_last_word(seed):
+    net = bench_nets.tfc() if seed == "tfc" else random_net(seed)
+    folding = (
+        {"dense0": {"pe": 8, "simd": 98}, "dense1": {"simd": 64}, "dense2": {"simd": 64}}
+        if seed == "tfc"
+        else random_folding(net, seed)
+    )
+    units = keep_pace(fold_units(cores(net), folding), folding)
+    depths = least_depths(net.name, net.input, units)
+    ample = moves(net, folding, {f: 2 * s.words + 2 for u in units for f, s in _places(u)})
+    sized = moves(net, folding, depths)
+    assert sized.interval == ample.interval
+    for name, depth in depths.items():
+        less = {**depths, name: depth - 1}
+        if depth == 2:
+            del less[name]
+        trace = moves(net, folding, less)
+        assert trace is None or trace.interval > sized.interval, f"{name}: {depth} words are too many"
+
+
+def _places(unit):
+    from hwflow.lower.join import fifo_name
+
+    return [(fifo_name(unit, k), s) for k, s in enumerate(unit.ins)]
+
+
+def test_a_shortcut_without_its_fifo_comes_to_a_halt():
+    rng = np.random.default_rng(3)
+    from hwflow.ops import Add
+
+    net = Net(
+        "shortcut", Port((8, 8, 4), Ints(-8, 7)),
+        (
+            Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (4, 3, 3, 4)), pads=(1, 1, 1, 1)),
+            Add(name="a", inputs=("c", "input"), scales=(1, 1)),
+        ),
+    )  # fmt: skip
+    folding = {"c": {"pe": 4, "simd": 36}, "a": {"pe": 4}}
+    units = keep_pace(fold_units(cores(net), folding), folding)
+    assert moves(net, folding, {}) is None
+    depths = least_depths(net.name, net.input, units)
+    assert moves(net, folding, depths).interval == lower(net, folding).cycles
+
+
+def test_python_and_c_evaluate_the_same_course(monkeypatch):
+    for seed in range(25):
+        net = random_net(seed)
+        dataflow = lower(net, random_folding(net, seed))
+        monkeypatch.setattr(events, "evaluate", kernel.evaluate)
+        quick = events.simulate(dataflow, 3)
+        monkeypatch.setattr(events, "evaluate", kernel.in_python)
+        assert events.simulate(dataflow, 3) == quick
+
+
+def test_a_small_network_fits_and_half_the_board_is_never_faster():
+    net, board = small(16, 24, 4), load_board("icebreaker")
+    paces = [plan(net, board=board, fit=True, max_util=share).cycles for share in (0.8, 0.4, 0.2, 0.1)]
+    assert paces == sorted(paces)
+    assert paces[0] < paces[-1]
+
+
+@pytest.mark.slow
+def test_the_course_is_the_hardwares_to_the_cycle():
+    from hwflow.plan.fifos import sized
+    from hwflow.simulate.rtl import run_many
+    from hwflow.synth.designs import random_images
+
+    nets = [random_net(seed) for seed in (1, 6, 12, 15, 34, 40, 45, 52)]
+    dataflows = [sized(n, random_folding(n, int(n.name.removeprefix("random")))) for n in nets]
+    runs = run_many(dataflows, [random_images(n, 5) for n in nets])
+    for dataflow, run in zip(dataflows, runs, strict=True):
+        trace = events.simulate(dataflow, 5)
+        assert (trace.latency, trace.interval, trace.held) == (run.latency, run.cycles_per_image, run.occupancy), (
+            dataflow.name
+        )

@@ -1,0 +1,72 @@
+"""The house stands: every module imports only from floors below its own, and torch, onnx and vendors stay in their rooms."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "hwflow"
+FLOORS = (
+    "errors bits places",
+    "graph board boards tools driver",
+    "ops net real units recipe",
+    "fold qonnx train",
+    "lower plan",
+    "build emit bridges bench_nets",
+    "simulate verify synth deploy explore",
+    "flow report predict",
+    "demo doctor fuzz bench bench_cpu bench_rtl",
+    "cli __main__",
+)
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
+ONLY_IN = {
+    "torch": "train",
+    "brevitas": "train",
+    "onnx": "qonnx train bridges",
+    "qonnx": "qonnx train bridges",
+    "hls4ml": "bridges",
+    "tensorflow": "bridges",
+    "qkeras": "bridges",
+}
+MODULES = sorted(
+    p
+    for p in PACKAGE.rglob("*.py")
+    if p != PACKAGE / "__init__.py" and not {"hls", "models"} & set(p.relative_to(PACKAGE).parts)
+)
+
+
+def room(path: Path) -> str:
+    """The room of a module file: its first part below the package."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names a module imports, at its top or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"hwflow.{alias.name}" for alias in node.names} if node.module == "hwflow" else {node.module}
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_lower_floors(path):
+    assert room(path) in FLOOR, f"{path} lives in no room; give it a floor"
+    mine = FLOOR[room(path)]
+    inner = {name.split(".")[1] for name in imports(path) if name.startswith("hwflow.")} - {room(path)}
+    above = sorted(name for name in inner if FLOOR.get(name, 99) > mine)
+    assert not above, f"{path} imports {above}, which live above it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_foreign_frameworks_stay_in_their_rooms(path):
+    strangers = {n.split(".")[0] for n in imports(path)} & ONLY_IN.keys()
+    lost = sorted(s for s in strangers if room(path) not in ONLY_IN[s].split())
+    assert not lost, f"{path} imports {lost}"
+
+
+def test_no_module_is_larger_than_one_sitting():
+    large = {str(p): n for p in MODULES if (n := len(p.read_text().splitlines())) > 500}
+    assert not large, f"rooms with more than one subject: {large}"

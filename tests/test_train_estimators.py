@@ -1,0 +1,116 @@
+"""Every estimator's value, gradient and schedule against float64 formulas written from the papers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hwflow.errors import RecipeError
+from hwflow.recipe import ESTIMATORS, Method
+from hwflow.train.estimators import KEEP, Dte, Ede, estimator
+
+# where curves bend and where they end, beside plain values
+POINTS = np.array(
+    [-3.0, -1.0001, -1.0, -0.75, -0.4001, -0.4, -0.3, -1e-3, -0.0, 0.0, 1e-3, 0.3, 0.4, 0.4001, 0.75, 1.0, 1.0001, 3.0]
+)
+
+
+def slopes(name: str, x: np.ndarray, t: float) -> np.ndarray:
+    """The papers' formulas in float64."""
+    a = np.abs(x)
+    match name:
+        case "ste":
+            return np.where(a <= 1, 1.0, 0.0)
+        case "poly":
+            return np.where(a < 1, 2 - 2 * a, 0.0)
+        case "longtail":
+            return np.where(a <= 0.4, 2 - 4 * a, np.where(a <= 1, 0.4, 0.0))
+    k = max(1 / t, 1)
+    return k * t * (1 - np.tanh(t * x) ** 2)
+
+
+def gradient(estimate, x: np.ndarray) -> np.ndarray:
+    """What backward gives for sum(3 sign(x)), divided by 3."""
+    v = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    (3 * estimate(v)).sum().backward()
+    return v.grad.numpy() / 3
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_forward_is_sign_with_plus_one_at_zero(name):
+    y = estimator(Method(estimator=name)).eval()(torch.tensor(POINTS))
+    assert np.array_equal(y.numpy(), np.where(POINTS >= 0, 1.0, -1.0))
+
+
+@pytest.mark.parametrize("name", ["ste", "poly", "longtail"])
+def test_gradients_without_a_schedule_follow_their_formula(name):
+    assert np.allclose(gradient(estimator(Method(estimator=name)), POINTS), slopes(name, POINTS, 0), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7, 19])
+@pytest.mark.parametrize("ends", [(0.1, 10.0), (1e-3, 10.0)])
+def test_ede_follows_its_curve_and_its_schedule(epoch, ends):
+    estimate = estimator(Method(estimator="ede", t_min=ends[0], t_max=ends[1]))
+    estimate.advance(epoch / 20)
+    t = 10 ** (math.log10(ends[0]) + (math.log10(ends[1]) - math.log10(ends[0])) * epoch / 20)
+    assert math.isclose(estimate.t, t, rel_tol=1e-12)
+    assert np.allclose(gradient(estimate, POINTS), slopes("ede", POINTS, t), rtol=1e-12, atol=1e-12)
+
+
+def test_ede_keeps_a_slope_of_one_at_zero_until_t_is_one_and_of_t_after():
+    estimate = Ede(0.1, 10.0)
+    for progress in np.linspace(0, 1, 21):
+        estimate.advance(progress)
+        assert math.isclose(float(estimate.slope(torch.zeros(1, dtype=torch.float64))), max(1.0, estimate.t))
+
+
+@pytest.mark.parametrize("spread", [0.05, 1.0, 30.0])
+def test_dte_caps_the_sharpness_so_that_a_tenth_stays_updatable(spread):
+    x = torch.tensor(np.random.default_rng(1).normal(0, spread, (50, 64)), dtype=torch.float64)
+    estimate = Dte(0.1, 10.0, 0.1)
+    estimate.advance(0.95)
+    estimate.measure(x)
+    ordered = np.sort(np.abs(x.numpy()).ravel().astype(np.float32))
+    q = float(ordered[math.ceil(0.1 * ordered.size) - 1])
+    t = min(0.1 * 100**0.95, KEEP / q)
+    assert math.isclose(float(estimate.sharpness), t, rel_tol=1e-5)
+    slope = gradient(estimate.eval(), x.numpy())
+    assert np.allclose(slope, slopes("dte", x.numpy(), float(estimate.sharpness)), rtol=1e-9, atol=1e-12)
+    assert (slope >= 0.1 * max(1.0, t) * (1 - 1e-5)).mean() >= 0.1
+
+
+def test_dte_is_ede_where_the_cap_does_not_bind():
+    x = torch.tensor(np.random.default_rng(2).normal(0, 0.5, (40, 7)))
+    dte, ede = Dte(0.1, 10.0, 0.1), Ede(0.1, 10.0)
+    for estimate in (dte, ede):
+        estimate.advance(0.2)
+    dte.measure(x)
+    assert np.allclose(gradient(dte, x.numpy()), gradient(ede, x.numpy()), rtol=1e-6)
+
+
+def test_dte_measures_while_training_only_and_on_the_steps_it_says():
+    estimate, x = Dte(0.1, 10.0, 0.1), torch.ones(4, 3, requires_grad=True)
+    estimate.eval()(x)
+    assert float(estimate.quantile) == 0
+    estimate.train()
+    for step in range(2 * Dte.EVERY):
+        before = float(estimate.quantile)
+        estimate(x * (step + 1))
+        assert (float(estimate.quantile) != before) == (step % Dte.EVERY == 0)
+
+
+def test_a_dte_of_zeros_stays_finite():
+    estimate = Dte(0.1, 10.0, 0.1)
+    estimate.advance(1.0)
+    estimate.measure(torch.zeros(5, 5))
+    assert np.isfinite(gradient(estimate, np.zeros(3))).all()
+
+
+def test_an_unknown_method_is_refused_with_the_names_there_are():
+    with pytest.raises(RecipeError, match="estimator: must be one of ste, poly, ede, dte, longtail, not 'magic'"):
+        Method(estimator="magic")
+    with pytest.raises(RecipeError, match=r"act_bits must be 1 .. 8, not 9"):
+        Method(act_bits=9)
+    with pytest.raises(RecipeError, match=r"0 < t_min <= t_max"):
+        Method(t_min=2, t_max=1)

@@ -1,0 +1,106 @@
+"""Distillation, representation alignment and the restriction of information against float64 formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from train_worker import small
+
+from hwflow.recipe import Method, Plan
+from hwflow.train import load_recipe
+from hwflow.train.losses import Inside, Objective, rbd, restricted, soft_labels
+
+
+def test_rbd_is_the_mean_distance_of_unit_representations():
+    dice = np.random.default_rng(1)
+    student = [dice.normal(0, 1, s) for s in ((3, 5), (3, 2, 4, 4))]
+    teacher = [dice.normal(0, 1, s) for s in ((3, 5), (3, 2, 4, 4))]
+    want = []
+    for b, f in zip(student, teacher, strict=True):
+        b, f = (np.clip(v, -1, 1).reshape(3, -1) for v in (b, f))
+        want.append(
+            np.linalg.norm(
+                f / np.linalg.norm(f, axis=1, keepdims=True) - b / np.linalg.norm(b, axis=1, keepdims=True), axis=1
+            ).mean()
+        )
+    got = rbd([torch.tensor(v) for v in student], [torch.tensor(v) for v in teacher])
+    assert math.isclose(float(got), np.mean(want), rel_tol=1e-6)
+    assert float(rbd([torch.tensor(student[0])], [torch.tensor(student[0]) * 0.5])) >= 0
+
+
+def test_rbd_of_a_network_with_itself_is_zero_and_teaches_the_student_only():
+    v, f = torch.randn(4, 6, requires_grad=True), torch.randn(4, 6, requires_grad=True)
+    assert float(rbd([v], [v.detach()])) < 1e-6
+    rbd([v], [f]).backward()
+    assert v.grad.abs().sum() > 0
+    assert f.grad is None
+
+
+def test_soft_labels_are_hintons():
+    s, t, temperature = np.random.default_rng(2).normal(0, 3, (2, 5, 10)).tolist() + [4.0]
+    s, t = np.array(s), np.array(t)
+
+    def softmax(v):
+        e = np.exp(v - v.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    p, q = softmax(t / temperature), softmax(s / temperature)
+    want = temperature**2 * (p * np.log(p / q)).sum(1).mean()
+    assert math.isclose(float(soft_labels(torch.tensor(s), torch.tensor(t), temperature)), want, rel_tol=1e-9)
+
+
+def test_restriction_erases_what_draws_little_attention():
+    features = torch.zeros(1, 3, 4, 4)
+    features[:, :, :2] = 0.9  # the upper half draws all attention
+    images = torch.ones(1, 2, 16, 16)
+    erased = restricted(images, features)
+    assert erased[:, :, :6].eq(1).all()
+    assert erased[:, :, -6:].eq(0).all()
+    a = np.square(features.numpy()).mean(1)
+    a = a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
+    up = torch.nn.functional.interpolate(torch.tensor(a)[:, None], size=(16, 16), mode="bilinear", align_corners=True)
+    assert torch.equal(erased[:, :1], (up > 0.15 * up.mean()).float())
+
+
+def test_a_network_of_vectors_has_nothing_to_erase():
+    images = torch.rand(3, 7)
+    assert restricted(images, torch.rand(3, 4)) is images
+
+
+def test_restriction_averages_the_clean_and_the_erased_pass():
+    torch.manual_seed(0)
+    model = load_recipe("cnv").network(Method(), channels=(4, 4), width=8, side=9, colours=1).train()
+    x, y = torch.rand(8, 1, 9, 9), torch.arange(8)
+    seen = []
+    model.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+    loss, scores = Objective(Plan(restriction=True), model, None)(model, x, y)
+    clean, erased = (torch.nn.functional.cross_entropy(model(v), y) for v in seen[:2])
+    assert torch.equal(seen[0], x)
+    assert not torch.equal(seen[1], x)
+    assert math.isclose(float(loss), float((clean + erased) / 2), rel_tol=1e-5)
+    assert scores.shape == (8, 10)
+
+
+def test_inside_sees_every_norm_of_the_latest_pass():
+    recipe = small()
+    model = recipe.network(Method())
+    inside = Inside(model)
+    for count in (3, 5):
+        model(torch.rand(count, 64))
+        assert [tuple(v.shape) for v in inside.values] == [(count, 24)]
+
+
+@pytest.mark.parametrize("spec", ["mlp:digits", "cnv", "resnet20", "resnet18", "vgg-small-ir2", "mobilenet"])
+def test_the_full_precision_twin_has_the_same_norms(spec):
+    recipe = load_recipe(spec)
+    sizes = {"cnv": {"channels": (4, 4), "width": 8}, "resnet20": {"widths": (4, 8), "blocks": (1, 1)}, "resnet18": {"widths": (4, 8), "blocks": (1, 1)},
+             "vgg-small-ir2": {"channels": (8,) * 6, "recovery": 4}, "mobilenet": {"stem": 4, "blocks": ((8, 2),)}}.get(spec, {})  # fmt: skip
+    shapes = []
+    for method in (Method(), Method(full=True)):
+        model = recipe.network(method, **sizes)
+        inside = Inside(model)
+        model(torch.rand(2, 64) if recipe.flat else torch.rand(2, 3, 32, 32))
+        shapes.append([tuple(v.shape) for v in inside.values])
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) >= 3

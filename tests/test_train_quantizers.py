@@ -1,0 +1,224 @@
+"""Every weight view, gain and quantizer against float64 formulas written from the papers; Brevitas sees the same."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hwflow.recipe import WEIGHTS, Method
+from hwflow.train import quantizers as q
+from hwflow.train.diagnostics import entropy, updatable
+from hwflow.train.estimators import Estimator, ste
+from hwflow.train.export import freeze
+from hwflow.train.layers import DynamicOffset, Norm, Offset, Recovery, Scale, Tap, act, conv, dense, fixed
+from hwflow.train.schedule import Schedule
+
+SHAPES = [(3, 7), (4, 17), (5, 3, 3, 3), (1, 2)]
+
+
+def weights(shape, seed=0):
+    return np.random.default_rng(seed).normal(0.02, 0.05, shape)
+
+
+def standardise(w):
+    flat = w.reshape(len(w), -1)
+    hat = flat - flat.mean(1, keepdims=True)
+    return (hat / hat.std(1, ddof=1, keepdims=True)).reshape(w.shape)
+
+
+def wide64(module):
+    return module.double()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_balance_centres_and_standardises_each_channel(shape):
+    w = weights(shape)
+    got = q.Balance()(torch.tensor(w)).numpy()
+    assert np.allclose(got, standardise(w), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_pass_through_mean_and_deviation(shape):
+    w = torch.tensor(weights(shape), requires_grad=True)
+    assert torch.autograd.gradcheck(q.standardised, (w,))
+
+
+def test_a_channel_of_equal_weights_and_one_of_a_single_weight_stay_finite():
+    assert np.array_equal(q.standardised(torch.full((2, 5), 0.3)).numpy(), np.zeros((2, 5)))
+    assert np.array_equal(q.standardised(torch.tensor([[0.3], [-2.0]])).numpy(), np.array([[0.3], [-2.0]], np.float32))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_imb_writes_sign_times_a_power_of_two(shape):
+    w = weights(shape, 3)
+    v = standardise(w)
+    value, scale, zero, bits = q.BinaryWeight(Estimator(ste), True)(q.Balance()(torch.tensor(w)))
+    s = np.round(np.log2(np.abs(v.reshape(len(v), -1)).mean(1)))
+    want = np.where(v >= 0, 1.0, -1.0) * 2.0 ** s.reshape(q.per_row(torch.tensor(v)))
+    assert np.array_equal(value.numpy(), want)
+    assert np.array_equal(scale.numpy().ravel(), 2.0**s)
+    assert (float(zero), float(bits)) == (0.0, 1.0)
+
+
+def test_imb_on_gaussian_weights_is_balanced_with_shift_zero_or_minus_one():
+    w = torch.tensor(np.random.default_rng(5).normal(0.3, 2.0, (512, 1152)))
+    v = q.Balance()(w)
+    positive = (v >= 0).double().mean(1)
+    assert abs(float(positive.mean()) - 0.5) < 0.01
+    assert float((positive - 0.5).abs().mean()) < 0.02
+    assert float((w >= 0).double().mean()) > 0.55, "the raw weights must not be balanced already"
+    assert set(q.shift_of(v).ravel().tolist()) <= {1.0, 0.5}
+    heavy = torch.tensor(np.random.default_rng(6).laplace(0, 1, (512, 144)))
+    assert set(q.shift_of(q.Balance()(heavy)).ravel().tolist()) == {1.0, 0.5}
+
+
+def test_shifts_are_exact_powers_of_two_over_the_whole_range():
+    s = np.arange(-40, 41)
+    w = torch.tensor(2.0**s, dtype=torch.float32).view(-1, 1)
+    assert np.array_equal(q.shift_of(w).numpy().ravel(), (2.0**s).astype(np.float32))
+    assert float(q.shift_of(torch.zeros(1, 4))) == 1.0
+
+
+def test_wsd_adds_a_hundredth_of_the_mean_weighed_by_a_learned_sigmoid():
+    w, alpha = weights((4, 2, 3, 3), 7), np.array([-2.0, 0.0, 1.0, 30.0])
+    view = wide64(q.Shift(4))
+    view.alpha.data.copy_(torch.tensor(alpha))
+    mean = w.reshape(4, -1).mean(1)
+    want = w + (1 / (1 + np.exp(-alpha)) * 0.01 * mean).reshape(4, 1, 1, 1)
+    t = torch.tensor(w, requires_grad=True)
+    y = view(t)
+    assert np.allclose(y.detach().numpy(), want, rtol=1e-12)
+    y.sum().backward()
+    assert np.array_equal(t.grad.numpy(), np.ones_like(w)), "the mean is detached"
+    sigmoid = 1 / (1 + np.exp(-alpha))
+    assert np.allclose(view.alpha.grad.numpy(), 18 * 0.01 * mean * sigmoid * (1 - sigmoid), rtol=1e-9)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
+def test_recu_clamps_standardised_weights_at_q_of_tau(progress):
+    w, view = weights((6, 50), 8), q.Rectify()
+    view.advance(progress)
+    a = (0.99 - 0.85) / (math.e - 1)
+    tau = a * math.exp(progress) + 0.85 - a
+    assert math.isclose(view.tau, tau)
+    w1 = standardise(w) * 2 * math.sqrt(2)
+    limit = -np.abs(w1).mean(1, keepdims=True) * math.log(2 - 2 * tau)
+    assert np.allclose(view(torch.tensor(w)).numpy(), np.clip(w1, -limit, limit), rtol=1e-10)
+    assert math.isclose({0.0: 0.85, 1.0: 0.99}.get(progress, view.tau), view.tau, rel_tol=1e-12)
+
+
+def test_xnor_scales_each_channel_by_its_mean_magnitude_after_the_sum():
+    layer = dense(Method(weights="xnor", estimator="ste"), 5, 3)
+    x = np.random.default_rng(9).choice([-1.0, 1.0], (4, 5)).astype(np.float32)
+    w = layer.weight.detach().numpy()
+    want = (x @ np.where(w >= 0, 1, -1).T) * np.abs(w).mean(1)
+    assert np.allclose(layer(torch.tensor(x)).detach().numpy(), want, rtol=1e-6)
+
+
+def test_trained_scales_learn_and_are_penalised():
+    layer = dense(Method(weights="trained", estimator="longtail"), 5, 3)
+    layer.gain.alpha.data.copy_(torch.tensor([0.5, -2.0, 3.0]))
+    layer.gain.beta.data.fill_(0.25)
+    x = torch.sign(torch.randn(6, 5))
+    signs = torch.where(layer.weight >= 0, 1.0, -1.0)
+    y = layer(x)
+    assert torch.equal(y, (x @ signs.T) * (torch.tensor([0.5, -2.0, 3.0]) * 0.25))
+    y.sum().backward()
+    assert torch.allclose(layer.gain.alpha.grad, (x @ signs.T).sum(0) * 0.25)
+    assert float(layer.gain.penalty()) == 0.25 + 4 + 9
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_fixed_point_saturates_and_rounds_half_to_even(bits):
+    step, half = 2.0**-3, 1 << (bits - 1)
+    x = np.arange(-3 * half, 3 * half + 1) * step / 2
+    t = torch.tensor(x, requires_grad=True)
+    value, scale, _, width = q.FixedPoint(bits, step)(t)
+    assert np.array_equal(value.detach().numpy(), np.clip(np.rint(x / step), -half, half - 1) * step)
+    assert (float(scale), float(width)) == (step, bits)
+    value.sum().backward()
+    inside = (x / step >= -half - 0.5) & (x / step <= half - 0.5)
+    assert np.array_equal(t.grad.numpy(), inside.astype(float))
+
+
+def test_fixed_point_can_round_down():
+    x = torch.tensor([-0.26, -0.25, -0.01, 0.0, 0.249, 0.25, 0.99])
+    assert q.FixedPoint(8, 0.25, down=True)(x)[0].tolist() == [-0.5, -0.25, -0.25, 0.0, 0.0, 0.25, 0.75]
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_few_bit_weights_use_the_least_power_of_two_that_holds_the_largest(bits):
+    w = weights((7, 11), bits)
+    value, scale, _, width = q.FixedPointWeight(bits)(torch.tensor(w))
+    top = 2 ** (bits - 1) - 1
+    step = 2.0 ** math.ceil(math.log2(np.abs(w).max() / top))
+    assert (float(scale), float(width)) == (step, bits)
+    assert np.array_equal(value.numpy(), np.clip(np.rint(w / step), -top, top) * step)
+    assert np.abs(value.numpy() / step).max() > top / 2 - 1
+
+
+def test_static_and_dynamic_activation_shifts_follow_sd_bnn():
+    x = torch.randn(3, 32, 4, 5, dtype=torch.float64)
+    static = wide64(Offset(32))
+    static.beta.data.normal_()
+    assert torch.allclose(static(x), x + (1 / (1 + torch.exp(-static.beta))).view(1, 32, 1, 1))
+    dynamic = wide64(DynamicOffset(32))
+    assert dynamic.down.weight.shape == (2, 32)
+    hidden = np.maximum(x.numpy().mean((2, 3)) @ dynamic.down.weight.detach().numpy().T, 0)
+    y = 1 / (1 + np.exp(-hidden @ dynamic.up.weight.detach().numpy().T))
+    assert np.allclose(dynamic(x).detach().numpy(), x.numpy() + y[:, :, None, None])
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_freezing_changes_no_bit_and_leaves_the_model_trainable(kind):
+    method = Method(weights=kind, acts="asd")
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(
+        conv(method, 2, 9), Norm(9), act(method, 9), conv(method, 9, 4, 1, padding=0), Norm(4), Scale(0.3)
+    )
+    for norm in (model[1], model[4]):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.1, 3)
+    x = torch.randn(3, 2, 6, 6)
+    model.eval()
+    frozen = freeze(model)
+    assert torch.equal(frozen(x), model(x))
+    assert not any(hasattr(m, "parametrizations") for m in frozen.modules())
+    model.train()(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_norm_is_batchnorm_in_training_and_two_operations_outside():
+    ours, theirs = Norm(5), torch.nn.BatchNorm1d(5)
+    x = torch.randn(40, 5) * 3 + 1
+    assert torch.equal(ours(x), theirs(x))
+    ours.weight.data.normal_()
+    ours.eval()
+    a = ours.weight * torch.rsqrt(ours.running_var + ours.eps)
+    assert torch.equal(ours(x), x * a + (ours.bias - ours.running_mean * a))
+
+
+def test_taps_and_recovery_stay_on_the_grid_of_the_stream():
+    x = fixed()(torch.rand(2, 8, 8, 8) * 2 - 1)
+    tapped = Tap(4)(x)
+    assert torch.equal(tapped, torch.floor(torch.nn.functional.avg_pool2d(x, 4) * 128) / 128)
+    y = Recovery(Method(), 8, 12, 4)(tapped)
+    assert y.shape == (2, 12, 2, 2)
+    assert torch.equal(y * 128, torch.round(y * 128))
+
+
+def test_one_schedule_advances_every_quantizer():
+    method = Method(weights="recu", estimator="ede", act_estimator="dte")
+    model = torch.nn.Sequential(dense(method, 4, 4), act(method, 4), dense(method, 4, 2))
+    Schedule(model, 10).advance(5)
+    assert math.isclose(model[0].weight_quant.tensor_quant.estimate.t, 1.0)
+    assert math.isclose(model[1].act_quant.fused_activation_quant_proxy.tensor_quant.estimate.t, 1.0)
+    assert model[2].parametrizations.weight[0].tau > 0.85
+
+
+def test_entropy_and_updatable_shares_are_what_they_say():
+    p = torch.tensor([0.0, 0.25, 0.5, 1.0])
+    assert np.allclose(entropy(p).numpy(), [0, 0.8112781244591328, 1, 0])
+    x = torch.tensor([0.0, 0.5, -1.0, 1.5, 2.0])
+    assert math.isclose(updatable(Estimator(ste), x), 0.6, rel_tol=1e-6)
