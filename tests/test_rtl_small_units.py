@@ -13,8 +13,7 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Fifo, Recode, ThresholdUnit, TopKUnit, Width, fifo, recode, threshold, topk, width
-from hwflow.units.base import Unit
-from hwflow.units.mvu import divisors
+from hwflow.units.base import Unit, divisors
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
 

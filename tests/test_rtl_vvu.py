@@ -8,7 +8,7 @@ from rtl_check import check, check_netlists, lint
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
 from hwflow.units import vvu
-from hwflow.units.mvu import divisors
+from hwflow.units.base import divisors
 from hwflow.units.vvu import Vvu
 from hwflow.units.window import Window
 

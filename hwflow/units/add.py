@@ -13,8 +13,7 @@ from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit
-from hwflow.units.mvu import divide, divisors
+from hwflow.units.base import Stream, Unit, divide, divisors
 
 MOST = 4  # inputs of one unit; longer sums are chains
 

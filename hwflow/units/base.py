@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from hwflow.bits import Array, Ints
+from hwflow.errors import RecipeError
 from hwflow.graph import Node, Nodes
 from hwflow.ops import Port
 
@@ -192,3 +193,15 @@ class Dataflow:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Edges(Node):
     """A unit's place in the order, for the checks of `Nodes`."""
+
+
+def divisors(n: int) -> list[int]:
+    """Every divisor of n, ascending."""
+    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return sorted({*low, *(n // d for d in low)})
+
+
+def divide(unit: str, field: str, by: int, of: int) -> None:
+    """RecipeError unless a folding field divides what it folds."""
+    if by < 1 or of % by:
+        raise RecipeError(f"{unit}: {field} must divide {of}, not {by}")

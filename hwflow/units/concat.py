@@ -14,8 +14,7 @@ from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.add import check_inputs, padded
-from hwflow.units.base import Stream, Unit
-from hwflow.units.mvu import divide, divisors
+from hwflow.units.base import Stream, Unit, divide, divisors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The matrix-vector-threshold unit: every dense and convolution layer, from one multiplier to all of them.
 
-Stands on units.base. hls/mvu.sv and hls/mvu.hpp are the same unit.
+Stands on units.weighted. hls/mvu.sv and hls/mvu.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -11,45 +11,31 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwflow.bits import BIPOLAR, Array, Ints, clog2, ints_of, words
+from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
-from hwflow.graph import frozen
-from hwflow.ops import Port, exact_matmul, row_ranges
+from hwflow.ops import Port, exact_matmul
 from hwflow.units import sharing
-from hwflow.units.base import Memory, Stream, Unit
+from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.weighted import TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
 STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
-TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
-TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a multiplier
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Mvu(Unit):
+class Mvu(Weighted):
     """y[r] = base + count_k(acc[r] >= thresholds[r, k]), acc[r] = sum_c weights[r, c] * x[c], for every vector of x.
 
-    Without thresholds y is acc. `bipolar` says that one threshold gives -1/+1. A word of `simd` columns enters
-    and `pe` rows leave at once; x is stored on the first of the rows/pe passes and replayed on the others.
+    x is (..., cols), one vector for each leading position. A word of `simd` columns enters and `pe` rows leave at
+    once; x is stored on the first of the rows/pe passes and replayed on the others.
     """
 
     module: ClassVar[str] = "mvu"
-    x: Port  # (..., cols): one vector for each leading position
-    weights: Array  # int, (rows, cols)
-    thresholds: Array | None = None  # int, (rows, levels), ascending in each row; None: the accumulator leaves
-    base: int = 0
-    bipolar: bool = False
-    pe: int = 1
     simd: int = 1
     style: str = "auto"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", frozen(self.weights, np.int32))
-        if self.thresholds is not None:
-            object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int64))
-            assert self.thresholds.shape[0] == self.rows, (
-                f"{self.name}: {self.thresholds.shape} thresholds for {self.rows} rows"
-            )
+        super().__post_init__()
         assert self.x.channels == self.cols, f"{self.name}: takes vectors of {self.cols}, not {self.x}"
-        divide(self.name, "pe", self.pe, self.rows)
         divide(self.name, "simd", self.simd, self.cols)
         if self.style not in STYLES:
             raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
@@ -59,16 +45,8 @@ class Mvu(Unit):
             )
 
     @property
-    def rows(self) -> int:
-        return self.weights.shape[0]
-
-    @property
     def cols(self) -> int:
         return self.weights.shape[1]
-
-    @property
-    def levels(self) -> int:
-        return 0 if self.thresholds is None else self.thresholds.shape[1]
 
     @property
     def vectors(self) -> int:
@@ -80,28 +58,12 @@ class Mvu(Unit):
         return (self.cols // self.simd) * (self.rows // self.pe)
 
     @property
-    def counted(self) -> bool:
-        """True when the accumulator is the count of equal bits: acc = 2 * count - cols."""
-        return self.x.ints.is_bipolar and self.weight_ints.is_bipolar
-
-    @property
-    def weight_ints(self) -> Ints:
-        return ints_of(self.weights)
-
-    @property
     def ins(self) -> tuple[Stream, ...]:
         return (Stream(self.x, self.simd),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port((*self.x.shape[:-1], self.rows), self._y_ints), self.pe),)
-
-    @property
-    def _y_ints(self) -> Ints:
-        if self.thresholds is not None:
-            return BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)
-        lo, hi = row_ranges(self.weights, self.x.ints)
-        return Ints(int(lo.min()), int(hi.max()))
+        return (Stream(Port((*self.x.shape[:-1], self.rows), self.y_ints), self.pe),)
 
     @property
     def cycles(self) -> int:
@@ -118,38 +80,15 @@ class Mvu(Unit):
                     yield {"pe": pe, "simd": simd}
 
     def params(self) -> dict[str, int | str]:
-        """Levels 0 gives the accumulator. Kinds: 0 bipolar, 1 unsigned, 2 signed, 3 ternary (two bits)."""
-        w, x = self.weight_ints, self.x.ints
         return {
             "Cols": self.cols, "Rows": self.rows, "Simd": self.simd, "Pe": self.pe,
-            "XBits": x.bits, "XKind": kind(x), "WBits": w.bits, "WKind": kind(w),
-            "AccBits": self.acc_bits, "Levels": self.levels, "ThrBits": self.thr_bits,
-            "YBits": self._y_ints.bits, "Base": 0 if self.bipolar else self.base, "Style": STYLES.index(self.style),
-            "WeightFile": f"{self.name}_weights.mem", "ThreshFile": f"{self.name}_thresh.mem" if self.levels else "",
+            **self.widths, "Style": STYLES.index(self.style), **self.files,
         }  # fmt: skip
 
     def memories(self) -> dict[str, Memory]:
-        """Weights: one word of pe rows x simd columns for each step (row group, then column group), column 0 low.
-
-        Thresholds: one word of pe rows x levels for each row group, two's complement. With one level the word
-        holds what the accumulator starts at (minus the threshold), so that y is its sign; with more, the thresholds.
-        """
-        w, p = self.weight_ints, self.params()
-        order = self.weights.reshape(self.rows // self.pe, self.pe, self.cols // self.simd, self.simd).transpose(
-            0, 2, 1, 3
-        )
-        out = {
-            str(p["WeightFile"]): Memory(
-                self.pe * self.simd * w.bits, tuple(words(w.encode(order), w.bits, self.pe * self.simd))
-            )
-        }
-        if self.levels:
-            stored, bits = self._stored, self.thr_bits
-            codes = Ints(-(1 << (bits - 1)), (1 << (bits - 1)) - 1).encode(stored) if bits > 1 else (stored & 1)
-            out[str(p["ThreshFile"])] = Memory(
-                self.pe * self.levels * bits, tuple(words(codes, bits, self.pe * self.levels))
-            )
-        return out
+        """Weights: one word of pe rows x simd columns for each step (row group, then column group), column 0 low."""
+        order = self.weights.reshape(self.rows // self.pe, self.pe, self.cols // self.simd, self.simd)
+        return self.contents(order.transpose(0, 2, 1, 3), self.pe * self.simd)
 
     @property
     def network(self) -> sharing.Network | None:
@@ -168,7 +107,7 @@ class Mvu(Unit):
             limits |= record << (r * (16 * numbers + 1))
             picks |= term.node << (13 * r)
         return "mvu_net", {
-            "Cols": self.cols, "Rows": self.rows, "Levels": self.levels, "YBits": self._y_ints.bits,
+            "Cols": self.cols, "Rows": self.rows, "Levels": self.levels, "YBits": self.y_ints.bits,
             "Base": 0 if self.bipolar else self.base, "Nodes": len(net.nodes), "NodeBits": net.bits, "NetLatency": net.latency,
             "Table": net.table(), "Picks": f"{13 * self.rows}'h{picks:x}",
             "Limits": f"{self.rows * (16 * numbers + 1)}'h{limits:x}",
@@ -189,40 +128,6 @@ class Mvu(Unit):
         ends = np.array([(n.lo, n.hi + 1) for n in (net.nodes[t.node - net.cols] for t in net.rows)])
         return np.clip(node, ends[:, :1], ends[:, 1:])
 
-    @property
-    def _reach(self) -> tuple[Array, Array]:
-        """The least and the largest accumulator of each row, in what the hardware counts."""
-        if self.counted:
-            zero = np.zeros(self.rows, np.int64)
-            return zero, zero + self.cols
-        return row_ranges(self.weights, self.x.ints)
-
-    @property
-    def _limits(self) -> Array:
-        """Thresholds (rows, levels) in what the hardware counts, each brought within reach or one above it."""
-        assert self.thresholds is not None
-        t = -((-(self.thresholds + self.cols)) // 2) if self.counted else self.thresholds
-        lo, hi = self._reach
-        return np.clip(t, lo[:, None], hi[:, None] + 1)
-
-    @property
-    def _stored(self) -> Array:
-        return -self._limits if self.levels == 1 else self._limits
-
-    @property
-    def thr_bits(self) -> int:
-        return signed_bits(self._stored) if self.levels else 1
-
-    @property
-    def acc_bits(self) -> int:
-        """Width that holds every final accumulator; partial sums may wrap, which two's complement forgives."""
-        lo, hi = self._reach
-        if not self.levels:
-            return signed_bits(np.array([self._y_ints.lo, self._y_ints.hi]))
-        if self.levels == 1:
-            return signed_bits(np.stack([lo - self._limits[:, 0], hi - self._limits[:, 0]]))
-        return max(signed_bits(np.stack([lo, hi])), self.thr_bits)
-
     def run(self, *xs: Array) -> tuple[Array, ...]:
         (x,) = xs
         acc = exact_matmul(x.reshape(-1, self.cols), self.weights.T)
@@ -241,37 +146,6 @@ def tree_latency(unit: Mvu) -> int:
     if {kind(unit.x.ints), kind(unit.weight_ints)} <= {0, TERNARY_KIND}:
         return late + max(unit.simd.bit_length() - 2, 0) // 2
     return late + max(clog2(unit.simd) - 1, 0) // 2
-
-
-def staircase(x: Array, thresholds: Array, base: int, bipolar: bool) -> Array:
-    """base + count_k(x >= thresholds[c, k]) for x (..., channels); -1/+1 when `bipolar`."""
-    count = np.zeros(x.shape, np.int64)
-    for k in range(thresholds.shape[1]):
-        count += x >= thresholds[:, k]
-    return 2 * count - 1 if bipolar else base + count
-
-
-def kind(ints: Ints) -> int:
-    """The mvu's code of an encoding: 0 bipolar, 1 unsigned, 2 signed, 3 ternary."""
-    return TERNARY_KIND if ints == TERNARY else ints.kind
-
-
-def signed_bits(values: Array) -> int:
-    """Two's complement bits that hold every value."""
-    ends = Ints(min(int(values.min()), -1), int(values.max()))
-    return ends.bits
-
-
-def divisors(n: int) -> list[int]:
-    """Every divisor of n, ascending."""
-    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return sorted({*low, *(n // d for d in low)})
-
-
-def divide(unit: str, field: str, by: int, of: int) -> None:
-    """RecipeError unless a folding field divides what it folds."""
-    if by < 1 or of % by:
-        raise RecipeError(f"{unit}: {field} must divide {of}, not {by}")
 
 
 def samples() -> tuple[Unit, ...]:

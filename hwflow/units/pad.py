@@ -14,8 +14,7 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Pads, Port
-from hwflow.units.base import Stream, Unit
-from hwflow.units.mvu import divide, divisors
+from hwflow.units.base import Stream, Unit, divide, divisors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,8 +14,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, windows
-from hwflow.units.base import Memory, Stream, Unit
-from hwflow.units.mvu import divide, divisors
+from hwflow.units.base import Memory, Stream, Unit, divide, divisors
 
 KINDS = ("max", "sum")
 

@@ -16,8 +16,8 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Stream, Unit
-from hwflow.units.mvu import divide, divisors, signed_bits
+from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.weighted import signed_bits
 
 WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
 

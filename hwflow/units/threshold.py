@@ -14,8 +14,8 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Stream, Unit
-from hwflow.units.mvu import divide, divisors, signed_bits, staircase
+from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.weighted import signed_bits, staircase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,8 +11,7 @@ from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit
-from hwflow.units.mvu import divide, divisors
+from hwflow.units.base import Stream, Unit, divide, divisors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

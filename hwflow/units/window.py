@@ -16,8 +16,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Pads, Port, windows
-from hwflow.units.base import Memory, Stream, Unit
-from hwflow.units.mvu import divide, divisors
+from hwflow.units.base import Memory, Stream, Unit, divide, divisors
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
 STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style
