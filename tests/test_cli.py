@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import onnx
 import pytest
 from conftest import shared
+from networks import Build
 from onnx import helper
 
 
@@ -83,3 +85,30 @@ def test_doctor_reports_as_json(tmp_path):
 def test_usage_errors_are_not_tracebacks(tmp_path):
     refused(hwflow("compile", cwd=tmp_path), "issing argument")
     refused(hwflow("simulate", "x", "--engine", cwd=tmp_path))
+
+
+def test_names_of_a_file_are_text_and_nothing_else(tmp_path):
+    """Node, graph and file names with markup, comment ends, quotes, newlines and shell syntax change nothing."""
+    evil = '[/x] */ "; $(touch pwned) `touch pwned`\n[bold]'
+    net = Build((1, 8))
+    y = net.node("MatMul", net.sign("x"), net.sign(net.const(np.where(np.arange(32).reshape(8, 4) % 3, 0.5, -0.5))))
+    model = net.model(y)
+    model.graph.name = evil
+    for i, node in enumerate(model.graph.node):
+        node.name = f"{evil}{i}"
+    folder = tmp_path / "my $(touch pwned) [bold]; x"
+    folder.mkdir()
+    onnx.save(model, folder / "[red]m.onnx")
+    for args in (
+        ("check", "[red]m.onnx"),
+        ("compile", "[red]m.onnx", "--input", "i8", "-o", "b c"),
+        ("verify", "b c", "-n", "2"),
+        ("quicklook", "b c"),
+        ("report", "b c"),
+    ):
+        done = hwflow(*args, cwd=folder)
+        assert done.returncode == 0, (args, done.stdout + done.stderr)
+    assert not list(tmp_path.rglob("pwned"))
+    model.graph.node[0].op_type = "LSTM"
+    onnx.save(model, folder / "bad.onnx")
+    refused(hwflow("check", "bad.onnx", cwd=folder), "[/x]")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hwflow.errors import RecipeError
 
@@ -21,8 +22,9 @@ app = typer.Typer(
     help="Binary neural networks from PyTorch to hardware, the same integers at every step.",
 )  # fmt: skip
 WIDTH = None if sys.stdout.isatty() else 140  # columns of a table that goes to a file or a pipe
-out = Console(soft_wrap=True, width=WIDTH)
-err = Console(stderr=True, soft_wrap=True)
+# names come from model files: text is never read as markup
+out = Console(soft_wrap=True, width=WIDTH, markup=False)
+err = Console(stderr=True, soft_wrap=True, markup=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable result on stdout.")]
 Dir = Annotated[Path, typer.Argument(help="A build folder.")]
@@ -37,7 +39,7 @@ BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `h
 
 def say(text: str) -> None:
     """A line of progress, on stderr so that stdout stays machine-readable."""
-    err.print(f"[dim]· {text}[/dim]")
+    err.print(f"· {text}", style="dim")
 
 
 def show(value: Any, as_json: bool, table: Table | None = None) -> None:
@@ -84,10 +86,10 @@ def ladder(done: Any) -> Table:
             f"{r.a} == {r.b}",
             str(r.images),
             str(r.elements),
-            f"[{'green' if r.exact else 'red'}]{r.differing}[/]",
+            Text(str(r.differing), "green" if r.exact else "red"),
             str(r.rounded),
             r.first,
         )
     for engine, reason in done.skipped.items():
-        table.add_row(f"[dim]{engine}: not run, {reason}[/dim]", "", "", "", "", "")
+        table.add_row(Text(f"{engine}: not run, {reason}", "dim"), "", "", "", "", "")
     return table

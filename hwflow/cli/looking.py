@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from hwflow.cli.common import Dir, Input, Json, app, say, show
 from hwflow.errors import RecipeError
@@ -25,7 +26,7 @@ def doctor(json: Json = False) -> None:
     for r in rows:
         table.add_row(
             r["name"],
-            f"[green]{r['state']}[/]" if r["found"] else "[yellow]absent[/]",
+            Text(r["state"], "green") if r["found"] else Text("absent", "yellow"),
             r["purpose"],
             "" if r["found"] else r["get"],
         )

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from hwflow.cli.common import BoardName, Input, Json, OutDir, app, ladder, out, say, show
 from hwflow.errors import ModelError
@@ -30,7 +31,7 @@ def demo(folder: OutDir = None, json: Json = False) -> None:
             table.add_row(what, str(value), kind)
         out.print(table)
         verdict = "every engine agrees to the last bit" if result.exact else "NOT proven: see the ladder above"
-        out.print(f"[{'green' if result.exact else 'red'}]{verdict}[/]; nothing here has touched a board")
+        out.print(Text(verdict, "green" if result.exact else "red"), "nothing here has touched a board", sep="; ")
         out.print(f"report: {result.summary['report']}")
     raise typer.Exit(0 if result.exact else 1)
 
@@ -70,9 +71,12 @@ def check(model: Annotated[Path, typer.Argument(help="MODEL.onnx")], input: Inpu
             fold(read(model, input))
         except ModelError as e:
             findings = e.findings
-    table = Table("node", "attribute", "reason", "remedy", title=f"{model}: {'refused' if findings else 'supported'}")
+    table = Table("node", "attribute", "reason", "remedy", title=f"{model}: refused")
     for f in findings:
         table.add_row(f.node, f.attribute, f.reason, f.remedy)
+    if not findings and not json:
+        out.print(f"{model}: supported")
+        return
     show({"model": str(model), "supported": not findings, "findings": [asdict(f) for f in findings]}, json, table)
     raise typer.Exit(1 if findings else 0)
 

@@ -45,11 +45,13 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         work = Path(scratch)
         (work / "bench.sv").write_text(bench)
+        for file in [HLS / name for name in SIM_MODULES] + [*modules]:  # Verilator expands `$` in paths: it sees none
+            shutil.copyfile(file, work / file.name)
         tools.run(
             "verilator",
             ["--cc", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", work / "obj", "-O3", "--no-timing", "--x-initial", "unique",
              "--x-assign", "fast", "--output-split", "40000", "-j", "2", *WARNINGS, *((f"--trace-{trace}",) if trace else ()), *(("+define+POPCOUNT_BY_WORD",) if by_word else ()),
-             *(HLS / name for name in SIM_MODULES), *modules, work / "bench.sv"],
+             *SIM_MODULES, *(file.name for file in modules), "bench.sv"],
             cwd=work, env=tools.verilator_env(), log=home / "verilator.log",
         )  # fmt: skip
         link(work, library, trace, home, quick=not by_word)
