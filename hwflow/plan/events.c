@@ -53,10 +53,14 @@ int events(int32_t count, int32_t images, const int64_t *n, const int64_t *first
       }
       if (blocked >= 0) break;
       if (kind[a] == HEAD) {
-        const int64_t slot = at ? aux[mine + at - 1] + gap[here] : 0;
+        int64_t slot = at ? aux[mine + at - 1] + gap[here] : 0; // its first moving cycle
         for (;;) {
           const int64_t k = passed[a];
           const int64_t still = k ? aux[first[of_goes] * images + k - 1] : 0;
+          if (k) { // what came while the result before stood still enters when it moves
+            const int64_t from = step[start[first[of_lands] + (k - 1) % n[of_lands]]] + (k - 1) / n[of_lands] * n[a];
+            if (aux[mine + from] + depth[of_lands] > slot) slot = aux[mine + from] + depth[of_lands];
+          }
           const int64_t moving = when - still > slot ? when - still : slot;
           const int64_t entered = step[start[first[of_lands] + k % n[of_lands]]] + k / n[of_lands] * n[a];
           if (k < n[of_lands] * images && entered < at) { // a result is on its way; does it land before this step?

@@ -141,14 +141,19 @@ class _Run:
     def _enter(self, a: int, here: int, when: int) -> tuple[int, int] | int:
         lands, goes, at = self.lands[a], self.goes[a], len(self.times[a])  # type: ignore[attr-defined]
         slot = self.aux[a][-1] + self.gap[here] if at else 0  # type: ignore[attr-defined]
+
+        def entered(k: int) -> int:
+            image, s = divmod(k, self.n[lands])
+            return self.step[self.start[self.first[lands] + s]] + image * self.n[a]  # type: ignore[attr-defined]
+
         while True:
             k = self.passed[a]
             still = self.aux[goes][k - 1] if k else 0
+            if k:  # what came while the result before stood still enters when it moves
+                slot = max(slot, self.aux[a][entered(k - 1)] + self.depth[lands])  # type: ignore[attr-defined]
             moving = max(slot, when - still)
-            image, s = divmod(k, self.n[lands])
-            entered = self.step[self.start[self.first[lands] + s]] + image * self.n[a]  # type: ignore[attr-defined]
-            on_its_way = k < self.n[lands] * self.images and entered < at
-            if not on_its_way or self.aux[a][entered] + self.depth[lands] > moving:  # type: ignore[attr-defined]
+            on_its_way = k < self.n[lands] * self.images and entered(k) < at
+            if not on_its_way or self.aux[a][entered(k)] + self.depth[lands] > moving:  # type: ignore[attr-defined]
                 return moving + still, moving
             if k >= len(self.times[goes]):
                 return goes
