@@ -22,6 +22,7 @@ PARTS = {
     "rtl": ("hwflow.bench_rtl", "rows"),
     "boards": ("hwflow.deploy", "bench_rows"),
     "train": ("hwflow.train.bench", "rows"),
+    "trained": ("hwflow.train.kept", "rows"),
 }
 
 

@@ -119,6 +119,11 @@ def test_digits_train_export_and_answer_from_the_checkpoint(tmp_path):
     assert all(
         0 <= r["entropy"] <= 1 and 0 <= r["updatable"] <= 1 and r["gradient"] >= 0 for r in metrics["diagnostics"]
     )
+    assert len(metrics["history"]) == 3
+    assert all(
+        [r["name"] for r in row["layers"]] == [r["name"] for r in metrics["diagnostics"]] for row in metrics["history"]
+    )
+    assert metrics["history"][-1]["layers"] == metrics["diagnostics"] != metrics["history"][0]["layers"]
     assert (tmp_path / loop.CURVES).stat().st_size > 1000
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method, Recipe
-from hwflow.train.loop import train, versions
+from hwflow.train.loop import measure, versions
 from hwflow.train.recipes import load_recipe
 
 
@@ -54,8 +53,7 @@ def run(
         entry = table["rows"].setdefault(row.name, {"name": row.name, "accuracies": [], "seconds": []})
         for seed in range(len(entry["accuracies"]), seeds):
             recipe = replace(base, method=row.method, plan=replace(plan, seed=seed, **row.plan))
-            with tempfile.TemporaryDirectory() as out:
-                metrics = train(recipe, Path(out), progress=False)
+            metrics = measure(recipe)
             entry["accuracies"].append(metrics["accuracy"])
             entry["seconds"].append(metrics["seconds"])
             _summarise(entry)

@@ -103,7 +103,7 @@ def _idx(folder: str, url: str, files: dict[str, str]) -> Split:
 
 def _cifar10() -> Split:
     """CIFAR-10 from its standard python batches."""
-    folder = _found("cifar-10-batches-py")
+    folder = found("cifar-10-batches-py")
     if folder is None:
         archive = fetch(".", "cifar-10-python.tar.gz", CIFAR_URL, CIFAR_SUM)
         with tarfile.open(archive) as tar:
@@ -164,7 +164,7 @@ SETS: dict[str, Callable[[], Split]] = {
 }
 
 
-def _found(name: str) -> Path | None:
+def found(name: str) -> Path | None:
     """Where HWFLOW_DATA, HWFLOW_SHARED/data or the cache already holds `name`."""
     shared = os.environ.get("HWFLOW_SHARED")
     roots = [os.environ.get("HWFLOW_DATA"), f"{shared}/data" if shared else None, str(cache() / "data")]
@@ -176,7 +176,7 @@ def _found(name: str) -> Path | None:
 
 def fetch(folder: str, name: str, url: str, checksum: str) -> Path:
     """The file `folder/name` of the data folders, else downloaded into the cache and checked against `checksum`."""
-    have = _found(f"{folder}/{name}")
+    have = found(f"{folder}/{name}")
     if have is not None:
         return have
     path = cache() / "data" / folder / name

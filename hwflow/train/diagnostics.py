@@ -78,7 +78,8 @@ def inspect(model: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
         row["gradient"] = float(value.grad.abs().mean()) if value.grad is not None else 0.0
     model.zero_grad(set_to_none=True)
     model.train(training)
-    return rows
+    # four digits: rows are kept for every epoch
+    return [{k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
 
 def _short(name: str) -> str:
@@ -87,13 +88,24 @@ def _short(name: str) -> str:
     return name
 
 
+INFORMATION = {
+    "entropy": "entropy [bit]",
+    "updatable": "share of updatable values",
+    "gradient_error": "estimator's gradient error",
+    "gradient": "mean |gradient|",
+}
+
+
 def plot(metrics: dict[str, Any], path: Path) -> None:
-    """Draw loss, accuracy and, where there are any, the entropies of the layers, as a PNG."""
+    """Draw loss, accuracy and what `inspect` found in every layer, epoch by epoch, as a PNG.
+
+    A line for each quantizer: whole for weights, broken for activations.
+    """
     from matplotlib.figure import Figure
 
-    history, layers = metrics["history"], metrics.get("diagnostics") or []
-    figure = Figure(figsize=(12, 3.2), layout="constrained")
-    loss, accuracy, bits = figure.subplots(1, 3)
+    history = metrics["history"]
+    figure = Figure(figsize=(12, 6.4), layout="constrained")
+    loss, accuracy, *information = figure.subplots(2, 3).flat
     epochs = [r["epoch"] for r in history]
     loss.plot(epochs, [r["loss"] for r in history])
     loss.set(xlabel="epoch", ylabel="loss", title=metrics["name"])
@@ -102,12 +114,14 @@ def plot(metrics: dict[str, Any], path: Path) -> None:
     accuracy.plot([e for e, _ in held], [a for _, a in held], label="held out")
     accuracy.set(xlabel="epoch", ylabel="accuracy [%]")
     accuracy.legend()
-    names = [f"{r['name']} {r['kind'][0]}" for r in layers]
-    bits.barh(names, [r["entropy"] for r in layers], label="entropy [bit]")
-    bits.barh(names, [r["updatable"] for r in layers], height=0.4, label="updatable")
-    bits.set(xlim=(0, 1.05), title="information")
-    bits.tick_params(labelsize=6)
-    bits.invert_yaxis()
-    if layers:
-        bits.legend(fontsize=6)
+    looked = [r for r in history if r.get("layers")]
+    for axes, (key, label) in zip(information, INFORMATION.items(), strict=True):
+        for i, layer in enumerate(looked[-1]["layers"] if looked else []):
+            values = [r["layers"][i].get(key) for r in looked]  # nothing flows back into the input
+            style = "-" if layer["kind"] == "weight" else "--"
+            if None not in values:
+                axes.plot([r["epoch"] for r in looked], values, style, lw=1, label=f"{layer['name']} {layer['kind']}")
+        axes.set(xlabel="epoch", ylabel=label, yscale="log" if "gradient" in key else "linear")
+    if looked:
+        information[0].legend(fontsize=5, ncols=2)
     figure.savefig(path, dpi=100)

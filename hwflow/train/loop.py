@@ -31,6 +31,7 @@ from hwflow.train.recipes import load_recipe
 from hwflow.train.schedule import Schedule, learning_rate
 
 CHECKPOINT, MODEL, METRICS, CURVES = "checkpoint.pt", "model.onnx", "metrics.json", "curves.png"
+LOOKED_AT = 128  # images that the diagnostics of an epoch are measured on
 SAVE_EVERY = 15.0  # seconds between checkpoints; the last epoch is always kept
 
 
@@ -72,6 +73,15 @@ def train(
         return finish(run.best_model(), recipe, run.metrics(), out)
 
 
+def measure(recipe: Recipe) -> dict[str, Any]:
+    """Train `recipe` in this process, write nothing, and return its metrics: what a comparison of methods needs."""
+    with threads(recipe.plan.threads):
+        run = _Run(recipe, torch.device("cuda" if torch.cuda.is_available() else "cpu"), 0, 1)
+        for epoch in range(recipe.plan.epochs):
+            run.epoch(epoch)
+        return run.metrics()
+
+
 def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path) -> dict[str, Any]:
     """Evaluate on the whole held-out split, inspect, export, write metrics.json and curves.png; the full metrics."""
     x, y = test_split(recipe)
@@ -79,13 +89,29 @@ def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path)
     scores = exporting.outputs(exporting.freeze(model), recipe, x)
     metrics["accuracy"] = float((scores.argmax(1) == y).mean())
     metrics["images"] = len(y)
-    metrics["diagnostics"] = inspect(model, exporting.real_input(recipe, x[:256]), torch.from_numpy(y[:256]))
+    metrics["diagnostics"] = inspect(model, *_looked_at(recipe))
     exporting.export(model, recipe, x[:: max(1, len(x) // 100)][:100], out / MODEL)
     part = out / (METRICS + ".part")
-    part.write_text(json.dumps(metrics, indent=1) + "\n")
+    part.write_text(told(metrics))
     part.replace(out / METRICS)
     plot(metrics, out / CURVES)
     return metrics
+
+
+def _looked_at(recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """The batch that diagnostics look at: the first held-out images, as the network takes them, and their labels."""
+    x, y = test_split(recipe)
+    return exporting.real_input(recipe, x[:LOOKED_AT]), torch.tensor(y[:LOOKED_AT])
+
+
+def told(metrics: dict[str, Any]) -> str:
+    """`metrics` as JSON: a line for each entry, and for each row of a list."""
+    entries = []
+    for key, value in metrics.items():
+        rows = isinstance(value, list) and value and isinstance(value[0], dict)
+        text = "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]" if rows else json.dumps(value)
+        entries.append(f" {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def load_model(where: Path) -> tuple[nn.Module, Recipe]:
@@ -124,10 +150,11 @@ class _Run:
         plan = recipe.plan
         torch.manual_seed(plan.seed)
         self.recipe, self.device, self.rank, self.world, self.done = recipe, device, rank, world, 0
-        self.history: list[dict[str, float]] = []
+        self.history: list[dict[str, Any]] = []
         self.start: dict[str, Any] | None = None
         train_set, test_set = load(recipe.data)
         self.batches, self.test = Batches(train_set, plan, device, rank, world), test_set
+        self.looked_at = tuple(v.to(device) for v in _looked_at(recipe))
         if len(self.batches) == 0:
             raise RecipeError(f"{recipe.name}: has no training images; give it data")
         self.twin = _twin(recipe, self.batches, device) if plan.rbd or plan.logits else None
@@ -139,9 +166,9 @@ class _Run:
         self.objective = Objective(plan, self.model, self.twin)
         self.runner: nn.Module = torch.compile(self.model) if plan.compile else self.model  # type: ignore[assignment]
         # half precision is sound for training alone: every evaluation and the export run in float32
-        self.amp = plan.amp and device.type == "cuda"
+        self.amp = plan.amp and _has_bfloat16(device)
 
-    def epoch(self, number: int) -> dict[str, float]:
+    def epoch(self, number: int) -> dict[str, Any]:
         """One epoch; the row it adds to the history."""
         plan, begin = self.recipe.plan, time.monotonic()
         self.schedule.advance(number)
@@ -160,6 +187,8 @@ class _Run:
         self.done = number + 1
         if self.done % plan.evaluate_every == 0 or self.done == plan.epochs:
             row["accuracy"] = self.evaluate()
+        if self.rank == 0:
+            row["layers"] = inspect(self.model, *self.looked_at)
         row["seconds"] = round(time.monotonic() - begin, 3)
         self.history.append(row)
         return row
@@ -250,6 +279,11 @@ class _Run:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.average, self.done, self.history = kept["average"], kept["done"], kept["history"]
         self.start = kept.get("start")
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether the machine multiplies bfloat16 itself: every GPU here, and CPUs with AVX-512 BF16; others only imitate it."""
+    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -348,7 +382,7 @@ def _bar(show: bool, name: str, epochs: int, done: int) -> Iterator[Any]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(f"train {name}", total=epochs, completed=done, note="")
 
-        def tick(row: dict[str, float]) -> None:
+        def tick(row: dict[str, Any]) -> None:
             held = f"  held out {100 * row['accuracy']:.2f} %" if "accuracy" in row else ""
             bar.update(task, advance=1, note=f"loss {row['loss']:.4f}{held}")
 

@@ -1,0 +1,95 @@
+"""Trained networks that are kept: from a run's folder to net.npz and metrics.json, and scored again from there.
+
+Stands on fold, net and the loop: what is kept is integers, proven equal to PyTorch on every held-out image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwflow.errors import ModelError
+from hwflow.fold import fold
+from hwflow.net import Net
+from hwflow.places import MODELS
+from hwflow.qonnx import read
+from hwflow.train.data import load
+from hwflow.train.loop import METRICS, MODEL, told, torch_outputs
+
+TRAINED = MODELS / "trained"
+NET = "net.npz"
+
+
+def keep(run: Path, out: Path, note: str = "") -> dict[str, Any]:
+    """Fold the run in folder `run` and write out/net.npz and out/metrics.json; the metrics.
+
+    To the run's metrics come `command`, `note` (what a reader must know of the data or the budget) and `net`: accuracy
+    of the integers on the whole held-out split and bytes. A ModelError if a single score differs from PyTorch's.
+    """
+    metrics = json.loads((run / METRICS).read_text())
+    net = fold(read(run / MODEL))
+    x, labels = held_out(metrics["data"], net)
+    answers = answers_of(net, x)
+    differing = int((net.scores(answers) != torch_outputs(run, x)).any(1).sum())
+    if differing:
+        raise ModelError(f"{run}: the scores of {differing} of {len(x)} images differ between PyTorch and the integers")
+    out.mkdir(parents=True, exist_ok=True)
+    net.save(out / NET)
+    file, _, recipe = metrics["source"].partition(":")
+    metrics["command"] = f"hwflow train models/{file}.py:{recipe}"
+    metrics |= {"note": note} if note else {}
+    metrics["net"] = {
+        "accuracy": float((net.labels(answers) == labels).mean()), "images": len(x),
+        "differing_from_torch": differing, "bytes": (out / NET).stat().st_size,
+    }  # fmt: skip
+    (out / METRICS).write_text(told(metrics))
+    return metrics
+
+
+def held_out(data: str, net: Net) -> tuple[np.ndarray, np.ndarray]:
+    """All held-out images of `data` in the shape `net` takes, and their labels."""
+    test = load(data)[1]
+    return test.x.reshape(len(test), *net.input.shape), test.y
+
+
+def answers_of(net: Net, x: np.ndarray, chunk: int = 250) -> np.ndarray:
+    """The integer answers (n, outputs) of `net`, some images at a time: a whole split of a large network fills the memory."""
+    return np.concatenate([net.run(x[i : i + chunk]) for i in range(0, len(x), chunk)])
+
+
+def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The rows of `hwflow bench trained`: every kept network, its integers scored again on all held-out images."""
+    out = []
+    for folder in sorted(path.parent for path in TRAINED.glob(f"*/{NET}")):
+        say(f"score {folder.name}")
+        metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
+        x, labels = held_out(metrics["data"], net)
+        right = int((net.labels(answers_of(net, x)) == labels).sum())
+        out.append({
+            "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
+            "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"],
+            "training [s]": round(metrics["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
+            "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
+        })  # fmt: skip
+    return out
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Keep the run in folder RUN as OUT/net.npz and OUT/metrics.json."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="hwflow.train.kept", description=main.__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--note", default="")
+    given = parser.parse_args(arguments)
+    metrics = keep(given.run, given.out, given.note)
+    print(json.dumps(metrics["net"]))
+
+
+if __name__ == "__main__":
+    main()
