@@ -6,6 +6,7 @@ Stands on units.base. `mvu` and `vvu` say which inputs a row of weights meets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Weighted(Unit):
 
     @property
     def weight_ints(self) -> Ints:
-        return ints_of(self.weights)
+        return _ints(Same(self.weights))
 
     @property
     def counted(self) -> bool:
@@ -63,7 +64,7 @@ class Weighted(Unit):
         """The integers that leave: levels, or the accumulator."""
         if self.thresholds is not None:
             return BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)
-        lo, hi = row_ranges(self.weights, self.x.ints)
+        lo, hi = _sums(Same(self.weights), self.x.ints)
         return Ints(int(lo.min()), int(hi.max()))
 
     @property
@@ -103,7 +104,7 @@ class Weighted(Unit):
         if self.counted:
             zero = np.zeros(self.rows, np.int64)
             return zero, zero + self.weights.shape[1]
-        return row_ranges(self.weights, self.x.ints)
+        return _sums(Same(self.weights), self.x.ints)
 
     @property
     def _limits(self) -> Array:
@@ -130,6 +131,33 @@ class Weighted(Unit):
         if self.levels == 1:
             return signed_bits(np.stack([lo - self._limits[:, 0], hi - self._limits[:, 0]]))
         return max(signed_bits(np.stack([lo, hi])), self.thr_bits)
+
+
+class Same:
+    """An array that nobody can write as a key: equal to itself only, however large it is."""
+
+    def __init__(self, array: Array):
+        assert not array.flags.writeable, "what can change is no key"
+        self.array = array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.array is other.array
+
+
+# a unit is asked under a thousand foldings, and its weights are the same millions under each
+
+
+@lru_cache(256)
+def _ints(weights: Same) -> Ints:
+    return ints_of(weights.array)
+
+
+@lru_cache(256)
+def _sums(weights: Same, x: Ints) -> tuple[Array, Array]:
+    return row_ranges(weights.array, x)
 
 
 def staircase(x: Array, thresholds: Array, base: int, bipolar: bool) -> Array:
