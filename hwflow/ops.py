@@ -227,7 +227,7 @@ class MaxPool(Node):
         object.__setattr__(self, "minimum", frozen(self.minimum, bool))
 
     def port(self, x: Port) -> Port:
-        h, w = window_shape(self, x.shape, self.kernel, self.stride, self.pads, self.dilation)
+        h, w = pooled_shape(self, x.shape, self.kernel, self.stride, self.pads, self.dilation)
         return Port((h, w, x.channels), x.ints)
 
     def run(self, x: Array) -> Array:
@@ -333,6 +333,18 @@ def window_shape(
     w = shape[1] + pads[1] + pads[3] - (kernel[1] - 1) * dilation[1] - 1
     _need(h >= 0 and w >= 0, node, f"its {kernel} window is larger than the image {shape[:2]} with padding {pads}")
     return h // stride[0] + 1, w // stride[1] + 1
+
+
+def pooled_shape(
+    node: Node, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads, dilation: tuple[int, int]
+) -> tuple[int, int]:
+    """Rows and columns of a maximum, which needs a pixel in every window: padding has no value to give."""
+    out = window_shape(node, shape, kernel, stride, pads, dilation)
+    for k in (0, 1) if any(pads) else ():
+        at = np.arange(out[k])[:, None] * stride[k] - pads[k] + np.arange(kernel[k]) * dilation[k]
+        inside = ((at >= 0) & (at < shape[k])).any(1)
+        _need(bool(inside.all()), node, f"has windows that lie wholly in its padding {pads}, where nothing is largest")
+    return out
 
 
 def windows(

@@ -169,3 +169,18 @@ def test_a_network_with_wrong_shapes_is_refused_at_construction():
         Net("wrong", Port((4,), BIPOLAR), (dense,))
     with pytest.raises(ValueError, match="which no earlier node produces"):
         Net("wrong", Port((3,), BIPOLAR), (Dense(name="d", inputs=("nowhere",), weights=np.ones((2, 3), int)),))
+
+
+def test_a_maximum_over_padding_alone_is_refused():
+    pool = MaxPool(
+        name="m",
+        inputs=("input",),
+        kernel=(2, 2),
+        stride=(1, 1),
+        minimum=np.zeros(2),
+        pads=(1, 0, 1, 0),
+        dilation=(3, 1),
+    )
+    with pytest.raises(ModelError, match="wholly in its padding"):
+        Net("wrong", Port((2, 5, 2), U8), (pool,))
+    assert Net("right", Port((3, 5, 2), U8), (pool,)).output.shape == (2, 4, 2)

@@ -21,7 +21,7 @@ from hwflow.qonnx.takes import input_of
 from hwflow.qonnx.values import Ref
 from hwflow.real import INPUT, Graph
 
-__all__ = ["check", "explained", "read", "reference", "save_stage"]
+__all__ = ["check", "explained", "read", "reference", "rounding", "save_stage"]
 
 TABLE = Table(elementwise.HANDLERS | quantizers.HANDLERS | products.HANDLERS | windows.HANDLERS | shapes.HANDLERS)
 

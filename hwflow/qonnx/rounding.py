@@ -1,7 +1,9 @@
 """Why a reference execution may differ from integers: float32 sums of values that are no powers of two.
 
 Stands on reference and real. Every node is given the reference's own inputs, so nothing is carried along: elementwise
-nodes must agree to the last bit, sums to within the error that float32 summation in any order may make.
+nodes must agree to the last bit, sums to within the error that float32 summation in any order may make. Where both
+hold, a quantised value that differs is a tie of the reference: steps are monotone, so the boundary between the two
+levels lies between two sums that differ by rounding alone.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class Rounding:
     name: str
     values: int
     differing: int
-    worst: float  # of a sum: the largest difference in units of the error bound of float32 summation; else 0
+    worst: float  # the largest difference in units of the error bound of the float32 sum behind it; 0 without any
+    ties: int = 0  # of a quantised value that is summed next, or the answer: integers that the rounding decides
 
     @property
     def explained(self) -> bool:
@@ -33,22 +36,49 @@ class Rounding:
 
 
 def rounding(graph: Graph, values: dict[str, Array]) -> tuple[Rounding, ...]:
-    """One `Rounding` for each node of which `values` (canonical layout, by node name) knows inputs and result."""
+    """One `Rounding` for each node that the reference has a tensor for: `values`, by node name in canonical layout.
+
+    A node without one (the sum inside an average or in front of a bias) belongs to the next that has one.
+    """
     out = []
+    known = dict(values)  # the reference's, else the graph's from the reference's
+    room = {name: np.zeros(1) for name in values}  # how far the reference may be from `known`
+    own = dict(values)  # the graph's from the reference's inputs of the latest sum
     for node in graph.nodes:
-        if node.name not in values or any(i not in values for i in node.inputs):
+        ins = [known[i] for i in node.inputs]
+        got = graph._value(node, ins)
+        bound = _room(graph, node, ins, [room[i] for i in node.inputs])
+        if node.name not in values or values[node.name].shape != got.shape:
+            known[node.name], room[node.name], own[node.name] = got, bound, got
             continue
-        ins = [values[i] for i in node.inputs]
-        got, want = graph._value(node, ins), values[node.name]
-        if got.shape != want.shape:
-            continue
-        differing = int((got != want).sum())
-        worst = 0.0
-        if differing and node.name in graph.plans:
-            bound = _bound(graph, node, ins)
-            worst = float((np.abs(got.astype(np.float64) - want) / np.maximum(bound, np.finfo(np.float32).tiny)).max())
-        out.append(Rounding(node.name, want.size, differing, worst))
+        want = values[node.name]
+        off = np.abs(got.astype(np.float64) - want)
+        worst = float((off / np.maximum(bound, np.finfo(np.float32).tiny)).max()) if bound.any() else 0.0
+        own[node.name] = got if node.name in graph.plans else graph._value(node, [own[i] for i in node.inputs])
+        ties = _ties(graph, node, own[node.name], want)
+        out.append(Rounding(node.name, want.size, int((off > 0).sum()), worst, ties))
     return tuple(out)
+
+
+def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array]) -> Array:
+    """How far a reference given `ins`, known but for `rooms`, may be from the graph's value of a node."""
+    open_ = any(room.any() for room in rooms)
+    if node.name in graph.plans:
+        return np.full(1, np.inf) if open_ else _bound(graph, node, ins)
+    if not open_:
+        return np.zeros(1)
+    if not isinstance(node, real.Pointwise):
+        return np.full(1, max(float(room.max()) for room in rooms))
+    x, room = ins[0].astype(np.float64), rooms[0]
+    ends = [graph._value(node, [end.astype(np.float32)]).astype(np.float64) for end in (x - room, x, x + room)]
+    return np.maximum(np.abs(ends[0] - ends[1]), np.abs(ends[2] - ends[1]))
+
+
+def _ties(graph: Graph, node: real.RealOp, own: Array, want: Array) -> int:
+    """Integers of a value that differ, where a sum takes it as integers or the network ends."""
+    grid = graph.spans[node.name].grid
+    taken = node.name == graph.output or any(user.name in graph.plans for user in graph.by_name.users(node.name))
+    return int((grid.integers(own) != grid.integers(want)).sum()) if taken and grid is not None else 0
 
 
 def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:

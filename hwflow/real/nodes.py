@@ -14,7 +14,7 @@ from hwflow import ops
 from hwflow.bits import Array
 from hwflow.errors import ModelError
 from hwflow.graph import Node, frozen
-from hwflow.ops import Pads, Shape, window_shape
+from hwflow.ops import Pads, Shape, pooled_shape, window_shape
 from hwflow.real.steps import Step
 
 
@@ -98,7 +98,7 @@ class MaxPool(Node):
     dilation: tuple[int, int] = (1, 1)
 
     def shape(self, x: Shape) -> Shape:
-        return (*window_shape(self, x, self.kernel, self.stride, self.pads, self.dilation), x[-1])
+        return (*pooled_shape(self, x, self.kernel, self.stride, self.pads, self.dilation), x[-1])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
