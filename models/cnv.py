@@ -44,7 +44,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("cnv", cnv, "cifar10", "u8/256", plan=CIFAR),
-        Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=50, lr=5e-3, threads=1)),
-        Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=50, lr=5e-3, threads=1)),
+        Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
+        Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
     )
 }  # fmt: skip

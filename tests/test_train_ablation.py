@@ -22,6 +22,7 @@ def test_a_table_is_kept_gone_on_with_and_told(tmp_path, monkeypatch):
         assert row["mean"] == pytest.approx((a + b) / 2, abs=1e-5)
         assert row["deviation"] == pytest.approx(abs(a - b) / 2**0.5, abs=1e-5)
     text = ablation.markdown(path)
+    assert path.with_suffix(".md").read_text() == text + "\n"
     assert "| STE | " in text
     assert (
         "1 epochs over 128 training images: `python -m hwflow.train.ablation mlp:digits t.json --epochs 1 --limit 128 --seeds 2`"

@@ -38,17 +38,24 @@ ROWS = (
 
 
 def run(
-    spec: str, path: Path, *, epochs: int, limit: int, seeds: int = 3, say: Callable[[str], None] = lambda _: None
+    spec: str,
+    path: Path,
+    *,
+    epochs: int,
+    limit: int,
+    seeds: int = 3,
+    label: str = "",
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Train every row of the table on recipe `spec` and return the rows, also kept in `path`.
+    """Train every row of the table on recipe `spec` and return the rows, also kept in `path` and told in a .md beside it.
 
     Equal budget: `epochs` passes over the first `limit` training images (0: all), the same plan, seeds 0 .. seeds - 1.
     A row has name, accuracies (share of the whole held-out split at the last epoch, for each seed), mean, deviation (of
-    the sample; None for one seed) and seconds. The teacher of RBD trains on the same images; its time is in no row.
+    the sample; None for one seed) and seconds. `label` says more of the data than its name. The teacher of RBD trains on the same images; its time is in no row.
     """
     base = load_recipe(spec)
     plan = replace(base.plan, epochs=epochs, limit=limit, teacher_epochs=epochs, evaluate_every=epochs, augment=())
-    table = _opened(path, replace(base, plan=plan), seeds)
+    table = _opened(path, replace(base, plan=plan), seeds, label)
     for row in ROWS:
         entry = table["rows"].setdefault(row.name, {"name": row.name, "accuracies": [], "seconds": []})
         for seed in range(len(entry["accuracies"]), seeds):
@@ -59,14 +66,16 @@ def run(
             _summarise(entry)
             _kept(path, table)
             say(f"{row.name}, seed {seed}: {100 * metrics['accuracy']:.2f} % in {metrics['seconds']:.0f} s")
+    path.with_suffix(".md").write_text(markdown(path) + "\n")
     return list(table["rows"].values())
 
 
-def _opened(path: Path, recipe: Recipe, seeds: int) -> dict[str, Any]:
+def _opened(path: Path, recipe: Recipe, seeds: int, label: str) -> dict[str, Any]:
     plan = recipe.plan
     head = {
-        "command": f"python -m hwflow.train.ablation {recipe.source} {path.name} --epochs {plan.epochs} --limit {plan.limit} --seeds {seeds}",
-        "network": recipe.source, "data": recipe.data, "epochs": plan.epochs, "images": plan.limit, "seeds": seeds,
+        "command": f"python -m hwflow.train.ablation {recipe.source} {path.name} --epochs {plan.epochs} --limit {plan.limit} --seeds {seeds}"
+        + (f" --label '{label}'" if label else ""),
+        "network": recipe.source, "data": label or recipe.data, "epochs": plan.epochs, "images": plan.limit, "seeds": seeds,
         "versions": versions(),
     }  # fmt: skip
     if path.exists():
@@ -103,7 +112,7 @@ def markdown(path: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line: SPEC FILE --epochs E --limit N --seeds S."""
+    """The command line: SPEC FILE --epochs E --limit N --seeds S --label TEXT."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="hwflow.train.ablation", description=main.__doc__)
@@ -111,8 +120,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("path", type=Path)
     for name, value in (("--epochs", 5), ("--limit", 0), ("--seeds", 3)):
         parser.add_argument(name, type=int, default=value)
+    parser.add_argument("--label", default="", help="what the data are, where their name does not say it all")
     given = parser.parse_args(arguments)
-    run(given.spec, given.path, epochs=given.epochs, limit=given.limit, seeds=given.seeds, say=print)
+    run(
+        given.spec, given.path, epochs=given.epochs, limit=given.limit, seeds=given.seeds, label=given.label,
+        say=lambda line: print(line, flush=True),
+    )  # fmt: skip
     print(markdown(given.path))
 
 

@@ -28,7 +28,7 @@ def keep(run: Path, out: Path, note: str = "") -> dict[str, Any]:
     """Fold the run in folder `run` and write out/net.npz and out/metrics.json; the metrics.
 
     To the run's metrics come `command`, `note` (what a reader must know of the data or the budget) and `net`: accuracy
-    of the integers on the whole held-out split and bytes. A ModelError if a single score differs from PyTorch's.
+    of the integers on the whole held-out split and bytes. What the layers know stays at evaluated epochs only. A ModelError if a single score differs from PyTorch's.
     """
     metrics = json.loads((run / METRICS).read_text())
     net = fold(read(run / MODEL))
@@ -46,6 +46,9 @@ def keep(run: Path, out: Path, note: str = "") -> dict[str, Any]:
         "accuracy": float((net.labels(answers) == labels).mean()), "images": len(x),
         "differing_from_torch": differing, "bytes": (out / NET).stat().st_size,
     }  # fmt: skip
+    for row in metrics["history"]:
+        if "accuracy" not in row:
+            row.pop("layers", None)
     (out / METRICS).write_text(told(metrics))
     return metrics
 
