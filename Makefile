@@ -39,8 +39,8 @@ test: $(READY)  ## every test, lint and types
 test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
 	$(PYTEST) -m "not slow"
 
-test-all: $(READY) ## every test, and 200 random shapes of each hardware unit instead of 40; an hour
-	HWFLOW_SHAPES=200 $(PYTEST) --durations=15
+test-all: $(READY) ## every test, 200 random shapes of each hardware unit instead of 40, 100 images of each network; an hour
+	HWFLOW_SHAPES=200 HWFLOW_IMAGES=100 $(PYTEST) --durations=15
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check hwflow models tests

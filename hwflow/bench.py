@@ -18,6 +18,7 @@ from hwflow.flow import tool_versions
 
 # part -> (module, function); each function takes `say` and returns rows, one dict a line of the table
 PARTS = {
+    "compiler": ("hwflow.bench_compiler", "rows"),
     "cpu": ("hwflow.bench_cpu", "rows"),
     "rtl": ("hwflow.bench_rtl", "rows"),
     "boards": ("hwflow.deploy", "bench_rows"),

@@ -25,7 +25,7 @@ from hwflow.simulate import simulate
 ENGINES = ("torch", "qonnx", "graph", "numpy", "dataflow", "c", "hls", "rtl", "rtl-stalls")
 CYCLE_BUDGET = 3_000_000  # simulated cycles an RTL rung may cost unless the caller sets the number of images
 STALL_SEED = 7
-TIES_AT_ONCE = 2  # images whose every tensor is held at once
+TIES_AT_ONCE = 10  # images whose every tensor is held at once
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # random shapes of each hardware unit; `make test-all` takes 200
 SHAPES = int(os.environ.get("HWFLOW_SHAPES", "40"))
+# images of each whole network; 0 leaves each test its own few, `make test-all` takes 100
+IMAGES = int(os.environ.get("HWFLOW_IMAGES", "0"))
 SHARED = Path(os.environ.get("HWFLOW_SHARED", ROOT.parent / "shared"))
 
 

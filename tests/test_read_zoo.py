@@ -1,34 +1,24 @@
 """Whole networks nobody wrote for this test: FINN's zoo files, Brevitas' own models, and every family of `models/`."""
 
-import importlib.util
-import time
-import warnings
-
 import numpy as np
 import pytest
-from conftest import shared
+from conftest import IMAGES, shared
 
+from hwflow.bench_compiler import AT_ONCE, BREVITAS, QCDQ, RECIPES, ROUNDS, random_images
 from hwflow.fold import fold
-from hwflow.places import MODELS
 from hwflow.qonnx import explained, read, reference, save_stage
 from hwflow.real import parse_input
 
-IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3), "digits": (8, 8, 1)}
-PYNQ = ["CNV_1W1A", "CNV_1W2A", "CNV_2W2A", "TFC_2W2A"]
-
 
 def equal(path, n, takes=None):
-    """Net == Graph == reference on every element of n random images; the Net, and the seconds it took to make."""
-    start = time.process_time()
+    """The Net of a file, whose every answer on n random images is the reference's and the Graph's."""
     graph = read(path, takes)
     net = fold(graph)
-    seconds = time.process_time() - start
-    ints = graph.input.ints
-    x = np.random.default_rng(0).integers(ints.lo, ints.hi + 1, (n, *graph.input.shape))
-    want = reference(path, x, takes)
-    assert np.array_equal(net.scores(net.run(x)), want)
-    assert np.array_equal(graph.run(graph.takes.real(x)), want)
-    return net, seconds
+    for part in np.array_split(random_images(net, n), -(-n // AT_ONCE)):
+        want = reference(path, part, takes)
+        assert np.array_equal(net.scores(net.run(part)), want)
+        assert np.array_equal(graph.run(graph.takes.real(part)), want)
+    return net
 
 
 @pytest.mark.parametrize(("name", "accuracy"), [("TFC_1W1A", 0.9296), ("TFC_1W2A", 0.9474)])
@@ -43,101 +33,67 @@ def test_finns_zoo_files_on_ten_thousand_digits(name, accuracy, mnist_test):
     assert (net.labels(answer) == labels).mean() == accuracy
 
 
-def perturb(torch, model, seed, hard=True):
-    """Statistics of norms as training might leave them: negative, zero and tiny gains among them."""
-    g = torch.Generator().manual_seed(seed)
-    for m in model.modules():
-        if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            with torch.no_grad():
-                m.running_mean.copy_(torch.randn(m.running_mean.shape, generator=g) * 3)
-                m.running_var.copy_(torch.rand(m.running_var.shape, generator=g) * 50 + 0.1)
-                m.bias.copy_(torch.randn(m.bias.shape, generator=g))
-                if hard:
-                    m.weight.copy_(torch.randn(m.weight.shape, generator=g))
-                    m.weight[:3] = torch.tensor([0.0, 1e-20, -1e-20])
-    return model.eval()
-
-
-def pynq(folder, name, hard, dynamo=False):
-    """One of Brevitas' own models as its own exporter writes it."""
-    torch = pytest.importorskip("torch")
+@pytest.fixture(scope="module")
+def zoo():
+    """The room that writes networks; it needs torch and Brevitas."""
+    pytest.importorskip("torch")
     pytest.importorskip("brevitas")
-    from brevitas.export import export_qonnx
-    from brevitas_examples.bnn_pynq.models import get_model_cfg, model_impl
+    from hwflow.train import zoo
 
-    cfg = get_model_cfg(name)
-    torch.manual_seed(0)
-    model = perturb(torch, model_impl[cfg.get("MODEL", "ARCH")](cfg), 1, hard)
-    path = folder / f"{name}.onnx"
-    x = torch.rand(1, 1, 28, 28) if "FC" in name else torch.rand(1, 3, 32, 32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        export_qonnx(model, args=x, export_path=str(path), **({} if dynamo else {"opset_version": 13, "dynamo": False}))
-    return path
+    return zoo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hard", [False, True], ids=["random", "perturbed"])
-@pytest.mark.parametrize("name", PYNQ)
-def test_brevitas_own_models(name, hard, tmp_path):
-    equal(pynq(tmp_path, name, hard), 5, "u8/255")
+@pytest.mark.parametrize("hard", [False, True], ids=["random", "hard"])
+@pytest.mark.parametrize("name", [name for name in BREVITAS if name not in ("TFC_1W1A", "TFC_1W2A")])
+def test_brevitas_own_models(name, hard, zoo, tmp_path):
+    equal(zoo.of_brevitas(name, tmp_path, hard), IMAGES or 5, "u8/255")
 
 
 @pytest.mark.slow
-def test_a_dynamo_export_with_external_data_reads_the_same(tmp_path):
-    net, _ = equal(pynq(tmp_path, "CNV_1W2A", True, dynamo=True), 3, "u8/255")
+@pytest.mark.parametrize("name", QCDQ)
+def test_brevitas_own_models_as_quantize_and_dequantize_pairs(name, zoo, tmp_path):
+    net = equal(zoo.of_brevitas(name, tmp_path, qcdq=True), IMAGES or 10, "u8/255")
+    assert any(type(op).__name__ == "Threshold" and op.levels > 1 for op in net.ops)
+
+
+@pytest.mark.slow
+def test_a_network_that_qonnx_turned_into_quantize_and_dequantize_pairs(zoo, tmp_path):
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.qonnx_to_qcdq import QuantToQCDQ
+
+    path = zoo.of_brevitas("TFC_2W2A", tmp_path)
+    ModelWrapper(str(path)).transform(QuantToQCDQ()).save(str(tmp_path / "qcdq.onnx"))
+    turned = equal(tmp_path / "qcdq.onnx", IMAGES or 10, "u8/255")
+    x = np.random.default_rng(1).integers(0, 256, (20, *turned.input.shape))
+    assert np.array_equal(turned.run(x), fold(read(path, "u8/255")).run(x))
+
+
+@pytest.mark.slow
+def test_a_dynamo_export_with_external_data_reads_the_same(zoo, tmp_path):
+    net = equal(zoo.of_brevitas("CNV_1W2A", tmp_path, dynamo=True), 3, "u8/255")
     assert [type(op).__name__ for op in net.ops].count("Conv") == 6
 
 
 @pytest.mark.slow
-def test_a_residual_network_of_arbitrary_scales_differs_only_where_float_sums_round(tmp_path):
-    path = pynq(tmp_path, "RESNET18_4W4A", False)
+def test_a_residual_network_of_arbitrary_scales_differs_only_where_float_sums_round(zoo, tmp_path):
+    path = zoo.of_brevitas(ROUNDS, tmp_path, hard=False)
     graph = read(path, "u8/255")
     net = fold(graph)
     x = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3))
     assert np.array_equal(net.scores(net.run(x)), graph.run(graph.takes.real(x)))
     nodes = explained(path, x, "u8/255")
     assert len(nodes) > 100 and all(node.explained for node in nodes)
-    assert {n.name for n in nodes if n.differing} <= set(graph.plans), "elementwise arithmetic agrees to the last bit"
-
-
-def recipes():
-    """Every recipe of `models/`, by name, without importing torch."""
-    return [
-        "mlp:digits",
-        "mlp:tfc",
-        "cnv:cnv",
-        "vgg:vgg-small",
-        "vgg:vgg-small-ir2",
-        "resnet:resnet20",
-        "resnet:resnet20-ir2",
-        "resnet:resnet18",
-        "mobilenet:mobilenet",
-    ]
+    exact = {n.name for n in nodes if not n.differing}
+    assert {n.name for n in graph.nodes if type(n).__name__ == "Pointwise"} <= exact, "steps agree to the last bit"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", recipes())
-def test_networks_of_the_papers(which, tmp_path):
-    torch = pytest.importorskip("torch")
-    from hwflow.train.export import freeze, real_input, write
-
-    family, _, name = which.partition(":")
-    spec = importlib.util.spec_from_file_location(family, MODELS / f"{family}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    recipe = module.RECIPES[name]
-    torch.manual_seed(0)
-    model = perturb(torch, recipe.network(recipe.method), 2)
-    shape = IMAGES[recipe.data]
-    example = (
-        np.zeros((1, int(np.prod(shape))) if recipe.flat else (1, *shape), int) + parse_input(recipe.input).ints.hi
-    )
-    path = tmp_path / f"{name}.onnx"
-    write(freeze(model), real_input(recipe, example), recipe, path)
-    net, seconds = equal(path, {"mlp": 50, "resnet": 2, "vgg": 3}.get(family, 5))
-    assert seconds < {"cnv": 5}.get(family, 20), "seconds of one core, from file to integers"
-    assert net.input.ints == parse_input(recipe.input).ints
+@pytest.mark.parametrize("which", RECIPES)
+def test_networks_of_the_papers(which, zoo, tmp_path):
+    family = which.partition(":")[0]
+    net = equal(zoo.of_recipe(which, tmp_path), IMAGES or {"mlp": 50, "resnet": 2, "vgg": 3}.get(family, 5))
+    assert net.input.ints in (parse_input("u8").ints, parse_input("u8/16").ints)
 
 
 def test_stages_are_files_that_a_viewer_opens(tmp_path):
