@@ -6,8 +6,8 @@ Zero-latency units (split, concat, pad) are two processes: words offered, and wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from hwflow import units as hw
 from hwflow.bits import Array
-from hwflow.plan.kernel import HEAD, Table, evaluate
+from hwflow.plan.kernel import OFF, Table, evaluate
+from hwflow.plan.processes import Graph, Line, Numbers, arange, plain
 from hwflow.units.base import SOURCE, Dataflow
 from hwflow.units.mvu import tree_latency
 
@@ -25,7 +26,7 @@ class Steps:
     """One step of a process for each word of a stream; `later` cycles after it the word can be seen."""
 
     process: int
-    index: Array
+    index: Numbers
     later: int = 0
 
 
@@ -34,9 +35,9 @@ class Block:
     """Steps that wait until words of the unit's own output are gone: word numbers, negative in images before."""
 
     process: int
-    index: Array
-    word: Array
-    later: Array | int = 0
+    index: Numbers
+    word: Numbers
+    later: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,63 +48,6 @@ class Rhythm:
     gives: tuple[Steps, ...]
     blocks: tuple[tuple[Block, ...], ...]  # one entry for each output
     asks: tuple[Steps, ...] = ()  # what waits for each input's words, where it is not what takes them
-
-
-@dataclass
-class Graph:
-    """Processes and their needs in the making."""
-
-    gaps: list[Array] = field(default_factory=list)
-    needs: list[tuple[int, Array, int, Array, Array]] = field(default_factory=list)
-    pipes: list[tuple[int, int, int, int]] = field(default_factory=list)  # head, lands, goes, depth
-
-    def process(self, n: int, gap: Array | int = 1) -> int:
-        """A new process of n steps an image."""
-        self.gaps.append(np.broadcast_to(np.asarray(gap, np.int32), (n,)))
-        return len(self.gaps) - 1
-
-    def need(self, process: int, index: Array, source: int, step: Array, later: Array | int = 0) -> None:
-        """Steps `index` of a process come `later` cycles or more after steps `step` of another.
-
-        An index beyond the image belongs to the next one.
-        """
-        index, step = np.asarray(index, np.int64), np.asarray(step, np.int64)
-        beyond = index // len(self.gaps[process])
-        index, step = index - beyond * len(self.gaps[process]), step - beyond * len(self.gaps[source])
-        self.needs.append((process, index, source, step, np.broadcast_to(np.asarray(later, np.int64), index.shape)))
-
-    def pipeline(self, head: int, give: Array, depth: int) -> tuple[int, int]:
-        """Results of steps `give` of `head` land `depth` moving cycles later and go when there is room, in two
-        processes; while one waits to go nothing moves, and no step of head happens."""
-        lands, goes = self.process(len(give), 0), self.process(len(give), 0)
-        self.need(lands, arange(len(give)), head, give)
-        self.pipes.append((head, lands, goes, depth))
-        return lands, goes
-
-    def table(self) -> Table:
-        """The graph as arrays."""
-        n = np.array([len(g) for g in self.gaps], np.int64)
-        first = np.concatenate([[0], np.cumsum(n)[:-1]])
-        at = np.concatenate([first[p] + i for p, i, _, _, _ in self.needs])
-        order = np.argsort(at, kind="stable")
-        start = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=int(n.sum())))])
-        source = np.concatenate([np.full(len(i), s, np.int32) for _, i, s, _, _ in self.needs])
-        step = np.concatenate([s for _, _, _, s, _ in self.needs])
-        later = np.concatenate([w for *_, w in self.needs])
-        kind, parts = np.zeros(len(n), np.int32), np.full((4, len(n)), -1, np.int32)
-        for pipe in self.pipes:
-            for k, process in enumerate(pipe[:3]):
-                kind[process], parts[:, process] = HEAD + k, pipe
-        head, lands, goes, depth = (np.ascontiguousarray(p) for p in parts)
-        return Table(
-            n=n, first=first, kind=kind, head=head, lands=lands, goes=goes, depth=depth,
-            gap=np.concatenate(self.gaps).astype(np.int32), start=start.astype(np.int64),
-            source=source[order].astype(np.int32), step=step[order].astype(np.int64), later=later[order].astype(np.int32),
-        )  # fmt: skip
-
-
-def arange(n: int) -> Array:
-    return np.arange(n, dtype=np.int64)
 
 
 # ---------------------------------------------------------------- the rhythm of each module
@@ -118,10 +62,10 @@ def _mvu(g: Graph, u: hw.Mvu) -> Rhythm:
     moves = np.zeros((passes, groups), bool)
     moves[0], moves[:, -1] = True, True
     one = np.flatnonzero(moves)  # cycles of one vector in which something moves
-    cycle = (arange(u.vectors)[:, None] * u.steps + one).ravel()
-    p = g.process(len(cycle), np.diff(cycle, prepend=cycle[-1] - u.cycles))
-    take = np.flatnonzero(np.tile((one < groups), u.vectors))
-    give = np.flatnonzero(np.tile(one % groups == groups - 1, u.vectors))
+    p = g.process(len(one) * u.vectors, np.tile(np.diff(one, prepend=one[-1] - u.steps), u.vectors))
+    start = np.arange(u.vectors)[:, None] * len(one)
+    take = plain((start + np.flatnonzero(one < groups)).ravel())
+    give = plain((start + np.flatnonzero(one % groups == groups - 1)).ravel())
     pipe = 4 + tree_latency(u) + (u.levels > 1)  # from a step to its result in the buffer at the end
     lands, goes = g.pipeline(p, give, pipe)
     words = arange(len(give))
@@ -129,7 +73,7 @@ def _mvu(g: Graph, u: hw.Mvu) -> Rhythm:
     return Rhythm((Steps(p, take),), (Steps(lands, words),), ((Block(goes, words, words - 1, 1),),))
 
 
-def _pipeline(g: Graph, words_in: int, give: Array, stages: int) -> Rhythm:
+def _pipeline(g: Graph, words_in: int, give: Numbers, stages: int) -> Rhythm:
     """One word in a cycle, results `stages` cycles after the words in `give`; a result that waits stops them all."""
     p = g.process(words_in)
     lands, goes = g.pipeline(p, give, stages)
@@ -139,7 +83,7 @@ def _pipeline(g: Graph, words_in: int, give: Array, stages: int) -> Rhythm:
 
 def _vvu(g: Graph, u: hw.Vvu) -> Rhythm:
     n = u.ins[0].words
-    return _pipeline(g, n, np.arange(u.taps - 1, n, u.taps), 4)
+    return _pipeline(g, n, Line(u.taps - 1, u.taps, n // u.taps), 4)
 
 
 def _rescale(g: Graph, u: hw.RescaleUnit) -> Rhythm:
@@ -153,7 +97,7 @@ def _threshold(g: Graph, u: hw.ThresholdUnit) -> Rhythm:
     return Rhythm((Steps(p, arange(n)),), (Steps(p, arange(n), 2),), ((Block(p, arange(n), arange(n) - 2),),))
 
 
-def _at_last(g: Graph, words_in: int, give: Array) -> Rhythm:
+def _at_last(g: Graph, words_in: int, give: Numbers) -> Rhythm:
     """A result register: the step that fills it waits until the result before is gone."""
     p = g.process(words_in)
     block = Block(p, give, arange(len(give)) - 1)
@@ -162,12 +106,12 @@ def _at_last(g: Graph, words_in: int, give: Array) -> Rhythm:
 
 def _reduce(g: Graph, u: hw.Reduce) -> Rhythm:
     n = u.ins[0].words
-    return _at_last(g, n, np.arange(u.taps - 1, n, u.taps))
+    return _at_last(g, n, Line(u.taps - 1, u.taps, n // u.taps))
 
 
 def _pool(g: Graph, u: hw.Pool) -> Rhythm:
     (h, w, _), (kh, kw) = u.x.shape, u.kernel
-    at = arange(u.ins[0].words).reshape(h, w, u.blocks)
+    at = np.arange(u.ins[0].words).reshape(h, w, u.blocks)
     give = at[kh - 1 : u.size[0] * kh : kh, kw - 1 : u.size[1] * kw : kw]
     return _at_last(g, at.size, give.ravel())
 
@@ -184,12 +128,11 @@ def _window(g: Graph, u: hw.Window) -> Rhythm:
     n_in, n_out = u.ins[0].words, u.outs[0].words
     per = n_out // len(u._need)
     writer, reader = g.process(n_in), g.process(n_out)
-    starts = arange(len(u._need)) * per
-    g.need(reader, starts, writer, u._need - 1, 1)
+    g.need(reader, Line(0, per, len(u._need)), writer, u._need - 1, 1)
     # word i may come once all windows before the first one a with free(a) + depth > i are done
     free = np.concatenate([u._free - n_in, u._free, u._free[:1] + n_in])
-    a = np.searchsorted(np.maximum.accumulate(free) + u.depth, arange(n_in), side="right") - len(u._need)
-    g.need(writer, arange(n_in), reader, a * per - 1, 1)
+    a = np.searchsorted(np.maximum.accumulate(free) + u.depth, np.arange(n_in), side="right") - len(u._need)
+    g.need(writer, *steps_up(a * per - 1, reader), 1)
     block = Block(reader, arange(n_out), arange(n_out) - 1)
     return Rhythm((Steps(writer, arange(n_in)),), (Steps(reader, arange(n_out), 1),), ((block,),))
 
@@ -199,14 +142,14 @@ def _upsample(g: Graph, u: hw.UpsampleUnit) -> Rhythm:
     (h, w, _), (fh, fw), b = u.x.shape, u.factor, u.blocks
     n_in, n_out = u.ins[0].words, u.outs[0].words
     writer, reader = g.process(n_in), g.process(n_out)
-    row, col = np.divmod(arange(h * w), w)
+    row, col = np.divmod(np.arange(h * w), w)
     begin = (row * fh * w * fw + col * fw) * b  # the first word read of each pixel
-    g.need(reader, begin, writer, (arange(h * w) + 1) * b - 1, 1)
+    g.need(reader, begin, writer, Line(b - 1, b, h * w), 1)
     done = ((row * fh + fh - 1) * w * fw + col * fw + fw - 1) * b + b - 1  # the last
     gone = np.concatenate([done - n_out, done])
-    free = np.concatenate([arange(h * w) - h * w + 1, arange(h * w) + 1]) * b  # words that may be overwritten then
-    k = np.searchsorted(free, arange(n_in) - u.depth + 1)
-    g.need(writer, arange(n_in), reader, gone[k], 1)
+    free = (np.arange(2 * h * w) - h * w + 1) * b  # words that may be overwritten then
+    k = np.searchsorted(free, np.arange(n_in) - u.depth + 1)
+    g.need(writer, *steps_up(gone[k], reader), 1)
     block = Block(reader, arange(n_out), arange(n_out) - 1)
     return Rhythm((Steps(writer, arange(n_in)),), (Steps(reader, arange(n_out), 1),), ((block,),))
 
@@ -238,7 +181,7 @@ def _concat(g: Graph, u: hw.ConcatUnit) -> Rhythm:
     n = u.outs[0].words
     offered, gone, blocks = _through(g, n, 1)
     counts = [x.channels // u.simd for x in u.xs]
-    turn = np.tile(np.repeat(arange(len(counts)), counts), n // sum(counts))
+    turn = np.tile(np.repeat(np.arange(len(counts)), counts), n // sum(counts))
     mine = [np.flatnonzero(turn == i) for i in range(len(counts))]
     takes, asks = tuple(Steps(gone, i) for i in mine), tuple(Steps(offered, i) for i in mine)
     return Rhythm(takes, (Steps(offered, arange(n)),), blocks, asks)
@@ -248,7 +191,7 @@ def _pad(g: Graph, u: hw.PadUnit) -> Rhythm:
     n = u.outs[0].words
     offered, gone, blocks = _through(g, n, 1)
     (h, w, c), (t, left, _, _), before = u.x.shape, u.pads, u.channels[0]
-    at = arange(n).reshape(u.outs[0].port.shape[0], u.outs[0].port.shape[1], -1)
+    at = np.arange(n).reshape(u.outs[0].port.shape[0], u.outs[0].port.shape[1], -1)
     on = at[t : t + h, left : left + w, before // u.pe : (before + c) // u.pe].ravel()
     return Rhythm((Steps(gone, on),), (Steps(offered, arange(n)),), blocks, (Steps(offered, on),))
 
@@ -262,23 +205,31 @@ def _recode(g: Graph, u: hw.Recode) -> Rhythm:
 def _width(g: Graph, u: hw.Width) -> Rhythm:
     n_in, n_out, i, o = u.ins[0].words, u.outs[0].words, u.par_in, u.par_out
     p = g.process(n_in)
-    give = ceil_div((arange(n_out) + 1) * o, i) - 1  # the word that completes each word out
+    give = plain(ceil_div((np.arange(n_out) + 1) * o, i) - 1)  # the word that completes each word out
     unit = gcd(i, o)
     room = o if o % i == 0 else i if i % o == 0 else i + o - unit
     # word k comes in when no more than room - i elements are left: so many words out must be gone
-    gone = ceil_div((arange(n_in) + 1) * i - room, o)
-    return Rhythm((Steps(p, arange(n_in)),), (Steps(p, give, 1),), ((Block(p, arange(n_in), gone - 1),),))
+    gone = ceil_div((np.arange(n_in) + 1) * i - room, o) - 1
+    first = np.flatnonzero(np.diff(gone, prepend=gone[0] - 1))
+    return Rhythm((Steps(p, arange(n_in)),), (Steps(p, give, 1),), ((Block(p, plain(first), plain(gone[first])),),))
 
 
 def _fifo(g: Graph, u: hw.Fifo) -> Rhythm:
     n = u.ins[0].words
     p = g.process(n)
-    block = Block(p, arange(n), arange(n) - u.depth, 1)
-    return Rhythm((Steps(p, arange(n)),), (Steps(p, arange(n), 1 if u.depth == 2 else 2),), ((block,),))
+    # words up to the image's end: how many of them are asked moves with a depth that is tried
+    block = Block(p, arange(n), Line(-u.depth, 1, u.depth + n), 1)
+    return Rhythm((Steps(p, arange(n)),), (Steps(p, arange(n), u.latency),), ((block,),))
 
 
 def ceil_div(a: Array, b: int) -> Array:
     return -((-a) // b)
+
+
+def steps_up(step: Array, source: int) -> tuple[Numbers, int, Numbers]:
+    """Needs (index, source, step) of every step of a process, of which only those that ask for more are kept."""
+    first = np.flatnonzero(np.diff(step, prepend=step[0] - 1))
+    return plain(first), source, plain(step[first])
 
 
 RHYTHMS: dict[str, Callable[[Graph, Any], Rhythm]] = {
@@ -303,49 +254,130 @@ class Trace:
 
 def simulate(dataflow: Dataflow, images: int = 3) -> Trace | None:
     """The course of `images` images through a dataflow; None when it comes to a halt."""
-    g = Graph()
-    n = dataflow.input.words
-    start = g.process(n)  # each word is offered once the one before was taken
-    gives = {SOURCE: Steps(start, arange(n))}
-    takes: dict[str, Steps] = {}
-    rhythms: dict[str, Rhythm] = {}
-    for unit in dataflow.units:
-        r = rhythms[unit.name] = RHYTHMS[unit.module](g, unit)
-        for edge, asks, take in zip(unit.inputs, r.asks or r.takes, r.takes, strict=True):
-            give = gives[edge]
-            g.need(asks.process, asks.index, give.process, give.index, give.later)
-            takes[edge] = take
-        for k, give in enumerate(r.gives):
-            gives[f"{unit.name}:{k}" if k else unit.name] = give
-    last = dataflow.units[-1].name
-    end = g.process(dataflow.output.words)
-    g.need(end, arange(dataflow.output.words), gives[last].process, gives[last].index, gives[last].later)
-    takes[last] = Steps(end, arange(dataflow.output.words))
-    held_back = [(SOURCE, Block(start, arange(n), arange(n) - 1, 1))]
-    held_back += [(f"{u}:{k}" if k else u, b) for u, r in rhythms.items() for k, bs in enumerate(r.blocks) for b in bs]
-    for edge, block in held_back:
-        take = takes[edge]
-        image, word = np.divmod(block.word, len(take.index))
-        g.need(
-            block.process, block.index, take.process, take.index[word] + image * len(g.gaps[take.process]), block.later
-        )
-    table = g.table()
-    time = evaluate(table, images)
-    if time is None:
-        return None
+    return Course(dataflow).run(images)
 
-    def times(steps: Steps) -> Array:
-        """The cycle of each step, (images, words)."""
-        n, first = int(table.n[steps.process]), int(table.first[steps.process]) * images
-        return time[first : first + n * images].reshape(images, n)[:, steps.index]
 
-    held = {}
-    for unit in dataflow.units:
-        if isinstance(unit, hw.Fifo):
-            came, went = times(rhythms[unit.name].takes[0]).ravel(), times(takes[unit.name]).ravel()
-            held[unit.name] = int((arange(len(came)) + 1 - np.searchsorted(went, came, side="right")).max())
-    done = times(takes[last])[:, -1]
-    begun = int(times(takes[SOURCE]).ravel()[0])
-    half = (images - 1) // 2  # the first half fills the design
-    interval = -(-int(done[-1] - done[half]) // (images - 1 - half)) if images > 1 else 0
-    return Trace(int(done[0]) - begun + 1, interval, tuple(done.tolist()), held)
+class Course:
+    """A dataflow as an event graph, asked how it moves, with its own fifos or with others in their places."""
+
+    def __init__(self, dataflow: Dataflow):
+        g = self._graph = Graph()
+        n = dataflow.input.words
+        start = g.process(n)  # each word is offered once the one before was taken
+        self._gives = {SOURCE: Steps(start, arange(n))}
+        self._takes: dict[str, Steps] = {}
+        rhythms: dict[str, Rhythm] = {}
+        asked: dict[str, int] = {}  # by edge, the need of what waits for its words
+        for unit in dataflow.units:
+            r = rhythms[unit.name] = RHYTHMS[unit.module](g, unit)
+            for edge, asks, take in zip(unit.inputs, r.asks or r.takes, r.takes, strict=True):
+                give = self._gives[edge]
+                asked[edge] = g.need(asks.process, asks.index, give.process, give.index, give.later)
+                self._takes[edge] = take
+            for k, give in enumerate(r.gives):
+                self._gives[f"{unit.name}:{k}" if k else unit.name] = give
+        self._last = last = dataflow.units[-1].name
+        end, words = g.process(dataflow.output.words), arange(dataflow.output.words)
+        asked[last] = g.need(end, words, self._gives[last].process, self._gives[last].index, self._gives[last].later)
+        self._takes[last] = Steps(end, words)
+        held_back = [(SOURCE, Block(start, arange(n), arange(n) - 1, 1))]
+        held_back += [
+            (f"{u}:{k}" if k else u, b) for u, r in rhythms.items() for k, bs in enumerate(r.blocks) for b in bs
+        ]
+        blocks: dict[str, list[int]] = {}  # by edge, the needs that hold its words back
+        behind = {u.inputs[0]: u.name for u in dataflow.units if isinstance(u, hw.Fifo)}
+        without: dict[int, int] = {}  # the need instead of such a need where the edge has no fifo
+        for edge, block in held_back:
+            number = g.need(block.process, block.index, *self._gone(edge, block.word), block.later)
+            blocks.setdefault(edge, []).append(number)
+            if edge in behind:
+                without[number] = g.other(
+                    block.process, block.index, *self._gone(behind[edge], block.word), block.later
+                )
+        self._table, row, others = g.table()
+        self._room = np.empty((2, 0), np.int32)
+        self._switches = {}
+        for unit in dataflow.units:
+            if isinstance(unit, hw.Fifo):
+                edge = unit.inputs[0]
+                self._switches[unit.name] = _Switch(
+                    self._takes[edge].process, unit.depth, row[asked[edge]], row[asked[unit.name]], row[blocks[unit.name][0]],
+                    tuple((row[k], others[without[k]]) for k in blocks[edge]),
+                )  # fmt: skip
+
+    def _gone(self, edge: str, word: Numbers) -> tuple[int, Numbers]:
+        """The process and steps after which words of an edge are gone."""
+        take = self._takes[edge]
+        size = self._graph.sizes[take.process]
+        if isinstance(take.index, Line) and (take.index.start, take.index.by, take.index.count) == (0, 1, size):
+            return take.process, word
+        image, k = np.divmod(np.asarray(word), len(take.index))
+        return take.process, np.asarray(take.index)[k] + image * size
+
+    def run(
+        self, images: int, depths: Mapping[str, int] | None = None, listen: Collection[str] | None = None
+    ) -> Trace | None:
+        """The course of `images` images; None when it comes to a halt.
+
+        `depths` gives the fifos that are there and how deep they are, none deeper than in the dataflow; the others
+        are wires. `listen` names those whose words are counted, else all.
+        """
+        table = self._with(depths) if depths is not None else self._table
+        sizes = self._table.processes["n"][:-1].astype(np.int64)
+        if self._room.shape[1] < int(sizes.sum()) * images:
+            self._room = np.empty((2, int(sizes.sum()) * images), np.int32)
+        time = evaluate(table, images, self._room)
+        if time is None:
+            return None
+        first = np.concatenate([[0], np.cumsum(sizes * images)])
+
+        def times(steps: Steps) -> Array:
+            """The cycle of each step, (images, words)."""
+            every = time[first[steps.process] : first[steps.process + 1]].reshape(images, -1)
+            i = steps.index
+            return every[:, i.start : i.start + i.by * i.count : i.by] if isinstance(i, Line) and i.by else every[:, i]
+
+        held = {}
+        there = self._switches if depths is None else depths
+        for name in there if listen is None else listen:
+            came, went = (
+                times(Steps(self._switches[name].process, arange(int(sizes[self._switches[name].process])))),
+                times(self._takes[name]),
+            )
+            came, went = came.ravel(), went.ravel()
+            held[name] = int((np.arange(len(came)) + 1 - np.searchsorted(went, came, side="right")).max())
+        done = times(self._takes[self._last])[:, -1].astype(int)
+        reader = next((n for n, s in self._switches.items() if s.process == self._takes[SOURCE].process), SOURCE)
+        begun = int(times(self._takes[reader if reader not in there else SOURCE])[0, 0])
+        half = (images - 1) // 2  # the first half fills the design
+        interval = -(-int(done[-1] - done[half]) // (images - 1 - half)) if images > 1 else 0
+        return Trace(int(done[0]) - begun + 1, interval, tuple(done.tolist()), held)
+
+    def _with(self, depths: Mapping[str, int]) -> Table:
+        """The table with other fifos: needs are exchanged in place, nothing is built again."""
+        processes, needs = self._table.processes.copy(), self._table.needs.copy()
+        for name, switch in self._switches.items():
+            depth = depths.get(name, 0)
+            if depth:
+                assert depth <= switch.depth, f"{name}: {depth} words where room was made for {switch.depth}"
+                needs["later"][switch.asked] = 1 if depth == 2 else 2
+                needs["step"][switch.block] += switch.depth - depth
+            else:
+                processes["kind"][switch.process] = OFF
+                for part in ("source", "later", "step", "step_by"):
+                    needs[part][switch.asked] = needs[part][switch.take]
+                for row, other in switch.without:
+                    needs[row] = other
+        return replace(self._table, processes=processes, needs=needs)
+
+
+@dataclass(frozen=True)
+class _Switch:
+    """Where a fifo stands in the table: its process, its depth, and the rows of the needs around it."""
+
+    process: int
+    depth: int
+    take: int  # of its own steps, for the words that come
+    asked: int  # of its reader, for its words
+    block: int  # of its own steps, for the words that are gone
+    without: tuple[tuple[int, Any], ...]  # of what writes it: the row, and the need instead where there is no fifo

@@ -1,22 +1,24 @@
 """How deep each fifo must be so that no rate is lost, and no deeper; when the first answer comes.
 
 Stands on lower and events. A depth is tried in the event model, which moves as the hardware does; a shallower fifo
-never makes a design faster, so one pass over the fifos, each by bisection, leaves none that could lose a word.
+never makes a design faster, so one pass over the fifos leaves none that could lose a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from hwflow.lower import cores
 from hwflow.lower.folding import Folding, fold_units, keep_pace
 from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.plan.events import Trace, simulate
+from hwflow.plan.events import Course, simulate
 from hwflow.units.base import Dataflow, Unit
 
 IMAGES = 4  # of one trial; the last two tell the steady pace
+LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster
+FLOODED = 32  # words
 
 
 def sized(net: Net, folding: Folding) -> Dataflow:
@@ -37,50 +39,83 @@ def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, 
     """The depth of each fifo that is needed, by name."""
     places = [(fifo_name(u, k), s.words, s.bits) for u in units for k, s in enumerate(u.ins)]
     ample = {place: 2 * words + 2 for place, words, _ in places}
-    trial = _Trial(name, source, units)
-    first = trial.run(ample)
+    course = Course(join(name, source, units, ample))
+    first = course.run(IMAGES)
     assert first, f"{name} comes to a halt with unbounded fifos"
-    pace = first.interval
-    depths = {place: min(ample[place], max(held + 2, 3)) for place, held in first.held.items()}
-    if not trial.keeps(depths, pace):
-        depths = dict(ample)
-    order = [p for p, _, bits in sorted(places, key=lambda p: -p[2] * depths[p[0]])]
-    for place in _needed(trial, depths, order, pace):
-        low, high = 2, depths[place]  # the least that keeps the pace is within low .. high
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if trial.keeps({**depths, place: middle}, pace) else (middle + 1, high)
-        depths[place] = high
-    return depths
+    trial = _Trial(course, first.interval, {p: min(ample[p], _above(held)) for p, held in first.held.items()})
+    if not trial.keeps(trial.depths):
+        trial.depths = dict(ample)
+    bits = {place: bits for place, _, bits in places}
+    order = sorted(ample, key=lambda p: -bits[p] * trial.depths[p])
+    meet = {fifo_name(u, k) for u in units for k in range(len(u.ins)) if len(u.ins) > 1}
+    # what hardly holds a word can mostly go; what the source floods, unless it balances paths that meet, too
+    shallow = [p for p in order if trial.depths[p] <= LEAST]
+    flooded = [p for p in order if trial.depths[p] > FLOODED and p not in meet]
+    trial.remove(shallow)
+    trial.remove(flooded)
+    for place in [p for p in order if p in trial.depths]:
+        trial.shrink(place, low=place in flooded)
+    # a fifo gone makes a path shorter, so another may have become too deep
+    while loose := [p for p in trial.depths if trial.least.get(p) != trial.depths]:
+        for place in loose:
+            trial.shrink(place)
+    return trial.depths
 
 
-def _needed(trial: _Trial, depths: dict[str, int], order: Sequence[str], pace: int) -> list[str]:
-    """Those of `order` that cannot do without a fifo; the others are taken out of `depths`, many at a time."""
-    todo, needed = [list(order)], []
-    while todo:
-        some = todo.pop()
-        without = {k: v for k, v in depths.items() if k not in some}
-        if trial.keeps(without, pace):
-            for place in some:
-                del depths[place]
-        elif len(some) == 1:
-            needed += some
-        else:
-            half = len(some) // 2
-            todo += [some[half:], some[:half]]
-    return needed
+def _above(held: int) -> int:
+    """A depth that never stops what holds `held` words at most: a word may come in the cycle in which one goes."""
+    return max(held + 1, LEAST)
 
 
 class _Trial:
-    """One design asked how it moves under several sets of fifos."""
+    """One design asked how it moves under several sets of fifos; `depths` is the best found that keeps its pace."""
 
-    def __init__(self, name: str, source: Port, units: tuple[Unit, ...]):
-        self.name, self.source, self.units = name, source, units
+    def __init__(self, course: Course, pace: int, depths: dict[str, int]):
+        self.course, self.pace, self.depths = course, pace, depths
+        self.least: dict[str, dict[str, int]] = {}  # by fifo, the depths beside which it was seen to need its last word
 
-    def run(self, depths: Mapping[str, int]) -> Trace | None:
-        return simulate(join(self.name, self.source, self.units, depths), IMAGES)
+    def loses(self, depths: Mapping[str, int]) -> int | None:
+        """Cycles an image by which the design with these fifos is slower than its pace; None for a halt. Where it is
+        not, they are `depths` from now on, less what no word ever stood in."""
+        trace = self.course.run(IMAGES, depths)
+        if trace and trace.interval <= self.pace:
+            self.depths = {p: min(d, _above(trace.held[p])) if d > LEAST else d for p, d in depths.items()}
+        return max(trace.interval - self.pace, 0) if trace else None
 
-    def keeps(self, depths: Mapping[str, int], pace: int) -> bool:
+    def keeps(self, depths: Mapping[str, int]) -> bool:
         """True when the design with these fifos gives an answer every `pace` cycles."""
-        trace = self.run(depths)
-        return trace is not None and trace.interval <= pace
+        return self.loses(depths) == 0
+
+    def remove(self, places: list[str]) -> None:
+        """Take fifos out that the pace does not need, many at a time."""
+        todo = [places]
+        while todo:
+            some = todo.pop()
+            if some and not self.keeps({k: v for k, v in self.depths.items() if k not in some}) and len(some) > 1:
+                half = len(some) // 2
+                todo += [some[half:], some[:half]]
+
+    def shrink(self, place: str, low: bool = False) -> None:
+        """Bring one fifo down to the least depth that keeps the pace, or to none.
+
+        `low`: it is looked for from below, where what is lost tells how far it is; else from above, where it mostly is.
+        """
+        least, step = 2, 1  # the least is within least .. its depth
+        lost: list[tuple[int, int]] = []  # by depths that are too shallow
+        while least < self.depths.get(place, 0):
+            depth = max(least, self.depths[place] - step)
+            if low and len(lost) < 2:
+                depth = min(2 * least - 2 or 2, depth)
+            elif len(lost) > 1 and step == 1:
+                (before, more), (at, less) = lost[-2:]
+                depth = min(max(at + -(-less * (at - before) // max(more - less, 1)), least), depth)
+            loss = self.loses({**self.depths, place: depth})
+            if loss == 0:
+                step *= 2
+            else:
+                least = depth + 1
+                step = max((self.depths[place] - least) // 2, 1) if not low else 1
+                lost += [(depth, loss)] if loss else []
+        if self.depths.get(place) == 2:
+            self.remove([place])
+        self.least[place] = self.depths

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,45 +16,45 @@ import numpy as np
 
 from hwflow import tools
 from hwflow.bits import Array
-from hwflow.errors import ToolError
+from hwflow.errors import RecipeError, ToolError
 from hwflow.places import cache as cache_folder
 
 SOURCE = Path(__file__).with_name("events.c")
-
-
-PLAIN, HEAD, LANDS, GOES = range(4)  # kinds of processes; see events.c
+PLAIN, HEAD, LANDS, GOES, OFF = range(5)  # kinds of processes; see events.c
+LATE = 2  # what events.c returns when cycles are beyond 32 bits
+PARTS = ("n", "kind", "head", "lands", "goes", "depth", "gap", "gaps", "needs", "some")
+PROCESS = np.dtype([(k, np.int32) for k in PARTS])
+NEED = np.dtype([(k, np.int32) for k in ("source", "later", "count", "index", "index_by", "step", "step_by")])
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Processes and what their steps need, for one image. Arrays over processes, over steps, over needs."""
+    """Processes and what their steps need, for one image, as events.c reads them."""
 
-    n: Array  # int64, steps of each process
-    first: Array  # int64, where its steps begin
-    kind: Array  # int32
-    head: Array  # int32, the parts of the pipeline it belongs to
-    lands: Array  # int32
-    goes: Array  # int32
-    depth: Array  # int32, moving cycles of that pipeline
-    gap: Array  # int32, for each step
-    start: Array  # int64, where each step's needs begin; one more at the end
-    source: Array  # int32, the process each need looks at
-    step: Array  # int64, its step, relative to the image
-    later: Array  # int32, cycles after it
+    processes: Array  # PROCESS; one more at the end, whose `needs` is the number of needs
+    needs: Array  # NEED, in the order of their processes
+    lists: Array  # int32, the numbers that are no progression
 
 
-def evaluate(table: Table, images: int) -> Array | None:
-    """Cycle of every step, process after process, image after image (int64); None when the graph comes to a halt."""
+def evaluate(table: Table, images: int, room: Array | None = None) -> Array | None:
+    """Cycle of every step, process after process, image after image (int32); None when the graph comes to a halt.
+
+    `room` (2, steps of all images) int32 is where they are written, so that many evaluations share it.
+    """
     kernel = _compiled()
-    return _in_c(kernel, table, images) if kernel else in_python(table, images)
+    return _in_c(kernel, table, images, room) if kernel else in_python(table, images)
 
 
-def _in_c(kernel: ctypes.CDLL, table: Table, images: int) -> Array | None:
-    time, aux = (np.zeros(int(table.n.sum()) * images, np.int64) for _ in range(2))
-    arrays = [getattr(table, f.name) for f in fields(table)]
-    pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (*arrays, time, aux)]
-    halted = kernel.events(ctypes.c_int32(len(table.n)), ctypes.c_int32(images), *pointers)
-    return None if halted else time
+def _in_c(kernel: ctypes.CDLL, table: Table, images: int, room: Array | None) -> Array | None:
+    steps = int(table.processes["n"][:-1].sum(dtype=np.int64)) * images
+    time, aux = np.empty((2, steps), np.int32) if room is None else room[:, :steps]
+    arrays = (table.processes, table.needs, table.lists, time, aux)
+    assert all(a.flags.c_contiguous for a in arrays)
+    pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in arrays]
+    status = kernel.events(ctypes.c_int32(len(table.processes) - 1), ctypes.c_int32(images), *pointers)
+    if status == LATE:
+        raise RecipeError(f"{images} images take more cycles than can be counted; ask for a higher rate")
+    return None if status else time
 
 
 @cache
@@ -83,8 +83,8 @@ def _compiled() -> ctypes.CDLL | None:
 def in_python(table: Table, images: int) -> Array | None:
     """`evaluate` without a compiler, some hundred times slower."""
     run = _Run(table, images)
-    ready = list(reversed(range(len(run.n))))
-    waiting: list[list[int]] = [[] for _ in run.n]
+    ready = [a for a in reversed(range(run.count)) if run.kind[a] != OFF]
+    waiting: list[list[int]] = [[] for _ in range(run.count)]
     while ready:
         a = ready.pop()
         before = len(run.times[a])
@@ -103,33 +103,54 @@ class _Run:
     """The state of one evaluation: what events.c keeps, under the same names."""
 
     def __init__(self, table: Table, images: int):
-        for f in fields(table):
-            setattr(self, f.name, getattr(table, f.name).tolist())
-        self.images = images
-        self.n: list[int] = table.n.tolist()
-        self.times: list[list[int]] = [[] for _ in self.n]
+        self.count, self.images = len(table.processes) - 1, images
+        self.n, self.kind, self.head, self.lands, self.goes, self.depth, self.gap, self.gaps, self.first, _ = (
+            table.processes[k].tolist() for k in PARTS
+        )
+        self.n.pop()
+        self.lists = table.lists.tolist()
+        self.needs = [tuple(row) for row in table.needs.tolist()]
+        self.times: list[list[int]] = [
+            [0] * (n * images) if k == OFF else [] for n, k in zip(self.n, self.kind, strict=False)
+        ]
         self.aux: list[list[int]] = [[] for _ in self.n]
-        self.passed = [0] * len(self.n)
+        self.passed = [0] * self.count
+        self.at_step = [self._by_step(a) for a in range(self.count)]
+
+    def _by_step(self, a: int) -> list[list[tuple[int, int, int]]]:
+        """What each step of process a needs: source, its step, cycles later."""
+        out: list[list[tuple[int, int, int]]] = [[] for _ in range(self.n[a])]
+        for source, later, count, index, index_by, step, step_by in self.needs[self.first[a] : self.first[a + 1]]:
+            for k in range(count):
+                out[self._number(index, index_by, k)].append((source, self._number(step, step_by, k), later))
+        return out
+
+    def _number(self, first: int, by: int, k: int) -> int:
+        return self.lists[first + k] if by < 0 else first + by * k
+
+    def _entered(self, lands: int, k: int) -> int:
+        """The step of its head that result k of a pipeline comes from."""
+        image, s = divmod(k, self.n[lands])
+        return self.at_step[lands][s][0][1] + image * self.n[self.head[lands]]
 
     def advance(self, a: int) -> int | None:
         """Take every step of process a that can be taken; the process it then waits for, None when it is done."""
-        mine, kind = self.times[a], self.kind[a]  # type: ignore[attr-defined]
+        mine, kind = self.times[a], self.kind[a]
         while len(mine) < self.n[a] * self.images:
             image, s = divmod(len(mine), self.n[a])
-            here = self.first[a] + s  # type: ignore[attr-defined]
-            when = mine[-1] + self.gap[here] if mine and kind in (PLAIN, GOES) else 0  # type: ignore[attr-defined]
-            for c in range(self.start[here], self.start[here + 1]):  # type: ignore[attr-defined]
-                b = self.source[c]  # type: ignore[attr-defined]
-                needed = self.step[c] + image * self.n[b]  # type: ignore[attr-defined]
+            gap = self.gap[a] if self.gaps[a] < 0 else self.lists[self.gaps[a] + s]
+            when = mine[-1] + gap if mine and kind in (PLAIN, GOES) else 0
+            for b, step, later in self.at_step[a][s]:
+                needed = step + image * self.n[b]
                 if needed >= len(self.times[b]):
                     return b
                 if needed >= 0:
-                    when = max(when, self.times[b][needed] + self.later[c])  # type: ignore[attr-defined]
+                    when = max(when, self.times[b][needed] + later)
             found: tuple[int, int] | int = (when, 0)
             if kind == HEAD:
-                found = self._enter(a, here, when)
+                found = self._enter(a, gap, when)
             elif kind == LANDS:
-                found = self._land(a, here, image)
+                found = self._land(a)
             elif kind == GOES:
                 found = self._go(a, when)
             if isinstance(found, int):
@@ -138,37 +159,32 @@ class _Run:
             self.aux[a].append(found[1])
         return None
 
-    def _enter(self, a: int, here: int, when: int) -> tuple[int, int] | int:
-        lands, goes, at = self.lands[a], self.goes[a], len(self.times[a])  # type: ignore[attr-defined]
-        slot = self.aux[a][-1] + self.gap[here] if at else 0  # type: ignore[attr-defined]
-
-        def entered(k: int) -> int:
-            image, s = divmod(k, self.n[lands])
-            return self.step[self.start[self.first[lands] + s]] + image * self.n[a]  # type: ignore[attr-defined]
-
+    def _enter(self, a: int, gap: int, when: int) -> tuple[int, int] | int:
+        lands, goes, at, mine = self.lands[a], self.goes[a], len(self.times[a]), self.aux[a]
+        slot = mine[-1] + gap if at else 0
         while True:
             k = self.passed[a]
             still = self.aux[goes][k - 1] if k else 0
             if k:  # what came while the result before stood still enters when it moves
-                slot = max(slot, self.aux[a][entered(k - 1)] + self.depth[lands])  # type: ignore[attr-defined]
+                slot = max(slot, mine[self._entered(lands, k - 1)] + self.depth[lands])
             moving = max(slot, when - still)
-            on_its_way = k < self.n[lands] * self.images and entered(k) < at
-            if not on_its_way or self.aux[a][entered(k)] + self.depth[lands] > moving:  # type: ignore[attr-defined]
+            on_its_way = k < self.n[lands] * self.images and self._entered(lands, k) < at
+            if not on_its_way or mine[self._entered(lands, k)] + self.depth[lands] > moving:
                 return moving + still, moving
             if k >= len(self.times[goes]):
                 return goes
             self.passed[a] += 1
 
-    def _land(self, a: int, here: int, image: int) -> tuple[int, int] | int:
-        head, goes, at = self.head[a], self.goes[a], len(self.times[a])  # type: ignore[attr-defined]
+    def _land(self, a: int) -> tuple[int, int] | int:
+        goes, at = self.goes[a], len(self.times[a])
         if at > len(self.times[goes]):
             return goes
         still = self.aux[goes][at - 1] if at else 0
-        moving = self.aux[head][self.step[self.start[here]] + image * self.n[head]] + self.depth[a]  # type: ignore[attr-defined]
+        moving = self.aux[self.head[a]][self._entered(a, at)] + self.depth[a]
         return moving + still, moving
 
     def _go(self, a: int, when: int) -> tuple[int, int] | int:
-        lands, at = self.lands[a], len(self.times[a])  # type: ignore[attr-defined]
+        lands, at = self.lands[a], len(self.times[a])
         if at >= len(self.times[lands]):
             return lands
         landed = self.times[lands][at]
