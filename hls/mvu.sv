@@ -51,7 +51,12 @@ module mvu #(
   localparam bit Shared = WKind == 0 && XKind != 0;  // rows subtract something that depends on x alone
   localparam bit Counted = XKind == 0 && WKind == 0;
   localparam int unsigned CountBits   = $clog2(Simd + 1);
-  localparam int unsigned TreeLatency = Binary ? (CountBits > 2 ? (CountBits - 2) / 2 : 0)
+  // a few words of weights are a table that a comparison of bits absorbs; the register is behind both
+  localparam int unsigned Fused = Binary && Style < 2 && Steps > 1 && Steps <= 32 ? 1 : 0;
+  localparam int unsigned First = 3 + Fused;  // of popcount
+  localparam int unsigned Height = Fused == 0 ? CountBits : 3 + $clog2((Simd + 7) / 7);
+  localparam int unsigned TreeLatency = Binary ? Fused + (Height >= First ? 1 : 0)
+                                                 + (Height > First + 1 ? Height - First - 1 : 0)
                                                : (Simd > 1 ? ($clog2(Simd) - 1) / 2 : 0);
   // a block RAM is slow: one more register behind it, which the block itself has where the family offers that
   localparam int unsigned Late = Style == 2 || (Style == 0 && Steps >= 64) ? 1 : 0;
@@ -117,10 +122,16 @@ module mvu #(
     assign x_read = fresh_q ? x_q : again;
   end
 
+  logic [StepBits-1:0] w_addr;
+  delay #(
+    .Bits(StepBits), .Cycles(Fused)
+  ) addr_level (
+    .clk_i(clk_i), .en_i(go), .d_i(step_q), .q_o(w_addr)
+  );
   rom #(
-    .Bits(Pe * Simd * WBits), .Words(Steps), .Style(Style == 3 ? 0 : Style), .File(WeightFile)
+    .Bits(Pe * Simd * WBits), .Words(Steps), .Style(Style == 3 ? 0 : Style), .Latency(1 - Fused), .File(WeightFile)
   ) weights (
-    .clk_i(clk_i), .en_i(go), .addr_i(step_q), .data_o(w_read)
+    .clk_i(clk_i), .en_i(go), .addr_i(w_addr), .data_o(w_read)
   );
   delay #(
     .Bits(Pe * Simd * WBits), .Cycles(Late)
@@ -171,10 +182,16 @@ module mvu #(
       .x_i(w), .plus_o(w_plus), .counts_o(w_counts)
     );
     if (Masks == 1) begin : gen_shared
+      logic [Simd-1:0] counts;
+      delay #(
+        .Bits(Simd), .Cycles(Fused)
+      ) counts_level (
+        .clk_i(clk_i), .en_i(go), .d_i(x_counts), .q_o(counts)
+      );
       popcount #(
-        .N(Simd)
+        .N(Simd), .First(First)
       ) count_all (
-        .clk_i(clk_i), .en_i(go), .bits_i(x_counts), .count_o(shared)
+        .clk_i(clk_i), .en_i(go), .bits_i(counts), .count_o(shared)
       );
     end else begin : gen_plain
       assign shared = '0;
@@ -182,7 +199,7 @@ module mvu #(
     for (genvar p = 0; p < Pe; p++) begin : gen_row
       logic [CountBits-1+(Masks==0?0:1):0] product;
       dot_bits #(
-        .Simd(Simd), .Masks(Masks)
+        .Simd(Simd), .Masks(Masks), .Fused(Fused)
       ) dot (
         .clk_i(clk_i), .en_i(go), .x_plus_i(x_plus), .x_counts_i(x_counts), .w_plus_i(w_plus[p*Simd+:Simd]),
         .w_counts_i(w_counts[p*Simd+:Simd]), .shared_i(shared), .sum_o(product)

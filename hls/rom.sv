@@ -1,13 +1,14 @@
-// rom - constant words, read synchronously; a single word is plain constants.
+// rom - constant words, read synchronously or at once; a single word is plain constants.
 //
-//   data_o is, one cycle after en_i, word addr_i of File; it holds while en_i is low. Words 1: always word 0.
+//   data_o is, Latency cycles after en_i, word addr_i of File; it holds while en_i is low. Words 1: always word 0.
 //
-// Style: 0 the tool chooses, 1 LUTs, 2 block RAM. Vivado reads rom_style; Yosys reads ram_style first, and calls LUTs logic.
+// Latency: 1, or 0 for LUTs read without a register. Style: 0 the tool chooses, 1 LUTs, 2 block RAM. Vivado reads rom_style; Yosys reads ram_style first, and calls LUTs logic.
 
 module rom #(
   parameter int unsigned Bits  = 8,
   parameter int unsigned Words = 16,
   parameter int unsigned Style = 0,
+  parameter int unsigned Latency = 1,
   parameter File = "",  // hexadecimal, one word a line, in address order
   localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1
 ) (
@@ -24,6 +25,19 @@ module rom #(
     assign data_o = mem[0];
     logic unused;
     assign unused = &{clk_i, en_i, addr_i};
+  end else if (Latency == 0) begin : gen_table
+    (* rom_style = "distributed", ram_style = "logic" *) logic [Bits-1:0] mem [Words];
+    if (File != "") begin : gen_file
+      initial $readmemh(File, mem);
+    end
+    // constants chosen by the address: a tool must not take the address's own register for the memory's
+    logic [Bits-1:0] words [Words];
+    for (genvar i = 0; i < Words; i++) begin : gen_word
+      assign words[i] = mem[i];
+    end
+    assign data_o = words[addr_i];
+    logic unused;
+    assign unused = &{clk_i, en_i};
   end else if (Style == 1) begin : gen_lut
     (* rom_style = "distributed", ram_style = "logic" *) logic [Bits-1:0] mem [Words];
     if (File != "") begin : gen_file

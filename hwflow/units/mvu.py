@@ -19,6 +19,7 @@ from hwflow.units.base import Memory, Stream, Unit, divide, divisors
 from hwflow.units.weighted import TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
 STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
+TABLE = 32  # words of weights that bits are compared with in the LUTs that hold them
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,7 +137,7 @@ class Mvu(Weighted):
 
 
 def tree_latency(unit: Mvu) -> int:
-    """Registers of the inner product: one for every two levels of its tree, one behind a block RAM of weights.
+    """Registers of the inner product: those of its tree, one behind a block RAM of weights or a small table of them.
 
     mvu_net has no accumulator and compares without a register; its adders' registers less that are told.
     """
@@ -144,7 +145,10 @@ def tree_latency(unit: Mvu) -> int:
         return net.latency - 2 - (unit.levels > 1)
     late = unit.style == "block" or (unit.style == "auto" and unit.steps >= 64)
     if {kind(unit.x.ints), kind(unit.weight_ints)} <= {0, TERNARY_KIND}:
-        return late + max(unit.simd.bit_length() - 2, 0) // 2
+        fused = unit.style in ("auto", "lut") and 1 < unit.steps <= TABLE
+        first = 3 + fused  # the height below which the first of popcount's registers stands
+        height = 3 + clog2((unit.simd + 7) // 7) if fused else unit.simd.bit_length()
+        return late + fused + (height >= first) + max(height - first - 1, 0)
     return late + max(clog2(unit.simd) - 1, 0) // 2
 
 
