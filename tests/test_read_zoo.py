@@ -84,8 +84,9 @@ def test_a_residual_network_of_arbitrary_scales_differs_only_where_float_sums_ro
     assert np.array_equal(net.scores(net.run(x)), graph.run(graph.takes.real(x)))
     nodes = explained(path, x, "u8/255")
     assert len(nodes) > 100 and all(node.explained for node in nodes)
-    exact = {n.name for n in nodes if not n.differing}
-    assert {n.name for n in graph.nodes if type(n).__name__ == "Pointwise"} <= exact, "steps agree to the last bit"
+    names, exact = {n.name for n in nodes}, {n.name for n in nodes if not n.differing}
+    alone = {n.name for n in graph.nodes if type(n).__name__ == "Pointwise" and n.inputs[0] in names}
+    assert len(alone) > 50 and alone <= exact, "steps behind a tensor of the file agree to the last bit"
 
 
 @pytest.mark.slow

@@ -18,7 +18,13 @@ TARGETS = ("hls4ml", "finn")
 
 
 def bridge(
-    model: Path, net: Net, dataflow: Dataflow, to: str, x: Array, folder: Path, say: Callable[[str], None] = lambda _: None
+    model: Path,
+    net: Net,
+    dataflow: Dataflow,
+    to: str,
+    x: Array,
+    folder: Path,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Take a network to a neighbour and compare on input integers `x`; the result says `equal`."""
     say(f"through {to}: {len(x)} images")
@@ -30,6 +36,6 @@ def bridge(
         case "finn":
             from hwflow.bridges.finn import bridge as through_finn
 
-            return through_finn(model, net, dataflow, x, folder)
+            return through_finn(net, dataflow, x, folder)
         case _:
             raise RecipeError(f"--to {to}: is not a neighbour; choose one of {', '.join(TARGETS)}")

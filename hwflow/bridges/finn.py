@@ -32,7 +32,7 @@ Its input takes integers {lo} .. {hi} (the trained network's value times {denomi
 """
 
 
-def bridge(model: Path, net: Net, dataflow: Dataflow, x: Array, folder: Path) -> dict[str, Any]:  # noqa: ARG001
+def bridge(net: Net, dataflow: Dataflow, x: Array, folder: Path) -> dict[str, Any]:
     """Write the folder and execute its model with qonnx on input integers `x`; `equal` when no answer differs.
 
     ModelError lists every operation that FINN has no layer for.

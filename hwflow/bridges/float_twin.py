@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from hwflow.errors import ModelError
 from hwflow.net import INPUT, Net
 from hwflow.ops import Add, Conv, Dense, Flatten, MaxPool, Op, Pad, Rescale, SumPool, Threshold
 
@@ -71,7 +72,9 @@ def _layer(op: Op, net: Net) -> tuple[str | None, dict[str, object]]:
         case Add() | Pad() | Flatten():
             return type(op).__name__, {}
         case _:
-            raise NotImplementedError(f"{op.name}: a float twin of {type(op).__name__} is not written")
+            raise ModelError(
+                f"{op.name}: a float network has no {type(op).__name__} to compare with; compare a network without it"
+            )
 
 
 def activates(op: Op, net: Net) -> bool:
