@@ -36,6 +36,9 @@ CIFAR = Plan(
     epochs=300, batch=128, lr=5e-3, optimizer="adam", schedule="cosine", warmup=2, augment=("shift", "flip"), shift=4
 )
 
+# what a few minutes of one processor core are good for; far from what the network can do
+CPU = Plan(epochs=4, batch=50, lr=5e-3, augment=("flip",), limit=8000, amp=True, evaluate_every=4, threads=1)
+
 # small enough to compare methods on a CPU
 TINY = partial(cnv, channels=(8, 8, 16, 16), width=32, side=28, colours=1)
 MINI = partial(cnv, channels=(16, 16, 32, 32), width=64)
@@ -44,6 +47,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("cnv", cnv, "cifar10", "u8/256", plan=CIFAR),
+        Recipe("cnv-cpu", cnv, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
         Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
         Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
     )

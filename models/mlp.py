@@ -45,7 +45,14 @@ RECIPES = {
     for recipe in (
         Recipe("digits", partial(mlp, inputs=64, width=64, threshold=None), "digits", "u8/16", flat=True, plan=DIGITS),
         Recipe("tfc", partial(mlp, width=64), "mnist", flat=True, method=MIXED, plan=replace(WARPED, warp=0.4)),
-        Recipe("sfc", partial(mlp, width=256), "mnist", flat=True, method=MIXED, plan=replace(WARPED, warp=0.9)),
+        Recipe(
+            "sfc",
+            partial(mlp, width=256),
+            "mnist",
+            flat=True,
+            method=MIXED,
+            plan=replace(WARPED, epochs=120, lr=0.01, warp=0.85),
+        ),
         Recipe("lfc", partial(mlp, width=1024), "mnist", flat=True, method=MIXED, plan=LARGE),
     )
 }

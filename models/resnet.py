@@ -115,12 +115,15 @@ resnet20 = Resnet
 resnet18 = partial(Resnet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), double=True)
 
 PAPER = Plan(epochs=400, batch=128, lr=0.1, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
+# what a few minutes of one processor core are good for; far from what the network can do
+CPU = Plan(epochs=4, batch=50, lr=5e-3, augment=("flip",), limit=6000, evaluate_every=4, threads=1)
 IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("resnet20", resnet20, "cifar10", "u8/256", plan=PAPER),
+        Recipe("resnet20-cpu", resnet20, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
         Recipe("resnet18", resnet18, "cifar10", "u8/256", plan=PAPER),
         Recipe("resnet20-ir2", partial(resnet20, recovery=4), "cifar10", "u8/256", method=IR2,
                plan=Plan(epochs=500, batch=128, lr=0.11, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),

@@ -156,6 +156,17 @@ def test_every_addition_to_the_loss_trains(tmp_path, changes):
     assert metrics["accuracy"] > 0.5
 
 
+def test_half_precision_trains_where_the_processor_has_it_and_changes_nothing_elsewhere(tmp_path, monkeypatch):
+    for name, has in (("half", True), ("whole", False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: {"avx512_bf16": has})
+        metrics = train(small(amp=True), tmp_path / name, progress=False, stop_after=2)
+        assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
+    train(small(), tmp_path / "plain", progress=False, stop_after=2)
+    half, whole, plain = (states(tmp_path / name)["model"] for name in ("half", "whole", "plain"))
+    assert same(whole, plain)
+    assert not same(half, plain)
+
+
 def test_learning_rates_follow_their_curves():
     cosine = Plan(lr=2.0, warmup=2, epochs=10)
     rates = [learning_rate(cosine, s, 100, 10) for s in range(100)]

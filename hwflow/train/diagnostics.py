@@ -120,8 +120,15 @@ def plot(metrics: dict[str, Any], path: Path) -> None:
             values = [r["layers"][i].get(key) for r in looked]  # nothing flows back into the input
             style = "-" if layer["kind"] == "weight" else "--"
             if None not in values:
-                axes.plot([r["epoch"] for r in looked], values, style, lw=1, label=f"{layer['name']} {layer['kind']}")
-        axes.set(xlabel="epoch", ylabel=label, yscale="log" if "gradient" in key else "linear")
+                axes.plot(
+                    [r["epoch"] for r in looked],
+                    values,
+                    style,
+                    color=f"C{i}",
+                    lw=1,
+                    label=f"{layer['name']} {layer['kind']}",
+                )
+        axes.set(xlabel="epoch", ylabel=label, yscale="log" if key == "gradient" else "linear")
     if looked:
         information[0].legend(fontsize=5, ncols=2)
     figure.savefig(path, dpi=100)
