@@ -1,15 +1,15 @@
-# vivado_uart - a bitstream for a board with a serial line and no processor (Arty A7): board_xc7 around the network.
+# vivado_uart - a bitstream for a board with a serial line and no processor (Arty A7): board_serial around the network.
 #
 #   vivado -mode batch -source vivado_uart.tcl            (in the deploy folder)
 # design.tcl sets: part, clock_mhz, pins (port pin ..), io, generics (name value ..). Sources lie in rtl/.
-# The network's clock comes from the PLL in board_xc7; a clock that does not close ends the run with an error.
+# The network's clock comes from the PLL in board_serial; a clock that does not close ends the run with an error.
 
 source design.tcl
 
 create_project -force -part $part network vivado
 add_files [glob rtl/*.sv]
 add_files [glob -nocomplain rtl/*.mem]
-set_property top board_xc7 [current_fileset]
+set_property top board_serial [current_fileset]
 set_property generic $generics [current_fileset]
 
 set constraints [open vivado/board.xdc w]
@@ -32,4 +32,4 @@ if {[get_property PROGRESS [get_runs impl_1]] ne "100%"} {
 if {[get_property STATS.WNS [get_runs impl_1]] < 0} {
   error "vivado_uart: timing does not close; plan for a lower clock: hwflow compile --clock MHZ"
 }
-file copy -force vivado/network.runs/impl_1/board_xc7.bit design.bit
+file copy -force vivado/network.runs/impl_1/board_serial.bit design.bit

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,19 @@ import serial
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.bits import words as stream_words
-from hwflow.board import boards, load_board
+from hwflow.board import Board, boards, load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy import package
 from hwflow.deploy.sim import DMA, program
 from hwflow.driver import Accelerator, Words, start_board, stop_board
 from hwflow.emit.rtl import emit
+from hwflow.errors import ToolError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
 from hwflow.places import HLS
+from hwflow.synth import route, yosys
+from hwflow.synth.pll import clock
 from hwflow.units.base import Dataflow
 
 
@@ -204,6 +208,57 @@ def test_the_design_says_how_its_words_travel(digits: Made):
     memory.write_text(text)
 
 
+MODELS = {
+    "ecp5": "+/ecp5/cells_sim.v +/ecp5/cells_bb.v",
+    "gowin": "+/gowin/cells_sim.v +/gowin/cells_xtra_gw1n.v",
+    "ice40": "+/ice40/cells_sim.v",
+    "xc7": "+/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
+}
+
+
+def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mapping[str, int | str] | None = None) -> str:
+    """Yosys' word on the tops of these boards around a design, each with its own PLL, clock and baud rate."""
+    names = yosys.gather(made.rtl, folder)
+    for file in (*(f"{m}.sv" for m in route.LINK), *(f"pll_{f}.sv" for f in MODELS)):
+        shutil.copyfile(HLS / file, folder / file)
+    lines = []
+    for board in targets:
+        at = clock(board, board.clock_mhz)
+        own = {"Family": board.family, "ClockHz": round(at.mhz * 1e6), "Baud": board.baud, **at.params}
+        params = {**designs.parameters(made.dataflow, made.rtl), **own, **(change or {})}
+        lines += [
+            "design -reset",
+            f"read_verilog -lib {MODELS[board.family]}",
+            *(
+                f"read_verilog -defer -sv {n}"
+                for n in (*names, *(f"{m}.sv" for m in (*route.LINK, f"pll_{board.family}")))
+            ),
+            f"chparam {route.values(params)} {route.TOP}",
+            f"hierarchy -check -top {route.TOP}",
+            "check -assert",
+        ]
+    return yosys.run_script(lines, folder, "elaborate", 300)
+
+
+SERIAL = [b for b in boards() if b.link == "uart"]
+
+
+def test_every_board_with_a_serial_line_elaborates_with_its_own_pll(digits: Made, tmp_path: Path):
+    assert {b.family for b in SERIAL} == set(MODELS) and len(SERIAL) == 8
+    elaborate(SERIAL, digits, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [({"Family": "cyclone"}, "Family must be ecp5, gowin, ice40 or xc7"), ({"Divisor": 3}, "Divisor")],
+)
+def test_a_board_top_with_a_wrong_parameter_does_not_elaborate(
+    change: dict[str, int | str], text: str, digits: Made, tmp_path: Path
+):
+    with pytest.raises(ToolError, match=text):
+        elaborate(SERIAL[:1], digits, tmp_path, change)
+
+
 def vivado(name: str, made: Made, folder: Path) -> Path:
     """The deploy folder of an AMD board."""
     package(made.net, made.dataflow, made.rtl, load_board(name), folder / name, images(made.net, 3))
@@ -243,7 +298,13 @@ def test_every_file_port_and_parameter_the_vivado_script_names_exists(name: str,
         ("zcu104", "design.tcl", "InBits", "InputBits", "has no parameter InputBits"),
         ("arty_a7_35t", "design.tcl", "Baud=", "BaudRate=", "has no parameter BaudRate"),
         ("arty_a7_35t", "design.tcl", "rx_i ", "rxd ", "has no port rxd"),
-        ("arty_a7_35t", "vivado_uart.tcl", "top board_xc7", "top board_x7", "module board_x7 is in none of the files"),
+        (
+            "arty_a7_35t",
+            "vivado_uart.tcl",
+            "top board_serial",
+            "top board_seriel",
+            "module board_seriel is in none of the files",
+        ),
     ],
 )
 def test_a_name_that_does_not_exist_is_found_in_the_vivado_script(

@@ -24,7 +24,7 @@ def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> di
     (out / "rtl").mkdir(parents=True)
     for path in (*rtl.glob("*.sv"), *rtl.glob("*.mem")):
         shutil.copyfile(path, out / "rtl" / path.name)
-    modules = DMA if board.link == "dma" else [f"{m}.sv" for m in (*LINK, "pll_xc7", "board_xc7")]
+    modules = DMA if board.link == "dma" else [f"{m}.sv" for m in (*LINK, "pll_xc7")]
     for name in modules:
         shutil.copyfile(HLS / name, out / "rtl" / name)
     shutil.copyfile(HLS / script, out / script)

@@ -14,6 +14,7 @@ import numpy as np
 from hwflow import tools
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
+from hwflow.emit.names import plain
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, MaxPool, SumPool
 
@@ -53,10 +54,10 @@ def header(net: Net) -> str:
     """net.h: the sizes and types of this network around the engine's fixed interface."""
     sizes = plan(net)
     lines = [
-        f"/* {net.name}: {net.input.size} integers {net.input.ints.lo} .. {net.input.ints.hi} in, {net.output.size} out. */",
+        f"/* {plain(net.name)}: {net.input.size} integers {net.input.ints.lo} .. {net.input.ints.hi} in, {net.output.size} out. */",
         "#ifndef HW_NET_H",
         "#define HW_NET_H",
-        f"#define NET_NAME {_string(net.name)}",
+        f'#define NET_NAME "{plain(net.name)}"',
         f"enum {{ NET_INPUTS = {net.input.size}, NET_OUTPUTS = {net.output.size} }};",
         f"enum {{ NET_FIXED = {sizes.scratch}, NET_LINE = {line_channels(sizes)}, NET_ROW = {row_bytes(sizes)} }};",
         "#if defined(__x86_64__)",
@@ -195,7 +196,7 @@ class _Writer:
 
     def tensor(self, t: Tensor) -> str:
         h, w, c = t.shape
-        return f"static const hw_tensor {self.names[t.name]} = {{HW_{t.place}, {t.at}u, HW_{t.kind}, {h}, {w}, {c}}}; /* {_comment(t.name)} */"
+        return f"static const hw_tensor {self.names[t.name]} = {{HW_{t.place}, {t.at}u, HW_{t.kind}, {h}, {w}, {c}}}; /* {plain(t.name)} */"
 
     def table(self, values: Array | None) -> str:
         """An hw_table of integers at their least width, of flags as bits, or the empty one."""
@@ -244,7 +245,7 @@ class _Writer:
 
     def call(self, i: int, step: Step) -> str:
         name, reads = f"step{i}", [f"&{self.names[r]}" for r in step.reads]
-        note = f" /* {_comment(step.name)} */"
+        note = f" /* {plain(step.name)} */"
         match step.kind:
             case "top":
                 return f"    hw_top(run, {reads[0]}, &{self.names[step.output]}, {step.shape[2]});{note}"
@@ -340,11 +341,3 @@ def _braces(values: Iterable[int]) -> str:
 def _number(value: int) -> str:
     """A C literal; the least 32-bit integer has none of its own."""
     return "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
-
-
-def _comment(name: str) -> str:
-    return name.replace("*/", "* /")
-
-
-def _string(text: str) -> str:
-    return '"' + "".join(c if c.isalnum() or c in " ._-+" else "_" for c in text) + '"'

@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 
 from hwflow.bits import Array, sign
+from hwflow.emit.names import plain
 from hwflow.places import HLS
 from hwflow.units.base import SOURCE, Dataflow, Memory, Stream, Unit
 
@@ -52,7 +53,7 @@ def emit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
-        "name": dataflow.name,
+        "name": plain(dataflow.name),
         "ins": dataflow.input, "outs": dataflow.output,
         "in_bytes": axis_bytes(dataflow.input), "out_bytes": axis_bytes(dataflow.output),
         "modules": sorted({u.module for u in dataflow.units}),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 
+from hwflow.emit.names import plain
 from hwflow.errors import RecipeError
 from hwflow.places import HLS
 from hwflow.units.base import SOURCE, Dataflow, Unit
@@ -45,7 +46,7 @@ def top(dataflow: Dataflow, module: str = "top", prefix: str = "") -> str:
     edges = [Wires(label(SOURCE), dataflow.input.bits)]
     edges += [Wires(label(u.name, i), s.bits) for u in dataflow.units for i, s in enumerate(u.outs)]
     return TEMPLATES.get_template("top.sv.j2").render(
-        name=dataflow.name, top=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output, edges=edges,
+        name=plain(dataflow.name), top=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output, edges=edges,
         answer=label(dataflow.units[-1].name), units=[instance(u, prefix) for u in dataflow.units],
     )  # fmt: skip
 

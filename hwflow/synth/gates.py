@@ -1,6 +1,6 @@
 """A mapped design as Verilog gates with Yosys' own cell models, so that synthesis itself can be simulated.
 
-Stands on yosys and tools. ECP5's block RAM has no model there: such designs are mapped without it for this purpose.
+Stands on yosys and tools. ECP5's block RAM has no model there, so `hls/DP16KD.sv` is one; multipliers have none at all.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hwflow import tools
 from hwflow.errors import RecipeError, ToolError
+from hwflow.places import HLS
 from hwflow.synth import yosys
 
 MODELS = {
@@ -19,11 +20,12 @@ MODELS = {
     "gowin": "gowin/cells_sim.v",
     "xc7": "xilinx/cells_sim.v",
 }
-WITHOUT_MODEL = {"ecp5": " -nobram"}  # DP16KD is a black box in Yosys' models
+OWN_MODELS = {"ecp5": ("DP16KD.sv",)}
+WITHOUT_MODEL = {"ecp5": " -nodsp"}
 
 
 def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None) -> list[Path]:
-    """Map the design in `folder` and write it as gates: [gates.v, the family's cell models]; `top` keeps its ports."""
+    """Map the design in `folder` and write it as gates: [gates.v, the models of its cells]; `top` keeps its ports."""
     if family not in MODELS:
         raise RecipeError(f"there are no cell models for {family!r}; known: {', '.join(MODELS)}")
     names = yosys.gather(folder, out)
@@ -39,7 +41,7 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
     for header in model.parent.glob("*.vh"):
         shutil.copyfile(header, out / header.name)
     shutil.copyfile(model, out / "cells.v")
-    return [out / "gates.v", out / "cells.v"]
+    return [out / "gates.v", out / "cells.v", *(HLS / name for name in OWN_MODELS.get(family, ()))]
 
 
 def models(family: str) -> Path:

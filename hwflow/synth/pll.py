@@ -14,7 +14,7 @@ from hwflow.errors import RecipeError
 
 @dataclass(frozen=True)
 class Clock:
-    """A frequency and the parameters of board_<family> that make it from the board's oscillator."""
+    """A frequency and the parameters of board_serial that make it from the board's oscillator."""
 
     mhz: float
     params: dict[str, int | str]

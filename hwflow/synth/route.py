@@ -20,8 +20,12 @@ from hwflow.places import HLS
 from hwflow.synth import yosys
 from hwflow.synth.pll import Clock, clock
 
-LINK = ("uart_rx", "uart_tx", "crc32", "link_rx", "link_tx", "gear", "accelerator", "board_uart", "board_reset")
+TOP = "board_serial"
+LINK = ("uart_rx", "uart_tx", "crc32", "link_rx", "link_tx", "gear", "accelerator", "board_uart", "board_reset", TOP)
 BITSTREAMS = {"ecp5": "design.bit", "gowin": "design.fs", "ice40": "design.bin"}
+# Popcounts are dense: packed as tightly as nextpnr likes, a 17,000 LUT network does not route in an hour; with at most
+# 0.6 of any region filled and the router that negotiates over all nets at once it takes two minutes.
+SPREAD = ("--router", "router2", "--placer-heap-beta", "0.6")
 CLOCKS_A_BIT = 4  # the fewest uart_rx takes
 WORTH_IT = 1.05  # a clock higher by less is not worth another round of place and route
 
@@ -102,26 +106,29 @@ def route_once(
 
 
 def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:
-    """`board.json`: board_<family> mapped around the mapped core, which is not worked on again."""
-    top = f"board_{board.family}"
-    names = [f"{m}.sv" for m in (*LINK, f"pll_{board.family}", top)]
+    """`board.json`: the board's top mapped around the mapped core, which is not worked on again."""
+    names = [f"{m}.sv" for m in (*LINK, f"pll_{board.family}")]
     for name in names:
         shutil.copyfile(HLS / name, work / name)
-    values = " ".join(f"-set {k} {json.dumps(v) if isinstance(v, str) else v}" for k, v in params.items())
     command = yosys.COMMANDS[board.family].replace(" -noiopads", "") + yosys.gowin_family(board.family, board.device)
     yosys.run_script(
         [
             "read_rtlil core.il",
             "blackbox *",
             *(f"read_verilog -defer -sv {n}" for n in names),
-            f"chparam {values} {top}",
-            f"{command} -top {top}",
+            f"chparam {values({**params, 'Family': board.family})} {TOP}",
+            f"{command} -top {TOP}",
             "read_rtlil -overwrite core.il",
-            f"hierarchy -check -top {top}",
+            f"hierarchy -check -top {TOP}",
             "write_json board.json",
         ],
         work, "board", timeout,
     )  # fmt: skip
+
+
+def values(params: Mapping[str, int | str]) -> str:
+    """Parameters as Yosys' `chparam` takes them."""
+    return " ".join(f"-set {k} {json.dumps(v) if isinstance(v, str) else v}" for k, v in params.items())
 
 
 def _ecp5(work: Path, board: Board, seed: int, timeout: float | None) -> None:
@@ -133,7 +140,7 @@ def _ecp5(work: Path, board: Board, seed: int, timeout: float | None) -> None:
     tools.run(
         "nextpnr-ecp5",
         [f"--{board.device}", "--package", board.package, "--speed", board.speed, "--json", "board.json", "--lpf", "board.lpf",
-         "--textcfg", "board.config", *_common(seed)],
+         "--textcfg", "board.config", *SPREAD, *_common(seed)],
         cwd=work, log=work / "nextpnr.log", timeout=timeout,
     )  # fmt: skip
     tools.run("ecppack", ["--compress", "board.config", "design.bit"], cwd=work, log=work / "pack.log")
