@@ -24,15 +24,16 @@ TRAINED = MODELS / "trained"
 NET = "net.npz"
 
 
-def keep(run: Path, out: Path, note: str = "") -> dict[str, Any]:
+def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any]:
     """Fold the run in folder `run` and write out/net.npz and out/metrics.json; the metrics.
 
     To the run's metrics come `command`, `note` (what a reader must know of the data or the budget) and `net`: accuracy
-    of the integers on the whole held-out split and bytes. What the layers know stays at evaluated epochs only. A ModelError if a single score differs from PyTorch's.
+    of the integers on the first `images` held-out images (0: all) and bytes. What the layers know stays at evaluated
+    epochs only. A ModelError if a single score differs from PyTorch's.
     """
     metrics = json.loads((run / METRICS).read_text())
     net = fold(read(run / MODEL))
-    x, labels = held_out(metrics["data"], net)
+    x, labels = (part[: images or None] for part in held_out(metrics["data"], net))
     answers = answers_of(net, x)
     differing = int((net.scores(answers) != torch_outputs(run, x)).any(1).sum())
     if differing:
@@ -82,15 +83,18 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Keep the run in folder RUN as OUT/net.npz and OUT/metrics.json."""
+    """The command line: keep the run in folder RUN as OUT/net.npz and OUT/metrics.json."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="hwflow.train.kept", description=main.__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--note", default="")
+    parser.add_argument("--note", default="", help="what a reader must know of the data or the budget")
+    parser.add_argument(
+        "--images", type=int, default=0, help="compare with PyTorch on so many held-out images; 0 is all"
+    )
     given = parser.parse_args(arguments)
-    metrics = keep(given.run, given.out, given.note)
+    metrics = keep(given.run, given.out, given.note, given.images)
     print(json.dumps(metrics["net"]))
 
 
