@@ -131,14 +131,17 @@ class Ask:
     def fits(self, target: int) -> Plan | None:
         """The cheapest folding within `target` cycles that stays within the limits; None when none is found.
 
-        Exact for one weighing of resources against each other; where that one overruns a limit, others are tried.
+        Exact for one weighing of resources against each other; where that one overruns a limit, others are tried,
+        until one of them shows that nothing fits: its least weighed cost is more than the limits' own.
         """
         if target not in self._known:
             self._known[target] = None
-            for tilt in TILTS:
-                folding, total = self.search.solve(target, self.worth * np.array(tilt))
+            for tilt in TILTS if (self.search.floor(target) <= self.limits).all() else ():
+                weights = self.worth * np.array(tilt)
+                folding, total = self.search.solve(target, weights)
                 if (total <= self.limits).all():
                     self._known[target] = (folding, total)
+                if self._known[target] or total @ weights > self.limits @ weights:
                     break
         return self._known[target]
 

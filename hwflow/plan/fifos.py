@@ -14,11 +14,11 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.plan.events import Course, simulate
-from hwflow.units.base import Dataflow, Unit
+from hwflow.units.base import Dataflow, Stream, Unit
 
 IMAGES = 4  # of one trial; the last two tell the steady pace
 LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster
-FLOODED = 32  # words
+FLOODED = 1000  # words
 
 
 def sized(net: Net, folding: Folding) -> Dataflow:
@@ -37,28 +37,26 @@ def first_image(dataflow: Dataflow) -> int:
 
 def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, int]:
     """The depth of each fifo that is needed, by name."""
-    places = [(fifo_name(u, k), s.words, s.bits) for u in units for k, s in enumerate(u.ins)]
-    ample = {place: 2 * words + 2 for place, words, _ in places}
+    streams = {fifo_name(u, k): s for u in units for k, s in enumerate(u.ins)}
+    ample = {place: 2 * s.words + 2 for place, s in streams.items()}
     course = Course(join(name, source, units, ample))
     first = course.run(IMAGES)
     assert first, f"{name} comes to a halt with unbounded fifos"
     trial = _Trial(course, first.interval, {p: min(ample[p], _above(held)) for p, held in first.held.items()})
     if not trial.keeps(trial.depths):
         trial.depths = dict(ample)
-    bits = {place: bits for place, _, bits in places}
-    order = sorted(ample, key=lambda p: -bits[p] * trial.depths[p])
+    order = sorted(ample, key=lambda p: -streams[p].bits * trial.depths[p])
     meet = {fifo_name(u, k) for u in units for k in range(len(u.ins)) if len(u.ins) > 1}
     # what hardly holds a word can mostly go; what the source floods, unless it balances paths that meet, too
-    shallow = [p for p in order if trial.depths[p] <= LEAST]
     flooded = [p for p in order if trial.depths[p] > FLOODED and p not in meet]
-    trial.remove(shallow)
+    trial.remove([p for p in order if trial.depths[p] <= LEAST])
     trial.remove(flooded)
     for place in [p for p in order if p in trial.depths]:
-        trial.shrink(place, low=place in flooded)
+        trial.shrink(place, streams[place], low=place in flooded)
     # a fifo gone makes a path shorter, so another may have become too deep
-    while loose := [p for p in trial.depths if trial.least.get(p) != trial.depths]:
+    while loose := [p for p in trial.depths if p not in trial.least]:
         for place in loose:
-            trial.shrink(place)
+            trial.shrink(place, streams[place])
     return trial.depths
 
 
@@ -72,14 +70,18 @@ class _Trial:
 
     def __init__(self, course: Course, pace: int, depths: dict[str, int]):
         self.course, self.pace, self.depths = course, pace, depths
-        self.least: dict[str, dict[str, int]] = {}  # by fifo, the depths beside which it was seen to need its last word
+        self.least: set[str] = set()  # fifos seen to need their last word beside what `depths` has or more
+        self.known: dict[tuple[int, int], int] = {}  # depths found, by words and bits: alike places need alike
 
     def loses(self, depths: Mapping[str, int]) -> int | None:
         """Cycles an image by which the design with these fifos is slower than its pace; None for a halt. Where it is
         not, they are `depths` from now on, less what no word ever stood in."""
         trace = self.course.run(IMAGES, depths)
         if trace and trace.interval <= self.pace:
-            self.depths = {p: min(d, _above(trace.held[p])) if d > LEAST else d for p, d in depths.items()}
+            new = {p: min(d, _above(trace.held[p])) if d > LEAST else d for p, d in depths.items()}
+            if {p: d == 2 for p, d in new.items()} != {p: d == 2 for p, d in self.depths.items()}:
+                self.least.clear()  # paths are shorter now; less room alone would only make them slower
+            self.depths = new
         return max(trace.interval - self.pace, 0) if trace else None
 
     def keeps(self, depths: Mapping[str, int]) -> bool:
@@ -95,27 +97,33 @@ class _Trial:
                 half = len(some) // 2
                 todo += [some[half:], some[:half]]
 
-    def shrink(self, place: str, low: bool = False) -> None:
+    def shrink(self, place: str, stream: Stream, low: bool = False) -> None:
         """Bring one fifo down to the least depth that keeps the pace, or to none.
 
-        `low`: it is looked for from below, where what is lost tells how far it is; else from above, where it mostly is.
+        What an alike one needed is tried first; then it is looked for from below where `low`, else from above.
         """
+        kind = stream.words, stream.bits
         least, step = 2, 1  # the least is within least .. its depth
-        lost: list[tuple[int, int]] = []  # by depths that are too shallow
-        while least < self.depths.get(place, 0):
-            depth = max(least, self.depths[place] - step)
-            if low and len(lost) < 2:
-                depth = min(2 * least - 2 or 2, depth)
-            elif len(lost) > 1 and step == 1:
+        lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
+        guesses = [self.known[kind]] if kind in self.known else [2, 4] if low else []
+        while least < self.depths[place]:
+            deep = self.depths[place]
+            if guesses and least <= guesses[0] < deep:
+                depth = guesses[0]
+            elif lost and len(lost) > 1:  # what was lost at two depths tells about where nothing is
                 (before, more), (at, less) = lost[-2:]
-                depth = min(max(at + -(-less * (at - before) // max(more - less, 1)), least), depth)
+                depth = min(max(at - (-less * (at - before) // max(more - less, 1)), least), deep - step, deep - 1)
+                depth = max(depth, least)
+            else:
+                depth = max(least, deep - step)
+            guesses = guesses[1:]
             loss = self.loses({**self.depths, place: depth})
             if loss == 0:
-                step *= 2
+                step = 1 if self.known.get(kind) == depth else 2 * step
             else:
-                least = depth + 1
-                step = max((self.depths[place] - least) // 2, 1) if not low else 1
+                least, step = depth + 1, max((deep - depth) // 2, 1)
                 lost += [(depth, loss)] if loss else []
-        if self.depths.get(place) == 2:
+        self.known[kind] = self.depths[place]
+        if self.depths[place] == 2:
             self.remove([place])
-        self.least[place] = self.depths
+        self.least.add(place)

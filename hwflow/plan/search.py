@@ -67,6 +67,15 @@ class Options:
         place = {p: i for i, p in enumerate(distinct)}
         return tuple(distinct), np.array([place[p] for p in self.pars])
 
+    @cached_property
+    def _floors(self) -> Array:
+        """The least of each resource among the first 1, 2 .. foldings, (n, 4)."""
+        return np.minimum.accumulate(self.costs, axis=0)
+
+    def floor(self, target: int) -> Array:
+        """The least of each resource (4,), each by itself, within `target` cycles."""
+        return self._floors[int(np.searchsorted(self.cycles, target, side="right")) - 1]
+
     def best(self, target: int, weights: Array) -> tuple[Array, Array]:
         """For each distinct width the least cost and the folding that has it, among those within `target` cycles."""
         distinct, which = self.keys
@@ -215,6 +224,10 @@ class Search:
             return np.full(4, 1e9)
         port = self.units[reader].ins[k].port
         return width_cost(port.ints, port.size, par_out, par_in, self.family)
+
+    def floor(self, target: int) -> Array:
+        """Resources (4,) below which no folding within `target` cycles can be."""
+        return self.forks.sum(0) + sum(o.floor(target) for o in self.choices)
 
     def solve(self, target: int, weights: Array) -> tuple[dict[str, Mapping[str, Any]], Array]:
         """The folding of least `weights` @ resources in which no unit takes more than `target` cycles, and its
