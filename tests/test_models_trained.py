@@ -1,0 +1,76 @@
+"""The networks kept in models/trained: one bit where it counts, small, and as accurate as their metrics say."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hwflow.errors import ModelError
+from hwflow.net import INPUT, Net
+from hwflow.ops import Dense
+from hwflow.train import kept as keeping
+from hwflow.train import load_recipe, torch_outputs, train
+from hwflow.train.data import found
+from hwflow.train.kept import TRAINED, answers_of, held_out, keep
+
+# network: width, what FINN's zoo reaches with the same network, what ours must reach
+MLPS = {"tfc": (64, 0.9317, 0.955), "sfc": (256, 0.9781, 0.983), "lfc": (1024, 0.9888, 0.989)}
+
+
+def kept(name: str) -> tuple[Net, dict]:
+    return Net.load(TRAINED / name / "net.npz"), json.loads((TRAINED / name / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("name", MLPS)
+def test_a_kept_network_is_binary_small_and_of_finns_shape(name):
+    net, metrics = kept(name)
+    width = MLPS[name][0]
+    layers = [op for op in net.ops if isinstance(op, Dense)]
+    assert [op.weights.shape for op in layers] == [(width, 784), (width, width), (width, width), (10, width)]
+    assert all(set(np.unique(op.weights)) == {-1, 1} for op in layers)
+    assert all(net.ports[op.inputs[0]].ints.hi == 1 for op in layers), "every layer reads bits"
+    assert net.ports[INPUT].shape == (784,)
+    assert (TRAINED / name / "net.npz").stat().st_size == metrics["net"]["bytes"] < 500_000
+
+
+@pytest.mark.parametrize("name", MLPS)
+def test_the_metrics_of_a_kept_network_come_from_the_recipe_it_names(name):
+    _, metrics = kept(name)
+    recipe = load_recipe(metrics["source"])
+    assert json.loads(json.dumps(recipe.spec())) == {key: metrics[key] for key in recipe.spec()}
+    assert metrics["command"] == f"hwflow train models/mlp.py:{name}"
+    assert metrics["epochs"] == recipe.plan.epochs == len(metrics["history"])
+    assert metrics["accuracy"] == metrics["net"]["accuracy"] == metrics["history"][-1]["accuracy"]
+    assert metrics["net"]["differing_from_torch"] == 0
+
+
+@pytest.mark.parametrize("name", MLPS)
+def test_a_kept_network_beats_finns_zoo_on_mnist(name):
+    if found("mnist/t10k-images-idx3-ubyte.gz") is None or found("mnist/train-images-idx3-ubyte.gz") is None:
+        pytest.skip("MNIST is in no data folder: name one that holds mnist/ in HWFLOW_DATA")
+    net, metrics = kept(name)
+    x, labels = held_out("mnist", net)
+    accuracy = float((net.labels(answers_of(net, x)) == labels).mean())
+    assert len(x) == 10_000
+    assert accuracy == metrics["net"]["accuracy"] >= MLPS[name][2] > MLPS[name][1]
+
+
+def test_a_run_is_kept_as_integers_and_refused_where_they_differ(tmp_path, monkeypatch):
+    recipe = load_recipe("mlp:digits")
+    run, out = tmp_path / "run", tmp_path / "out"
+    train(replace(recipe, plan=replace(recipe.plan, epochs=2, evaluate_every=2)), run, progress=False)
+    metrics = keep(run, out, note="two epochs")
+    assert metrics == json.loads((out / "metrics.json").read_text())
+    assert (metrics["note"], metrics["command"]) == ("two epochs", "hwflow train models/mlp.py:digits")
+    assert metrics["net"]["accuracy"] == metrics["accuracy"]
+    assert ["layers" in row for row in metrics["history"]] == [False, True]
+    net = Net.load(out / "net.npz")
+    x, labels = held_out("digits", net)
+    assert float((net.labels(answers_of(net, x, chunk=77)) == labels).mean()) == metrics["accuracy"]
+    honest = torch_outputs(run, x)
+    honest[3] += 1
+    monkeypatch.setattr(keeping, "torch_outputs", lambda *_: honest)
+    with pytest.raises(ModelError, match="the scores of 1 of 360 images differ"):
+        keep(run, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
