@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from hwflow import tools
-from hwflow.bits import Array, Ints, ints_of
+from hwflow.bits import U8, Array, Ints, ints_of
 from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
 from hwflow.emit.names import plain
 from hwflow.net import Net
@@ -24,6 +24,7 @@ KERNELS = (
     "paths.c",
     "lines.c",
     "stages_avx2.c",
+    "stages_avx512.c",
     "stages.c",
     "plain.c",
     "gather.c",
@@ -38,6 +39,7 @@ KERNELS = (
 )  # before the network's own part
 TYPES = {"U8": "uint8_t", "I8": "int8_t", "I16": "int16_t", "I32": "int32_t"}
 NONE = "{HW_BIT, 0}"
+BYTE = Ints(-128, 127)
 
 
 def emit(net: Net, folder: Path) -> list[Path]:
@@ -300,11 +302,12 @@ class _Writer:
             outside = np.stack([_tap_bits(per_group > 0, 0), _tap_bits(per_group != 0, 0)], 1)
             tables = self.packed(_tap_bits(weights > 0, 1).ravel()), self.packed(outside.ravel())
             counts = next((n for n in (0, depth) if ((per_group != 0).sum(1) == n).all()), -1)
-            small = 0
+            small = byte = 0
         else:
             binary = ints_of(op.weights).is_bipolar
             tables = self.bits(weights > 0) if binary else self.table(weights), self.table(pad)
-            counts, small = 0, products_in_16_bits(op, self.plan.tensors[step.reads[0]].kind, pad)
+            kind, counts = self.plan.tensors[step.reads[0]].kind, 0
+            small, byte = products_in_16_bits(op, kind, pad), int(fits_bytes(op, kind, pad))
         fields = (
             str(len(self.gemms)),
             x,
@@ -314,15 +317,21 @@ class _Writer:
             *tables,
             str(counts),
             str(small),
+            str(byte),
             self.lines(step),
         )
         return f"{{{', '.join(fields)}}}"
 
 
+def fits_bytes(op: Dense | Conv, kind: str, pad: Array) -> bool:
+    """Whether the data and what pads them fit a byte of their own sign, and the weights a signed one."""
+    range_of_kind = {"U8": U8, "I8": BYTE, "BIT": BYTE}.get(kind)
+    return range_of_kind is not None and pad in range_of_kind and op.weights in BYTE
+
+
 def products_in_16_bits(op: Dense | Conv, kind: str, pad: Array) -> int:
     """How many times the sum of two products of 8-bit data fits 16 bits; 0 where the data are wider or it does not."""
-    range_of_kind = {"U8": Ints(0, 255), "I8": Ints(-128, 127), "BIT": Ints(-128, 127)}.get(kind)
-    if range_of_kind is None or pad not in range_of_kind:
+    if not fits_bytes(op, kind, pad):
         return 0
     most = int(np.abs(op.weights).max(initial=0))
     return min(32767 // (255 * 2 * max(most, 1)), 1 << 14) if most <= 64 else 0

@@ -1,53 +1,341 @@
-/* XNOR-popcount for AVX-512 with VPOPCNTDQ: the row in the lane, the data's word broadcast, six pixels by sixteen rows.
+/* Convolution and dense layers for AVX-512: sixteen output channels are the lanes, six windows meet two such registers.
+ *
+ * A window is gathered into a row of 32-bit words. Each word is broadcast and meets one word of every channel:
+ *   bits:    sum += popcount(x ^ w), how many differ
+ *   bytes:   sum += x0 * w0 + x1 * w1 + x2 * w2 + x3 * w3, data without and weights with a sign (VNNI)
+ *   shorts:  sum += x0 * w0 + x1 * w1
+ * Bits beyond the border are gathered as 0. What they add, and what the padding would have given, is known
+ * beforehand: for each channel and each set of taps inside the image (a class of windows) there is a number it
+ * is part of. So every padding is exact and costs nothing.
+ *
+ * Where a layer's only stage packs its signs, that number is the limit of the sum itself: no line is written.
  */
 #include "engine.h"
 
 #if defined(HW_X86)
 #include <immintrin.h>
 
-#if defined(HW_EMULATE_AVX512) /* for machines without it: SIMDe computes the same instructions */
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx512.h>
-#define HW_AVX512 HW_AVX2
-#define HW_NARROW512(x) _mm512_cvtepi64_epi32(x)
-#else
-#define HW_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512vpopcntdq")))
-#define HW_NARROW512(x) _mm512_maskz_cvtepi64_epi32(0xff, x) /* g++ 12 warns of the unmasked one in its own header */
-#endif
+HW_INLINE int hw_kind_512(const hw_gemm *g) { return g->kind == HW_I16 && g->bytes ? HW_U8 : g->kind; }
 
-HW_AVX512 HW_INLINE void hw_count_512(const int P, const uint8_t *x, const uint8_t *w, int bytes, hw_i32 *to, int pitch, int rows) {
+HW_FN int hw_fast_512(const hw_gemm *g) { return g->kind == HW_BIT || (g->kind == HW_I16 && (g->bytes || g->weights.kind != HW_I32)); }
+
+/* Bytes of one pixel's part of a window, and of a gathered row. */
+HW_INLINE int hw_tap_512(const hw_gemm *g) {
+    const int kind = hw_kind_512(g), depth = g->x->c / g->groups;
+    return kind == HW_BIT ? hw_bytes(HW_BIT, depth) : depth * (kind == HW_U8 ? 1 : 2);
+}
+HW_INLINE int hw_row_512(const hw_gemm *g) { return hw_up(g->win.kh * g->win.kw * hw_tap_512(g), 4); }
+
+HW_INLINE int hw_to_bits_512(const hw_gemm *g) { return g->groups == 1 && g->lines.stages == 1 && g->lines.stage[0].what == HW_PACK; }
+
+/* Taps begin..end of one axis lie inside an image of `size`. */
+typedef struct {
+    int begin, end;
+} hw_span;
+
+HW_INLINE hw_span hw_span_at(int at, int stride, int before, int kernel, int dilation, int size) {
+    const int from = at * stride - before;
+    hw_span s = {0, kernel};
+    while (s.begin < kernel && from + s.begin * dilation < 0) s.begin++;
+    while (s.end > s.begin && from + (s.end - 1) * dilation >= size) s.end--;
+    return s;
+}
+HW_INLINE hw_span hw_rows_at(const hw_gemm *g, int oy) { return hw_span_at(oy, g->win.sh, g->win.top, g->win.kh, g->win.dh, g->x->h); }
+HW_INLINE hw_span hw_cols_at(const hw_gemm *g, int ox) { return hw_span_at(ox, g->win.sw, g->win.left, g->win.kw, g->win.dw, g->x->w); }
+HW_INLINE int hw_differ(hw_span a, hw_span b) { return a.begin != b.begin || a.end != b.end; }
+
+/* Classes of windows along each axis: a new one wherever the taps inside change. Data of several bits have their
+ * padding in the image, so all their windows are alike. */
+HW_FN void hw_classes_512(const hw_gemm *g, int *rows, int *cols) {
+    int i;
+    *rows = *cols = 1;
+    if (g->kind != HW_BIT) return;
+    for (i = 1; i < g->lines.h; i++) *rows += hw_differ(hw_rows_at(g, i - 1), hw_rows_at(g, i));
+    for (i = 1; i < g->lines.w; i++) *cols += hw_differ(hw_cols_at(g, i - 1), hw_cols_at(g, i));
+}
+
+HW_INLINE int hw_weight(hw_table t, size_t at) {
+    switch (t.kind) {
+    case HW_BIT: return 2 * (((const uint8_t *)t.at)[at >> 3] >> (at & 7) & 1) - 1;
+    case HW_U8: return ((const uint8_t *)t.at)[at];
+    case HW_I8: return ((const int8_t *)t.at)[at];
+    default: return ((const hw_i16 *)t.at)[at];
+    }
+}
+
+/* What a channel's sum is part of, for windows whose taps `y` by `x` lie inside: its accumulator is base - 2 * sum
+ * for bits, else base + sum. `w` is the channel's row of weights. */
+HW_FN hw_i32 hw_base_512(const hw_gemm *g, int row, hw_span y, hw_span x) {
+    const int depth = g->x->c / g->groups, tap = hw_tap_512(g), taps = g->win.kh * g->win.kw, kind = hw_kind_512(g);
+    const uint8_t *w = (const uint8_t *)g->weights.at + (size_t)row * (size_t)(taps * tap);
+    const uint8_t *pad = (const uint8_t *)g->pad.at + 2 * tap * (row / (g->lines.c / g->groups)), *counts = pad + tap;
+    hw_i32 base = 0;
+    int i, j, k;
+    if (kind != HW_BIT) {
+        for (k = 0; kind == HW_U8 && g->x->kind != HW_U8 && k < taps * depth; k++) base -= 128 * hw_weight(g->weights, (size_t)row * (size_t)(taps * depth) + (size_t)k);
+        return base;
+    }
+    for (i = 0; i < g->win.kh; i++)
+        for (j = 0; j < g->win.kw; j++, w += tap) {
+            if (i >= y.begin && i < y.end && j >= x.begin && j < x.end) {
+                base += depth;
+                continue;
+            }
+            for (k = 0; k < tap; k++) { /* what the padding gives, and twice the sum of a tap of zeros */
+                const int own = k * 8 + 8 <= depth ? 255 : (1 << (depth - k * 8)) - 1;
+                base += hw_popcount(counts[k]) - 2 * hw_popcount((pad[k] ^ w[k]) & counts[k]) + 2 * hw_popcount((uint64_t)(w[k] & own));
+            }
+        }
+    return base;
+}
+
+/* The largest sum for which a bit is 1 (bits), or for which it is 0 (others): floor((base - t) / 2), t - base - 1. */
+HW_FN hw_i32 hw_limit_512(const hw_gemm *g, int row, hw_i32 base) {
+    const hw_stage *s = g->lines.stage;
+    hw_i32 t;
+    int64_t limit;
+    hw_widen(&t, (const uint8_t *)s->a.at, s->a.kind, row, 1);
+    limit = g->kind == HW_BIT ? ((int64_t)base - t) >> 1 : (int64_t)t - base - 1;
+    return (hw_i32)(limit < INT32_MIN ? INT32_MIN : limit > INT32_MAX ? INT32_MAX : limit);
+}
+
+/* Whether a sum above its limit is a bit 0. */
+HW_INLINE int hw_turned_512(const hw_gemm *g, int row) { return (g->kind == HW_BIT) ^ hw_flag(g->lines.stage[0].b.at, row); }
+
+/* Where the parts of a layer's arranged weights begin: bases of each class, flags of what is turned, weights. */
+typedef struct {
+    int rows, cols;          /* classes */
+    size_t turned, weights, group, all;
+} hw_layout;
+
+HW_INLINE hw_layout hw_layout_512(const hw_gemm *g) {
+    hw_layout a;
+    const size_t lanes = (size_t)hw_up(g->lines.c, HW_LANE);
+    hw_classes_512(g, &a.rows, &a.cols);
+    a.turned = (size_t)(a.rows * a.cols) * lanes * 4;
+    a.weights = a.turned + (hw_to_bits_512(g) ? (lanes / 8 + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN : 0);
+    a.group = (size_t)hw_up(g->lines.c / g->groups, HW_LANE) * (size_t)hw_row_512(g);
+    a.all = a.weights + a.group * (size_t)g->groups;
+    return a;
+}
+
+/* Weights of one row where its word k begins; words of two registers lie side by side. */
+HW_INLINE size_t hw_word_512(int per, int bytes, int r, int k) {
+    const int block = r / 32 * 32, wide = per - block > 16 ? 32 : 16;
+    return (size_t)block * (size_t)bytes + (size_t)(k * wide * 4 + r % 32 * 4);
+}
+
+HW_FN size_t hw_arrange_512(const hw_gemm *g, uint8_t *to) {
+    const hw_layout a = hw_layout_512(g);
+    const int kind = hw_kind_512(g), bytes = hw_row_512(g), per = g->lines.c / g->groups, depth = g->x->c / g->groups;
+    const int taps = g->win.kh * g->win.kw, tap = hw_tap_512(g), cols = taps * depth, pitch = hw_up(g->lines.c, HW_LANE);
+    hw_i32 *base = (hw_i32 *)(void *)to;
+    int r, k, i, j;
+    if (!hw_fast_512(g)) return 0;
+    if (!to) return a.all;
+    memset(to, 0, a.all);
+    for (i = 0; i < g->lines.h; i++) {
+        if (i && (g->kind != HW_BIT || !hw_differ(hw_rows_at(g, i - 1), hw_rows_at(g, i)))) continue;
+        for (j = 0; j < g->lines.w; j++) {
+            if (j && (g->kind != HW_BIT || !hw_differ(hw_cols_at(g, j - 1), hw_cols_at(g, j)))) continue;
+            for (r = 0; r < g->lines.c; r++) {
+                base[r] = hw_base_512(g, r, hw_rows_at(g, i), hw_cols_at(g, j));
+                if (hw_to_bits_512(g)) base[r] = hw_limit_512(g, r, base[r]);
+            }
+            base += pitch;
+        }
+    }
+    for (r = 0; hw_to_bits_512(g) && r < g->lines.c; r++) to[a.turned + (size_t)r / 8] = (uint8_t)(to[a.turned + (size_t)r / 8] | hw_turned_512(g, r) << (r & 7));
+    for (r = 0; r < g->lines.c; r++) {
+        uint8_t *own = to + a.weights + (size_t)(r / per) * a.group;
+        for (k = 0; k < (kind == HW_BIT ? taps * tap : cols); k++) {
+            if (kind == HW_BIT) {
+                const int from = k % tap * 8, spare = from + 8 <= depth ? 255 : (1 << (depth - from)) - 1;
+                own[hw_word_512(per, bytes, r % per, k / 4) + (size_t)(k % 4)] = (uint8_t)(((const uint8_t *)g->weights.at)[(size_t)r * (size_t)(taps * tap) + (size_t)k] & spare);
+            } else {
+                const int w = hw_weight(g->weights, (size_t)r * (size_t)cols + (size_t)k);
+                if (kind == HW_U8) own[hw_word_512(per, bytes, r % per, k / 4) + (size_t)(k % 4)] = (uint8_t)w;
+                else ((hw_i16 *)(void *)(own + hw_word_512(per, bytes, r % per, k / 2)))[k % 2] = (int16_t)w;
+            }
+        }
+    }
+    return a.all;
+}
+
+/* Where the sums of up to six windows go: lines, or bits where `turned` is given. */
+typedef struct {
+    const uint8_t *row;          /* gathered, `bytes` each */
+    int bytes, n, rows;          /* windows and channels that exist */
+    const hw_i32 *base[6];
+    hw_i32 *line;
+    int pitch, step;
+    uint8_t *bits;
+    const uint8_t *turned;
+} hw_target_512;
+
+HW_AVX512 HW_INLINE __m512i hw_meet_512(const int kind, __m512i sum, __m512i x, __m512i w) {
+    if (kind == HW_BIT) return _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_xor_si512(x, w)));
+    return kind == HW_U8 ? _mm512_dpbusd_epi32(sum, x, w) : _mm512_dpwssd_epi32(sum, x, w);
+}
+
+/* P windows and 16 * B channels. */
+HW_AVX512 HW_INLINE void hw_tile_512(const int kind, const int P, const int B, const hw_target_512 *t, const uint8_t *w) {
     __m512i sum[6][2];
     int p, b, k;
     HW_UNROLL
-    for (p = 0; p < P; p++) sum[p][0] = sum[p][1] = _mm512_setzero_si512();
-    for (k = 0; k < bytes; k += 8, w += 128) {
-        const __m512i w0 = _mm512_loadu_si512((const void *)w), w1 = _mm512_loadu_si512((const void *)(w + 64));
+    for (p = 0; p < P; p++)
+        HW_UNROLL
+        for (b = 0; b < B; b++) sum[p][b] = _mm512_setzero_si512();
+    for (k = 0; k < t->bytes; k += 4, w += 64 * B) {
+        __m512i v[2];
+        HW_UNROLL
+        for (b = 0; b < B; b++) v[b] = _mm512_load_si512((const void *)(w + 64 * b));
         HW_UNROLL
         for (p = 0; p < P; p++) {
-            const __m512i v = _mm512_set1_epi64((long long)hw_word(x + (size_t)p * (size_t)bytes + k));
-            sum[p][0] = _mm512_add_epi64(sum[p][0], _mm512_popcnt_epi64(_mm512_xor_si512(v, w0)));
-            sum[p][1] = _mm512_add_epi64(sum[p][1], _mm512_popcnt_epi64(_mm512_xor_si512(v, w1)));
+            const __m512i x = _mm512_set1_epi32(*(const hw_i32 *)(const void *)(t->row + (size_t)p * (size_t)t->bytes + k));
+            HW_UNROLL
+            for (b = 0; b < B; b++) sum[p][b] = hw_meet_512(kind, sum[p][b], x, v[b]);
         }
     }
     HW_UNROLL
-    for (p = 0; p < P; p++)
+    for (p = 0; p < P; p++) {
+        if (p >= t->n) break;
         HW_UNROLL
-        for (b = 0; b < 2; b++)
-            hw_store8(to + (size_t)p * (size_t)pitch + 8 * b, rows - 8 * b,
-                      _mm256_sub_epi32(_mm256_set1_epi32(8 * bytes), HW_NARROW512(sum[p][b])));
-}
-
-HW_AVX512 HW_FN void hw_count_avx512(const uint8_t *x, int n, const uint8_t *w, int bytes, hw_i32 *to, int pitch, int rows) {
-    int r, p;
-    for (r = 0; r < rows; r += 16, w += 16 * (size_t)bytes)
-        for (p = 0; p < n;) {
-            const uint8_t *from = x + (size_t)p * (size_t)bytes;
-            hw_i32 *out = to + (size_t)p * (size_t)pitch + r;
-            if (n - p >= 6) hw_count_512(6, from, w, bytes, out, pitch, rows - r), p += 6;
-            else if (n - p >= 2) hw_count_512(2, from, w, bytes, out, pitch, rows - r), p += 2;
-            else hw_count_512(1, from, w, bytes, out, pitch, rows - r), p += 1;
+        for (b = 0; b < B; b++) {
+            const __m512i base = _mm512_loadu_si512((const void *)(t->base[p] + 16 * b));
+            const int rows = t->rows - 16 * b;
+            if (t->turned) {
+                uint16_t bits;
+                memcpy(&bits, t->turned + 2 * b, 2);
+                bits = (uint16_t)(bits ^ _mm512_cmpgt_epi32_mask(sum[p][b], base));
+                if (rows < 16) bits = (uint16_t)(bits & ((1u << rows) - 1));
+                memcpy(t->bits + (size_t)p * (size_t)t->step + 2 * b, &bits, rows > 8 ? 2 : 1);
+            } else {
+                const __m512i x = kind == HW_BIT ? _mm512_sub_epi32(base, _mm512_slli_epi32(sum[p][b], 1)) : _mm512_add_epi32(base, sum[p][b]);
+                hw_i32 *line = t->line + (size_t)p * (size_t)t->pitch + 16 * b;
+                if (rows >= 16) _mm512_storeu_si512((void *)line, x);
+                else _mm512_mask_storeu_epi32((void *)line, (__mmask16)((1u << rows) - 1), x);
+            }
         }
+    }
 }
 
-HW_AVX512 HW_FN void hw_gemm_bits_avx512(const hw_run *run, const hw_gemm *g) { hw_gemm_words(run, g, hw_count_avx512); }
+#define HW_TILE_512(name, kind)                                                                                        \
+    HW_AVX512 HW_FN void name##_6_2(const hw_target_512 *t, const uint8_t *w) { hw_tile_512(kind, 6, 2, t, w); }       \
+    HW_AVX512 HW_FN void name##_6_1(const hw_target_512 *t, const uint8_t *w) { hw_tile_512(kind, 6, 1, t, w); }       \
+    HW_AVX512 HW_FN void name##_1_2(const hw_target_512 *t, const uint8_t *w) { hw_tile_512(kind, 1, 2, t, w); }       \
+    HW_AVX512 HW_FN void name##_1_1(const hw_target_512 *t, const uint8_t *w) { hw_tile_512(kind, 1, 1, t, w); }       \
+    HW_INLINE void name(const hw_target_512 *t, const uint8_t *w) {                                                    \
+        if (t->n > 1) (t->rows > 16 ? name##_6_2 : name##_6_1)(t, w);                                                  \
+        else (t->rows > 16 ? name##_1_2 : name##_1_1)(t, w);                                                           \
+    }
+HW_TILE_512(hw_bits_512, HW_BIT)
+HW_TILE_512(hw_bytes_512, HW_U8)
+HW_TILE_512(hw_shorts_512, HW_I16)
+
+/* An image in memory: where its window of output pixel (0, 0) begins, the bytes of a row and of a pixel. */
+typedef struct {
+    const uint8_t *at;
+    size_t row, pixel;
+} hw_image;
+
+/* The layer's own input where no window leaves it, else a copy with its border: bits of 0, or the padding's values.
+ * Gathering reads up to 31 bytes past an image: scratch memory has them, the caller's may not. */
+HW_AVX512 HW_FN hw_image hw_image_512(const hw_run *run, const hw_gemm *g) {
+    const hw_window *v = &g->win;
+    const hw_tensor *x = g->x;
+    const int kind = hw_kind_512(g), h = hw_reach(g->lines.h, v->sh, v->kh, v->dh), w = hw_reach(g->lines.w, v->sw, v->kw, v->dw);
+    const int bits = kind == HW_BIT, as_is = x->kind == kind;
+    const int left = hw_min(v->left, w), inside = hw_min(x->w, w - left);
+    hw_image m;
+    int y;
+    m.pixel = bits ? (size_t)hw_bytes(HW_BIT, x->c) : (size_t)(x->c * (kind == HW_U8 ? 1 : 2));
+    if (as_is && x->place == HW_SCRATCH && !v->top && !v->left && h <= x->h && w <= x->w) {
+        m.at = hw_read(run, x);
+        m.row = (size_t)x->w * m.pixel;
+        return m;
+    }
+    m.at = run->spread;
+    m.row = (size_t)w * m.pixel;
+    if (!bits) {
+        hw_value_image(run, g, kind, h, w);
+        return m;
+    }
+    memset(run->spread, 0, (size_t)h * m.row);
+    for (y = 0; y < h && inside > 0; y++)
+        if (y >= v->top && y - v->top < x->h)
+            memcpy(run->spread + (size_t)y * m.row + (size_t)left * m.pixel, hw_read(run, x) + (size_t)(y - v->top) * (size_t)x->w * m.pixel, (size_t)inside * m.pixel);
+    return m;
+}
+
+/* One window as a row: runs of taps side by side, copied in whole registers, each over the last one's surplus. */
+HW_AVX512 HW_INLINE void hw_gather_512(const hw_gemm *g, const hw_image *m, const uint8_t *from, int tap, uint8_t *to) {
+    const hw_window *v = &g->win;
+    const int whole = v->dw == 1 && g->groups == 1, bytes = whole ? v->kw * tap : tap;
+    int i, j, k;
+    for (i = 0; i < v->kh; i++, from += (size_t)v->dh * m->row)
+        for (j = 0; j < (whole ? 1 : v->kw); j++, to += bytes)
+            for (k = 0; k < bytes; k += 32)
+                _mm256_storeu_si256((__m256i *)(void *)(to + k), _mm256_loadu_si256((const __m256i *)(const void *)(from + (size_t)(j * v->dw) * m->pixel + k)));
+    memset(to, 0, 4);
+}
+
+HW_AVX512 HW_FN void hw_gemm_512(const hw_run *run, const hw_gemm *g) {
+    const hw_lines *l = &g->lines;
+    const hw_window *v = &g->win;
+    const int kind = hw_kind_512(g), pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE), per = l->c / g->groups;
+    const int tap = hw_tap_512(g), bytes = hw_row_512(g), to_bits = hw_to_bits_512(g);
+    const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
+    const hw_layout a = hw_layout_512(g);
+    const hw_image m = hw_image_512(run, g);
+    hw_span rows = hw_rows_at(g, 0), cols = hw_cols_at(g, 0);
+    int first, p, q, r, y = 0, x = 0, row_class = 0, col_class = 0;
+    for (first = 0; first < pixels; first += HW_TILE) {
+        const int n = hw_min(HW_TILE, pixels - first);
+        const uint8_t *corner[HW_TILE];
+        const hw_i32 *base[HW_TILE];
+        for (p = 0; p < n; p++) {
+            corner[p] = m.at + (size_t)(y * v->sh) * m.row + (size_t)(x * v->sw) * m.pixel;
+            base[p] = (const hw_i32 *)(const void *)arranged + (row_class * a.cols + col_class) * pitch;
+            if (++x == l->w) {
+                x = col_class = 0;
+                y++;
+                if (a.rows > 1) {
+                    const hw_span next = hw_rows_at(g, y);
+                    row_class += hw_differ(rows, next);
+                    rows = next;
+                }
+                cols = hw_cols_at(g, 0);
+            } else if (a.cols > 1) {
+                const hw_span next = hw_cols_at(g, x);
+                col_class += hw_differ(cols, next);
+                cols = next;
+            }
+        }
+        for (q = 0; q < g->groups; q++) {
+            const uint8_t *weights = arranged + a.weights + (size_t)q * a.group;
+            for (p = 0; p < n; p++) hw_gather_512(g, &m, corner[p] + q * tap, tap, run->rows + (size_t)p * (size_t)bytes);
+            for (r = 0; r < per; r += 32) {
+                hw_target_512 t;
+                t.bytes = bytes;
+                t.rows = per - r;
+                t.pitch = pitch;
+                t.step = hw_bytes(HW_BIT, l->c);
+                t.turned = to_bits ? arranged + a.turned + r / 8 : 0;
+                for (p = 0; p < n; p += t.n) {
+                    int i;
+                    t.n = hw_min(6, n - p);
+                    t.row = run->rows + (size_t)p * (size_t)bytes;
+                    for (i = 0; i < t.n; i++) t.base[i] = base[p + i] + q * per + r;
+                    if (to_bits) t.bits = hw_at(run, l->stage[0].tensor) + (size_t)(first + p) * (size_t)t.step + r / 8;
+                    else t.line = run->line + (size_t)p * (size_t)pitch + q * per + r;
+                    if (kind == HW_BIT) hw_bits_512(&t, weights + (size_t)r * (size_t)bytes);
+                    else if (kind == HW_U8) hw_bytes_512(&t, weights + (size_t)r * (size_t)bytes);
+                    else hw_shorts_512(&t, weights + (size_t)r * (size_t)bytes);
+                }
+            }
+        }
+        if (!to_bits) hw_stages_run(run, l, first, n);
+    }
+}
 #endif

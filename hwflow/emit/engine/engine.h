@@ -113,6 +113,7 @@ typedef struct {
     hw_table pad;        /* what lies outside: BIT rows: bits then mask (1 where it counts); else one value per channel */
     int pad_counts;      /* BIT rows: how many channels of a group have a padding that counts; -1 where groups differ or only some do */
     int small;           /* 8-bit data: how many sums of two products fit 16 bits; 0: not even one, or wider data */
+    int bytes;           /* data and padding fit 8 bits, weights -128 .. 127 */
     hw_lines lines;
 } hw_gemm;
 

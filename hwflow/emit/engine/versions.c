@@ -22,15 +22,15 @@ HW_FN void hw_run_pool(const hw_run *run, const hw_pool *d) { hw_pool_body(run, 
 
 HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
 #if defined(HW_X86)
-    if (hw_path() == HW_PATH_AVX512 && hw_fast_words(g)) {
-        hw_gemm_bits_avx512(run, g);
+    if (hw_path() == HW_PATH_AVX512 && hw_fast_512(g)) {
+        hw_gemm_512(run, g);
         return;
     }
     if (hw_path() == HW_PATH_AVX2 && hw_fast_bits(g)) {
         hw_gemm_bits_avx2(run, g);
         return;
     }
-    if (hw_path() >= HW_PATH_AVX2 && hw_fast_values(g)) {
+    if (hw_path() == HW_PATH_AVX2 && hw_fast_values(g)) {
         hw_gemm_values_avx2(run, g);
         return;
     }
@@ -47,10 +47,10 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
 HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
     switch (hw_path()) {
 #if defined(HW_X86)
-    case HW_PATH_AVX512: return g->kind == HW_BIT ? hw_arrange_words(g, to, 16) : hw_arrange_values_avx2(g, to);
+    case HW_PATH_AVX512: return hw_arrange_512(g, to);
     case HW_PATH_AVX2: return g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
 #endif
-    case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to, 1) : 0;
+    case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to) : 0;
     default: return 0;
     }
 }

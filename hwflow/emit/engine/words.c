@@ -17,8 +17,8 @@ HW_INLINE int hw_words_border(const hw_gemm *g) { return g->pad_counts == 0; }
 
 HW_FN int hw_fast_words(const hw_gemm *g) { return g->kind == HW_BIT && g->pad_counts >= 0; }
 
-/* Zeros of each tap of each row, then the weights: row by row, or where `lanes` in blocks of that many rows, 8 bytes of each in turn. */
-HW_FN size_t hw_arrange_words(const hw_gemm *g, uint8_t *to, int lanes) {
+/* Zeros of each tap of each row, then the weights row by row. */
+HW_FN size_t hw_arrange_words(const hw_gemm *g, uint8_t *to) {
     const int depth = g->x->c / g->groups, tap = hw_bytes(HW_BIT, depth), taps = g->win.kh * g->win.kw, all = tap * taps;
     const int bytes = hw_words_bytes(g), per = g->lines.c / g->groups, up = hw_up(per, HW_ROWS);
     const size_t zeros = hw_words_border(g) ? (size_t)hw_up(g->lines.c, HW_LANE) * (size_t)taps * 4 : 0;
@@ -28,10 +28,7 @@ HW_FN size_t hw_arrange_words(const hw_gemm *g, uint8_t *to, int lanes) {
     for (q = 0; to && q < g->groups; q++)
         for (r = 0; r < up; r++) {
             const uint8_t *row = from + (size_t)(q * per + r) * (size_t)all;
-            for (k = 0; k < bytes; k++) {
-                const size_t block = (size_t)(q * up + r / lanes * lanes) * (size_t)bytes;
-                to[zeros + block + (size_t)(k / 8 * 8 * lanes + r % lanes * 8 + k % 8)] = r < per && k < all ? row[k] : 255;
-            }
+            for (k = 0; k < bytes; k++) to[zeros + (size_t)(q * up + r) * (size_t)bytes + (size_t)k] = r < per && k < all ? row[k] : 255;
             for (t = 0; zeros && r < per && t < taps; t++) {
                 int n = 0;
                 for (k = 0; k < tap; k++) n += 8 - hw_popcount(row[t * tap + k]);
