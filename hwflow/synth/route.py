@@ -79,8 +79,8 @@ def route(
         if routed.closes and (best is None or routed.clock.mhz > best.clock.mhz):
             best = routed
             keep(work, board)
-        # another clock is another placement, which may be a little worse
-        aim = 0.92 * min(routed.fmax_mhz, 1e9 if routed.closes else aim)
+        # another clock is another placement: after one that closed worth a try, after one that did not a little worse
+        aim = routed.fmax_mhz if routed.closes else 0.92 * min(routed.fmax_mhz, aim)
     if best is None:
         raise ToolError(
             f"{board.name}: no clock closed in {rounds} rounds, the last reached {routed.fmax_mhz:.2f} MHz; allow more rounds or ask for a lower clock"
