@@ -21,8 +21,10 @@ PARTS = {
     "compiler": ("hwflow.bench_compiler", "rows"),
     "cpu": ("hwflow.bench_cpu", "rows"),
     "rtl": ("hwflow.bench_rtl", "rows"),
+    "nets": ("hwflow.bench_rtl", "network_rows"),
     "boards": ("hwflow.deploy", "bench_rows"),
     "train": ("hwflow.train.bench", "rows"),
+    "ablation": ("hwflow.train.ablation", "rows"),
     "trained": ("hwflow.train.kept", "rows"),
 }
 

@@ -1,66 +1,67 @@
-"""What the SystemVerilog units cost: single matrix units and whole networks, synthesised here and now.
+"""What the SystemVerilog units cost, and whether whole networks of them compute what they mean at the rate they claim.
 
-Stands on plan, emit, synth and the simulator. LUTs are counted as `hwflow synth` counts them; nothing is quoted.
+Stands on plan, emit, synth and the simulator. LUTs are counted as `hwflow synth` counts them; nothing is quoted. What
+was measured of the very same texts by the same tool is not measured again, so a bench that was stopped goes on.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import resource
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwflow import bench_nets
-from hwflow.bits import BIPOLAR
+from hwflow.bits import BIPOLAR, Array
 from hwflow.emit.rtl import emit
+from hwflow.errors import ToolError
+from hwflow.net import Net
 from hwflow.ops import Port
+from hwflow.places import cache
 from hwflow.plan import plan
-from hwflow.simulate import rtl
-from hwflow.synth import synth
+from hwflow.plan.fifos import first_image
+from hwflow.simulate import rtl, verilate
+from hwflow.synth import synth, yosys
 from hwflow.units import Mvu
 from hwflow.units.base import SOURCE, Dataflow
 
 CLOCK_MHZ = 200.0
 MATRICES = (64, 128, 256)  # columns a cycle
 NETWORKS = (("tfc", 64), ("sfc", 16), ("cnv", 32_768), ("cnv", 9_132))  # cycles an image
+# network, cycles an image, images: those of MNIST's test set where there are as many
+RUNS = (
+    ("tfc", 64, 10_000), ("sfc", 16, 1_000), ("depthwise", 8_192, 4), ("resnet20", 36_864, 4), ("cnv", 32_768, 4),
+    ("vgg_small", 65_536, 3),
+)  # fmt: skip
+STALLED = 1  # images that enter and leave with random gaps
+
+Row = dict[str, Any]
 
 
-def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """One row for each matrix unit and each network: folding, LUT, FF, BRAM18, cycles claimed and simulated."""
-    out = []
+def rows(say: Callable[[str], None]) -> list[Row]:
+    """One row for each matrix unit and each network: folding, LUT, FF, BRAM18, cycles."""
+    return [cost(name, make, say) for name, make in designs()]
+
+
+def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
+    """What is synthesised, by name."""
     for simd in MATRICES:
-        say(f"matrix unit, {simd} columns a cycle")
-        out.append(row(f"mvu {simd}x8, weights in block RAM", matrix(128, 4 * simd, 8, simd, "block"), None))
-    say("matrix unit, 64x64 constant weights")
-    out.append(row("mvu 64x64, constant weights", matrix(64, 64, 64, 64, "const"), None))
+        yield f"mvu {simd}x8, weights in block RAM", partial(matrix, 128, 4 * simd, 8, simd, "block")
+    yield "mvu 64x64, constant weights", partial(matrix, 64, 64, 64, 64, "const")
     for name, cycles in NETWORKS:
-        say(f"{name} at {cycles} cycles an image")
-        net = bench_nets.NETS[name](0)
-        flow = plan(net, clock_mhz=CLOCK_MHZ, fps=CLOCK_MHZ * 1e6 / cycles)
-        out.append(row(f"{name} at {cycles} cycles", flow, bench_nets.images(net, 4)))
-    return out
+        yield f"{name} at {cycles} cycles", partial(at_rate, bench_nets.NETS[name](0), cycles)
 
 
-def row(name: str, flow: Dataflow, x: np.ndarray | None, family: str = "xc7") -> dict[str, Any]:
-    """One design synthesised, and simulated where images are given; answers are checked on the way."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        facts = synth(emit(flow, folder / "rtl"), family, out=folder / "synth")
-        out = {
-            "design": name,
-            "family": family,
-            **{k: facts[k] for k in ("lut", "ff", "bram", "dsp")},
-            "cycles": flow.cycles,
-        }
-        if len(flow.units) == 1 and isinstance(unit := flow.units[0], Mvu):
-            out["lut_per_mac"] = round(facts["lut"] / (unit.pe * unit.simd), 2)
-        if x is not None:
-            run = rtl.run(flow, folder / "rtl", x)
-            assert np.array_equal(run.outputs, flow.run(x)), f"{name}: the RTL differs from its own meaning"
-            out |= {"cycles_simulated": run.cycles_per_image, "latency": run.latency}
-    return out
+def at_rate(net: Net, cycles: int) -> Dataflow:
+    """The cheapest hardware of a network for an image every so many cycles."""
+    return plan(net, clock_mhz=CLOCK_MHZ, fps=CLOCK_MHZ * 1e6 / cycles)
 
 
 def matrix(rows: int, cols: int, pe: int, simd: int, style: str) -> Dataflow:
@@ -72,3 +73,101 @@ def matrix(rows: int, cols: int, pe: int, simd: int, style: str) -> Dataflow:
         pe=pe, simd=simd, style=style,
     )  # fmt: skip
     return Dataflow("matrix", unit.ins[0], (unit,))
+
+
+def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], family: str = "xc7") -> Row:
+    """One design synthesised, units apart, unless this very text was before."""
+    flow = make()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = emit(flow, Path(scratch) / "rtl")
+        texts = [p.name.encode() + p.read_bytes() for p in sorted(folder.iterdir())]
+
+        def measure() -> Row:
+            say(f"{name}: synthesis for {family}")
+            facts = synth(folder, family, out=Path(scratch) / "synth")
+            return {k: facts[k] for k in ("lut", "ff", "bram", "dsp", "seconds")}
+
+        facts = kept(["synth", family, yosys.version().encode(), *texts], measure)
+    out = {"design": name, "family": family, "cycles": flow.cycles, **facts}
+    if len(flow.units) == 1 and isinstance(unit := flow.units[0], Mvu):
+        out["lut_per_mac"] = round(facts["lut"] / (unit.pe * unit.simd), 2)
+    return out
+
+
+def network_rows(say: Callable[[str], None]) -> list[Row]:
+    """One row for each network of RUNS: images, how many differ, cycles and latency claimed and simulated, seconds."""
+    return [network_row(name, cycles, n, say) for name, cycles, n in RUNS]
+
+
+def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> Row:
+    """A network's RTL against its Net, and against what is claimed of it; stalls on some images."""
+    net = bench_nets.NETS[name](0)
+    flow = at_rate(net, cycles)
+    x = inputs(net, n)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = emit(flow, Path(scratch) / "rtl")
+        texts = [p.name.encode() + p.read_bytes() for p in sorted(folder.iterdir())]
+
+        def measure() -> Row:
+            say(f"{name}: building the simulator")
+            built = build(flow, folder, x[:1])
+            say(f"{name}: {n} images")
+            run = rtl.run(flow, folder, x)
+            stalled = rtl.run(flow, folder, x[:STALLED], stalls=1)
+            want = net.run(x).reshape(n, -1)
+            differing = int((run.outputs != want).any(1).sum()), int((stalled.outputs != want[:STALLED]).any(1).sum())
+            return {
+                "images": n, "differing": differing[0], "stalled": STALLED, "stalled_differing": differing[1],
+                "cycles_simulated": run.cycles_per_image, "latency_simulated": run.latency, **built,
+                "s_per_image": float(f"{run.seconds / n:.3g}"),
+            }  # fmt: skip
+
+        key: list[str | bytes] = ["run", str(n).encode(), verilate.version().encode(), x.tobytes(), *texts]
+        facts = kept(key, measure)
+    claims = {"network": name, "cycles_claimed": flow.cycles, "latency_claimed": first_image(flow)}
+    return {**claims, **facts}
+
+
+def inputs(net: Net, n: int) -> Array:
+    """Images (n, *shape): MNIST's test set where the network takes it and it is here, else random ones."""
+    if net.input.shape == (784,):
+        from hwflow.train.data import load
+
+        try:
+            return load("mnist")[1].x[:n].reshape(-1, 784).astype(np.int64)
+        except (OSError, ToolError):
+            pass
+    return bench_nets.images(net, n)
+
+
+def build(flow: Dataflow, folder: Path, x: Array) -> Row:
+    """Seconds, and seconds of processor time, of building a design's simulator, Verilator's own runtime excepted."""
+    verilate.runtime("")
+    while True:
+        began, spent, now = time.perf_counter(), cpu_seconds(), time.time()
+        run = rtl.run(flow, folder, x)
+        seconds = time.perf_counter() - began - run.seconds
+        program = Path(str(run.log["program"]))
+        if program.stat().st_mtime >= now:
+            return {"build_s": round(seconds, 1), "build_cpu_s": round(cpu_seconds() - spent, 1)}
+        program.unlink()  # it was built before
+
+
+def cpu_seconds() -> float:
+    """Processor time of the programs that were run and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def kept(key: Sequence[str | bytes], measure: Callable[[], Row]) -> Row:
+    """What `measure` gives, kept in the cache under a key."""
+    state = hashlib.sha256()
+    for part in key:
+        state.update((part.encode() if isinstance(part, str) else part) + b"\0")
+    file = cache() / "bench" / f"{state.hexdigest()[:24]}.json"
+    if not file.is_file():
+        file.parent.mkdir(exist_ok=True)
+        part_file = file.with_suffix(".part")
+        part_file.write_text(json.dumps(measure()))
+        part_file.replace(file)
+    return json.loads(file.read_text())
