@@ -1,5 +1,6 @@
 """Deploy folders: the simulated board answers as the network does, whatever happens on its line, and folders are whole."""
 
+import dataclasses
 import json
 import os
 import random
@@ -23,6 +24,9 @@ from hwflow.deploy import design as designs
 from hwflow.deploy import package
 from hwflow.deploy.sim import DMA, program
 from hwflow.driver import Accelerator, Words, start_board, stop_board
+from hwflow.emit.c import emit as emit_c
+from hwflow.emit.hls import emit as emit_hls
+from hwflow.emit.names import plain
 from hwflow.emit.rtl import emit
 from hwflow.errors import ToolError
 from hwflow.lower import lower
@@ -238,6 +242,26 @@ def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mappin
             "check -assert",
         ]
     return yosys.run_script(lines, folder, "elaborate", 300)
+
+
+HOSTILE = 'x*/\n`include "/etc/passwd"\n} ; exec touch pwned\n"; int main; \\'
+
+
+def test_the_name_of_a_network_ends_no_comment_string_or_line(tmp_path: Path):
+    made = {}
+    for name in ("x", HOSTILE):
+        net = dataclasses.replace(mlp(BIPOLAR, (8, 4, 2)), name=name)
+        out = tmp_path / str(len(made))
+        dataflow = lower(net)
+        emit(dataflow, out / "rtl")
+        emit_hls(dataflow, out / "hls", images=0)
+        emit_c(net, out / "c")
+        design = designs.describe(net, dataflow, out / "rtl", None, {"clock_mhz": 0.0})
+        designs.write(out, design, images(net, 1), net.run(images(net, 1)), "load it")
+        files = [f for f in out.rglob("*") if f.is_file() and f.suffix not in (".npy", ".json")]
+        made[name] = {f.relative_to(out): f.read_text().replace(plain(name), "x") for f in files}
+    assert not set('\n\\"*/{}`;$[]') & set(plain(HOSTILE))
+    assert made["x"] == made[HOSTILE] and len(made["x"]) > 20
 
 
 SERIAL = [b for b in boards() if b.link == "uart"]

@@ -17,6 +17,7 @@ import numpy as np
 from hwflow import driver
 from hwflow.bits import Array
 from hwflow.board import Board
+from hwflow.emit.names import plain
 from hwflow.net import Net
 from hwflow.places import HLS
 from hwflow.units.base import Dataflow, Stream
@@ -78,7 +79,7 @@ def write(out: Path, design: dict[str, Any], inputs: Array, expected: Array, how
     np.save(out / "inputs.npy", narrow(inputs))
     np.save(out / "expected.npy", np.asarray(expected, np.int64))
     (out / "README.md").write_text(
-        f"{design['name']} on {design['board']}: {how_to_load}\n"
+        f"{plain(design['name'])} on {design['board']}: {how_to_load}\n"
         f"Check it: `python selftest.py {design['port']}` (numpy and {'pynq' if design['link'] == 'dma' else 'pyserial'} only).\n"
         f"Use it: `from driver import Accelerator; Accelerator({design['port']!r}).infer(images)`.\n"
     )
