@@ -17,7 +17,6 @@ from hwflow.bits import Array, Ints
 
 LARGEST = 8192  # weights; beyond it the search takes minutes and the table is too long for a parameter
 LEVELS = 3  # adders between two registers
-HOPS = 3  # rows from the root of the tree: each is one adder more in depth
 ADD, ADD_1, SUB, SUB_1, REG = range(5)  # a + b, a + b + 1, a - b, a - b - 1, a one cycle later
 ENTRY = 36  # bits of a node in the table: kind 3, b shifted 1, signed 1, bits 5, a 13, b 13
 
@@ -116,14 +115,13 @@ def _tree(weights: Array) -> tuple[list[int], list[int], list[int]]:
     """Each row's nearest row (-1 for the root), the sign between them, and rows in the order they can be made."""
     rows, cols = weights.shape
     alike = weights @ weights.T
-    parent, sign, hops = [-1] * rows, [1] * rows, [0] * rows
+    parent, sign = [-1] * rows, [1] * rows
     cost, left, order = np.full(rows, cols), set(range(rows)), []
     while left:
         r = min(left, key=lambda q: cost[q])
         left.remove(r)
         order.append(r)
-        hops[r] = hops[parent[r]] + 1 if parent[r] >= 0 else 0
-        for q in left if hops[r] < HOPS else ():
+        for q in left:
             distance = (cols - abs(int(alike[q, r]))) // 2 + 1
             if distance < cost[q]:
                 cost[q], parent[q], sign[q] = distance, r, 1 if alike[q, r] >= 0 else -1
@@ -137,27 +135,27 @@ class _Maker:
     cols: int
     nodes: list[Place] = field(default_factory=list)
     offset: list[int] = field(default_factory=list)
+    forms: list[Array] = field(default_factory=list)  # node = forms[node] @ inputs + offset[node]
 
     def __post_init__(self) -> None:
         self.offset = [0] * self.cols
+        self.forms = list(np.eye(self.cols, dtype=np.int64))
 
     def at(self, k: int) -> Place:
         return self.nodes[k - self.cols] if k >= self.cols else Place(REG, k, k, 0, 0, 1, 0)
 
     def join(self, a: Term, b: Term, shift: int = 0) -> Term:
         """a + (b << shift) as a new node of the least width its carry-in allows."""
-        x, y = self.at(a.node), self.at(b.node)
-        lo, hi = y.lo << shift, y.hi << shift
-        if a.sign == b.sign:
-            ends, kinds = (x.lo + lo, x.hi + hi), ((ADD, 0), (ADD_1, 1))
-            offset = a.offset + (b.offset << shift)
-        else:
-            ends, kinds = (x.lo - hi, x.hi - lo), ((SUB, 0), (SUB_1, -1))
-            offset = a.offset - (b.offset << shift)
+        rel, kinds = (1, ((ADD, 0), (ADD_1, 1))) if a.sign == b.sign else (-1, ((SUB, 0), (SUB_1, -1)))
+        offset = a.offset + rel * (b.offset << shift)
+        form = self.forms[a.node] + rel * (self.forms[b.node] << shift)
+        # of the sum itself: narrower than the ranges of a and b say where both hold the same inputs
+        ends = int(np.minimum(form, 0).sum()) + offset, int(np.maximum(form, 0).sum()) + offset
         kind, carry = min(kinds, key=lambda k: _bits(ends[0] + k[1], ends[1] + k[1]))
-        level = 1 + max(x.level, y.level)
+        level = 1 + max(self.at(a.node).level, self.at(b.node).level)
         self.nodes.append(Place(kind, a.node, b.node, shift, ends[0] + carry, ends[1] + carry, level))
         self.offset.append(offset + carry)
+        self.forms.append(form)
         return Term(self.cols + len(self.nodes) - 1, a.sign, offset + carry)
 
     def scheduled(self, rows: list[Term]) -> Network:
@@ -196,11 +194,11 @@ def _share(digits: Array, make: _Maker) -> Array:
     bits = np.ones(cols)
     while d.shape[1] < most:
         n = d.shape[1]
-        least = np.minimum(bits[:, None], bits[None, :])
         upper = np.triu(np.ones((n, n), bool), 1)
-        gains = [np.where(upper, (common - 1) * least, 0) for common in (same, opposite)]
+        # an adder less for each row but one, of about as many bits as its terms have; the half was found by trying
+        gains = [np.where(upper & (c > 1), (c - 0.5) * (bits[:, None] + bits), 0) for c in (same, opposite)]
         which = int(gains[1].max() > gains[0].max())
-        if gains[which].max() < 1:
+        if gains[which].max() == 0:
             break
         i, j = divmod(int(gains[which].argmax()), n)
         rel = -1 if which else 1
