@@ -173,6 +173,7 @@ HOSTILE = {
     "attention": (net(attention), "operator Sigmoid is not supported"),
     "a negative variance": (net(lambda b: b.norm(dense(b, b.sign("x")), [1] * 3, [0] * 3, [0] * 3, [-1, 1, 1])), "variance -1 is not positive"),
     "a NaN in a norm": (net(lambda b: b.norm(dense(b, b.sign("x")), [1, np.nan, 1], [0] * 3, [0] * 3, [1] * 3)), "holds nan"),
+    "a scale beyond float32": (net(lambda b: b.node("Mul", b.node("Mul", dense(b, b.sign("x")), b.const(1e30)), b.const(1e30))), "larger than float32 can hold"),
     "nine-bit weights": (net(lambda b: b.node("MatMul", b.sign("x"), b.quant(b.const(RNG.integers(-255, 256, (4, 3))), 1.0, 10))), "more than 8 bits"),
     "a window larger than the image": (image(lambda b: b.conv(b.sign("x"), b.const(np.ones((2, 2, 9, 9))))), "larger than the image"),
     "a stride of zero": (image(lambda b: b.conv(b.sign("x"), b.const(np.ones((2, 2, 3, 3))), strides=(0, 1))), "must be two numbers of 1 or more"),

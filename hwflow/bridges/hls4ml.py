@@ -183,6 +183,7 @@ def _convert(model: Path, folder: Path, images: bool, merging: bool) -> Any:
     if images:
         onnx = onnx.transform(ConvertToChannelsLastAndClean(make_input_channels_last=True))
     onnx = cleanup_model(onnx.transform(GemmToMatMul()))
+    _trim(onnx)
     config = hls4ml.utils.config.config_from_onnx_model(
         onnx, granularity="name", backend="Vitis", default_precision=PRECISION
     )
@@ -192,6 +193,15 @@ def _convert(model: Path, folder: Path, images: bool, merging: bool) -> Any:
         return hls4ml.converters.convert_from_onnx_model(
             onnx, output_dir=str(folder), backend="Vitis", hls_config=config, io_type="io_stream" if images else "io_parallel"
         )  # fmt: skip
+
+
+def _trim(onnx: Any) -> None:
+    """Constants of elementwise nodes without their leading ones: hls4ml knows no axis of images."""
+    for node in onnx.graph.node:
+        for name in node.input if node.op_type in ("Add", "Sub", "Mul", "Div") else ():
+            value = onnx.get_initializer(name)
+            if value is not None and value.ndim > 1:
+                onnx.set_initializer(name, value.reshape(value.shape[np.argmax(np.array([*value.shape, 2]) > 1) :]))
 
 
 @contextlib.contextmanager

@@ -113,6 +113,7 @@ class Reader:
 
     # -- driving -------------------------------------------------------------------------------------------------
 
+    @np.errstate(all="ignore")  # what float32 cannot hold becomes a finding of the graph
     def read(self) -> Graph | None:
         """The graph, or None with `findings`."""
         for call in self.file.calls:

@@ -22,6 +22,8 @@ from hwflow.real.inputs import Input
 from hwflow.real.plans import Off, Plan, plan
 
 INPUT = "input"
+ARITHMETIC = ("mul", "div", "add", "sub")
+BEYOND = Off("its values are larger than float32 can hold", "train with scales and norms of a usual size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,8 @@ class Graph:
             if any(i not in spans for i in node.inputs):
                 continue  # its input has been found wanting already
             try:
-                spans[node.name] = self._span(node, [spans[i] for i in node.inputs], plans)
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # told as a finding
+                    spans[node.name] = _finite(self._span(node, [spans[i] for i in node.inputs], plans))
             except Off as off:
                 findings.append(off.finding(node, self._culprit(node, spans)))
         return spans, plans, tuple(findings)
@@ -93,6 +96,8 @@ class Graph:
             case real.Pointwise():
                 span = ins[0]
                 for step in node.steps:
+                    if step.op in ARITHMETIC and not np.isfinite(step.value).all():
+                        raise BEYOND
                     span = grids.after(span, step)
                 return span
             case real.Flatten():
@@ -156,6 +161,14 @@ class Graph:
             case real.TopK():
                 return np.argsort(-x.reshape(len(x), -1), axis=1, kind="stable")[:, : node.k].astype(np.float32)
         raise AssertionError(f"{node.name} has no plan")
+
+
+def _finite(span: Span) -> Span:
+    """The span itself; `Off` where float32 does not hold its ends, or float64 its grid."""
+    on = (span.grid.step, span.grid.offset) if span.grid is not None else ()
+    if not all(np.isfinite(v).all() for v in (span.low, span.high, *on)):
+        raise BEYOND
+    return span
 
 
 def _beside(ins: list[Span]) -> grids.Grid | None:
