@@ -1,12 +1,13 @@
 """What synthesis makes of a design still computes the network: gates simulated with Yosys' cell models."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hwflow.bits import Ints
+from hwflow.bench_nets import images, tfc
 from hwflow.board import load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy.sim import DMA, program
@@ -14,24 +15,8 @@ from hwflow.driver import Accelerator
 from hwflow.emit.rtl import emit
 from hwflow.errors import RecipeError
 from hwflow.lower import lower
-from hwflow.net import Net
-from hwflow.ops import Dense, Port, Threshold
 from hwflow.places import HLS
 from hwflow.synth.gates import gates
-
-
-def network() -> Net:
-    rng = np.random.default_rng(3)
-    dense0 = Dense(name="dense0", inputs=("input",), weights=rng.integers(0, 2, (24, 64)) * 2 - 1)
-    sign = Threshold(
-        name="sign",
-        inputs=("dense0",),
-        thresholds=rng.integers(-40, 40, (24, 1)),
-        falling=rng.random(24) < 0.3,
-        bipolar=True,
-    )
-    dense1 = Dense(name="dense1", inputs=("sign",), weights=rng.integers(0, 2, (10, 24)) * 2 - 1)
-    return Net("digits", Port((64,), Ints(0, 16)), (dense0, sign, dense1))
 
 
 class Gates:
@@ -54,19 +39,18 @@ class Gates:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["ecp5", "ice40"])
-def test_the_gates_of_a_network_answer_as_the_network_does(family: str, tmp_path: Path):
-    net = network()
-    dataflow = lower(net, {"dense0": {"pe": 4, "simd": 8}, "dense1": {"pe": 2, "simd": 12}})
+@pytest.mark.parametrize(("family", "cells"), [("ecp5", ("LUT4", "DP16KD")), ("ice40", ("SB_LUT4", "SB_RAM40_4K"))])
+def test_the_gates_of_tfc_answer_as_the_network_does(family: str, cells: tuple[str, ...], tmp_path: Path):
+    net = tfc()
+    dataflow = lower(net)  # the smallest: what the small boards get
     rtl = emit(dataflow, tmp_path / "rtl")
     board = Gates(dataflow, rtl, family, tmp_path)
-    made = {"clock_mhz": 0.0}
-
-    design = designs.describe(net, dataflow, rtl, load_board("pynq_z1"), made)
-    x = np.random.default_rng(4).integers(0, 17, (20, 64))
+    design = designs.describe(net, dataflow, rtl, load_board("pynq_z1"), {"clock_mhz": 0.0})
+    x = images(net, 4)
     assert (Accelerator(board, design).infer(x) == net.run(x)).all()
     text = (tmp_path / family / "gates.v").read_text()
-    assert {"ecp5": "LUT4", "ice40": "SB_LUT4"}[family] in text  # these are gates, not the sources
+    for cell in cells:  # these are gates, block RAM included, not the sources
+        assert re.search(rf"^  {cell} (#\(|\S+ \()", text, re.MULTILINE), cell
 
 
 def test_a_family_without_models_is_refused(tmp_path: Path):

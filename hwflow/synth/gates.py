@@ -6,6 +6,7 @@ Stands on yosys and tools. ECP5's block RAM has no model there, so `hls/DP16KD.s
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ MODELS = {
     "gowin": "gowin/cells_sim.v",
     "xc7": "xilinx/cells_sim.v",
 }
-OWN_MODELS = {"ecp5": ("DP16KD.sv",)}
+OWN_MODELS = {"ecp5": ("DP16KD",)}  # Yosys' has ports and timing, no contents
 WITHOUT_MODEL = {"ecp5": " -nodsp"}
 
 
@@ -40,8 +41,12 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
     model = models(family)
     for header in model.parent.glob("*.vh"):
         shutil.copyfile(header, out / header.name)
-    shutil.copyfile(model, out / "cells.v")
-    return [out / "gates.v", out / "cells.v", *(HLS / name for name in OWN_MODELS.get(family, ()))]
+    own = OWN_MODELS.get(family, ())
+    cells = model.read_text()
+    for name in own:
+        cells = re.sub(rf"^(\(\*[^\n]*\n)?module {name}\b.*?^endmodule$", "", cells, flags=re.MULTILINE | re.DOTALL)
+    (out / "cells.v").write_text(cells)
+    return [out / "gates.v", out / "cells.v", *(HLS / f"{name}.sv" for name in own)]
 
 
 def models(family: str) -> Path:
