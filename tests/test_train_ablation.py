@@ -22,7 +22,14 @@ def test_a_table_is_kept_gone_on_with_and_told(tmp_path, monkeypatch):
         assert row["mean"] == pytest.approx((a + b) / 2, abs=1e-5)
         assert row["deviation"] == pytest.approx(abs(a - b) / 2**0.5, abs=1e-5)
     text = ablation.markdown(path)
-    assert path.with_suffix(".md").read_text() == text + "\n"
+    monkeypatch.setattr(ablation, "MODELS", tmp_path)
+    monkeypatch.setattr(ablation, "TABLES", (("mlp:digits", "t.json", 1, 128, 2),))
+    (tmp_path / "trained").mkdir()
+    path.rename(tmp_path / "trained" / path.name)
+    told = ablation.rows(said.append)
+    assert len(said) == 4, "what is kept is not trained again"
+    assert [(r["method"], r["data"], r["seeds"]) for r in told] == [(r["name"], "digits", 2) for r in rows]
+    path = tmp_path / "trained" / path.name
     assert "| STE | " in text
     assert (
         "1 epochs over 128 training images: `python -m hwflow.train.ablation mlp:digits t.json --epochs 1 --limit 128 --seeds 2`"
