@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array
+from hwflow.errors import ToolError
 from hwflow.fold import fold
 from hwflow.net import Net
 from hwflow.plan import plan
@@ -44,8 +45,10 @@ def rows(say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
 
 def networks() -> Iterator[tuple[str, Callable[..., Path], str | None]]:
     """Every network by name, what writes it into a folder, and its input type where the file does not say."""
-    from hwflow.train import zoo
-
+    try:
+        from hwflow.train import zoo
+    except ImportError as e:
+        raise ToolError(f"the networks of this bench need torch and brevitas ({e}): pip install 'hwflow[train]'") from e
     for spec in RECIPES:
         yield spec.partition(":")[2], partial(zoo.of_recipe, spec), None
     for hard in (False, True):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import IMAGES
 
 from hwflow import tools
 from hwflow.bench_nets import NETS, images
@@ -77,7 +78,7 @@ def test_a_network_of_published_shape_equals_the_net(name: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tfc", "depthwise"])
+@pytest.mark.parametrize("name", ["tfc", "depthwise", *(("sfc", "cnv", "resnet20") if IMAGES else ())])
 def test_a_network_equals_the_net_with_ap_uint(name: str, tmp_path: Path) -> None:
     found = importlib.util.find_spec("hls4ml")
     if found is None or found.origin is None:
