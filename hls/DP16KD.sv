@@ -3,7 +3,8 @@
 // 1024 rows of 18 bits, two ports, each 1, 2, 4, 9, 18 or 36 bits wide; the output is registered by the port's clock.
 // Address bits below a word's own are not looked at, but at 18 and 36 bits a write takes address bit i as the enable of
 // byte i (9 bits). A word of 36 bits is written by A and read by B through the data pins of both: A low, B high.
-// Modelled is what Yosys maps to: no output register, no chip select, clocks as they are.
+// Modelled is what Yosys and hwflow/synth/outreg.py map to: no chip select, clocks as they are. REGMODE OUTREG: one more
+// register at the output, with OCE as its enable; a read word of 36 bits has B's.
 
 module DP16KD #(
   parameter logic [319:0] INITVAL_00 = '0, parameter logic [319:0] INITVAL_01 = '0,
@@ -61,8 +62,8 @@ module DP16KD #(
   input  logic DIB0, DIB1, DIB2, DIB3, DIB4, DIB5, DIB6, DIB7, DIB8, DIB9, DIB10, DIB11, DIB12, DIB13, DIB14, DIB15, DIB16, DIB17,
   output logic DOB0, DOB1, DOB2, DOB3, DOB4, DOB5, DOB6, DOB7, DOB8, DOB9, DOB10, DOB11, DOB12, DOB13, DOB14, DOB15, DOB16, DOB17
 );
-  if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB") begin : check_1
-    $error("DP16KD: the model has no output register and no inverted clock");
+  if (CLKAMUX != "CLKA" || CLKBMUX != "CLKB") begin : check_1
+    $error("DP16KD: the model has no inverted clock");
   end
 
   logic [17:0] rows [1024];
@@ -161,11 +162,17 @@ module DP16KD #(
   end
   // verilator lint_on MULTIDRIVEN
 
+  logic [17:0] kept_a, kept_b, kept_high, do_a, do_b, do_high;
+  always @(posedge CLKA) if (OCEA) kept_a <= out_a;
+  always @(posedge CLKB) if (OCEB) {kept_high, kept_b} <= {high, out_b};
+  assign do_a = REGMODE_A == "OUTREG" ? kept_a : out_a;
+  assign {do_high, do_b} = REGMODE_B == "OUTREG" ? {kept_high, kept_b} : {high, out_b};
+
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} =
-    DATA_WIDTH_B == 36 ? out_b : out_a;
+    DATA_WIDTH_B == 36 ? do_b : do_a;
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} =
-    DATA_WIDTH_B == 36 ? high : out_b;
+    DATA_WIDTH_B == 36 ? do_high : do_b;
 
   logic unused;
-  assign unused = &{OCEA, OCEB, CSA0, CSA1, CSA2, CSB0, CSB1, CSB2};
+  assign unused = &{CSA0, CSA1, CSA2, CSB0, CSB1, CSB2};
 endmodule

@@ -17,7 +17,7 @@ from hwflow import tools
 from hwflow.board import Board
 from hwflow.errors import RecipeError, ToolError
 from hwflow.places import HLS
-from hwflow.synth import yosys
+from hwflow.synth import outreg, yosys
 from hwflow.synth.pll import Clock, clock
 
 TOP = "board_serial"
@@ -97,7 +97,7 @@ def route_once(
     baud = min(board.baud, hertz // CLOCKS_A_BIT)
     shell(work, board, {**params, "ClockHz": hertz, "Baud": baud, **at.params}, timeout)
     mapped = time.perf_counter()
-    NEXTPNR[board.family](work, board, seed, timeout)
+    NEXTPNR[board.family](work, board, at.mhz, seed, timeout)
     report = json.loads((work / "report.json").read_text())
     fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
     used = {k: (v["used"], v["available"]) for k, v in report["utilization"].items() if v["used"]}
@@ -124,6 +124,10 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
         ],
         work, "board", timeout,
     )  # fmt: skip
+    if board.family == "ecp5":
+        netlist = yosys.read_netlist(work / "board.json")
+        if outreg.absorb(netlist):
+            (work / "board.json").write_text(json.dumps(netlist))
 
 
 def values(params: Mapping[str, int | str]) -> str:
@@ -131,7 +135,7 @@ def values(params: Mapping[str, int | str]) -> str:
     return " ".join(f"-set {k} {json.dumps(v) if isinstance(v, str) else v}" for k, v in params.items())
 
 
-def _ecp5(work: Path, board: Board, seed: int, timeout: float | None) -> None:
+def _ecp5(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
     pins = [
         f'LOCATE COMP "{port}" SITE "{pin}";\nIOBUF PORT "{port}" IO_TYPE={board.io};'
         for port, pin in (("clk_i", board.clock_pin), ("rx_i", board.rx_pin), ("tx_o", board.tx_pin))
@@ -140,26 +144,26 @@ def _ecp5(work: Path, board: Board, seed: int, timeout: float | None) -> None:
     tools.run(
         "nextpnr-ecp5",
         [f"--{board.device}", "--package", board.package, "--speed", board.speed, "--json", "board.json", "--lpf", "board.lpf",
-         "--textcfg", "board.config", *SPREAD, *_common(seed)],
+         "--textcfg", "board.config", *SPREAD, *_common(mhz, seed)],
         cwd=work, log=work / "nextpnr.log", timeout=timeout,
     )  # fmt: skip
     tools.run("ecppack", ["--compress", "board.config", "design.bit"], cwd=work, log=work / "pack.log")
 
 
-def _ice40(work: Path, board: Board, seed: int, timeout: float | None) -> None:
+def _ice40(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
     pins = [
         f"set_io {p} {pin}" for p, pin in (("clk_i", board.clock_pin), ("rx_i", board.rx_pin), ("tx_o", board.tx_pin))
     ]
     (work / "board.pcf").write_text("\n".join([*pins, f"set_frequency clk_i {board.oscillator_mhz:g}"]) + "\n")
     tools.run(
         "nextpnr-ice40",
-        [f"--{board.device}", "--package", board.package, "--json", "board.json", "--pcf", "board.pcf", "--asc", "board.asc", *_common(seed)],
+        [f"--{board.device}", "--package", board.package, "--json", "board.json", "--pcf", "board.pcf", "--asc", "board.asc", *_common(mhz, seed)],
         cwd=work, log=work / "nextpnr.log", timeout=timeout,
     )  # fmt: skip
     tools.run("icepack", ["board.asc", "design.bin"], cwd=work, log=work / "pack.log")
 
 
-def _gowin(work: Path, board: Board, seed: int, timeout: float | None) -> None:
+def _gowin(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
     pins = [
         f'IO_LOC "{port}" {pin};\nIO_PORT "{port}" IO_TYPE={board.io};'
         for port, pin in (("clk_i", board.clock_pin), ("rx_i", board.rx_pin), ("tx_o", board.tx_pin))
@@ -168,17 +172,22 @@ def _gowin(work: Path, board: Board, seed: int, timeout: float | None) -> None:
     tools.run(
         "nextpnr-gowin",
         ["--device", board.part, "--vopt", f"family={board.device}", "--vopt", "cst=board.cst", "--json", "board.json", "--write", "routed.json",
-         *_common(seed)],
+         *_common(mhz, seed)],
         cwd=work, log=work / "nextpnr.log", timeout=timeout,
     )  # fmt: skip
     tools.run("gowin_pack", ["-d", board.device, "-o", "design.fs", "routed.json"], cwd=work, log=work / "pack.log")
 
 
-def _common(seed: int) -> list[str]:
-    return ["--report", "report.json", "--seed", str(seed), "--timing-allow-fail"]
+def _common(mhz: float, seed: int) -> list[str]:
+    # the target is for Gowin, whose place and route does not look through the PLL
+    return ["--report", "report.json", "--freq", f"{mhz:.2f}", "--seed", str(seed), "--timing-allow-fail"]
 
 
-NEXTPNR: dict[str, Callable[[Path, Board, int, float | None], None]] = {"ecp5": _ecp5, "ice40": _ice40, "gowin": _gowin}
+NEXTPNR: dict[str, Callable[[Path, Board, float, int, float | None], None]] = {
+    "ecp5": _ecp5,
+    "ice40": _ice40,
+    "gowin": _gowin,
+}
 
 
 def keep(work: Path, board: Board) -> None:
