@@ -109,6 +109,8 @@ def test_values_agree_up_to_bits_for_signs_a_scale_and_a_rows_own_sign() -> None
 
     assert differing(d, "sums", sums * 0.125, sums) == 0
     assert differing(d, "sums", sums * [1, -1, 1], sums) == 0
+    assert differing(d, "sums", sums * [0.5, -0.25, 1] + [3, -1.5, 0], sums) == 0
+    assert differing(d, "sums", np.abs(sums), sums) > 0
     assert differing(e, "input", signs > 0, signs) == 0
     wrong = sums.copy()
     wrong[4, 1] += 2
