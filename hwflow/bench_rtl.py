@@ -1,7 +1,7 @@
 """What the SystemVerilog units cost, and whether whole networks of them compute what they mean at the rate they claim.
 
-Stands on plan, emit, synth and the simulator. LUTs are counted as `hwflow synth` counts them; nothing is quoted. What
-was measured of the very same texts by the same tool is not measured again, so a bench that was stopped goes on.
+Stands on plan, emit, synth and the simulator. `lut` is counted as `hwflow synth` counts it, `lut6_paired` where two
+functions of the same five inputs at most share a LUT6 (synth/pairs.py); nothing is quoted. What was measured of the very same texts by the same tool is not measured again, so a bench that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from hwflow import bench_nets
+from hwflow import bench_nets, tools
 from hwflow.bits import BIPOLAR, Array
-from hwflow.emit.rtl import emit
+from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
 from hwflow.net import Net
 from hwflow.ops import Port
@@ -28,7 +28,7 @@ from hwflow.places import cache
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
-from hwflow.synth import synth, yosys
+from hwflow.synth import cells, outreg, pairs, synth, yosys
 from hwflow.units import Mvu
 from hwflow.units.base import SOURCE, Dataflow
 
@@ -47,7 +47,7 @@ Row = dict[str, Any]
 
 def rows(say: Callable[[str], None]) -> list[Row]:
     """One row for each matrix unit and each network: folding, LUT, FF, BRAM18, cycles."""
-    return [cost(name, make, say) for name, make in designs()]
+    return [*(cost(name, make, say) for name, make in designs()), clock_row(say)]
 
 
 def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
@@ -85,13 +85,56 @@ def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], fa
         def measure() -> Row:
             say(f"{name}: synthesis for {family}")
             facts = synth(folder, family, out=Path(scratch) / "synth")
-            return {k: facts[k] for k in ("lut", "ff", "bram", "dsp", "seconds")}
+            netlist = yosys.read_netlist(Path(scratch) / "synth" / "core.json")
+            paired = {"lut6_paired": facts["lut"] - pairs.spared(netlist, "top")}
+            return {"lut": facts["lut"], **paired, **{k: facts[k] for k in ("ff", "bram", "dsp", "seconds")}}
 
-        facts = kept(["synth", family, yosys.version().encode(), *texts], measure)
+        facts = kept(["synth and pairs", family, yosys.version().encode(), *texts], measure)
     out = {"design": name, "family": family, "cycles": flow.cycles, **facts}
     if len(flow.units) == 1 and isinstance(unit := flow.units[0], Mvu):
         out["lut_per_mac"] = round(facts["lut"] / (unit.pe * unit.simd), 2)
     return out
+
+
+def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180) -> Row:
+    """The clock at which a matrix unit between registers closes on the largest ECP5 of speed 6, and what limits it."""
+    flow = matrix(128, 4 * simd, 8, simd, "block")
+    name = f"mvu {simd}x8, weights in block RAM"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, work = emit(flow, Path(scratch) / "rtl"), Path(scratch) / "place"
+        texts = [p.name.encode() + p.read_bytes() for p in sorted(folder.iterdir())]
+
+        def measure() -> Row:
+            say(f"{name}: place and route on ECP5")
+            facts = cells.resources(cells.count(yosys.map_core(folder, "ecp5", work), "top"), "ecp5")
+            ring = TEMPLATES.get_template("bench_ring.sv.j2")
+            (work / "ring.sv").write_text(ring.render(in_bits=flow.input.bits, out_bits=flow.output.bits))
+            yosys.run_script(
+                ["read_rtlil core.il", "blackbox *", "read_verilog -sv ring.sv", f"{yosys.COMMANDS['ecp5']} -top ring",
+                 "read_rtlil -overwrite core.il", "hierarchy -check -top ring", "write_json ring.json"],
+                work, "ring", None,
+            )  # fmt: skip
+            netlist = yosys.read_netlist(work / "ring.json")
+            outreg.absorb(netlist)
+            (work / "ring.json").write_text(json.dumps(netlist))
+            tools.run(
+                "nextpnr-ecp5",
+                ["--85k", "--package", "CABGA381", "--speed", "6", "--json", "ring.json", "--freq", str(aim_mhz),
+                 "--report", "report.json", "--seed", "1", "--timing-allow-fail", "--lpf-allow-unconstrained"],
+                cwd=work, log=work / "nextpnr.log",
+            )  # fmt: skip
+            report = json.loads((work / "report.json").read_text())
+            paths = [p["path"] for p in report["critical_paths"] if p["from"].split(" ")[-1] == p["to"].split(" ")[-1]]
+            worst = max(paths, key=lambda path: sum(step["delay"] for step in path))
+            wires = sum(step["delay"] for step in worst if step["type"] == "routing")
+            mhz = min(c["achieved"] for c in report["fmax"].values())
+            whole = sum(step["delay"] for step in worst)
+            return {**facts, "fmax_mhz": round(mhz, 1), "limit": f"{wires:.1f} of {whole:.1f} ns are wires"}
+
+        return {
+            "design": name, "family": "ecp5", "cycles": flow.cycles,
+            **kept(["place", Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts], measure),
+        }  # fmt: skip
 
 
 def network_rows(say: Callable[[str], None]) -> list[Row]:
