@@ -102,18 +102,22 @@ HW_FN hw_i32 hw_limit_512(const hw_gemm *g, int row, hw_i32 base) {
 /* Whether a sum above its limit is a bit 0. */
 HW_INLINE int hw_turned_512(const hw_gemm *g, int row) { return (g->kind == HW_BIT) ^ hw_flag(g->lines.stage[0].b.at, row); }
 
-/* Where the parts of a layer's arranged weights begin: bases of each class, flags of what is turned, weights. */
+/* Where the parts of a layer's arranged weights begin, after this list itself: for each output row and then each
+ * output column how far its class is into the bases; the bases; flags of what is turned; the weights of each group. */
 typedef struct {
-    int rows, cols;          /* classes */
-    size_t turned, weights, group, all;
+    size_t base, turned, weights, group, all;
 } hw_layout;
 
-HW_INLINE hw_layout hw_layout_512(const hw_gemm *g) {
+HW_INLINE size_t hw_lines_up(size_t bytes) { return (bytes + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN; }
+
+HW_FN hw_layout hw_layout_512(const hw_gemm *g) {
     hw_layout a;
     const size_t lanes = (size_t)hw_up(g->lines.c, HW_LANE);
-    hw_classes_512(g, &a.rows, &a.cols);
-    a.turned = (size_t)(a.rows * a.cols) * lanes * 4;
-    a.weights = a.turned + (hw_to_bits_512(g) ? (lanes / 8 + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN : 0);
+    int rows, cols;
+    hw_classes_512(g, &rows, &cols);
+    a.base = hw_lines_up(sizeof a + (size_t)(g->lines.h + g->lines.w) * 4);
+    a.turned = a.base + (size_t)(rows * cols) * lanes * 4;
+    a.weights = a.turned + (hw_to_bits_512(g) ? hw_lines_up(lanes / 8) : 0);
     a.group = (size_t)hw_up(g->lines.c / g->groups, HW_LANE) * (size_t)hw_row_512(g);
     a.all = a.weights + a.group * (size_t)g->groups;
     return a;
@@ -125,26 +129,39 @@ HW_INLINE size_t hw_word_512(int per, int bytes, int r, int k) {
     return (size_t)block * (size_t)bytes + (size_t)(k * wide * 4 + r % 32 * 4);
 }
 
+/* The classes of output rows and columns, and every channel's base in each of them. */
+HW_FN void hw_arrange_bases_512(const hw_gemm *g, hw_i32 *rows, hw_i32 *base) {
+    const int bits = g->kind == HW_BIT, pitch = hw_up(g->lines.c, HW_LANE);
+    hw_i32 *cols = rows + g->lines.h;
+    int i, j, r, classes = 1, row = 0;
+    for (j = 0; j < g->lines.w; j++) {
+        classes += bits && j && hw_differ(hw_cols_at(g, j - 1), hw_cols_at(g, j));
+        cols[j] = (classes - 1) * pitch;
+    }
+    for (i = 0; i < g->lines.h; i++) {
+        const int first = !i || (bits && hw_differ(hw_rows_at(g, i - 1), hw_rows_at(g, i)));
+        row += first && i;
+        rows[i] = row * classes * pitch;
+        for (j = 0; first && j < g->lines.w; j++) {
+            if (j && cols[j] == cols[j - 1]) continue;
+            for (r = 0; r < g->lines.c; r++) {
+                const hw_i32 x = hw_base_512(g, r, hw_rows_at(g, i), hw_cols_at(g, j));
+                base[rows[i] + cols[j] + r] = hw_to_bits_512(g) ? hw_limit_512(g, r, x) : x;
+            }
+        }
+    }
+}
+
 HW_FN size_t hw_arrange_512(const hw_gemm *g, uint8_t *to) {
     const hw_layout a = hw_layout_512(g);
     const int kind = hw_kind_512(g), bytes = hw_row_512(g), per = g->lines.c / g->groups, depth = g->x->c / g->groups;
-    const int taps = g->win.kh * g->win.kw, tap = hw_tap_512(g), cols = taps * depth, pitch = hw_up(g->lines.c, HW_LANE);
-    hw_i32 *base = (hw_i32 *)(void *)to;
-    int r, k, i, j;
+    const int taps = g->win.kh * g->win.kw, tap = hw_tap_512(g), cols = taps * depth;
+    int r, k;
     if (!hw_fast_512(g)) return 0;
     if (!to) return a.all;
     memset(to, 0, a.all);
-    for (i = 0; i < g->lines.h; i++) {
-        if (i && (g->kind != HW_BIT || !hw_differ(hw_rows_at(g, i - 1), hw_rows_at(g, i)))) continue;
-        for (j = 0; j < g->lines.w; j++) {
-            if (j && (g->kind != HW_BIT || !hw_differ(hw_cols_at(g, j - 1), hw_cols_at(g, j)))) continue;
-            for (r = 0; r < g->lines.c; r++) {
-                base[r] = hw_base_512(g, r, hw_rows_at(g, i), hw_cols_at(g, j));
-                if (hw_to_bits_512(g)) base[r] = hw_limit_512(g, r, base[r]);
-            }
-            base += pitch;
-        }
-    }
+    memcpy(to, &a, sizeof a);
+    hw_arrange_bases_512(g, (hw_i32 *)(void *)(to + sizeof a), (hw_i32 *)(void *)(to + a.base));
     for (r = 0; hw_to_bits_512(g) && r < g->lines.c; r++) to[a.turned + (size_t)r / 8] = (uint8_t)(to[a.turned + (size_t)r / 8] | hw_turned_512(g, r) << (r & 7));
     for (r = 0; r < g->lines.c; r++) {
         uint8_t *own = to + a.weights + (size_t)(r / per) * a.group;
@@ -209,7 +226,8 @@ HW_AVX512 HW_INLINE void hw_tile_512(const int kind, const int P, const int B, c
                 memcpy(&bits, t->turned + 2 * b, 2);
                 bits = (uint16_t)(bits ^ _mm512_cmpgt_epi32_mask(sum[p][b], base));
                 if (rows < 16) bits = (uint16_t)(bits & ((1u << rows) - 1));
-                memcpy(t->bits + (size_t)p * (size_t)t->step + 2 * b, &bits, rows > 8 ? 2 : 1);
+                if (rows > 8) memcpy(t->bits + (size_t)p * (size_t)t->step + 2 * b, &bits, 2);
+                else t->bits[(size_t)p * (size_t)t->step + 2 * (size_t)b] = (uint8_t)bits;
             } else {
                 const __m512i x = kind == HW_BIT ? _mm512_sub_epi32(base, _mm512_slli_epi32(sum[p][b], 1)) : _mm512_add_epi32(base, sum[p][b]);
                 hw_i32 *line = t->line + (size_t)p * (size_t)t->pitch + 16 * b;
@@ -268,16 +286,35 @@ HW_AVX512 HW_FN hw_image hw_image_512(const hw_run *run, const hw_gemm *g) {
     return m;
 }
 
-/* One window as a row: runs of taps side by side, copied in whole registers, each over the last one's surplus. */
-HW_AVX512 HW_INLINE void hw_gather_512(const hw_gemm *g, const hw_image *m, const uint8_t *from, int tap, uint8_t *to) {
+/* n bytes and some more. */
+HW_AVX512 HW_INLINE void hw_copy_512(uint8_t *to, const uint8_t *from, int n) {
+    int k;
+    if (n <= 8) hw_set_word(to, hw_word(from));
+    else if (n <= 16) _mm_storeu_si128((__m128i *)(void *)to, _mm_loadu_si128((const __m128i *)(const void *)from));
+    else
+        for (k = 0; k < n; k += 32) _mm256_storeu_si256((__m256i *)(void *)(to + k), _mm256_loadu_si256((const __m256i *)(const void *)(from + k)));
+}
+
+/* n windows as rows: runs of taps side by side, each copied over the surplus of the one before. */
+HW_AVX512 HW_INLINE void hw_gather_512(const hw_gemm *g, const hw_image *m, const uint8_t *const *corner, int n, int part, int tap, int row, uint8_t *to) {
     const hw_window *v = &g->win;
-    const int whole = v->dw == 1 && g->groups == 1, bytes = whole ? v->kw * tap : tap;
-    int i, j, k;
-    for (i = 0; i < v->kh; i++, from += (size_t)v->dh * m->row)
-        for (j = 0; j < (whole ? 1 : v->kw); j++, to += bytes)
-            for (k = 0; k < bytes; k += 32)
-                _mm256_storeu_si256((__m256i *)(void *)(to + k), _mm256_loadu_si256((const __m256i *)(const void *)(from + (size_t)(j * v->dw) * m->pixel + k)));
-    memset(to, 0, 4);
+    const int whole = v->dw == 1 && g->groups == 1, bytes = whole ? v->kw * tap : tap, runs = whole ? 1 : v->kw, kh = v->kh;
+    const size_t down = (size_t)v->dh * m->row, right = (size_t)v->dw * m->pixel;
+    int p, i, j;
+    for (p = 0; p < n; p++, to += row) {
+        const uint8_t *from = corner[p] + part;
+        uint8_t *y = to;
+        if (kh == 3 && runs == 1 && bytes <= 16) { /* few channels: the copies are most of the work */
+            hw_copy_512(y, from, bytes);
+            hw_copy_512(y + bytes, from + down, bytes);
+            hw_copy_512(y + 2 * bytes, from + 2 * down, bytes);
+            memset(y + 3 * bytes, 0, 4);
+            continue;
+        }
+        for (i = 0; i < kh; i++, from += down)
+            for (j = 0; j < runs; j++, y += bytes) hw_copy_512(y, from + (size_t)j * right, bytes);
+        memset(y, 0, 4);
+    }
 }
 
 HW_AVX512 HW_FN void hw_gemm_512(const hw_run *run, const hw_gemm *g) {
@@ -286,35 +323,27 @@ HW_AVX512 HW_FN void hw_gemm_512(const hw_run *run, const hw_gemm *g) {
     const int kind = hw_kind_512(g), pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE), per = l->c / g->groups;
     const int tap = hw_tap_512(g), bytes = hw_row_512(g), to_bits = hw_to_bits_512(g);
     const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
-    const hw_layout a = hw_layout_512(g);
+    const hw_i32 *rows = (const hw_i32 *)(const void *)(arranged + sizeof(hw_layout)), *cols = rows + l->h;
     const hw_image m = hw_image_512(run, g);
-    hw_span rows = hw_rows_at(g, 0), cols = hw_cols_at(g, 0);
-    int first, p, q, r, y = 0, x = 0, row_class = 0, col_class = 0;
+    const size_t down = (size_t)v->sh * m.row, right = (size_t)v->sw * m.pixel;
+    const uint8_t *from = m.at;
+    const hw_i32 *own;
+    hw_layout a;
+    int first, p, q, r, x = 0, y = 0;
+    memcpy(&a, arranged, sizeof a);
+    own = (const hw_i32 *)(const void *)(arranged + a.base);
     for (first = 0; first < pixels; first += HW_TILE) {
         const int n = hw_min(HW_TILE, pixels - first);
         const uint8_t *corner[HW_TILE];
         const hw_i32 *base[HW_TILE];
         for (p = 0; p < n; p++) {
-            corner[p] = m.at + (size_t)(y * v->sh) * m.row + (size_t)(x * v->sw) * m.pixel;
-            base[p] = (const hw_i32 *)(const void *)arranged + (row_class * a.cols + col_class) * pitch;
-            if (++x == l->w) {
-                x = col_class = 0;
-                y++;
-                if (a.rows > 1) {
-                    const hw_span next = hw_rows_at(g, y);
-                    row_class += hw_differ(rows, next);
-                    rows = next;
-                }
-                cols = hw_cols_at(g, 0);
-            } else if (a.cols > 1) {
-                const hw_span next = hw_cols_at(g, x);
-                col_class += hw_differ(cols, next);
-                cols = next;
-            }
+            corner[p] = from + (size_t)x * right;
+            base[p] = own + rows[y] + cols[x];
+            if (++x == l->w) x = 0, y++, from += down;
         }
         for (q = 0; q < g->groups; q++) {
             const uint8_t *weights = arranged + a.weights + (size_t)q * a.group;
-            for (p = 0; p < n; p++) hw_gather_512(g, &m, corner[p] + q * tap, tap, run->rows + (size_t)p * (size_t)bytes);
+            hw_gather_512(g, &m, corner, n, q * tap, tap, bytes, run->rows);
             for (r = 0; r < per; r += 32) {
                 hw_target_512 t;
                 t.bytes = bytes;

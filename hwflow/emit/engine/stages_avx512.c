@@ -35,15 +35,17 @@ HW_AVX512 HW_INLINE __m512i hw_constants_512(hw_table t, int row, int from, int 
 
 /* Sixteen flags of a table. */
 HW_INLINE uint16_t hw_flags_512(hw_table t, int from, int channels) {
-    uint16_t bits = 0;
-    if (t.at) memcpy(&bits, (const uint8_t *)t.at + from / 8, channels - from > 8 ? 2 : 1);
-    return bits;
+    const uint8_t *p = (const uint8_t *)t.at;
+    if (!p) return 0;
+    p += from / 8;
+    return (uint16_t)(channels - from > 8 ? p[0] | p[1] << 8 : p[0]);
 }
 
 HW_AVX512 HW_INLINE void hw_narrow_512(uint8_t *p, __m512i x, int kind, int n) {
     if (kind == HW_BIT) {
         const uint16_t bits = (uint16_t)(_mm512_cmpgt_epi32_mask(x, _mm512_setzero_si512()) & ((1u << n) - 1));
-        memcpy(p, &bits, n > 8 ? 2 : 1);
+        if (n > 8) memcpy(p, &bits, 2);
+        else p[0] = (uint8_t)bits;
     } else if (n < HW_LANE) {
         hw_i32 v[HW_LANE];
         _mm512_storeu_si512((void *)v, x);
@@ -91,6 +93,11 @@ HW_AVX512 HW_INLINE void hw_stage_512(const hw_run *run, const hw_stage *s, __m5
         const int kind = s->tensor->kind, step = hw_bytes(kind, channels);
         const uint8_t *from = hw_read(run, s->tensor) + (size_t)first * (size_t)step;
         const __m512i m = _mm512_set1_epi32(s->n);
+        if (kind == HW_I8 && s->n == 1 && some == HW_LANE && n == HW_HELD) { /* a residual stream */
+            HW_UNROLL
+            for (i = 0; i < HW_HELD; i++) x[i] = _mm512_add_epi32(x[i], _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(from + i * step + c))));
+            break;
+        }
         HW_UNROLL
         for (i = 0; i < HW_HELD; i++) {
             __m512i y;
@@ -142,6 +149,11 @@ HW_AVX512 HW_INLINE void hw_stage_512(const hw_run *run, const hw_stage *s, __m5
     case HW_STORE: {
         const int kind = s->tensor->kind, step = hw_bytes(kind, channels);
         uint8_t *to = hw_at(run, s->tensor) + (size_t)first * (size_t)step + hw_bytes(kind, c);
+        if (hw_size(kind) == 1 && kind != HW_BIT && some == HW_LANE && n == HW_HELD) {
+            HW_UNROLL
+            for (i = 0; i < HW_HELD; i++) _mm_storeu_si128((__m128i *)(void *)(to + i * step), _mm512_cvtepi32_epi8(x[i]));
+            break;
+        }
         HW_UNROLL
         for (i = 0; i < HW_HELD; i++) {
             if (i >= n) break;
@@ -159,7 +171,8 @@ HW_AVX512 HW_INLINE void hw_stage_512(const hw_run *run, const hw_stage *s, __m5
             uint16_t bits;
             if (i >= n) break;
             bits = (uint16_t)((_mm512_cmpgt_epi32_mask(a, x[i]) ^ turn) & keep);
-            memcpy(to + i * step, &bits, some > 8 ? 2 : 1);
+            if (some > 8) memcpy(to + i * step, &bits, 2);
+            else to[i * step] = (uint8_t)bits;
         }
     }
     }
