@@ -20,6 +20,7 @@ from hwflow.flow import tool_versions
 PARTS = {
     "compiler": ("hwflow.bench_compiler", "rows"),
     "cpu": ("hwflow.bench_cpu", "rows"),
+    "costs": ("hwflow.synth.holdout", "rows"),
     "rtl": ("hwflow.bench_rtl", "rows"),
     "nets": ("hwflow.bench_rtl", "network_rows"),
     "boards": ("hwflow.deploy", "bench_rows"),

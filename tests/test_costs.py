@@ -7,7 +7,7 @@ from hwflow.synth.designs import random_folding, random_net
 from hwflow.synth.fit import nonnegative, units
 from hwflow.units import UNITS, samples
 from hwflow.units.base import FAMILIES
-from hwflow.units.costs import SHAPES, Store, blocks, estimate, in_block, table
+from hwflow.units.costs import SHAPES, Store, adder_tree, blocks, estimate, in_block, popcount, table
 
 
 def test_the_table_says_where_it_comes_from():
@@ -35,6 +35,22 @@ def test_six_times_the_lanes_cost_more(family):
     mvu = next(u for u in samples() if u.name == "mvu_bin")
     one, six = (mvu.folded(pe=pe, simd=9, style="block").cost(family).lut for pe in (1, 6))
     assert six > 1.5 * one
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_kind_of_matrix_unit_is_free_when_it_is_parallel(family):
+    """Kinds that few random units have cost something too: the planner would choose what is free."""
+    for unit in samples():
+        if unit.module == "mvu":
+            wide = unit.folded(pe=unit.rows, simd=unit.cols).cost(family)
+            assert wide.lut + 20 * wide.dsp > 0.3 * unit.rows * unit.cols, (unit.name, wide)
+
+
+def test_trees_are_counted_as_they_are_built():
+    # 63 bits: 21 leaves of three would leave no carries, so 16 leaves, and the other 15 bits are carries
+    assert popcount(63, 3)[:2] == (16, 8 * 3 + 4 * 4 + 2 * 5 + 6)
+    assert adder_tree(4, 8, 99)[0] == 9 + 9 + 10
+    assert adder_tree(4, 8, 9)[0] == 9 + 9 + 9
 
 
 def test_block_memories_are_counted_in_the_blocks_own_shapes():

@@ -193,7 +193,9 @@ def _pad(g: Graph, u: hw.PadUnit) -> Rhythm:
     (h, w, c), (t, left, _, _), before = u.x.shape, u.pads, u.channels[0]
     at = np.arange(n).reshape(u.outs[0].port.shape[0], u.outs[0].port.shape[1], -1)
     on = at[t : t + h, left : left + w, before // u.pe : (before + c) // u.pe].ravel()
-    return Rhythm((Steps(gone, on),), (Steps(offered, arange(n)),), blocks, (Steps(offered, on),))
+    asks = on.copy()
+    asks[0] = 0  # the zeros before an image wait for its first word
+    return Rhythm((Steps(gone, on),), (Steps(offered, arange(n)),), blocks, (Steps(offered, asks),))
 
 
 def _recode(g: Graph, u: hw.Recode) -> Rhythm:

@@ -23,7 +23,7 @@ from hwflow.places import cache
 from hwflow.synth import yosys
 from hwflow.synth.designs import random_folding, random_net
 from hwflow.synth.measure import measure
-from hwflow.units import Fifo, Mvu, Window, costs
+from hwflow.units import Fifo, Mvu, Pool, ThresholdUnit, Width, Window, costs
 from hwflow.units.base import FAMILIES, Unit
 
 MOST = {"mvu": 24, "window": 12, "threshold": 8, "width": 9, "rescale": 8, "vvu": 8, "fifo": 4, "recode": 0}
@@ -40,7 +40,7 @@ def units(seed: int) -> list[Unit]:
             if count[unit.module] < MOST.get(unit.module, 6):
                 count[unit.module] += 1
                 found.append(unit)
-    return found + wide(rng)
+    return found + wide(rng) + numbers(rng)
 
 
 def wide(rng: np.random.Generator) -> list[Unit]:
@@ -83,6 +83,49 @@ def wide(rng: np.random.Generator) -> list[Unit]:
     return out
 
 
+def numbers(rng: np.random.Generator) -> list[Unit]:
+    """Matrix units on numbers of several bits, width converters of any two sizes, thresholds and pools of numbers."""
+    out: list[Unit] = []
+    inputs = (Ints(0, 3), Ints(-8, 7), Ints(0, 255), Ints(-32, 31), BIPOLAR, Ints(-256, 255))
+    for k in range(18):
+        x, most = inputs[k % 6], (1, 3, 3, 0)[k % 4]  # weights up to so much, 0: -1 and +1
+        simd, pe = int(rng.choice((1, 2, 3, 4, 6, 16))), int(rng.choice((1, 2, 4, 8)))
+        groups, passes = int(rng.choice((1, 2, 4, 9))), int(rng.choice((1, 2, 4, 8)))
+        shape = (pe * passes, simd * groups)
+        w = rng.integers(-most, most + 1, shape) if most else rng.choice((-1, 1), shape)
+        t = np.sort(rng.integers(-9, 9, (shape[0], 3 if k % 5 == 0 else 1)), 1) if k % 3 else None
+        out.append(
+            Mvu(name="m", inputs=("input",), x=Port((2, shape[1]), x), weights=w, thresholds=t, pe=pe, simd=simd)
+        )
+    for a, b in ((2, 3), (3, 2), (4, 6), (6, 4), (6, 9), (4, 3), (12, 3), (3, 12), (8, 2), (2, 8), (1, 16), (16, 1)):
+        ints = Ints(0, 2 ** int(rng.integers(1, 12)) - 1)
+        out.append(Width(name="w", inputs=("input",), x=Port((144,), ints), par_in=a, par_out=b))
+    for k in range(6):
+        ints, c, levels = inputs[(k % 3) + 1], int(rng.choice((4, 8, 24))), 3 if k % 2 else 1
+        t = np.sort(rng.integers(ints.lo, ints.hi + 2, (c, levels)), 1)
+        pe = c if k < 4 else c // 2
+        out.append(
+            ThresholdUnit(
+                name="t", inputs=("input",), x=Port((2, 2, c), ints), thresholds=t, falling=rng.random(c) < 0.3, pe=pe
+            )
+        )
+    for k in range(6):
+        c, pe = 8, int(rng.choice((1, 2, 4)))
+        out.append(
+            Pool(
+                name="p",
+                inputs=("input",),
+                x=Port((4, 8, c), inputs[(k % 3) + 1]),
+                kernel=((1, 2), (2, 2), (2, 1))[k % 3],
+                kind=("max", "sum")[k % 2],
+                pe=pe,
+            )
+        )
+    for bits, depth in ((2, 2), (16, 2), (64, 2), (72, 4), (3, 9), (8, 12)):
+        out.append(Fifo(name="f", inputs=("input",), x=Port((4096, 1), Ints(0, 2**bits - 1)), par=1, depth=depth))
+    return out
+
+
 def measured() -> Path:
     """The file of all measurements: one line of JSON each."""
     return cache() / "measured_units.jsonl"
@@ -102,14 +145,40 @@ def add_measurements(family: str, seed: int) -> int:
 
 # ---------------------------------------------------------------- coefficients
 
-PRIOR = {  # what one of a count costs before anything is measured: LUTs and flip-flops
+PRIOR = {  # what one of a count costs before anything is measured: LUTs of six inputs and flip-flops
     "one": (8, 6), "counters": (1.5, 1), "address": (3, 2), "credit": (2.5, 2), "stored": (1, 0.0), "latched": (0.1, 1),
-    "block": (2, 1), "out": (1, 2), "word": (0.1, 1), "in": (0.1, 1), "acc": (1, 1), "sum": (0.5, 1), "clip": (0.8, 0),
-    "stairs": (0.7, 0.1), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1), "any_bits": (2, 1),
-    "kept": (0.5, 1), "product": (1, 1), "bits00": (1.3, 0.6), "bits30": (1.8, 0.8), "bits03": (2, 1), "bits33": (3, 1), "select": (1.2, 0.6),
-    "multiply": (1.2, 0.5), "adders": (0.8, 0), "compare": (0.7, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0),
+    "block": (2, 1), "out": (1, 2), "word": (0.1, 1), "in": (0.1, 1), "acc": (1.2, 1), "start": (0.4, 0), "sum": (0.5, 1), "clip": (0.8, 0),
+    "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1),
+    "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits1": (3, 0),
+    "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "tree": (1, 0), "tree_wide": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
+    "signed": (1, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "compare": (0.7, 0), "looked_up": (1, 0),
+    "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
+
+
+def prior(count: str, family: str, resource: str) -> float:
+    """The first guess of one coefficient."""
+    if count[:-1] in ("rom", "table"):
+        inputs = int(count[-1]) + (count[:-1] == "table")
+        wide = 6 if family == "xc7" else 4
+        return 0.0 if resource == "ff" else min(1.0, inputs / wide) if inputs <= wide else 1.7 * 2.0 ** (inputs - wide)
+    lut, ff = PRIOR.get(count.split("_fixed")[0], OTHER)
+    return ff if resource == "ff" else lut if family == "xc7" else 1.5 * lut
+
+
+# counts that few random units have, so that each is held at its first guess at least
+KINDS = ("bits0", "bits1", "bits2", "select", "signed")
+RARE = {
+    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_table" for k in KINDS[:3]), "adders_fixed", "product", "tree_wide", "block",
+            *(f"rom{n}" for n in range(1, 10)), *(f"table{n}" for n in range(1, 6))),
+    "vvu": ("bits", "select", "multiply", "product", "stairs", "raw", "block", *(f"rom{n}" for n in range(1, 10))),
+    "threshold": ("compare", "compare_fixed", "looked_up", "stairs", "falling", "block", *(f"rom{n}" for n in range(1, 10))),
+    "rescale": ("fixed", "product", "block", *(f"rom{n}" for n in range(1, 10))),
+    "window": ("block", "stored", "latched", "banks", "padded", "lanes", "widened", *(f"rom{n}" for n in range(1, 10))),
+    "pool": ("sum", "bits", "compare", "stored", "block"), "reduce": ("sum", "bits", "compare"), "fifo": ("stored", "block", "latched"),
+    "upsample": ("stored", "block", "latched"), "width": ("widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
+}  # fmt: skip
 
 
 def fit() -> dict[str, Any]:
@@ -118,34 +187,21 @@ def fit() -> dict[str, Any]:
     families: dict[str, Any] = {}
     for family in FAMILIES:
         mine = [e for e in lines if e["family"] == family]
-        scale = 1.0 if family == "xc7" else 1.5
         modules: dict[str, dict[str, Any]] = {}
         for module in costs.SHAPES:
             rows = [e for e in mine if e["module"] == module]
-            start = families["xc7"]["modules"][module] if family != "xc7" else {}
-            modules[module] = {
-                r: _solve(rows, family, k, r, start.get(r, {}), scale if r == "lut" else 1.0)
-                for k, r in enumerate(("lut", "ff"))
-            }
-            modules[module]["units"] = len(rows)
-        source = (
-            "measured"
-            if len(mine) > 40
-            else "xc7's, times 1.5 for LUTs of four inputs, corrected by the few units measured"
-        )
-        families[family] = {"source": source, "units": len(mine), "modules": modules}
+            modules[module] = {r: solve(rows, module, family, r) for r in ("lut", "ff")} | {"units": len(rows)}
+        families[family] = {"units": len(mine), "modules": modules}
     return {"tool": yosys.version(), "date": datetime.now(timezone.utc).date().isoformat(), "families": families}
 
 
-def _solve(
-    rows: Sequence[dict[str, Any]], family: str, k: int, resource: str, start: dict[str, float], scale: float
-) -> dict[str, float]:
+def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: str) -> dict[str, float]:
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess."""
     found = [costs.counts(e["module"], e["params"], family)[0] for e in rows]
-    names = sorted({n for f in found for n in f} | set(start))
+    names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
     if not names:
         return {}
-    guess = np.array([start.get(n, PRIOR.get(n.split("_fixed")[0], OTHER)[k]) * scale for n in names])
+    guess = np.array([prior(n, family, resource) for n in names])
     y = np.array([e["measured"][resource] for e in rows], float)
     weight = 1 / (y + 8)
     a = np.array([[f.get(n, 0.0) for n in names] for f in found]).reshape(len(rows), len(names)) * weight[:, None]

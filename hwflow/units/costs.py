@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import ceil
+from math import ceil, gcd
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,31 @@ from hwflow.units.base import Cost
 TABLE = Path(__file__).with_name("costs.json")
 STYLE = ("auto", "lut", "block", "const")  # by the number that is a module's Style
 
-# shapes one block offers (width: depth), and the least depth at which Yosys takes a block for a ROM by itself
+# shapes one block offers (width: depth), and the bits of a ROM from which Yosys takes a block by itself
 KILO18 = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}
-BLOCKS = {
-    "xc7": (KILO18, 257),
-    "ecp5": (KILO18, 65),
-    "gowin": (KILO18, 65),
-    "ice40": ({1: 4096, 2: 2048, 4: 1024, 8: 512, 16: 256}, 65),
-}
-# bits of the two factors of one multiplier, and the least product it is taken for
-MULTIPLIERS = {"xc7": (25, 18, 9), "ecp5": (18, 18, 4), "gowin": (18, 18, 4), "ice40": (16, 16, 4)}
+BLOCKS = {"xc7": KILO18, "ecp5": KILO18, "gowin": KILO18, "ice40": {1: 4096, 2: 2048, 4: 1024, 8: 512, 16: 256}}
+ROM_BITS = {"xc7": 4112, "ecp5": 2048, "gowin": 2048, "ice40": 1024}
+# most bits of the two factors of one multiplier, least bits of either and of the product it is taken for
+MULTIPLIERS = {"xc7": (25, 18, 2, 9), "ecp5": (18, 18, 2, 2), "gowin": (18, 18, 4, 4), "ice40": (16, 16, 2, 11)}
+
+Products = tuple[tuple[int, int, int, int], ...]  # how many, bits of either factor and of the product
 
 
 def blocks(family: str, bits: int, depth: int) -> int:
     """Block RAMs of a memory."""
-    shapes = BLOCKS[family][0]
+    shapes = BLOCKS[family]
     return min(ceil(bits / width) * ceil(depth / deep) for width, deep in shapes.items())
 
 
-def rom_luts(family: str, depth: int) -> float:
-    """LUTs of one bit of a ROM."""
-    inputs = max(depth - 1, 0).bit_length()
-    if family == "xc7":
-        return (0, 0.3, 0.5, 0.8, 1, 1)[inputs] if inputs < 6 else 2.0 ** (inputs - 6)
-    return (0, 0.5, 0.9, 1, 1)[inputs] if inputs < 5 else (3.6, 8)[inputs - 5] if inputs < 7 else 2.0 ** (inputs - 3)
+WIDEST_ROM = 9  # address bits of the largest ROM with a coefficient of its own
+
+
+def rom_name(depth: int, compared: bool) -> tuple[str, float]:
+    """The count that a bit of a ROM goes to, by its address bits, and how much of it: deep ones grow with their words.
+
+    `compared`: the bit is compared with another one in the same LUT."""
+    inputs = min(max(depth - 1, 1).bit_length(), WIDEST_ROM)
+    return f"{'table' if compared else 'rom'}{inputs}", depth / 2**inputs
 
 
 def ram_luts(family: str, depth: int) -> float:
@@ -54,13 +55,13 @@ def ram_luts(family: str, depth: int) -> float:
     return 1.5 * ceil(depth / 16) + 1.0 * (ceil(depth / 16) - 1)
 
 
-def dsps(products: tuple[tuple[int, int, int], ...], family: str) -> float:
-    """Multipliers of a family for products (how many, of how many bits by how many)."""
-    wide, narrow, least = MULTIPLIERS[family]
+def dsps(products: Products, family: str) -> float:
+    """Multipliers of a family; Gowin's are two small ones in one."""
+    wide, narrow, least, result = MULTIPLIERS[family]
     return sum(
-        n * ceil(max(a, b) / wide) * ceil(min(a, b) / narrow)
-        for n, a, b in products
-        if a + b >= least and min(a, b) > 1
+        n * ceil(max(a, b) / wide) * ceil(min(a, b) / narrow) * (0.5 if family == "gowin" and max(a, b) <= 9 else 1)
+        for n, a, b, y in products
+        if min(a, b) >= least and y >= result
     )
 
 
@@ -75,6 +76,7 @@ class Store:
     depth: int
     style: str = "auto"
     rom: bool = True
+    compared: bool = False  # with what a LUT holds beside it
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Shape:
 
     counts: Mapping[str, float]
     stores: tuple[Store, ...] = ()
-    products: tuple[tuple[int, int, int], ...] = ()  # how many, of how many bits by how many
+    products: Products = ()
 
 
 Params = Mapping[str, Any]
@@ -94,31 +96,94 @@ def counter(*sizes: float) -> float:
     return float(sum(max(int(n) - 1, 0).bit_length() for n in sizes))
 
 
+@cache
+def popcount(n: int, first: int, height: int = 0) -> tuple[float, int, int, int]:
+    """Full leaves, full adders, flip-flops and latency of hls/popcount.sv for n bits."""
+    leaf = 3 if first == 3 else 6
+    height = height or (n.bit_length() if first == 3 else 3 + ((n + 7) // 7 - 1).bit_length())
+    latency = (height >= first) + max(height - first - 1, 0)
+    if n <= leaf:
+        return n / leaf, 0, n.bit_length() * latency, latency
+    child = leaf if height <= 3 else (1 << (height - 1)) - 1 if first == 3 else (7 << (height - 4)) - 1
+    left, right = min(n, child), max(n - 1 - child, 0)
+    leaves, adders, registers, _ = popcount(left, first, height - 1)
+    if height == first or height > first + 1:
+        registers += left.bit_length() + right.bit_length()
+    if right:
+        more = popcount(right, first, height - 1)
+        leaves, adders, registers = leaves + more[0], adders + more[1], registers + more[2]
+    if n > left:
+        adders, registers = adders + n.bit_length(), registers + latency
+    return leaves, adders, registers, latency
+
+
+@cache
+def adder_tree(n: int, bits: int, most: int, height: int = -1) -> tuple[int, int, int]:
+    """Bits of adders, flip-flops and latency of hls/adder_tree.sv for n terms, of which no more than `most` bits of
+    the sum are used."""
+    height = (n - 1).bit_length() if height < 0 else height
+    latency = (height - 1) // 2 if height > 0 else 0
+    if n == 1:
+        return 0, min(bits, most) * latency, latency
+    half, rest = n // 2, n - n // 2
+    (a, f, _), (b, g, _) = adder_tree(rest, bits, most, height - 1), adder_tree(half, bits, most, height - 1)
+    cut = latency - ((height - 2) // 2 if height > 1 else 0)
+    left, right, both = (min(bits + (k - 1).bit_length(), most) for k in (rest, half, n))
+    return a + b + both, f + g + cut * (left + right), latency
+
+
 def _mvu(p: Params) -> Shape:
-    groups, passes, lanes = p["Cols"] // p["Simd"], p["Rows"] // p["Pe"], p["Pe"] * p["Simd"]
+    """As hls/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
+    x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
+    groups, passes, lanes = p["Cols"] // simd, p["Rows"] // pe, pe * simd
     steps, signs = groups * passes, {0, 3}
-    if p["XKind"] in signs and p["WKind"] in signs:
-        kind, size = f"bits{p['XKind']}{p['WKind']}", 1
-    elif p["WKind"] == 0:
-        kind, size = "select", p["XBits"]
-    else:
-        kind, size = "multiply", p["XBits"] * p["WBits"]
     fixed = "_fixed" if steps == 1 else ""
-    counts = {
-        "one": 1, f"{kind}{fixed}": lanes * size, f"{kind}{fixed}_rows": p["Pe"], "acc": p["Pe"] * p["AccBits"],
-        "counters": counter(groups, passes, steps), "word": p["Simd"] * p["XBits"], "out": p["Pe"] * p["YBits"],
-        "shared": p["Simd"] * p["XBits"] if p["WKind"] == 0 and p["XKind"] else 0,
-        "stairs": p["Pe"] * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0,
-        "raw": p["Pe"] * p["YBits"] if p["Levels"] == 0 else 0,
-        "replay": p["Simd"] * p["XBits"] if passes > 1 and groups > 1 else 0,
+    late = p["Style"] == 2 or (p["Style"] == 0 and steps >= 64)
+    products: Products = ()
+    fused = False
+    if p["XKind"] in signs and p["WKind"] in signs:
+        masks = 2 if p["WKind"] == 3 else 1 if p["XKind"] == 3 else 0
+        fused = p["Style"] < 2 and 1 < steps <= 32
+        kind = f"bits{masks}{'_table' if fused else ''}{fixed}"
+        trees = pe * (2 if masks == 2 else 1)
+        leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
+        size = simd.bit_length() + (masks > 0)
+        counts = {
+            kind: trees * leaves,
+            f"adders{fixed}": (trees + (masks == 1)) * adders,
+            "less": pe * size * (masks > 0),
+        }
+        registers = (trees + (masks == 1)) * registers + pe * size + fused * (trees * simd + (masks == 1) * simd)
+        deep += fused
+    else:
+        select = p["WKind"] == 0
+        term = x + 1 if select else x + w + 1
+        adders, registers, deep = adder_tree(simd, term, p["AccBits"])
+        size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])
+        # -1/+1 times a number is no product to the tools
+        kind = f"select{fixed}" if select else f"signed{fixed}" if p["XKind"] == 0 else "product"
+        counts = {
+            kind: lanes * x if select else lanes * (w + 1) * (p["XKind"] == 0),
+            "tree_wide" if kind == "product" else "tree": pe * adders + select * adders,
+            "less": pe * size * select,
+        }
+        registers = pe * (registers + size) + select * registers
+        if kind == "product":
+            products = ((lanes, x, w, x + (p["XKind"] == 1) + w),)
+    depth = 2 + late + deep
+    counts |= {
+        "one": 1, "acc": pe * p["AccBits"], "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
+        "word": simd * x, "out": pe * p["YBits"], "raw": pe * p["YBits"] * (p["Levels"] == 0 and p["XKind"] == p["WKind"] == 0),
+        "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "levels": pe * p["Levels"] if p["Levels"] > 1 else 0,
+        "replay": simd * x if passes > 1 and groups > 1 else 0,
+        "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
     }  # fmt: skip
     stores = [
-        Store(lanes * p["WBits"], steps, STYLE[p["Style"] % 3]),
-        Store(p["Pe"] * p["Levels"] * p["ThrBits"], passes),
+        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=fused),
+        Store(pe * p["Levels"] * p["ThrBits"], passes),
     ]
     if counts["replay"]:
-        stores.append(Store(p["Simd"] * p["XBits"], groups, rom=False))
-    products = ((lanes, p["XBits"], p["WBits"]),) if kind == "multiply" and steps > 1 else ()
+        stores.append(Store(simd * x, groups, rom=False))
     return Shape(counts, tuple(stores), products)
 
 
@@ -134,7 +199,8 @@ def _vvu(p: Params) -> Shape:
         "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "raw": pe * p["YBits"] if p["Levels"] == 0 else 0,
     }  # fmt: skip
     stores = (Store(pe * p["WBits"], p["Taps"] * blocks), Store(pe * p["Levels"] * p["ThrBits"], blocks))
-    return Shape(counts, stores, ((pe, p["XBits"], p["WBits"]),) if kind == "multiply" else ())
+    a, b = p["XBits"], p["WBits"]
+    return Shape(counts, stores, ((pe, a, b, a + (p["XKind"] == 1) + b),) if kind == "multiply" else ())
 
 
 def _window(p: Params) -> Shape:
@@ -172,17 +238,14 @@ def _reduce(p: Params) -> Shape:
 def _threshold(p: Params) -> Shape:
     pe, record = p["Pe"], p["Levels"] * p["ThrBits"] + p["Falling"]
     groups = max(p["Channels"] // pe, 1)
-    width = max(p["XBits"], p["ThrBits"]) * pe * p["Levels"]
-    fixed = "_fixed" if groups == 1 else ""
-    counts = {
-        "one": 1,
-        f"compare{fixed}": width,
-        "in": pe * p["XBits"],
-        "out": pe * p["YBits"],
-        "counters": counter(groups),
-    }
-    counts["stairs"] = pe * p["Levels"] if p["Levels"] > 1 else 0
-    counts["falling"] = pe * p["YBits"] * p["Falling"]
+    width = max(p["XBits"], p["ThrBits"])
+    counts = {"one": 1, "in": pe * p["XBits"], "out": pe * p["YBits"], "counters": counter(groups)}
+    if groups == 1 and p["XBits"] <= 4:
+        counts["looked_up"] = pe * p["YBits"]
+    else:
+        counts["compare_fixed" if groups == 1 else "compare"] = pe * p["Levels"] * width
+        counts["stairs"] = pe * p["Levels"] if p["Levels"] > 1 else 0
+        counts["falling"] = pe * p["YBits"] * p["Falling"]
     return Shape(counts, (Store(pe * record, groups),))
 
 
@@ -192,21 +255,29 @@ def _rescale(p: Params) -> Shape:
     counts = {
         "one": 1, "sum": pe * p["SumBits"], "in": pe * x, "out": pe * p["YBits"], "counters": counter(blocks),
         "fixed": pe * x * (m == 0), "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"],
-        "fixed_blocks": pe * m * x * (blocks == 1),
     }  # fmt: skip
-    return Shape(counts, (Store(pe * (m + p["AddBits"]), blocks),), ((pe, x, m),) if m and blocks > 1 else ())
+    value = p["XBits"] + (p["XKind"] != 2)
+    products = ((pe, value, m, min(value + m, p["SumBits"])),) if m else ()
+    return Shape(counts, (Store(pe * (m + p["AddBits"]), blocks),), products)
 
 
 def _add(p: Params) -> Shape:
-    terms = range(p["Inputs"])
-    plain = sum(bin(abs(p[f"Scale{i}"])).count("1") for i in terms) - 1
-    return Shape({"one": 1, "out": p["Pe"] * p["YBits"], "adders": p["Pe"] * p["YBits"] * max(plain, 0)})
+    adders = p["Pe"] * p["YBits"] * max(p["Inputs"] - 1, 0)
+    signs = sum(p["Pe"] * p["YBits"] * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"]))
+    return Shape({"one": 1, "out": p["Pe"] * p["YBits"], "adders": adders, "signs": signs}, (), _scaled(p, p["Pe"]))
+
+
+def _scaled(p: Params, n: int) -> Products:
+    """The products of elements and scales that are no power of two; a negative scale is as wide as the result."""
+    scales = [(p[f"Scale{i}"], p[f"XBits{i}"]) for i in range(p["Inputs"]) if p[f"XKind{i}"]]
+    y = p["YBits"]
+    return tuple((n, x, s.bit_length() if s > 0 else y, y) for s, x in scales if s < 0 or s & (s - 1))
 
 
 def _concat(p: Params) -> Shape:
     counts = {"one": 1, "counters": counter(max(p[f"Words{i}"] for i in range(4))), "out": p["Simd"] * p["YBits"]}
-    scaled = sum(bin(abs(p[f"Scale{i}"])).count("1") > 1 for i in range(p["Inputs"]))
-    return Shape({**counts, "parts": p["Simd"] * p["YBits"] * p["Inputs"], "scaled": p["Simd"] * p["YBits"] * scaled})
+    counts["parts"] = p["Simd"] * p["YBits"] * p["Inputs"]
+    return Shape(counts, (), _scaled(p, p["Simd"]) if p["YKind"] else ())
 
 
 def _pad(p: Params) -> Shape:
@@ -232,7 +303,9 @@ def _width(p: Params) -> Shape:
         return Shape({"widen": 1, "widen_bits": o * bits, "widen_counter": counter(o // i + 1)})
     if i % o == 0:
         return Shape({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1)})
-    return Shape({"any": 1, "any_bits": (i + o) * bits, "any_shifts": (i + o) * bits * min(i, o)})
+    unit = gcd(i, o)
+    held = (i + o - unit) * bits
+    return Shape({"any": 1, "any_bits": held, "any_shifts": held * min(i, o) // unit})
 
 
 def _fifo(p: Params) -> Shape:
@@ -291,26 +364,30 @@ def counts(module: str, params: Params, family: str) -> tuple[dict[str, float], 
             bram += blocks(family, store.bits, store.depth)
             out["block"] = out.get("block", 0) + 1
         else:
-            per = rom_luts(family, store.depth) if store.rom else ram_luts(family, store.depth)
-            out["stored"] = out.get("stored", 0) + store.bits * per
+            name, per = (
+                rom_name(store.depth, store.compared) if store.rom else ("stored", ram_luts(family, store.depth))
+            )
+            out[name] = out.get(name, 0) + store.bits * per
             registers = family == "ice40" and not store.rom
-            out["latched"] = out.get("latched", 0) + store.bits * (1 + registers * store.depth)
+            kept = store.bits * (registers * store.depth + (not store.compared))
+            out["latched"] = out.get("latched", 0) + kept
     dsp = dsps(shape.products, family)
     if not dsp:
-        out["product"] = sum(n * a * b for n, a, b in shape.products)
+        out["product"] = sum(n * a * b for n, a, b, _ in shape.products)
     return out, bram, dsp
 
 
 def in_block(store: Store, family: str) -> bool:
-    """True where a memory is in block RAM."""
+    """True where a memory is in block RAM: its style says so, or Yosys finds blocks cheaper than LUTs or flip-flops."""
     if store.style != "auto":
         return store.style == "block"
-    small = family == "ice40" and store.bits * store.depth < 700
+    size, many = store.bits * store.depth, blocks(family, store.bits, store.depth)
     if store.rom:
-        return store.depth >= BLOCKS[family][1] and not small
-    if family == "xc7":
-        return store.depth >= 512
-    if family == "ice40":
-        return not small
-    # one block is worth 32 LUT memories of 16 words of four bits
-    return ceil(store.bits / 4) * ceil(store.depth / 16) >= 32 * blocks(family, store.bits, store.depth)
+        return size > ROM_BITS[family] * many
+    if family == "ice40":  # a block is worth 64 flip-flops
+        return size > 64 * many
+    if family == "xc7":  # a block is worth 129, four LUTs of 64 x 3 or 32 x 6 bits seven
+        luts = ceil(store.bits / 6) if store.depth <= 32 else ceil(store.bits / 3) * ceil(store.depth / 64)
+        return 7 * luts > 129 * many
+    # a block is worth 32 LUT memories of 16 words of four bits
+    return ceil(store.bits / 4) * ceil(store.depth / 16) >= 32 * many
