@@ -80,7 +80,7 @@ def _compiled() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(library))
 
 
-def in_python(table: Table, images: int) -> Array | None:
+def in_python(table: Table, images: int, room: Array | None = None) -> Array | None:  # noqa: ARG001
     """`evaluate` without a compiler, some hundred times slower."""
     run = _Run(table, images)
     ready = [a for a in reversed(range(run.count)) if run.kind[a] != OFF]
