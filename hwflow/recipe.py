@@ -65,6 +65,7 @@ class Plan:
     as much as for a digit that stays readable) and flip. `rbd` and `logits` weigh the two distillations (papers: layerwise alignment, soft labels) from a
     full-precision twin trained for `teacher_epochs`; `restriction` adds IR2Net's second, erased pass.
     `scale_decay` is the L2 weight on trained weight scales. `ema` is the decay of averaged latent weights (0 is off).
+    `amp` trains with bfloat16 products where the device has them (evaluation and export stay float32), `compile` by torch.compile.
     """
 
     epochs: int = 20

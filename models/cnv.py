@@ -37,7 +37,7 @@ CIFAR = Plan(
 )
 
 # a minute of one processor core: it shows that the network learns, not what it can reach
-CPU = Plan(epochs=4, batch=50, lr=5e-3, augment=("flip",), limit=3000, amp=True, evaluate_every=4, threads=1)
+CPU = Plan(epochs=4, batch=50, lr=5e-3, augment=("flip",), limit=1500, amp=True, evaluate_every=4, threads=1)
 
 # small enough to compare methods on a CPU
 TINY = partial(cnv, channels=(8, 8, 16, 16), width=32, side=28, colours=1)
