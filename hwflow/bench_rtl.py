@@ -40,6 +40,7 @@ RUNS = (
     ("tfc", 64, 10_000), ("sfc", 16, 1_000), ("depthwise", 8_192, 4), ("resnet20", 36_864, 4), ("cnv", 32_768, 4),
     ("vgg_small", 65_536, 3),
 )  # fmt: skip
+SEEDS = (1, 2, 3)  # of placements, the best of which counts
 STALLED = 1  # images that enter and leave with random gaps
 
 Row = dict[str, Any]
@@ -117,24 +118,31 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
             netlist = yosys.read_netlist(work / "ring.json")
             outreg.absorb(netlist)
             (work / "ring.json").write_text(json.dumps(netlist))
-            tools.run(
-                "nextpnr-ecp5",
-                ["--85k", "--package", "CABGA381", "--speed", "6", "--json", "ring.json", "--freq", str(aim_mhz),
-                 "--report", "report.json", "--seed", "1", "--timing-allow-fail", "--lpf-allow-unconstrained"],
-                cwd=work, log=work / "nextpnr.log",
-            )  # fmt: skip
-            report = json.loads((work / "report.json").read_text())
-            paths = [p["path"] for p in report["critical_paths"] if p["from"].split(" ")[-1] == p["to"].split(" ")[-1]]
-            worst = max(paths, key=lambda path: sum(step["delay"] for step in path))
-            wires = sum(step["delay"] for step in worst if step["type"] == "routing")
-            mhz = min(c["achieved"] for c in report["fmax"].values())
-            whole = sum(step["delay"] for step in worst)
-            return {**facts, "fmax_mhz": round(mhz, 1), "limit": f"{wires:.1f} of {whole:.1f} ns are wires"}
+            reached = {seed: placed(work, seed, aim_mhz) for seed in SEEDS}
+            mhz, limit = max(reached.values())
+            each = ", ".join(f"{one:.1f}" for one, _ in reached.values())
+            return {**facts, "fmax_mhz": round(mhz, 1), "fmax_by_seed": each, "limit": limit}
 
         return {
             "design": name, "family": "ecp5", "cycles": flow.cycles,
-            **kept(["place", Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts], measure),
+            **kept(["place", str(SEEDS), Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts], measure),
         }  # fmt: skip
+
+
+def placed(work: Path, seed: int, aim_mhz: float) -> tuple[float, str]:
+    """The clock that `ring.json` reaches in one placement, and how much of its longest path is wires."""
+    tools.run(
+        "nextpnr-ecp5",
+        ["--85k", "--package", "CABGA381", "--speed", "6", "--json", "ring.json", "--freq", str(aim_mhz),
+         "--report", "report.json", "--seed", str(seed), "--timing-allow-fail", "--lpf-allow-unconstrained"],
+        cwd=work, log=work / "nextpnr.log",
+    )  # fmt: skip
+    report = json.loads((work / "report.json").read_text())
+    paths = [p["path"] for p in report["critical_paths"] if p["from"].split(" ")[-1] == p["to"].split(" ")[-1]]
+    worst = max(paths, key=lambda path: sum(step["delay"] for step in path))
+    wires = sum(step["delay"] for step in worst if step["type"] == "routing")
+    whole = sum(step["delay"] for step in worst)
+    return min(c["achieved"] for c in report["fmax"].values()), f"{wires:.1f} of {whole:.1f} ns are wires"
 
 
 def network_rows(say: Callable[[str], None]) -> list[Row]:
