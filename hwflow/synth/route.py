@@ -23,8 +23,8 @@ from hwflow.synth.pll import Clock, clock
 TOP = "board_serial"
 LINK = ("uart_rx", "uart_tx", "crc32", "link_rx", "link_tx", "gear", "accelerator", "board_uart", "board_reset", TOP)
 BITSTREAMS = {"ecp5": "design.bit", "gowin": "design.fs", "ice40": "design.bin"}
-# Popcounts are dense: packed as tightly as nextpnr likes, a 17,000 LUT network does not route in an hour; with at most
-# 0.6 of any region filled and the router that negotiates over all nets at once it takes two minutes.
+# Popcounts are dense: packed as tightly as nextpnr likes, CNV (17,000 LUTs) did not finish routing. With at most 0.6 of any
+# region filled and the router that negotiates over all nets at once, its routing took 108 s.
 SPREAD = ("--router", "router2", "--placer-heap-beta", "0.6")
 CLOCKS_A_BIT = 4  # the fewest uart_rx takes
 WORTH_IT = 1.05  # a clock higher by less is not worth another round of place and route
