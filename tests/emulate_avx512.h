@@ -53,11 +53,11 @@ static void emulated_store(void *to, __mmask16 mask, __m512i v) {
         if (mask >> i & 1) memcpy((char *)to + 4 * i, x + i, 4);
 }
 
-#define _mm512_cvtepu8_epi32(x) emulated_widen_u8(x)
-#define _mm512_cvtepi8_epi32(x) emulated_widen_i8(x)
-#define _mm512_cvtepi16_epi32(x) emulated_widen_i16(x)
-#define _mm512_cvtepi32_epi8(x) emulated_narrow_8(x)
-#define _mm512_cvtepi32_epi16(x) emulated_narrow_16(x)
+#define _mm512_maskz_cvtepu8_epi32(mask, x) emulated_widen_u8(x)
+#define _mm512_maskz_cvtepi8_epi32(mask, x) emulated_widen_i8(x)
+#define _mm512_maskz_cvtepi16_epi32(mask, x) emulated_widen_i16(x)
+#define _mm512_maskz_cvtepi32_epi8(mask, x) emulated_narrow_8(x)
+#define _mm512_maskz_cvtepi32_epi16(mask, x) emulated_narrow_16(x)
 #define _mm512_sra_epi32(x, n) emulated_shift_32(x, _mm_cvtsi128_si32(n))
 #define _mm512_sra_epi64(x, n) emulated_shift_64(x, _mm_cvtsi128_si32(n))
 #define _mm512_srai_epi64(x, n) emulated_shift_64(x, n)

@@ -7,15 +7,16 @@
 #include <immintrin.h>
 
 enum { HW_HELD = 8 }; /* pixels; HW_TILE is a multiple */
+enum { HW_ALL16 = 0xffff };
 
 /* Elements at..at+16 of an array that has `n` of them there; `at` is a multiple of 8 where they are bits. */
 HW_AVX512 HW_INLINE __m512i hw_widen_512(const uint8_t *p, int kind, int at, int n) {
     hw_i32 v[HW_LANE] = {0};
     if (n >= HW_LANE) {
         switch (kind) {
-        case HW_U8: return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p + at)));
-        case HW_I8: return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p + at)));
-        case HW_I16: return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p + 2 * (size_t)at)));
+        case HW_U8: return _mm512_maskz_cvtepu8_epi32(HW_ALL16, _mm_loadu_si128((const __m128i *)(const void *)(p + at)));
+        case HW_I8: return _mm512_maskz_cvtepi8_epi32(HW_ALL16, _mm_loadu_si128((const __m128i *)(const void *)(p + at)));
+        case HW_I16: return _mm512_maskz_cvtepi16_epi32(HW_ALL16, _mm256_loadu_si256((const __m256i *)(const void *)(p + 2 * (size_t)at)));
         case HW_I32: return _mm512_loadu_si512((const void *)(p + 4 * (size_t)at));
         default: {
             uint16_t bits;
@@ -53,9 +54,9 @@ HW_AVX512 HW_INLINE void hw_narrow_512(uint8_t *p, __m512i x, int kind, int n) {
     } else if (kind == HW_I32) {
         _mm512_storeu_si512((void *)p, x);
     } else if (kind == HW_I16) {
-        _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(x));
+        _mm256_storeu_si256((__m256i *)(void *)p, _mm512_maskz_cvtepi32_epi16(HW_ALL16, x));
     } else {
-        _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x));
+        _mm_storeu_si128((__m128i *)(void *)p, _mm512_maskz_cvtepi32_epi8(HW_ALL16, x));
     }
 }
 
@@ -95,7 +96,7 @@ HW_AVX512 HW_INLINE void hw_stage_512(const hw_run *run, const hw_stage *s, __m5
         const __m512i m = _mm512_set1_epi32(s->n);
         if (kind == HW_I8 && s->n == 1 && some == HW_LANE && n == HW_HELD) { /* a residual stream */
             HW_UNROLL
-            for (i = 0; i < HW_HELD; i++) x[i] = _mm512_add_epi32(x[i], _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(from + i * step + c))));
+            for (i = 0; i < HW_HELD; i++) x[i] = _mm512_add_epi32(x[i], _mm512_maskz_cvtepi8_epi32(HW_ALL16, _mm_loadu_si128((const __m128i *)(const void *)(from + i * step + c))));
             break;
         }
         HW_UNROLL
@@ -151,7 +152,7 @@ HW_AVX512 HW_INLINE void hw_stage_512(const hw_run *run, const hw_stage *s, __m5
         uint8_t *to = hw_at(run, s->tensor) + (size_t)first * (size_t)step + hw_bytes(kind, c);
         if (hw_size(kind) == 1 && kind != HW_BIT && some == HW_LANE && n == HW_HELD) {
             HW_UNROLL
-            for (i = 0; i < HW_HELD; i++) _mm_storeu_si128((__m128i *)(void *)(to + i * step), _mm512_cvtepi32_epi8(x[i]));
+            for (i = 0; i < HW_HELD; i++) _mm_storeu_si128((__m128i *)(void *)(to + i * step), _mm512_maskz_cvtepi32_epi8(HW_ALL16, x[i]));
             break;
         }
         HW_UNROLL
