@@ -70,11 +70,15 @@ def package(
     out: Path,
     inputs: Array,
     *,
+    clock_mhz: float | None = None,
     rounds: int = 3,
     timeout: float | None = None,
     say: Say = _silent,
 ) -> dict[str, Any]:
-    """A deploy folder of an emitted design, complete on its own; `board` None makes the simulated board."""
+    """A deploy folder of an emitted design, complete on its own; `board` None makes the simulated board.
+
+    `clock_mhz` is what the first round of place and route aims at, else the board's own.
+    """
     began = time.perf_counter()
     if out.is_dir() and any(out.iterdir()) and not (out / "driver.py").is_file() and not (out / "build").is_dir():
         raise RecipeError(f"{out}: holds other files; give a folder that is empty or an earlier deploy")
@@ -89,7 +93,7 @@ def package(
             "a simulated board, `board_sim`, which selftest.py and driver.py start by themselves.",
         )
     elif board.flow == "open":
-        made = _routed(board, params, rtl, out, rounds, timeout, say)
+        made = _routed(board, params, rtl, out, clock_mhz, rounds, timeout, say)
         how = f"load it with `openFPGALoader -b {board.loader} {made['bitstream']}`."
     else:
         made = vivado.project(board, params, rtl, out)
@@ -115,14 +119,21 @@ def _simulated(params: dict[str, int], rtl: Path, out: Path) -> dict[str, Any]:
 
 
 def _routed(
-    board: Board, params: dict[str, int], rtl: Path, out: Path, rounds: int, timeout: float | None, say: Say
+    board: Board,
+    params: dict[str, int],
+    rtl: Path,
+    out: Path,
+    clock_mhz: float | None,
+    rounds: int,
+    timeout: float | None,
+    say: Say,
 ) -> dict[str, Any]:
     """Synthesise, place, route and pack in `out`/build; the bitstream lands in `out`."""
     work = out / "build"
     say(f"synthesise for {board.name}")
     measured = synth(rtl, board, out=work, timeout=timeout)
     say("place and route")
-    routed = route.route(work, board, params, rounds=rounds, timeout=timeout, say=say)
+    routed = route.route(work, board, params, clock_mhz=clock_mhz, rounds=rounds, timeout=timeout, say=say)
     name = route.BITSTREAMS[board.family]
     shutil.copyfile(route.bitstream(work, board), out / name)
     shutil.copyfile(work / "nextpnr.log", out / "nextpnr.log")

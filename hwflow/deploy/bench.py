@@ -31,7 +31,8 @@ class Recipe:
     network: str
     board: str
     fps: float | None = None  # None: the smallest design
-    clock_mhz: float = 0.0  # what the rate is planned for
+    clock_mhz: float | None = None  # what the rate is planned for, and place and route aims at; else the board's own
+    rounds: int = 2  # of place and route
     folding: dict[str, dict[str, Any]] = field(default_factory=dict)  # by hand, over what the plan found
 
 
@@ -47,8 +48,8 @@ RECIPES = (
     Recipe("tfc", "icebreaker"),
     Recipe("tfc", "tangnano9k"),
     Recipe("tfc", "ulx3s_85f"),
-    Recipe("cnv", "ulx3s_85f", 3100, 72.0, CNV),
-    Recipe("resnet20", "ulx3s_85f", 100, 60.0),
+    Recipe("cnv", "ulx3s_85f", 3100, 72.0, 1, CNV),
+    Recipe("resnet20", "ulx3s_85f", 100, 60.0, 1),
 )
 DEEP = 16  # words of weights from which block RAM is asked for: LUT memories congest the routing
 TIMEOUT = 3600.0  # seconds of one run of one tool
@@ -77,7 +78,9 @@ def row(recipe: Recipe, folder: Path, say: Callable[[str], None]) -> dict[str, A
         dataflow = sized(net, board, recipe)
         rtl = emit(dataflow, folder / "rtl")
         x = bench_nets.images(net, 4)
-        made = package(net, dataflow, rtl, board, folder / "deploy", x, rounds=2, timeout=TIMEOUT, say=say)
+        made = package(
+            net, dataflow, rtl, board, folder / "deploy", x, clock_mhz=recipe.clock_mhz, rounds=recipe.rounds, timeout=TIMEOUT, say=say,
+        )  # fmt: skip
     except HwflowError as e:
         return {**head, "result": str(e).splitlines()[0]}
     size = (folder / "deploy" / made["bitstream"]).stat().st_size
