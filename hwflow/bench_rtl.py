@@ -6,12 +6,11 @@ functions of the same five inputs at most share a LUT6 (synth/pairs.py); nothing
 
 from __future__ import annotations
 
-import hashlib
 import json
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.places import cache
+from hwflow.places import kept
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
@@ -208,17 +207,3 @@ def cpu_seconds() -> float:
     """Processor time of the programs that were run and have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def kept(key: Sequence[str | bytes], measure: Callable[[], Row]) -> Row:
-    """What `measure` gives, kept in the cache under a key."""
-    state = hashlib.sha256()
-    for part in key:
-        state.update((part.encode() if isinstance(part, str) else part) + b"\0")
-    file = cache() / "bench" / f"{state.hexdigest()[:24]}.json"
-    if not file.is_file():
-        file.parent.mkdir(exist_ok=True)
-        part_file = file.with_suffix(".part")
-        part_file.write_text(json.dumps(measure()))
-        part_file.replace(file)
-    return json.loads(file.read_text())

@@ -1,12 +1,16 @@
-"""Where things lie: the hardware room, the models, the cache.
+"""Where things lie: the hardware room, the models, the cache and what was measured before.
 
 Stands on nothing. In a wheel `hls` and `models` are inside the package; in a checkout they are beside it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -26,3 +30,17 @@ def cache() -> Path:
     path = Path(home)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def kept(key: Sequence[str | bytes], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` gives, kept in the cache under a key, so that a long measurement goes on where it was cut off."""
+    state = hashlib.sha256()
+    for part in key:
+        state.update((part.encode() if isinstance(part, str) else part) + b"\0")
+    file = cache() / "bench" / f"{state.hexdigest()[:24]}.json"
+    if not file.is_file():
+        file.parent.mkdir(exist_ok=True)
+        part_file = file.with_suffix(f".{os.getpid()}")
+        part_file.write_text(json.dumps(measure()))
+        part_file.replace(file)
+    return json.loads(file.read_text())

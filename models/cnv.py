@@ -36,8 +36,8 @@ CIFAR = Plan(
     epochs=300, batch=128, lr=5e-3, optimizer="adam", schedule="cosine", warmup=2, augment=("shift", "flip"), shift=4
 )
 
-# a minute of one processor core: it shows that the network learns, not what it can reach
-CPU = Plan(epochs=4, batch=50, lr=5e-3, augment=("flip",), limit=1500, amp=True, evaluate_every=4, threads=1)
+# minutes of one processor core: it shows that the network learns, not what it can reach
+CPU = Plan(epochs=5, batch=50, lr=5e-3, augment=("flip",), limit=8000, amp=True, evaluate_every=5, threads=1)
 
 # small enough to compare methods on a CPU
 TINY = partial(cnv, channels=(8, 8, 16, 16), width=32, side=28, colours=1)

@@ -50,12 +50,16 @@ class VggSmall(nn.Module):
 
 PAPER = Plan(epochs=300, batch=128, lr=0.02, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
 
+# minutes of one processor core: it shows that the network learns, not what it can reach
+CPU = Plan(epochs=3, batch=50, lr=5e-3, augment=("flip",), limit=800, amp=True, evaluate_every=3, threads=1)
+
 IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("vgg-small", VggSmall, "cifar10", "u8/256", plan=PAPER),
+        Recipe("vgg-small-cpu", VggSmall, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
         Recipe("vgg-small-ir2", partial(VggSmall, recovery=32), "cifar10", "u8/256", method=IR2,
                plan=Plan(epochs=400, batch=128, lr=0.08, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
                     shift=4, restriction=True)),

@@ -20,8 +20,12 @@ from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
 from hwflow.lower import folding_of, lower
 from hwflow.net import Net
+from hwflow.places import kept
 from hwflow.plan import plan
+from hwflow.synth import yosys
 from hwflow.units.base import Dataflow
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ SIMULATED = Recipe("tfc", "sim", folding={"dense0": {"pe": 4, "simd": 28}})
 SIMULATED_IMAGES = 1000
 
 
-def bench_rows(say: Callable[[str], None], *, out: Path | None = None) -> list[dict[str, Any]]:
+def bench_rows(say: Say, *, out: Path | None = None) -> list[dict[str, Any]]:
     """One row for each of RECIPES: what was used, the clock, images/s at it, seconds; or the reason nothing came of it."""
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -70,24 +74,36 @@ def bench_rows(say: Callable[[str], None], *, out: Path | None = None) -> list[d
     return rows
 
 
-def row(recipe: Recipe, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def row(recipe: Recipe, folder: Path, say: Say) -> dict[str, Any]:
     """A network made into a bitstream for a board, as one line of the table."""
     net, board = bench_nets.NETS[recipe.network](1), load_board(recipe.board)
     head = {"network": net.name, "board": board.name, "part": board.part}
     try:
         dataflow = sized(net, board, recipe)
         rtl = emit(dataflow, folder / "rtl")
-        x = bench_nets.images(net, 4)
-        made = package(
-            net, dataflow, rtl, board, folder / "deploy", x, clock_mhz=recipe.clock_mhz, rounds=recipe.rounds, timeout=TIMEOUT, say=say,
-        )  # fmt: skip
+        sources = [part for file in sorted(rtl.iterdir()) for part in (file.name, file.read_bytes())]
+        facts = kept(
+            ["board", repr(recipe), repr(board), yosys.version(), *sources],
+            lambda: made(net, dataflow, rtl, board, recipe, folder, say),
+        )
+        return {**head, **facts}
     except HwflowError as e:
         return {**head, "result": str(e).splitlines()[0]}
-    size = (folder / "deploy" / made["bitstream"]).stat().st_size
+
+
+def made(
+    net: Net, dataflow: Dataflow, rtl: Path, board: Board, recipe: Recipe, folder: Path, say: Say
+) -> dict[str, Any]:
+    """What the bitstream of a design takes and gives."""
+    facts = package(
+        net, dataflow, rtl, board, folder / "deploy", bench_nets.images(net, 4),
+        clock_mhz=recipe.clock_mhz, rounds=recipe.rounds, timeout=TIMEOUT, say=say,
+    )  # fmt: skip
     return {
-        **head, "cycles_per_image": dataflow.cycles, "lut": made["lut"], "ff": made["ff"], "bram": made["bram"], "dsp": made["dsp"],
-        "utilisation": max(v for k, v in made["utilisation"].items() if k in MAIN), "fmax_mhz": made["fmax_mhz"], "clock_mhz": made["clock_mhz"],
-        "images_per_s": round(made["clock_mhz"] * 1e6 / dataflow.cycles), "bitstream_bytes": size, "seconds": made["seconds"],
+        "cycles_per_image": dataflow.cycles, "lut": facts["lut"], "ff": facts["ff"], "bram": facts["bram"], "dsp": facts["dsp"],
+        "utilisation": max(v for k, v in facts["utilisation"].items() if k in MAIN), "fmax_mhz": facts["fmax_mhz"],
+        "clock_mhz": facts["clock_mhz"], "images_per_s": round(facts["clock_mhz"] * 1e6 / dataflow.cycles),
+        "bitstream_bytes": (folder / "deploy" / facts["bitstream"]).stat().st_size, "seconds": facts["seconds"],
         "result": "bitstream written",
     }  # fmt: skip
 
