@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -98,16 +99,15 @@ def floats(net: Net, x: Array) -> dict[str, Callable[[], object]]:
 
 
 def in_turn(runs: dict[str, Callable[[], object]], times: int) -> dict[str, float]:
-    """Least seconds of processor time of each, measured one after the other, `times` times."""
-    best: dict[str, float] = {}
+    """Median seconds of processor time of each, measured one after the other, `times` times."""
+    spent: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(times + 1):
         for name, run in runs.items():
             started = time.thread_time()
             run()
-            spent = time.thread_time() - started
             if i:  # the first turn warms caches
-                best[name] = min(best.get(name, spent), spent)
-    return best
+                spent[name].append(time.thread_time() - started)
+    return {name: median(seconds) for name, seconds in spent.items()}
 
 
 def many(name: str, n: int, folder: Path) -> dict[str, Any]:
