@@ -36,7 +36,7 @@ class Recipe:
     board: str
     fps: float | None = None  # None: the smallest design
     clock_mhz: float | None = None  # what the rate is planned for, and place and route aims at; else the board's own
-    rounds: int = 2  # of place and route
+    rounds: int = 3  # of place and route
     folding: dict[str, dict[str, Any]] = field(default_factory=dict)  # by hand, over what the plan found
 
 

@@ -74,7 +74,12 @@ def route(
     for attempt in range(rounds):
         if best and clock(board, aim).mhz < WORTH_IT * best.clock.mhz:
             break
-        routed = route_once(work, board, params, clock(board, aim), seed=1 + attempt, timeout=timeout)
+        try:
+            routed = route_once(work, board, params, clock(board, aim), seed=1 + attempt, timeout=timeout)
+        except ToolError:  # a faster clock that takes too long costs nothing that closed before
+            if best is None:
+                raise
+            break
         say(f"routed for {routed.clock.mhz:.2f} MHz, closes at {routed.fmax_mhz:.2f} MHz ({routed.seconds:.0f} s)")
         if routed.closes and (best is None or routed.clock.mhz > best.clock.mhz):
             best = routed
