@@ -26,7 +26,7 @@ PARTS = {
     "boards": ("hwflow.deploy", "bench_rows"),
     "train": ("hwflow.train.bench", "rows"),
     "ablation": ("hwflow.train.ablation", "rows"),
-    "trained": ("hwflow.train.kept", "rows"),
+    "trained": ("hwflow.bench_trained", "rows"),
 }
 
 

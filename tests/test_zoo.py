@@ -43,4 +43,6 @@ def test_two_bit_activations_fold_too(name, accuracy, mnist_test):
     net = flow.integers_of(str(shared(f"models/{name}.onnx")), "u8/255")
     x, labels = mnist_test
     assert (net.labels(net.run(x)) == labels).mean() == pytest.approx(accuracy, abs=5e-5)
-    assert np.array_equal(net.labels(net.run(x[:1000])), reference(shared(f"models/{name}.onnx"), x[:1000], "u8/255").argmax(1))
+    assert np.array_equal(
+        net.labels(net.run(x[:1000])), reference(shared(f"models/{name}.onnx"), x[:1000], "u8/255").argmax(1)
+    )

@@ -6,7 +6,6 @@ Stands on fold, net and the loop: what is kept is integers, proven equal to PyTo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,23 +62,6 @@ def held_out(data: str, net: Net) -> tuple[np.ndarray, np.ndarray]:
 def answers_of(net: Net, x: np.ndarray, chunk: int = 250) -> np.ndarray:
     """The integer answers (n, outputs) of `net`, some images at a time: a whole split of a large network fills the memory."""
     return np.concatenate([net.run(x[i : i + chunk]) for i in range(0, len(x), chunk)])
-
-
-def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The rows of `hwflow bench trained`: every kept network, its integers scored again on all held-out images."""
-    out = []
-    for folder in sorted(path.parent for path in TRAINED.glob(f"*/{NET}")):
-        say(f"score {folder.name}")
-        metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
-        x, labels = held_out(metrics["data"], net)
-        right = int((net.labels(answers_of(net, x)) == labels).sum())
-        out.append({
-            "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
-            "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"],
-            "training [s]": round(metrics["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
-            "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
-        })  # fmt: skip
-    return out
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,35 @@
+"""The table of the kept networks: their integers, scored again by the C engine on every held-out image.
+
+Stands on train.kept and simulate.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hwflow.net import Net
+from hwflow.simulate import c
+from hwflow.train.kept import METRICS, NET, TRAINED, held_out
+
+
+def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The rows of `hwflow bench trained`."""
+    out = []
+    for folder in sorted(path.parent for path in TRAINED.glob(f"*/{NET}")):
+        say(f"score {folder.name}")
+        metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
+        x, labels = held_out(metrics["data"], net)
+        with tempfile.TemporaryDirectory() as scratch:
+            answers = c.load(net, Path(scratch)).run(x)
+        right = int((net.labels(answers) == labels).sum())
+        out.append({
+            "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
+            "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"],
+            "training [s]": round(metrics["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
+            "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
+        })  # fmt: skip
+    return out
