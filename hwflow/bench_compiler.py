@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from hwflow import bench_nets
 from hwflow.bits import Array
 from hwflow.errors import ToolError
 from hwflow.fold import fold
@@ -71,7 +70,7 @@ def measured(path: Path, takes: str | None, images: int = IMAGES) -> dict[str, A
     seconds = time.perf_counter() - start
     return {
         "read to dataflow": f"{seconds:.1f} s", "weights": f"{_weights(net):,}", "images": images,
-        **compared(path, takes, net, random_images(net, images)),
+        **compared(path, takes, net, bench_nets.images(net, images)),
     }  # fmt: skip
 
 
@@ -91,13 +90,6 @@ def compared(path: Path, takes: str | None, net: Net, x: Array) -> dict[str, Any
             unexplained += sum(not n.explained for n in nodes) + (not found)
     decided = f"{ties} of {values:,} values" if ties else "none"
     return {"answers": elements, "differing": differing, "ties of the reference": decided, "unexplained": unexplained}
-
-
-def random_images(net: Net, n: int, seed: int = 0) -> Array:
-    """Seeded inputs over the whole range a network takes."""
-    ints = net.input.ints
-    x = np.random.default_rng(seed).integers(ints.lo, ints.hi + 1, (n, *net.input.shape))
-    return np.where(x >= 0, 1, -1) if ints.is_bipolar else x
 
 
 def _weights(net: Net) -> int:

@@ -23,7 +23,7 @@ from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.places import kept
+from hwflow.places import contents, kept
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
@@ -80,7 +80,7 @@ def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], fa
     flow = make()
     with tempfile.TemporaryDirectory() as scratch:
         folder = emit(flow, Path(scratch) / "rtl")
-        texts = [p.name.encode() + p.read_bytes() for p in sorted(folder.iterdir())]
+        texts = contents(folder)
 
         def measure() -> Row:
             say(f"{name}: synthesis for {family}")
@@ -102,7 +102,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
     name = f"mvu {simd}x8, weights in block RAM"
     with tempfile.TemporaryDirectory() as scratch:
         folder, work = emit(flow, Path(scratch) / "rtl"), Path(scratch) / "place"
-        texts = [p.name.encode() + p.read_bytes() for p in sorted(folder.iterdir())]
+        texts = contents(folder)
 
         def measure() -> Row:
             say(f"{name}: place and route on ECP5")
@@ -156,7 +156,7 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
     x = inputs(net, n)
     with tempfile.TemporaryDirectory() as scratch:
         folder = emit(flow, Path(scratch) / "rtl")
-        texts = [p.name.encode() + p.read_bytes() for p in sorted(folder.iterdir())]
+        texts = contents(folder)
 
         def measure() -> Row:
             say(f"{name}: building the simulator")

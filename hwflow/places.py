@@ -32,6 +32,11 @@ def cache() -> Path:
     return path
 
 
+def contents(folder: Path) -> list[bytes]:
+    """Names and bytes of a folder's files, as a part of a key for `kept`."""
+    return [part for file in sorted(folder.iterdir()) for part in (file.name.encode(), file.read_bytes())]
+
+
 def kept(key: Sequence[str | bytes], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `measure` gives, kept in the cache under a key, so that a long measurement goes on where it was cut off."""
     state = hashlib.sha256()

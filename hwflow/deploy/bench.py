@@ -20,7 +20,7 @@ from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
 from hwflow.lower import folding_of, lower
 from hwflow.net import Net
-from hwflow.places import kept
+from hwflow.places import contents, kept
 from hwflow.plan import plan
 from hwflow.synth import yosys
 from hwflow.units.base import Dataflow
@@ -81,9 +81,8 @@ def row(recipe: Recipe, folder: Path, say: Say) -> dict[str, Any]:
     try:
         dataflow = sized(net, board, recipe)
         rtl = emit(dataflow, folder / "rtl")
-        sources = [part for file in sorted(rtl.iterdir()) for part in (file.name, file.read_bytes())]
         facts = kept(
-            ["board", repr(recipe), repr(board), yosys.version(), *sources],
+            ["board", repr(recipe), repr(board), yosys.version(), *contents(rtl)],
             lambda: made(net, dataflow, rtl, board, recipe, folder, say),
         )
         return {**head, **facts}
