@@ -26,15 +26,16 @@ module concat #(
   parameter int unsigned XBits3 = 1,
   parameter int unsigned XKind3 = 1,
   localparam int unsigned Low1 = XBits0,  // bits of the inputs before, by element
-  localparam int unsigned Low2 = Low1 + (Inputs > 1 ? XBits1 : 0),
-  localparam int unsigned Low3 = Low2 + (Inputs > 2 ? XBits2 : 0),
-  localparam int unsigned Low4 = Low3 + (Inputs > 3 ? XBits3 : 0)
+  localparam int unsigned Low2 = Low1 + XBits1,
+  localparam int unsigned Low3 = Low2 + XBits2,
+  localparam int unsigned All  = Low3 + XBits3,
+  localparam int unsigned Bits = Inputs == 1 ? Low1 : Inputs == 2 ? Low2 : Inputs == 3 ? Low3 : All
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
   input  logic [Inputs-1:0]     x_valid_i,
   output logic [Inputs-1:0]     x_ready_o,
-  input  logic [Simd*Low4-1:0]  x_data_i,
+  input  logic [Simd*Bits-1:0]  x_data_i,
   output logic                  y_valid_o,
   input  logic                  y_ready_i,
   output logic [Simd*YBits-1:0] y_data_o
@@ -65,61 +66,32 @@ module concat #(
   end
 
   // ---- elements ----------------------------------------------------------------------------------------------------
-  for (genvar e = 0; e < Simd; e++) begin : gen_element
-    logic [YBits-1:0] part0, part1, part2, part3;
-    logic [XBits0-1:0] x0;
-    assign x0 = x_data_i[e*XBits0+:XBits0];
-    if (YKind == 0) begin : gen_bit0
-      assign part0 = YBits'(x0[0]);
-    end else if (XKind0 == 0) begin : gen_bipolar0
-      assign part0 = x0[0] ? YBits'(Scale0) : YBits'(-Scale0);
-    end else begin : gen_number0
-      assign part0 = YBits'(Scale0) * (XKind0 == 2 ? YBits'(signed'(x0)) : YBits'(x0));
-    end
+  // an input that is not there has no turn
+  logic [Simd*All-1:0]        x;
+  logic [3:0][Simd*YBits-1:0] part;
+  assign x = (Simd * All)'(x_data_i);
 
-    if (Inputs > 1) begin : gen_part1
-      logic [XBits1-1:0] x1;
-      assign x1 = x_data_i[Simd*Low1+e*XBits1+:XBits1];
-      if (YKind == 0) begin : gen_bit1
-        assign part1 = YBits'(x1[0]);
-      end else if (XKind1 == 0) begin : gen_bipolar1
-        assign part1 = x1[0] ? YBits'(Scale1) : YBits'(-Scale1);
-      end else begin : gen_number1
-        assign part1 = YBits'(Scale1) * (XKind1 == 2 ? YBits'(signed'(x1)) : YBits'(x1));
-      end
-    end else begin : gen_none1
-      assign part1 = '0;
-    end
+  scaled #(
+    .Pe(Simd), .Scale(Scale0), .XBits(XBits0), .XKind(YKind == 0 ? 1 : XKind0), .YBits(YBits)
+  ) scaled0 (
+    .x_i(x[0+:Simd*XBits0]), .y_o(part[0])
+  );
+  scaled #(
+    .Pe(Simd), .Scale(Scale1), .XBits(XBits1), .XKind(YKind == 0 ? 1 : XKind1), .YBits(YBits)
+  ) scaled1 (
+    .x_i(x[Simd*Low1+:Simd*XBits1]), .y_o(part[1])
+  );
+  scaled #(
+    .Pe(Simd), .Scale(Scale2), .XBits(XBits2), .XKind(YKind == 0 ? 1 : XKind2), .YBits(YBits)
+  ) scaled2 (
+    .x_i(x[Simd*Low2+:Simd*XBits2]), .y_o(part[2])
+  );
+  scaled #(
+    .Pe(Simd), .Scale(Scale3), .XBits(XBits3), .XKind(YKind == 0 ? 1 : XKind3), .YBits(YBits)
+  ) scaled3 (
+    .x_i(x[Simd*Low3+:Simd*XBits3]), .y_o(part[3])
+  );
 
-    if (Inputs > 2) begin : gen_part2
-      logic [XBits2-1:0] x2;
-      assign x2 = x_data_i[Simd*Low2+e*XBits2+:XBits2];
-      if (YKind == 0) begin : gen_bit2
-        assign part2 = YBits'(x2[0]);
-      end else if (XKind2 == 0) begin : gen_bipolar2
-        assign part2 = x2[0] ? YBits'(Scale2) : YBits'(-Scale2);
-      end else begin : gen_number2
-        assign part2 = YBits'(Scale2) * (XKind2 == 2 ? YBits'(signed'(x2)) : YBits'(x2));
-      end
-    end else begin : gen_none2
-      assign part2 = '0;
-    end
-
-    if (Inputs > 3) begin : gen_part3
-      logic [XBits3-1:0] x3;
-      assign x3 = x_data_i[Simd*Low3+e*XBits3+:XBits3];
-      if (YKind == 0) begin : gen_bit3
-        assign part3 = YBits'(x3[0]);
-      end else if (XKind3 == 0) begin : gen_bipolar3
-        assign part3 = x3[0] ? YBits'(Scale3) : YBits'(-Scale3);
-      end else begin : gen_number3
-        assign part3 = YBits'(Scale3) * (XKind3 == 2 ? YBits'(signed'(x3)) : YBits'(x3));
-      end
-    end else begin : gen_none3
-      assign part3 = '0;
-    end
-
-    assign y_data_o[e*YBits+:YBits] = ({YBits{turn_q[0]}} & part0) | ({YBits{turn_q[1]}} & part1)
-                                    | ({YBits{turn_q[2]}} & part2) | ({YBits{turn_q[3]}} & part3);
-  end
+  assign y_data_o = ({Simd*YBits{turn_q[0]}} & part[0]) | ({Simd*YBits{turn_q[1]}} & part[1])
+                  | ({Simd*YBits{turn_q[2]}} & part[2]) | ({Simd*YBits{turn_q[3]}} & part[3]);
 endmodule

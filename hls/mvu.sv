@@ -106,17 +106,22 @@ module mvu #(
     assign x_read = x_q;
   end else begin : gen_replay
     logic [Simd*XBits-1:0] x_q, again;
-    logic                  fresh_q;
+    logic                  fresh_q, put_q;
+    logic [GroupBits-1:0]  put_addr_q;
     always_ff @(posedge clk_i) begin
       if (go) begin
-        x_q     <= x_data_i;
-        fresh_q <= first_pass;
+        x_q        <= x_data_i;
+        fresh_q    <= first_pass;
+        put_q      <= first_pass && x_valid_i;
+        put_addr_q <= group_q;
       end
     end
+    // A word is kept from its register, a step late: it is read again Groups steps after it came, at least two. While
+    // the pipeline stands it is kept again.
     ram #(
       .Bits(Simd * XBits), .Words(Groups)
     ) vector (
-      .clk_i(clk_i), .put_i(step && first_pass), .put_addr_i(group_q), .put_data_i(x_data_i),
+      .clk_i(clk_i), .put_i(put_q), .put_addr_i(put_addr_q), .put_data_i(x_q),
       .get_i(go), .get_addr_i(group_q), .get_data_o(again)
     );
     assign x_read = fresh_q ? x_q : again;

@@ -126,41 +126,12 @@ module pool #(
     end
   end
 
-  // ---- one channel -------------------------------------------------------------------------------------------------
-  logic [Pe-1:0] least;
-  if (MinimumFile != "") begin : gen_minima
-    logic [Pe-1:0] minima[Blocks];
-    initial $readmemh(MinimumFile, minima);
-    assign least = minima[b_q];
-  end else begin : gen_minimum
-    assign least = {Pe{Minimum != 0}};
-  end
-
-  for (genvar e = 0; e < Pe; e++) begin : gen_element
-    logic [XBits-1:0] x;
-    logic [YBits-1:0] old;
-    assign x   = x_data_i[e*XBits+:XBits];
-    assign old = old_word[e*YBits+:YBits];
-    if (Sum != 0) begin : gen_sum
-      logic [YBits-1:0] value;
-      if (XKind == 0) begin : gen_bipolar
-        assign value = {{YBits - 1{!x[0]}}, 1'b1};
-      end else begin : gen_number
-        assign value = XKind == 2 ? YBits'(signed'(x)) : YBits'(x);
-      end
-      assign new_word[e*YBits+:YBits] = (first ? '0 : old) + value;
-    end else if (XBits == 1) begin : gen_bit
-      assign new_word[e] = first ? x[0] : least[e] ? old[0] && x[0] : old[0] || x[0];
-    end else begin : gen_compare
-      logic above;
-      assign above = XKind == 2 ? signed'(x) > signed'(old) : x > old;
-      assign new_word[e*YBits+:YBits] = first || (above != least[e]) ? x : old;
-    end
-  end
-  if (Sum != 0) begin : gen_no_minimum
-    logic unused;
-    assign unused = |least;
-  end
+  pool_step #(
+    .Pe(Pe), .Blocks(Blocks), .XBits(XBits), .XKind(XKind), .YBits(YBits), .Sum(Sum), .Minimum(Minimum),
+    .MinimumFile(MinimumFile)
+  ) lanes (
+    .first_i(first), .block_i(b_q), .x_i(x_data_i), .old_i(old_word), .new_o(new_word)
+  );
 
   // ---- result ------------------------------------------------------------------------------------------------------
   always_ff @(posedge clk_i) begin

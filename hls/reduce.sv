@@ -26,6 +26,7 @@ module reduce #(
   output logic [Pe*YBits-1:0] y_data_o
 );
   localparam int unsigned Blocks = Channels / Pe;
+  localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
   localparam int unsigned TBits = Taps > 1 ? $clog2(Taps) : 1;
 
   if (Channels % Pe != 0) begin : gen_bad_pe
@@ -44,47 +45,19 @@ module reduce #(
     else if (step) tap_q <= last ? '0 : tap_q + 1'b1;
   end
 
-  logic [Pe-1:0] least;
-  if (MinimumFile != "") begin : gen_minima
-    localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
-    logic [Pe-1:0] minima[Blocks];
-    initial $readmemh(MinimumFile, minima);
-    logic [BBits-1:0] b_q;
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) b_q <= '0;
-      else if (step && last) b_q <= b_q == BBits'(Blocks - 1) ? '0 : b_q + 1'b1;
-    end
-    assign least = minima[b_q];
-  end else begin : gen_minimum
-    assign least = {Pe{Minimum != 0}};
+  logic [BBits-1:0] b_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) b_q <= '0;
+    else if (step && last) b_q <= b_q == BBits'(Blocks - 1) ? '0 : b_q + 1'b1;
   end
 
   logic [Pe*YBits-1:0] acc_q, acc_d;
-  for (genvar e = 0; e < Pe; e++) begin : gen_element
-    logic [XBits-1:0] x;
-    logic [YBits-1:0] old;
-    assign x   = x_data_i[e*XBits+:XBits];
-    assign old = acc_q[e*YBits+:YBits];
-    if (Sum != 0) begin : gen_sum
-      logic [YBits-1:0] value;
-      if (XKind == 0) begin : gen_bipolar
-        assign value = {{YBits - 1{!x[0]}}, 1'b1};
-      end else begin : gen_number
-        assign value = XKind == 2 ? YBits'(signed'(x)) : YBits'(x);
-      end
-      assign acc_d[e*YBits+:YBits] = (first ? '0 : old) + value;
-    end else if (XBits == 1) begin : gen_bit
-      assign acc_d[e] = first ? x[0] : least[e] ? old[0] && x[0] : old[0] || x[0];
-    end else begin : gen_compare
-      logic above;
-      assign above = XKind == 2 ? signed'(x) > signed'(old) : x > old;
-      assign acc_d[e*YBits+:YBits] = first || (above != least[e]) ? x : old;
-    end
-  end
-  if (Sum != 0) begin : gen_no_minimum
-    logic unused;
-    assign unused = |least;
-  end
+  pool_step #(
+    .Pe(Pe), .Blocks(Blocks), .XBits(XBits), .XKind(XKind), .YBits(YBits), .Sum(Sum), .Minimum(Minimum),
+    .MinimumFile(MinimumFile)
+  ) lanes (
+    .first_i(first), .block_i(b_q), .x_i(x_data_i), .old_i(acc_q), .new_o(acc_d)
+  );
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) y_valid_o <= 1'b0;
