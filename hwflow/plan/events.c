@@ -3,13 +3,16 @@
 // Process a takes n steps an image. A step comes at least its gap after the one before it, and after every step it
 // needs: of the process `source`, that many cycles later (its number negative in images before). What a process needs
 // is a list of needs; need k of one list concerns step index(k) of its process and step(k) of the source. Numbers are
-// a start and a stride, or lie in `lists`.
+// a start and a stride, or lie in `lists`; those of a list ascend.
 //
 // A pipeline that stops as a whole is three processes, which name each other as head, lands and goes:
 //   head   its steps enter the pipeline; while it stands still, none can
 //   lands  the result of a step of head reaches the end, `depth` moving cycles later; its first need is that step
 //   goes   there is room for it; until then the pipeline stands still
 // aux[] keeps, step by step, the moving cycle (head, lands) and the cycles stood still so far (goes).
+//
+// A process goes on until it waits for another. Two that wait for each other's every step would take turns at each, so
+// registers between processes are set free first.
 //
 // time[] receives the cycle of every step of every image. Returns 0, 1 when no step can ever happen again, 2 when a
 // cycle is beyond what 32 bits hold.
@@ -27,242 +30,371 @@ struct process { // gaps: where its list of gaps lies, -1: all are `gap`; needs:
 struct need { // index, step: first and stride, or the place of a list and -1
   int32_t source, later, count, index, index_by, step, step_by;
 };
+struct follow { // a step of the source for each of a run of steps
+  const int32_t *time, *list;
+  int64_t by, later;
+};
 struct state {
   int64_t at; // steps taken so far: s of this image
   int64_t until; // steps of another that it waits for
-  int64_t passed; // of a head: results that its next step comes after
+  int64_t from; // its next step comes no earlier
+  int64_t passed, entered; // of a head: results that its next step comes after, the step of the last of them
+  int32_t passed_image, passed_s;
   int32_t image, s;
   int32_t *time, *aux;
+  struct follow *follow; // of its next run
+  int32_t follows, lists; // how many, and how many of them in lists
+};
+struct course {
+  const struct process *processes;
+  const struct need *needs;
+  const int32_t *lists;
+  int32_t count, images, finished, late;
+  struct state *states;
+  int32_t *cursor, *met; // of each need: how many of this image are met, and will be after the run
+  struct follow *follows; // room for each process's
+  int32_t *waiter, *next; // first process that waits for this one; the next that waits for the same
+  int32_t *ready, top;
+  int32_t blocked; // what stopped the last run or ends the next, and which step of it; -1: none does
+  int64_t until;
 };
 
 static inline int64_t number(const int32_t *lists, int32_t first, int32_t by, int64_t k) {
   return by < 0 ? lists[first + k] : first + by * k;
 }
 
-struct follow { // a step of the source for each of a run of steps
-  const int32_t *time;
-  int64_t by;
-  int32_t later;
-};
+static inline int64_t met_at(const struct follow *f, int64_t k) {
+  return f->time[f->list ? f->list[k] : k * f->by] + f->later;
+}
+
+// The number k of a run's steps, where the one after waits.
+static inline int64_t ends(struct course *c, int64_t k, int32_t source, int64_t step) {
+  c->blocked = source;
+  c->until = step;
+  return k;
+}
+
+// How many steps of process a can be taken from here on, with what they follow; none when it waits.
+static int64_t ahead(struct course *c, int32_t a) {
+  const struct process *p = &c->processes[a];
+  struct state *me = &c->states[a];
+  int64_t run = p->n - me->s;
+  me->from = 0;
+  c->blocked = -1;
+  me->follows = me->lists = 0;
+  for (int32_t g = p->needs; g < p->some; g++) {
+    const struct need *need = &c->needs[g];
+    const struct state *other = &c->states[need->source];
+    const int64_t base = (int64_t)me->image * c->processes[need->source].n, by = need->step_by;
+    const int32_t *list = by < 0 ? c->lists + need->step + me->s : NULL;
+    const int64_t needed = (list ? *list : need->step + by * me->s) + base;
+    if (needed < 0) {
+      const int64_t more = list ? 1 : by > 0 ? (-needed + by - 1) / by : run;
+      if (more < run) run = more, c->blocked = -1;
+      continue;
+    }
+    const int64_t there = other->at;
+    if (needed >= there) return ends(c, 0, need->source, needed);
+    if (list) {
+      int64_t k = 1;
+      while (k < run && list[k] + base < there) k++;
+      if (k < run) run = ends(c, k, need->source, list[k] + base);
+      me->lists++;
+      me->follow[me->follows++] = (struct follow){other->time + base, list, 0, need->later};
+    } else {
+      if (there - 1 - needed < (run - 1) * by) {
+        const int64_t k = by == 1 ? there - needed : (there - 1 - needed) / by + 1;
+        run = ends(c, k, need->source, needed + k * by);
+      }
+      me->follow[me->follows++] = (struct follow){other->time + needed, NULL, by, need->later};
+    }
+  }
+  for (int32_t g = p->some; g < p[1].needs; g++) {
+    const struct need *need = &c->needs[g];
+    const struct state *other = &c->states[need->source];
+    const int64_t base = (int64_t)me->image * c->processes[need->source].n;
+    int32_t k = c->cursor[g];
+    for (; k < need->count; k++) {
+      const int64_t until = number(c->lists, need->index, need->index_by, k) - me->s;
+      if (until) {
+        if (until < run) run = until, c->blocked = -1;
+        break;
+      }
+      const int64_t needed = number(c->lists, need->step, need->step_by, k) + base;
+      if (needed < 0) continue;
+      if (needed >= other->at) return ends(c, 0, need->source, needed);
+      const int64_t then = (int64_t)other->time[needed] + need->later;
+      if (then > me->from) me->from = then;
+    }
+    c->met[g] = k;
+  }
+  return run;
+}
+
+// The cycle of the next step of a head, no earlier than `when`; -1 when it must be known first when a result goes.
+static inline int64_t enter(struct course *c, const struct process *p, struct state *me, int64_t gap, int64_t when) {
+  const struct process *lands = &c->processes[p->lands];
+  const struct need *give = &c->needs[lands->needs];
+  const struct state *goes = &c->states[p->goes];
+  int64_t slot = me->at ? me->aux[me->at - 1] + gap : 0; // its first moving cycle
+  for (;;) {
+    const int64_t still = me->passed ? goes->aux[me->passed - 1] : 0;
+    if (me->passed) { // what came while the result before stood still enters when it moves
+      const int64_t landed = me->aux[me->entered] + lands->depth;
+      if (landed > slot) slot = landed;
+    }
+    const int64_t moving = when - still > slot ? when - still : slot;
+    const int64_t entered =
+        number(c->lists, give->step, give->step_by, me->passed_s) + (int64_t)me->passed_image * p->n;
+    // a result is on its way; does it land before this step?
+    if (me->passed_image == c->images || entered >= me->at || me->aux[entered] + lands->depth > moving) {
+      me->aux[me->at] = (int32_t)moving;
+      return moving + still;
+    }
+    if (me->passed >= goes->at) return ends(c, -1, p->goes, me->passed);
+    me->passed++;
+    me->entered = entered;
+    if (++me->passed_s == lands->n) {
+      me->passed_s = 0;
+      me->passed_image++;
+    }
+  }
+}
+
+// Step k of the run that `ahead` has found; 0 when it must wait after all.
+static inline int step(struct course *c, int32_t a, int64_t k) {
+  const struct process *p = &c->processes[a];
+  struct state *me = &c->states[a];
+  const int64_t at = me->at, gap = p->gaps < 0 ? p->gap : c->lists[p->gaps + me->s + k];
+  int64_t when = k ? 0 : me->from;
+  if (p->kind == LANDS) {
+    const struct state *head = &c->states[p->head], *goes = &c->states[p->goes];
+    if (at > goes->at) return (int)ends(c, 0, p->goes, at - 1);
+    const struct follow *entered = me->follow;
+    const int64_t place = entered->time - head->time + (entered->list ? entered->list[k] : k * entered->by);
+    me->aux[at] = head->aux[place] + p->depth;
+    when = me->aux[at] + (at ? goes->aux[at - 1] : 0);
+  } else {
+    for (int32_t j = 0; j < me->follows; j++) {
+      const int64_t then = met_at(&me->follow[j], k);
+      if (then > when) when = then;
+    }
+    if (p->kind == HEAD) {
+      when = enter(c, p, me, gap, when);
+      if (when < 0) return 0;
+    } else if (at && me->time[at - 1] + gap > when) {
+      when = me->time[at - 1] + gap;
+    }
+    if (p->kind == GOES) {
+      const struct state *lands = &c->states[p->lands];
+      if (at >= lands->at) return (int)ends(c, 0, p->lands, at);
+      const int64_t landed = lands->time[at];
+      if (landed > when) when = landed;
+      me->aux[at] = (int32_t)((at ? me->aux[at - 1] : 0) + when - landed);
+    }
+  }
+  if (when > LATEST) {
+    c->late = 1;
+    when = LATEST;
+  }
+  me->time[at] = (int32_t)when;
+  me->at++;
+  return 1;
+}
+
+// A run of steps with one gap and nothing but steps to follow, at most two, in progressions.
+static void glide(struct course *c, const struct process *p, struct state *me, int64_t run) {
+  const int32_t gap = p->gap;
+  int64_t first = me->at ? me->time[me->at - 1] + gap : 0;
+  if (me->from > first) first = me->from;
+  if (first + run * gap > LATEST) {
+    c->late = 1;
+    return;
+  }
+  int32_t *mine = me->time + me->at, now = (int32_t)first;
+  if (me->follows == 2) {
+    const struct follow f = me->follow[0], h = me->follow[1];
+    for (int64_t k = 0; k < run; k++, now += gap) {
+      const int32_t one = f.time[k * f.by] + (int32_t)f.later, two = h.time[k * h.by] + (int32_t)h.later;
+      const int32_t then = one > two ? one : two;
+      mine[k] = now = then > now ? then : now;
+    }
+  } else if (me->follows) {
+    const struct follow f = me->follow[0];
+    for (int64_t k = 0; k < run; k++, now += gap) {
+      const int32_t then = f.time[k * f.by] + (int32_t)f.later;
+      mine[k] = now = then > now ? then : now;
+    }
+  } else {
+    for (int64_t k = 0; k < run; k++, now += gap) mine[k] = now;
+  }
+  if (run && mine[run - 1] > LATEST) c->late = 1;
+  me->at += run;
+}
 
 // After `run` steps: what is met is met, and the next image begins where this one is over.
-static inline void forward(const struct process *p, struct state *me, int32_t *cursor, const int32_t *met, int64_t run) {
-  me->at += run;
+static void forward(struct course *c, int32_t a, int64_t run) {
+  const struct process *p = &c->processes[a];
+  struct state *me = &c->states[a];
+  if (!run) return;
   me->s += (int32_t)run;
-  for (int32_t g = p->some; g < p[1].needs; g++) cursor[g] = met[g];
+  for (int32_t g = p->some; g < p[1].needs; g++) c->cursor[g] = c->met[g];
   if (me->s == p->n) {
     me->s = 0;
     me->image++;
-    for (int32_t g = p->some; g < p[1].needs; g++) cursor[g] = 0;
+    for (int32_t g = p->some; g < p[1].needs; g++) c->cursor[g] = 0;
+    c->finished += me->image == c->images;
   }
+}
+
+// Those that waited for what process a has done by now may go on.
+static void wake(struct course *c, int32_t a) {
+  int32_t still = -1;
+  for (int32_t b = c->waiter[a], then; b >= 0; b = then) {
+    then = c->next[b];
+    if (c->states[b].until < c->states[a].at) {
+      c->ready[c->top++] = b;
+    } else {
+      c->next[b] = still;
+      still = b;
+    }
+  }
+  c->waiter[a] = still;
+}
+
+// ---- processes that run free
+
+// A register between two processes: R waits until W has taken the word `d` before, W takes what R offers. Were R never
+// held up (call that Y), W would move as before: what holds R up is an earlier step of W itself, and W is no faster
+// than its gap. So W follows Y, which follows only what comes before; R = max(Y, W[k - d]) is left for what waits for R.
+static const struct need *held_by(const struct process *processes, const struct need *needs, int32_t r) {
+  const struct process *p = &processes[r];
+  if (p->kind != PLAIN || p->gaps >= 0 || p->gap < 1) return NULL;
+  const struct need *block = NULL;
+  for (const struct need *back = needs + p->needs; back < needs + p->some; back++) {
+    const struct process *w = &processes[back->source];
+    if (back->step_by != 1 || back->step >= 0 || w->n != p->n || w->kind > HEAD || (w->gaps < 0 && w->gap < 1)) continue;
+    for (const struct need *on = needs + w->needs; on < needs + w->some; on++)
+      if (on->source == r && on->step_by == 1 && on->step == 0 && back->later + on->later <= -back->step) {
+        if (block) return NULL;
+        block = back;
+      }
+  }
+  return block;
+}
+
+// Take the steps of process a that can be taken; then it is among those that wait, or done.
+static void go_on(struct course *c, int32_t a) {
+  const struct process *p = &c->processes[a];
+  struct state *me = &c->states[a];
+  const int64_t before = me->at;
+  while (me->image < c->images && !c->late) {
+    const int64_t run = ahead(c, a), from = me->at;
+    if (run && p->kind == PLAIN && p->gaps < 0 && me->follows < 3 && !me->lists)
+      glide(c, p, me, run);
+    else
+      for (int64_t k = 0; k < run && step(c, a, k); k++) {}
+    forward(c, a, me->at - from);
+    if (me->at - from == run && run && c->blocked < 0) continue;
+    me->until = c->until;
+    c->next[a] = c->waiter[c->blocked];
+    c->waiter[c->blocked] = a;
+    break;
+  }
+  if (me->at > before) wake(c, a);
+}
+
+// The same processes, with a free one at the end for each that can have one.
+struct freed {
+  struct process *processes;
+  struct need *needs;
+  int32_t count;
+  int64_t steps; // of the free ones
+};
+
+static struct freed set_free(int32_t count, const struct process *processes, const struct need *needs) {
+  const struct need **block = malloc(count * sizeof *block);
+  int32_t *free_one = malloc(count * sizeof *free_one);
+  struct freed f = {NULL, NULL, count, 0};
+  for (int32_t a = 0; a < count; a++) {
+    block[a] = held_by(processes, needs, a);
+    free_one[a] = block[a] ? f.count++ : -1;
+    if (block[a]) f.steps += processes[a].n;
+  }
+  f.processes = malloc((f.count + 1) * sizeof *f.processes);
+  f.needs = malloc((processes[count].needs + f.count - count + 1) * sizeof *f.needs);
+  int32_t at = 0;
+  for (int32_t turn = 0; turn < 2; turn++)
+    for (int32_t a = 0; a < count; a++) {
+      if (turn && !block[a]) continue;
+      struct process *p = &f.processes[turn ? free_one[a] : a];
+      *p = processes[a];
+      p->needs = at;
+      if (!turn && block[a]) {
+        f.needs[at++] = (struct need){free_one[a], 0, p->n, 0, 1, 0, 1};
+        f.needs[at++] = *block[a];
+        p->some = at;
+        continue;
+      }
+      for (const struct need *need = needs + processes[a].needs; need < needs + processes[a + 1].needs; need++) {
+        if (need == needs + processes[a].some) p->some = at;
+        if (need == block[a]) continue;
+        f.needs[at] = *need;
+        const int32_t r = need->source;
+        if (need < needs + processes[a].some && block[r] && block[r]->source == a && need->step_by == 1 && need->step == 0)
+          f.needs[at].source = free_one[r];
+        at++;
+      }
+      if (processes[a].some == processes[a + 1].needs) p->some = at;
+    }
+  f.processes[f.count].needs = at;
+  free(block);
+  free(free_one);
+  return f;
 }
 
 int events(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
            const int32_t *lists, int32_t *time, int32_t *aux) {
-  struct state *states = calloc(count, sizeof *states);
-  int32_t *cursor = calloc(processes[count].needs + 1, sizeof *cursor); // of each need: how many of this image are met
-  int32_t *met = calloc(processes[count].needs + 1, sizeof *met);
-  int32_t *waiter = malloc(count * sizeof *waiter); // first process that waits for this one
-  int32_t *next = malloc(count * sizeof *next);     // the next that waits for the same
-  int32_t *ready = malloc(count * sizeof *ready);
-  int32_t top = 0, finished = 0, late = 0, most = 1;
-  for (int32_t a = 0; a < count; a++)
-    if (processes[a + 1].needs - processes[a].needs > most) most = processes[a + 1].needs - processes[a].needs;
-  struct follow *followed = malloc(most * sizeof *followed);
-  int64_t first = 0;
-  for (int32_t a = 0; a < count; a++) {
-    states[a].time = time + first;
-    states[a].aux = aux + first;
-    first += (int64_t)processes[a].n * images;
-    waiter[a] = -1;
-    if (processes[a].kind == OFF) {
-      states[a].at = (int64_t)processes[a].n * images;
-      finished++;
+  struct freed all = set_free(count, processes, needs);
+  const size_t of_needs = all.processes[all.count].needs + 1;
+  struct course c = {.processes = all.processes, .needs = all.needs, .lists = lists, .count = all.count, .images = images};
+  c.states = calloc(all.count, sizeof *c.states);
+  c.follows = malloc(of_needs * sizeof *c.follows);
+  int32_t *extra = malloc((all.steps * images + 1) * sizeof *extra), *theirs = extra;
+  int32_t *room = calloc(2 * of_needs + 3 * (size_t)all.count, sizeof *room);
+  c.cursor = room;
+  c.met = c.cursor + of_needs;
+  c.waiter = c.met + of_needs;
+  c.next = c.waiter + all.count;
+  c.ready = c.next + all.count;
+  for (int32_t a = 0; a < all.count; a++) {
+    struct state *me = &c.states[a];
+    const int64_t steps = (int64_t)all.processes[a].n * images;
+    me->follow = c.follows + all.processes[a].needs;
+    if (a < count) {
+      me->time = time;
+      me->aux = aux;
+      time += steps;
+      aux += steps;
+    } else {
+      me->time = theirs;
+      theirs += steps;
+    }
+    c.waiter[a] = -1;
+    if (all.processes[a].kind == OFF) {
+      me->at = steps;
+      me->image = images;
+      c.finished++;
     }
   }
-  for (int32_t a = count - 1; a >= 0; a--)
-    if (processes[a].kind != OFF) ready[top++] = a;
-  while (top && !late) {
-    const int32_t a = ready[--top];
-    const struct process *p = &processes[a];
-    struct state *me = &states[a];
-    const int64_t total = (int64_t)p->n * images, before = me->at;
-    int32_t blocked = -1;
-    while (me->at < total) {
-      const int64_t at = me->at;
-      const int32_t gap = p->gaps < 0 ? p->gap : lists[p->gaps + me->s];
-      int64_t when = at && (p->kind == PLAIN || p->kind == GOES) ? me->time[at - 1] + gap : 0;
-      int64_t run = p->n - me->s; // steps from here on that need only the next of what this one needs
-      int32_t follow = 0;
-      for (int32_t g = p->needs; g < p->some && blocked < 0; g++) {
-        const struct need *need = &needs[g];
-        const struct state *other = &states[need->source];
-        const int64_t by = need->step_by;
-        const int64_t needed = number(lists, need->step, need->step_by, me->s) + (int64_t)me->image * processes[need->source].n;
-        if (by < 0) run = 1;
-        if (needed < 0) {
-          if (by > 0 && -needed < run * by) run = (-needed + by - 1) / by;
-        } else if (needed >= other->at) {
-          blocked = need->source;
-          me->until = needed;
-        } else {
-          if (by == 1 && other->at - needed < run) run = other->at - needed;
-          if (by > 1 && other->at - 1 - needed < (run - 1) * by) run = (other->at - 1 - needed) / by + 1;
-          followed[follow++] = (struct follow){other->time + needed, by, need->later};
-        }
-      }
-      for (int32_t g = p->some; g < p[1].needs && blocked < 0; g++) {
-        const struct need *need = &needs[g];
-        const struct state *other = &states[need->source];
-        const int64_t base = (int64_t)me->image * processes[need->source].n;
-        int32_t k = cursor[g];
-        for (; k < need->count && number(lists, need->index, need->index_by, k) == me->s; k++) {
-          const int64_t needed = number(lists, need->step, need->step_by, k) + base;
-          if (needed < 0) continue;
-          if (needed >= other->at) {
-            blocked = need->source;
-            me->until = needed;
-            break;
-          }
-          const int64_t then = (int64_t)other->time[needed] + need->later;
-          if (then > when) when = then;
-        }
-        met[g] = k;
-        if (k < need->count) {
-          const int64_t until = number(lists, need->index, need->index_by, k) - me->s;
-          if (until < run) run = until;
-        }
-      }
-      if (blocked >= 0) break;
-      if (p->kind == PLAIN && p->gaps < 0) {
-        if (when + run * gap > LATEST) {
-          late = 1;
-          break;
-        }
-        int32_t *mine = me->time + at, now = (int32_t)when;
-        if (follow == 1) {
-          const struct follow f = followed[0];
-          for (int64_t k = 0; k < run; k++, now += gap) {
-            const int32_t then = f.time[k * f.by] + f.later;
-            mine[k] = now = then > now ? then : now;
-          }
-        } else if (follow == 2) {
-          const struct follow f = followed[0], h = followed[1];
-          for (int64_t k = 0; k < run; k++, now += gap) {
-            const int32_t one = f.time[k * f.by] + f.later, two = h.time[k * h.by] + h.later;
-            const int32_t then = one > two ? one : two;
-            mine[k] = now = then > now ? then : now;
-          }
-        } else {
-          for (int64_t k = 0; k < run; k++, now += gap) {
-            for (int32_t j = 0; j < follow; j++) {
-              const int32_t then = followed[j].time[k * followed[j].by] + followed[j].later;
-              if (then > now) now = then;
-            }
-            mine[k] = now;
-          }
-        }
-        if (mine[run - 1] > LATEST) {
-          late = 1;
-          break;
-        }
-        forward(p, me, cursor, met, run);
-        continue;
-      }
-      for (int32_t j = 0; j < follow; j++) {
-        const int64_t then = (int64_t)followed[j].time[0] + followed[j].later;
-        if (then > when) when = then;
-      }
-      if (p->kind == HEAD) {
-        const struct process *lands = &processes[p->lands];
-        const struct need *give = &needs[lands->needs];
-        const struct state *goes = &states[p->goes];
-        const int64_t results = (int64_t)lands->n * images;
-        int64_t slot = at ? me->aux[at - 1] + gap : 0; // its first moving cycle
-        for (;;) {
-          const int64_t k = me->passed, image = k / lands->n;
-          const int64_t still = k ? goes->aux[k - 1] : 0;
-          if (k) { // what came while the result before stood still enters when it moves
-            const int64_t j = k - 1, of = j / lands->n;
-            const int64_t landed =
-                me->aux[number(lists, give->step, give->step_by, j - of * lands->n) + of * p->n] + lands->depth;
-            if (landed > slot) slot = landed;
-          }
-          const int64_t moving = when - still > slot ? when - still : slot;
-          const int64_t entered = number(lists, give->step, give->step_by, k - image * lands->n) + image * p->n;
-          // a result is on its way; does it land before this step?
-          if (k < results && entered < at && me->aux[entered] + lands->depth <= moving) {
-            if (k >= goes->at) {
-              blocked = p->goes;
-              me->until = k;
-              break;
-            }
-            me->passed++;
-            continue;
-          }
-          me->aux[at] = (int32_t)moving;
-          when = moving + still;
-          break;
-        }
-        if (blocked >= 0) break;
-      } else if (p->kind == LANDS) {
-        const struct state *goes = &states[p->goes];
-        if (at > goes->at) {
-          blocked = p->goes;
-          me->until = at - 1;
-          break;
-        }
-        const struct need *give = &needs[p->needs];
-        const int64_t still = at ? goes->aux[at - 1] : 0;
-        const int64_t entered =
-            number(lists, give->step, give->step_by, me->s) + (int64_t)me->image * processes[p->head].n;
-        me->aux[at] = states[p->head].aux[entered] + p->depth;
-        when = me->aux[at] + still;
-      } else if (p->kind == GOES) {
-        const struct state *lands = &states[p->lands];
-        if (at >= lands->at) {
-          blocked = p->lands;
-          me->until = at;
-          break;
-        }
-        const int64_t landed = lands->time[at];
-        if (landed > when) when = landed;
-        me->aux[at] = (int32_t)((at ? me->aux[at - 1] : 0) + when - landed);
-      }
-      if (when > LATEST) {
-        late = 1;
-        break;
-      }
-      me->time[at] = (int32_t)when;
-      forward(p, me, cursor, met, 1);
-    }
-    const int moved = me->at > before;
-    if (me->at == total) {
-      finished += moved;
-    } else if (blocked >= 0 && blocked != a) {
-      next[a] = waiter[blocked];
-      waiter[blocked] = a;
-    }
-    if (moved) {
-      int32_t still = -1;
-      for (int32_t b = waiter[a], then; b >= 0; b = then) {
-        then = next[b];
-        if (states[b].until < me->at) {
-          ready[top++] = b;
-        } else {
-          next[b] = still;
-          still = b;
-        }
-      }
-      waiter[a] = still;
-    }
-  }
-  free(states);
-  free(cursor);
-  free(met);
-  free(waiter);
-  free(next);
-  free(ready);
-  free(followed);
-  return late ? 2 : finished != count;
+  for (int32_t a = all.count - 1; a >= 0; a--)
+    if (all.processes[a].kind != OFF) c.ready[c.top++] = a;
+  while (c.top && !c.late) go_on(&c, c.ready[--c.top]);
+  free(all.processes);
+  free(all.needs);
+  free(c.states);
+  free(c.follows);
+  free(extra);
+  free(room);
+  return c.late ? 2 : c.finished != all.count;
 }
