@@ -42,21 +42,19 @@ def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, 
     course = Course(join(name, source, units, ample))
     first = course.run(IMAGES)
     assert first, f"{name} comes to a halt with unbounded fifos"
-    trial = _Trial(course, first.interval, {p: min(ample[p], _above(held)) for p, held in first.held.items()})
+    depths = {p: min(ample[p], _above(held)) for p, held in first.held.items()}
+    trial = _Trial(course, first.interval, depths, {p: (s.words, s.bits) for p, s in streams.items()})
     if not trial.keeps(trial.depths):
         trial.depths = dict(ample)
-    order = sorted(ample, key=lambda p: -streams[p].bits * trial.depths[p])
     meet = {fifo_name(u, k) for u in units for k in range(len(u.ins)) if len(u.ins) > 1}
+    order = sorted(ample, key=lambda p: (p in meet, -streams[p].bits * trial.depths[p]))
     # what hardly holds a word can mostly go; what the source floods, unless it balances paths that meet, too
-    flooded = [p for p in order if trial.depths[p] > FLOODED and p not in meet]
     trial.remove([p for p in order if trial.depths[p] <= LEAST])
-    trial.remove(flooded)
-    for place in [p for p in order if p in trial.depths]:
-        trial.shrink(place, streams[place], low=place in flooded)
+    trial.remove([p for p in order if p in trial.depths and trial.depths[p] > FLOODED and p not in meet])
     # a fifo gone makes a path shorter, so another may have become too deep
-    while loose := [p for p in trial.depths if p not in trial.least]:
+    while loose := [p for p in order if p in trial.depths and p not in trial.least]:
         for place in loose:
-            trial.shrink(place, streams[place])
+            trial.shrink(place, balances=place in meet)
     return trial.depths
 
 
@@ -68,10 +66,11 @@ def _above(held: int) -> int:
 class _Trial:
     """One design asked how it moves under several sets of fifos; `depths` is the best found that keeps its pace."""
 
-    def __init__(self, course: Course, pace: int, depths: dict[str, int]):
+    def __init__(self, course: Course, pace: int, depths: dict[str, int], kind: Mapping[str, tuple[int, int]]):
         self.course, self.pace, self.depths = course, pace, depths
+        self.kind = kind  # words and bits of each place: alike places mostly need alike
         self.least: set[str] = set()  # fifos seen to need their last word beside what `depths` has or more
-        self.known: dict[tuple[int, int], int] = {}  # depths found, by words and bits: alike places need alike
+        self.known: dict[tuple[int, int], int] = {}  # depths found, by kind
 
     def loses(self, depths: Mapping[str, int]) -> int | None:
         """Cycles an image by which the design with these fifos is slower than its pace; None for a halt. Where it is
@@ -97,33 +96,45 @@ class _Trial:
                 half = len(some) // 2
                 todo += [some[half:], some[:half]]
 
-    def shrink(self, place: str, stream: Stream, low: bool = False) -> None:
-        """Bring one fifo down to the least depth that keeps the pace, or to none.
+    def shrink(self, place: str, balances: bool = False) -> None:
+        """Bring one fifo down to the least depth that keeps the pace, or to none; alike ones with it, if they may.
 
-        What an alike one needed is tried first; then it is looked for from below where `low`, else from above.
+        What an alike one needed is tried first. Else the rates lost at two depths tell where none would be; where they
+        do not, the middle is taken. What `balances` paths that meet holds about what it must: there, from above.
         """
-        kind = stream.words, stream.bits
-        least, step = 2, 1  # the least is within least .. its depth
+        kind = self.kind[place]
+        least = 2  # the least is within least .. its depth
         lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
-        guesses = [self.known[kind]] if kind in self.known else [2, 4] if low else []
-        while least < self.depths[place]:
-            deep = self.depths[place]
-            if guesses and least <= guesses[0] < deep:
-                depth = guesses[0]
-            elif lost and len(lost) > 1:  # what was lost at two depths tells about where nothing is
-                (before, more), (at, less) = lost[-2:]
-                depth = min(max(at - (-less * (at - before) // max(more - less, 1)), least), deep - step, deep - 1)
-                depth = max(depth, least)
-            else:
-                depth = max(least, deep - step)
-            guesses = guesses[1:]
+        step = 1 if balances else 0  # words less than what keeps the pace that are tried; 0: the middle
+        guess = self.known.get(kind, self.depths[place] - 1 if balances else 2)
+        while least < (deep := self.depths[place]):
+            depth = min(max(guess, least), deep - 1)
             loss = self.loses({**self.depths, place: depth})
             if loss == 0:
-                step = 1 if self.known.get(kind) == depth else 2 * step
+                deep = self.depths[place]
+                guess = deep - step if step else (least + deep) // 2
+                step = 2 * step if balances else 0
             else:
-                least, step = depth + 1, max((deep - depth) // 2, 1)
+                least = depth + 1
                 lost += [(depth, loss)] if loss else []
-        self.known[kind] = self.depths[place]
-        if self.depths[place] == 2:
-            self.remove([place])
+                guess, told = _enough(lost[-2:], least, deep)
+                step, balances = int(told), False
+        self.known[kind] = depth = self.depths[place]
         self.least.add(place)
+        if alike := {p: depth for p, d in self.depths.items() if self.kind[p] == kind and d > depth}:
+            self.keeps({**self.depths, **alike})
+        if depth == 2:
+            self.remove([place])
+
+
+def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> tuple[int, bool]:
+    """The depth at which nothing is lost, of two at which something is, and True; where they do not say, the middle of
+    what is left, and False."""
+    if len(lost) == 1 and lost[0][0] + 2 < deep:
+        return lost[0][0] + 2, False
+    if len(lost) == 2 and lost[0][1] > lost[1][1]:
+        (before, more), (at, less) = sorted(lost)
+        depth = at - (-less * (at - before) // (more - less))
+        if depth < deep:
+            return depth, True
+    return (least + deep) // 2, False
