@@ -14,7 +14,7 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.plan.events import Course, simulate
-from hwflow.units.base import Dataflow, Stream, Unit
+from hwflow.units.base import Dataflow, Unit
 
 IMAGES = 4  # of one trial; the last two tell the steady pace
 LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster
