@@ -40,7 +40,7 @@ module dot_numbers #(
       logic signed [XBits:0] x_value;
       logic signed [WBits:0] w_value;
       if (XKind == 0) begin : gen_x
-        assign x_value = x[0] ? (XBits + 1)'(1) : -(XBits + 1)'(1);
+        assign x_value = x[0] ? (XBits + 1)'(1) : '1;  // Yosys casts after a sign
       end else begin : gen_x
         assign x_value = {XKind != 1 && x[XBits-1], x};
       end

@@ -28,13 +28,11 @@ module topk #(
     $error("topk: Simd=%0d does not divide Size=%0d", Simd, Size);
   end
 
-  typedef struct packed {
-    logic             there;
-    logic [XBits-1:0] value;  // offset so that unsigned order is the order of the values
-    logic [YBits-1:0] index;
-  } entry_t;
+  // An entry is, from its low bits: the index, the value, offset so that unsigned order is the order of the values,
+  // and a bit that is 1 where there is one, which orders it above a place that is free.
+  localparam int unsigned EntryBits = YBits + XBits + 1;
 
-  entry_t [K-1:0]          best_q, best_d, empty;
+  logic [K-1:0][EntryBits-1:0] best_q, best_d;
   logic [K-1:0][YBits-1:0] out_q;
   logic [LeftBits-1:0]     left_q;
   logic [WordBits-1:0]     word_q;
@@ -46,23 +44,21 @@ module topk #(
   assign x_ready_o = !last || out_free;
   assign y_valid_o = left_q != '0;
   assign y_data_o  = out_q[0];
-  assign empty     = '0;
 
+  logic [EntryBits-1:0] newcomer, held;
+  logic                 placed;  // from there on everything moves down one place
   always_comb begin
-    best_d = word_q == '0 ? empty : best_q;
+    best_d   = word_q == '0 ? '0 : best_q;
+    newcomer = '0;
+    held     = '0;
+    placed   = 1'b0;
     for (int unsigned i = 0; i < Simd; i++) begin
-      automatic entry_t newcomer;
-      automatic logic   placed;  // from there on everything moves down one place
-      placed = 1'b0;
-      newcomer = '0;
-      newcomer.there = 1'b1;
-      newcomer.value = x_data_i[i*XBits+:XBits];
-      if (XKind == 2) newcomer.value[XBits-1] = !newcomer.value[XBits-1];
-      newcomer.index = first_q + YBits'(i);
+      placed   = 1'b0;
+      newcomer = {1'b1, x_data_i[i*XBits+:XBits], first_q + YBits'(i)};
+      if (XKind == 2) newcomer[YBits+XBits-1] = !newcomer[YBits+XBits-1];
       for (int unsigned k = 0; k < K; k++) begin
-        automatic entry_t held;
-        held = best_d[k];
-        placed = placed || !held.there || newcomer.value > held.value;
+        held   = best_d[k];
+        placed = placed || newcomer[EntryBits-1:YBits] > held[EntryBits-1:YBits];
         if (placed) begin
           best_d[k] = newcomer;
           newcomer  = held;
@@ -74,7 +70,7 @@ module topk #(
   always_ff @(posedge clk_i) begin
     if (x_valid_i && x_ready_o) begin
       best_q <= best_d;
-      if (last) for (int unsigned k = 0; k < K; k++) out_q[k] <= best_d[k].index;
+      if (last) for (int unsigned k = 0; k < K; k++) out_q[k] <= best_d[k][YBits-1:0];
     end
     if (y_valid_o && y_ready_i && !(x_valid_i && x_ready_o && last)) out_q <= out_q >> YBits;
   end

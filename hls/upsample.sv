@@ -95,7 +95,7 @@ module upsample #(
   credit_t avail_q, room_q;  // room_q is one less than the room, so that its sign says "none"
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      avail_q <= -credit_t'(Blocks);
+      avail_q <= credit_t'(-int'(Blocks));
       room_q  <= credit_t'(Depth - 1);
     end else begin
       avail_q <= avail_q - (pixel_done && fresh ? credit_t'(Blocks) : '0) + (write ? credit_t'(1) : '0);

@@ -5,6 +5,7 @@ Stands on hwflow.simulate.rtl; used by the tests of the convolution and residual
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -82,6 +83,17 @@ endmodule
 
 def check_netlists(units: Sequence[Unit], folder: Path, *, seed: int = 0, images: int = 3) -> None:
     """What Yosys reads is what Verilator reads: its netlists, simulated with stalls, equal every unit's `run`."""
+    designs = netlists(units, folder)
+    rng = np.random.default_rng(seed)
+    xs = [tuple(values(s, images, rng) for s in u.ins) for u in units]
+    runs, _ = rtl._simulate(designs, xs, sorted(folder.glob("net_*.v")), folder, 1)
+    for unit, x, outs in zip(units, xs, runs, strict=True):
+        for y, run in zip(unit.run(*x), outs, strict=True):
+            assert np.array_equal(run.outputs, y.reshape(images, -1)), unit
+
+
+def netlists(units: Sequence[Unit], folder: Path) -> list[rtl.Design]:
+    """Yosys' reading of every unit as plain Verilog, `net_<k>.v` in `folder`; the designs to simulate them as."""
     designs, script, count = [], [], 0
     for k, unit in enumerate(units):
         write_memories(unit, folder, f"u{k}_")
@@ -100,9 +112,86 @@ def check_netlists(units: Sequence[Unit], folder: Path, *, seed: int = 0, images
         designs.append(replace(design, module=name, params=[]))
     (folder / "read.ys").write_text("\n".join(script) + "\n")
     tools.run("yosys", ["-q", "read.ys"], cwd=folder)
+    return designs
+
+
+ICARUS = jinja2.Template(
+    """module bench;
+  reg clk = 0, rst_n = 0;
+  reg [{{ n_in - 1 }}:0] x_valid = 0;
+  wire [{{ n_in - 1 }}:0] x_ready;
+  reg [{{ d.in_bits - 1 }}:0] x_data;
+  wire [{{ n_out - 1 }}:0] y_valid;
+  reg [{{ n_out - 1 }}:0] y_ready = 0;
+  wire [{{ d.out_bits - 1 }}:0] y_data;
+  integer left = {{ ends | sum(attribute="words") }}, quiet = 0;
+  {{ d.module }} dut (
+    .clk_i(clk), .rst_ni(rst_n), .x_valid_i(x_valid), .x_ready_o(x_ready), .x_data_i(x_data),
+    .y_valid_o(y_valid), .y_ready_i(y_ready), .y_data_o(y_data)
+  );
+  always #1 clk = ~clk;
+  initial begin
+    repeat (4) @(negedge clk);
+    rst_n = 1;
+  end
+  always @(negedge clk) if (rst_n) begin
+    y_ready = $random;
+    quiet = quiet + 1;
+    if (left == 0 || quiet == 20000) $finish;
+  end
+{%- for e in starts %}
+  reg [{{ e.bits - 1 }}:0] words{{ loop.index0 }} [0:{{ e.words - 1 }}];
+  integer next{{ loop.index0 }} = 0;
+  initial $readmemh("{{ e.file }}", words{{ loop.index0 }});
+  always @(posedge clk) if (rst_n) begin
+    if (x_valid[{{ loop.index0 }}] && x_ready[{{ loop.index0 }}]) begin
+      quiet = 0;
+      x_valid[{{ loop.index0 }}] <= 0;
+    end
+    if (!x_valid[{{ loop.index0 }}] || x_ready[{{ loop.index0 }}]) if (next{{ loop.index0 }} < {{ e.words }} && $random % 4 != 0) begin
+      x_valid[{{ loop.index0 }}] <= 1;
+      x_data[{{ e.low }}+:{{ e.bits }}] <= words{{ loop.index0 }}[next{{ loop.index0 }}];
+      next{{ loop.index0 }} = next{{ loop.index0 }} + 1;
+    end
+  end
+{%- endfor %}
+{%- for e in ends %}
+  always @(posedge clk) if (rst_n && y_valid[{{ loop.index0 }}] && y_ready[{{ loop.index0 }}]) begin
+    $display("{{ loop.index0 }} %h", y_data[{{ e.low }}+:{{ e.bits }}]);
+    left = left - 1;
+    quiet = 0;
+  end
+{%- endfor %}
+endmodule
+"""
+)
+
+
+def check_icarus(units: Sequence[Unit], folder: Path, *, seed: int = 0, images: int = 3) -> None:
+    """A second simulator says the same: Icarus runs Yosys' netlists, with stalls, to every unit's `run`."""
     rng = np.random.default_rng(seed)
-    xs = [tuple(values(s, images, rng) for s in u.ins) for u in units]
-    runs, _ = rtl._simulate(designs, xs, sorted(folder.glob("net_*.v")), folder, 1)
-    for unit, x, outs in zip(units, xs, runs, strict=True):
-        for y, run in zip(unit.run(*x), outs, strict=True):
-            assert np.array_equal(run.outputs, y.reshape(images, -1)), unit
+    for k, (unit, design) in enumerate(zip(units, netlists(units, folder), strict=True)):
+        x = tuple(values(s, images, rng) for s in unit.ins)
+        starts = [stream(e, folder, f"x{k}_{i}", a) for i, (e, a) in enumerate(zip(design.ins, x, strict=True))]
+        ends = [
+            stream(e, folder, f"y{k}_{i}", y) for i, (e, y) in enumerate(zip(design.outs, unit.run(*x), strict=True))
+        ]
+        text = ICARUS.render(d=design, n_in=len(starts), n_out=len(ends), starts=starts, ends=ends)
+        (folder / f"bench_{k}.v").write_text(text)
+        for command in (
+            ["iverilog", "-g2005-sv", "-o", f"bench_{k}", f"bench_{k}.v", f"net_{k}.v"],
+            ["vvp", "-n", f"bench_{k}"],
+        ):
+            said = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=True).stdout
+        heard = [line.split() for line in said.splitlines() if line[:1].isdigit()]
+        for i, end in enumerate(ends):
+            got = [word for number, word in heard if number == str(i)]
+            assert got == (folder / str(end["file"])).read_text().split(), f"{unit}: output {i} under Icarus"
+
+
+def stream(end: rtl.End, folder: Path, name: str, x: np.ndarray) -> dict[str, int | str]:
+    """Images as a file of hexadecimal words, and what a bench needs to know of it."""
+    size, raw = -(-end.bits // 32) * 4, rtl.pack(x, end.stream)
+    words = [int.from_bytes(raw[i : i + size], "little") for i in range(0, len(raw), size)]
+    (folder / name).write_text("".join(f"{w:0{-(-end.bits // 4)}x}\n" for w in words))
+    return {"file": name, "bits": end.bits, "low": end.low, "words": len(words)}

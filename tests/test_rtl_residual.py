@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import SHAPES
-from rtl_check import check, check_netlists, lint
+from rtl_check import check, lint
 
 from hwflow import ops
 from hwflow.bits import BIPOLAR, Ints
@@ -189,8 +189,3 @@ def test_two_hundred_units_equal_their_reference_at_the_cycles_they_claim(kind):
 @pytest.mark.slow
 def test_a_thousand_images_pass_under_random_backpressure():
     check([u for m in MODULES for u in m.samples()], images=1000, stalls=3)
-
-
-@pytest.mark.slow
-def test_yosys_reads_the_samples_as_verilator_does(tmp_path):
-    check_netlists([u for m in MODULES for u in m.samples()], tmp_path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import SHAPES
-from rtl_check import check, check_netlists, lint
+from rtl_check import check, lint
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
@@ -87,8 +87,3 @@ def test_two_hundred_units_equal_their_reference_at_the_cycles_they_claim():
 @pytest.mark.slow
 def test_a_thousand_images_pass_under_random_backpressure():
     check(vvu.samples(), images=1000, stalls=3)
-
-
-@pytest.mark.slow
-def test_yosys_reads_the_samples_as_verilator_does(tmp_path):
-    check_netlists(vvu.samples(), tmp_path)

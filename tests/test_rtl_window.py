@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import SHAPES
-from rtl_check import check, check_netlists, lint
+from rtl_check import check, lint
 
 from hwflow import tools
 from hwflow.bits import BIPOLAR, Ints, ints_of
@@ -145,11 +145,6 @@ def test_a_pad_value_of_its_own_widens_the_elements():
         name="w", inputs=("input",), x=Port((3, 3, 2), BIPOLAR), kernel=(2, 2), pads=(1, 0, 0, 0), pad=np.array([3, -1])
     )
     assert unit.outs[0].ints == BIPOLAR.join(ints_of(np.array([3, -1])))
-
-
-@pytest.mark.slow
-def test_yosys_reads_the_samples_as_verilator_does(tmp_path):
-    check_netlists(window.samples(), tmp_path)
 
 
 @pytest.mark.slow
