@@ -1,7 +1,8 @@
 """The table of `hwflow bench cpu`: the C engine beside float32 on the same shapes, and against this processor's own peak.
 
-Stands on the C engine, the float twins and onnxruntime. Times are processor time of one thread, the least of
-several runs taken in turn, so that other work on the machine tells little.
+Stands on the C engine, the float twins and onnxruntime. Times are processor time of one thread, medians
+of several runs taken in turn, so that other work on the machine tells little. A call's fixed part (pointers, bound
+inputs) is done before, for every engine.
 """
 
 from __future__ import annotations

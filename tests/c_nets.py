@@ -212,6 +212,42 @@ def branches(seed: int, count: int = 8, steps: int = 4) -> Net:
     return Net(name=f"branches {seed}", input=net.input, ops=tuple(net.ops))
 
 
+def residual(seed: int, h: int, w: int, channels: int = 16) -> Net:
+    """Binary convolutions of whole words of channels around a stream of bytes: rescaled, added, clipped, compared."""
+    net = Branches(seed, Port((h, w, channels), Ints(-128, 127)))
+    random, ends = net.random, []
+    around = ((3, 3), (1, 1, 1, 1), 1)
+    for i, (kernel, pads, stride) in enumerate(
+        (around, ((1, 2), (0, 0, 0, 1), 1), (*around[:2], 2), around, ((3, 3), (0, 0, 0, 0), 1))
+    ):
+        stream, depth, same = net.at, net.port.channels, stride == 1 and any(pads)
+        rows = depth if same else int(random.choice([16, 32, 48, 64]))
+        limits = np.clip(random.integers(-160, 160, (depth, 1)), -128, 128)
+        net.add(Threshold, thresholds=limits, falling=random.random(depth) < 0.3, bipolar=True)
+        pad = (np.zeros(1, int), random.integers(0, 2, depth) * 2 - 1, np.ones(1, int))[i % 3]
+        weights = random.integers(0, 2, (rows, *kernel, depth)) * 2 - 1
+        net.add(Conv, weights=weights, pads=pads, pad=pad, stride=(stride, stride))
+        shift, clip = int(random.choice([3, 7, 10, 16])), int(random.choice([255, 255, 128, 90]))
+        gain = (8 if shift < 16 else 0.25) * (1 << shift) / depth**0.5
+        mul = np.rint(random.normal(0, gain, rows)).astype(int)
+        add = random.integers(-200 << shift, 200 << shift, rows)
+        net.add(Rescale, mul=mul, add=add, shift=shift, lo=-clip, hi=clip - (clip == 128))
+        if same:
+            net.add(Add, net.at, stream, scales=(1, 1))
+        lo, hi = ((-128, 127), (-128, 127), (-7, 90))[i % 3]
+        net.add(Rescale, mul=np.ones(rows, int), add=np.zeros(rows, int), shift=0, lo=lo, hi=hi)
+        kept = net.at
+        ends.append(net.add(Flatten))
+        net.at = kept
+    limits = random.integers(-90, 90, (channels, 1))
+    net.add(Threshold, "input", thresholds=limits, falling=limits[:, 0] < 0, bipolar=True)
+    net.add(Conv, weights=random.integers(0, 2, (32, 3, 3, channels)) * 2 - 1, pads=(1, 1, 1, 1), pad=np.zeros(1, int))
+    net.add(Threshold, thresholds=random.integers(-9, 10, (32, 1)), falling=random.random(32) < 0.3, bipolar=True)
+    ends.append(net.add(Flatten))
+    net.add(Concat, *ends, scales=(1,) * len(ends))
+    return Net(name=f"residual {seed}", input=net.input, ops=tuple(net.ops))
+
+
 def inputs(net: Net, n: int, seed: int = 0) -> Array:
     """Inputs over the whole range, the first images at its ends."""
     ints, random = net.input.ints, np.random.default_rng(seed)

@@ -45,6 +45,26 @@ NARROW512(emulated_narrow_16, __m256i, int16_t)
 SHIFT512(emulated_shift_32, int32_t, 16)
 SHIFT512(emulated_shift_64, int64_t, 8)
 
+#define COMPARE512(name, type)                                               \
+    static __mmask32 name(__m512i a, __m512i b) {                            \
+        __mmask32 mask = 0;                                                  \
+        type x[32], y[32];                                                   \
+        int i;                                                               \
+        memcpy(x, &a, sizeof x);                                             \
+        memcpy(y, &b, sizeof y);                                             \
+        for (i = 0; i < 32; i++) mask |= (__mmask32)(x[i] > y[i]) << i;      \
+        return mask;                                                         \
+    }
+COMPARE512(emulated_above_i16, int16_t)
+COMPARE512(emulated_above_u16, uint16_t)
+
+static __m512i emulated_load_16(__m512i v, __mmask32 mask, const void *from) {
+    int i;
+    for (i = 0; i < 32; i++)
+        if (mask >> i & 1) memcpy((char *)&v + 2 * i, (const char *)from + 2 * i, 2);
+    return v;
+}
+
 static void emulated_store(void *to, __mmask16 mask, __m512i v) {
     int32_t x[16];
     int i;
@@ -61,4 +81,7 @@ static void emulated_store(void *to, __mmask16 mask, __m512i v) {
 #define _mm512_sra_epi32(x, n) emulated_shift_32(x, _mm_cvtsi128_si32(n))
 #define _mm512_sra_epi64(x, n) emulated_shift_64(x, _mm_cvtsi128_si32(n))
 #define _mm512_srai_epi64(x, n) emulated_shift_64(x, n)
+#define _mm512_cmpgt_epi16_mask(a, b) emulated_above_i16(a, b)
+#define _mm512_cmpgt_epu16_mask(a, b) emulated_above_u16(a, b)
+#define _mm512_mask_loadu_epi16(v, mask, from) emulated_load_16(v, mask, from)
 #define _mm512_mask_storeu_epi32(to, mask, x) emulated_store(to, mask, x)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_nets import branches, inputs
+from c_nets import branches, inputs, residual
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +43,13 @@ def check_all_paths(net: Net, folder: Path, n: int = 3) -> list[str]:
 @pytest.mark.parametrize("seed", [1, *(pytest.param(s, marks=pytest.mark.slow) for s in (2, 5))])
 def test_random_branches_equal_the_network_on_every_path(seed, tmp_path):
     assert "plain" in check_all_paths(branches(seed), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("seed", "shape"), [(0, (32, 32, 16)), *(pytest.param(*p, marks=pytest.mark.slow) for p in ((1, (16, 16, 32)), (2, (8, 16, 64))))]
+)  # fmt: skip
+def test_residual_streams_equal_the_network_on_every_path(seed, shape, tmp_path):
+    assert "plain" in check_all_paths(residual(seed, *shape), tmp_path)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_nets import branches, inputs
+from c_nets import branches, inputs, residual
 
 from hwflow import bench_nets
 from hwflow.emit.c import emit, input_type, size
@@ -63,11 +63,10 @@ def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(seed, tmp_path)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not EMULATED, reason="needs SIMDe (apt install libsimde-dev)")
-@pytest.mark.parametrize("seed", [4, 8])
-def test_avx512_gives_the_same_answers_on_any_processor(seed, tmp_path):
+@pytest.mark.parametrize("net", [branches(4), branches(8), residual(3, 16, 16)], ids=lambda net: net.name)
+def test_avx512_gives_the_same_answers_on_any_processor(net, tmp_path):
     if "avx2" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("the emulation stands on AVX2")
-    net = branches(seed)
     x = inputs(net, 2)
     emulation = Path(__file__).with_name("emulate_avx512.h")
     got, said = answers(net, tmp_path, f"gcc -O1 -mavx2 -w -include {emulation}", x, path="avx512")

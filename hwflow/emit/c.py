@@ -34,6 +34,7 @@ KERNELS = (
     "avx2_values.c",
     "words.c",
     "avx512.c",
+    "pixels_avx512.c",
     "neon.c",
     "versions.c",
 )  # before the network's own part

@@ -11,7 +11,6 @@
 #include "engine.h"
 
 #if defined(HW_X86)
-#include <immintrin.h>
 
 static const uint8_t hw_agree[17 * 16] __attribute__((aligned(64))) = {
 #define HW_BITS4(x) (((x) & 1) + ((x) >> 1 & 1) + ((x) >> 2 & 1) + ((x) >> 3 & 1))

@@ -6,7 +6,6 @@
 #include "engine.h"
 
 #if defined(HW_X86)
-#include <immintrin.h>
 
 HW_FN int hw_fast_values(const hw_gemm *g) { return g->kind == HW_I16 && g->weights.kind != HW_I32 && hw_run_count(g) <= HW_SEGMENTS; }
 

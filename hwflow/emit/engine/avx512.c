@@ -13,7 +13,6 @@
 #include "engine.h"
 
 #if defined(HW_X86)
-#include <immintrin.h>
 
 HW_INLINE int hw_kind_512(const hw_gemm *g) { return g->kind == HW_I16 && g->bytes ? HW_U8 : g->kind; }
 
@@ -105,8 +104,12 @@ HW_INLINE int hw_turned_512(const hw_gemm *g, int row) { return (g->kind == HW_B
 /* Where the parts of a layer's arranged weights begin, after this list itself: for each output row and then each
  * output column how far its class is into the bases; the bases; flags of what is turned; the weights of each group. */
 typedef struct {
+    size_t way; /* HW_BY_CHANNELS */
     size_t base, turned, weights, group, all;
 } hw_layout;
+
+/* What a layer's lanes are: the first number of its arranged weights. */
+enum { HW_BY_CHANNELS, HW_BY_PIXELS };
 
 HW_INLINE size_t hw_lines_up(size_t bytes) { return (bytes + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN; }
 
@@ -115,6 +118,7 @@ HW_FN hw_layout hw_layout_512(const hw_gemm *g) {
     const size_t lanes = (size_t)hw_up(g->lines.c, HW_LANE);
     int rows, cols;
     hw_classes_512(g, &rows, &cols);
+    a.way = HW_BY_CHANNELS;
     a.base = hw_lines_up(sizeof a + (size_t)(g->lines.h + g->lines.w) * 4);
     a.turned = a.base + (size_t)(rows * cols) * lanes * 4;
     a.weights = a.turned + (hw_to_bits_512(g) ? hw_lines_up(lanes / 8) : 0);
@@ -317,12 +321,11 @@ HW_AVX512 HW_INLINE void hw_gather_512(const hw_gemm *g, const hw_image *m, cons
     }
 }
 
-HW_AVX512 HW_FN void hw_gemm_512(const hw_run *run, const hw_gemm *g) {
+HW_AVX512 HW_FN void hw_gemm_512(const hw_run *run, const hw_gemm *g, const uint8_t *arranged) {
     const hw_lines *l = &g->lines;
     const hw_window *v = &g->win;
     const int kind = hw_kind_512(g), pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE), per = l->c / g->groups;
     const int tap = hw_tap_512(g), bytes = hw_row_512(g), to_bits = hw_to_bits_512(g);
-    const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
     const hw_i32 *rows = (const hw_i32 *)(const void *)(arranged + sizeof(hw_layout)), *cols = rows + l->h;
     const hw_image m = hw_image_512(run, g);
     const size_t down = (size_t)v->sh * m.row, right = (size_t)v->sw * m.pixel;

@@ -26,10 +26,6 @@
 #pragma clang diagnostic ignored "-Wpass-failed" /* one that stays a loop at -O1 is slower, not wrong */
 #define HW_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)
-#if defined(__x86_64__) /* g++ 12 warns of what its own header of AVX-512 leaves undefined */
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #define HW_UNROLL _Pragma("GCC unroll 16")
 #else
 #define HW_UNROLL
@@ -49,6 +45,13 @@
 #else
 #define HW_TILE 1
 #endif
+#endif
+
+/* Gathered rows that there is room for: vector paths gather 32 pixels, and some bytes more than they need. */
+#if defined(HW_X86) && HW_TILE < 32
+enum { HW_GATHERED = 34 };
+#else
+enum { HW_GATHERED = HW_TILE + 2 };
 #endif
 
 enum { HW_LANE = 16 };   /* lines are padded to this many channels */
@@ -163,7 +166,7 @@ typedef struct {
     uint8_t *scratch;
     const uint8_t *arranged;
     hw_i32 *line;        /* HW_TILE lines */
-    uint8_t *rows;       /* HW_TILE gathered rows */
+    uint8_t *rows;       /* HW_GATHERED rows */
     uint8_t *spread;     /* an image of bits as bytes, with its border */
 } hw_run;
 

@@ -21,7 +21,8 @@ HW_FN int hw_has(int path) {
 #else
     case HW_PATH_AVX512:
         return hw_has(HW_PATH_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq") &&
+               __builtin_cpu_supports("avx512bitalg");
 #endif
 #elif defined(HW_NEON)
     case HW_PATH_NEON: return 1;
@@ -53,10 +54,20 @@ HW_FN int hw_choose(const char *name) {
 }
 
 #if defined(HW_X86)
+#if !defined(__clang__) /* g++ 12 warns of what its own header leaves undefined */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
 #define HW_AVX2 __attribute__((target("avx2,popcnt")))
 #if defined(HW_EMULATE_AVX512) /* by other instructions, included before this: for machines without */
 #define HW_AVX512 HW_AVX2
 #else
-#define HW_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")))
+#define HW_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx512bitalg")))
 #endif
 #endif

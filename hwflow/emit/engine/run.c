@@ -11,7 +11,7 @@ const char *net_path(void) { return hw_path_name(hw_path()); }
 
 int net_choose(const char *path) { return hw_choose(path); }
 
-size_t net_arranged_bytes(void) { 
+size_t net_arranged_bytes(void) {
     const size_t bytes = hw_arrange(net_gemms, (uint8_t *)0);
     return bytes ? bytes + HW_ALIGN : 0;
 }
@@ -21,17 +21,17 @@ void net_arrange(void *arranged) {
 }
 
 size_t net_scratch_bytes(void) {
-    return (size_t)hw_up(NET_FIXED, HW_ALIGN) + HW_TILE * (size_t)(NET_LINE * 4 + NET_ROW) + 2 * NET_ROW + NET_SPREAD + 4 * HW_ALIGN;
+    return (size_t)hw_up(NET_FIXED, HW_ALIGN) + HW_TILE * (size_t)(NET_LINE * 4) + HW_GATHERED * (size_t)NET_ROW + NET_SPREAD + 4 * HW_ALIGN;
 }
 
 void net_run(const void *arranged, void *scratch, const net_input *images, net_output *answers, size_t n) {
     hw_run run;
     size_t i;
-    run.arranged = net_arranged_bytes() ? hw_aligned((void *)(uintptr_t)arranged) : 0;
+    run.arranged = arranged ? hw_aligned((void *)(uintptr_t)arranged) : 0;
     run.scratch = hw_aligned(scratch);
     run.line = (hw_i32 *)(void *)(run.scratch + hw_up(NET_FIXED, HW_ALIGN));
     run.rows = (uint8_t *)run.line + HW_TILE * NET_LINE * 4;
-    run.spread = run.rows + HW_TILE * NET_ROW + 2 * NET_ROW;
+    run.spread = run.rows + HW_GATHERED * NET_ROW;
     for (i = 0; i < n; i++) {
         run.input = (const uint8_t *)(images + i * NET_INPUTS);
         run.output = (uint8_t *)(answers + i * NET_OUTPUTS);

@@ -3,7 +3,6 @@
 #include "engine.h"
 
 #if defined(HW_X86)
-#include <immintrin.h>
 
 typedef struct {
     __m256i lo, hi;

@@ -4,7 +4,6 @@
 #include "engine.h"
 
 #if defined(HW_X86)
-#include <immintrin.h>
 
 enum { HW_HELD = 8 }; /* pixels; HW_TILE is a multiple */
 enum { HW_ALL16 = 0xffff };

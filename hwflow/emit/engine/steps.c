@@ -133,10 +133,41 @@ HW_FN void hw_pool_bits(const hw_run *run, const hw_pool *d, const hw_tensor *to
         }
 }
 
+/* Whether a join only moves, thins or fills up the channels of one image, in the kind it has. */
+HW_INLINE int hw_moves(const hw_join *d) {
+    const hw_stage *s = d->lines.stage;
+    const hw_tensor *x = d->part[0].x;
+    return d->parts == 1 && d->part[0].scale == 1 && d->lines.stages == 1 && s->what == HW_STORE && s->tensor->kind == x->kind && x->kind != HW_BIT &&
+           d->uh == 1 && d->uw == 1;
+}
+
+HW_INLINE void hw_move(const hw_run *run, const hw_join *d) {
+    const hw_lines *l = &d->lines;
+    const hw_tensor *x = d->part[0].x;
+    const size_t from_step = (size_t)hw_bytes(x->kind, x->c), step = (size_t)hw_bytes(x->kind, l->c);
+    const uint8_t *from = hw_read(run, x);
+    uint8_t *to = hw_at(run, l->stage[0].tensor);
+    int y, z;
+    size_t k;
+    memset(to, 0, (size_t)(l->h * l->w) * step);
+    to += d->part[0].offset * hw_size(x->kind);
+    for (y = -d->top; y < l->h * d->sh - d->top; y += d->sh)
+        for (z = -d->left; z < l->w * d->sw - d->left; z += d->sw, to += step) {
+            const uint8_t *own = from + (size_t)(y * x->w + z) * from_step;
+            if (y < 0 || z < 0 || y >= x->h || z >= x->w) continue;
+            for (k = 0; k + 16 <= from_step; k += 16) memcpy(to + k, own + k, 16);
+            for (; k < from_step; k++) to[k] = own[k];
+        }
+}
+
 HW_INLINE void hw_join_body(const hw_run *run, const hw_join *d) {
     const hw_lines *l = &d->lines;
     const int pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE);
     int first, p, i, k;
+    if (hw_moves(d)) {
+        hw_move(run, d);
+        return;
+    }
     for (first = 0; first < pixels; first += HW_TILE) {
         const int n = hw_min(HW_TILE, pixels - first);
         for (p = 0; p < n; p++) {

@@ -23,7 +23,10 @@ HW_FN void hw_run_pool(const hw_run *run, const hw_pool *d) { hw_pool_body(run, 
 HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
 #if defined(HW_X86)
     if (hw_path() == HW_PATH_AVX512 && hw_fast_512(g)) {
-        hw_gemm_512(run, g);
+        const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
+        size_t way;
+        memcpy(&way, arranged, sizeof way);
+        (way == HW_BY_PIXELS ? hw_gemm_pixels : hw_gemm_512)(run, g, arranged);
         return;
     }
     if (hw_path() == HW_PATH_AVX2 && hw_fast_bits(g)) {
@@ -47,7 +50,10 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
 HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
     switch (hw_path()) {
 #if defined(HW_X86)
-    case HW_PATH_AVX512: return hw_arrange_512(g, to);
+    case HW_PATH_AVX512: {
+        const size_t bytes = hw_arrange_pixels(g, to);
+        return bytes ? bytes : hw_arrange_512(g, to);
+    }
     case HW_PATH_AVX2: return g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
 #endif
     case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to) : 0;
