@@ -229,13 +229,13 @@ typedef struct {
     ptrdiff_t at[HW_PIXELS];
 } hw_pixel_runs;
 
-/* Words of 32 pixels: [tap][sixteen channels][pixel]; R runs, or any number where R is 0. */
+/* Words of 32 pixels: [tap][sixteen channels][pixel]; R runs, and then any more. */
 HW_AVX512 HW_INLINE void hw_gather_runs(const int R, const hw_run *run, const hw_gemm *g, int h, int w, const hw_pixel_runs *r) {
     static const uint16_t order[HW_PIXELS] = {0, 4, 8,  12, 16, 20, 24, 28, 1, 5, 9,  13, 17, 21, 25, 29,
                                               2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31};
     const __m512i turn = _mm512_loadu_si512((const void *)order);
     const size_t plane = 2 * (size_t)(h * w);
-    const int parts = g->x->c / 16, count = R ? R : r->count;
+    const int parts = g->x->c / 16;
     uint8_t *to = run->rows;
     int i, j, q, k;
     for (i = 0; i < g->win.kh; i++)
@@ -244,7 +244,8 @@ HW_AVX512 HW_INLINE void hw_gather_runs(const int R, const hw_run *run, const hw
             for (q = 0; q < parts; q++, to += 64, from += plane) {
                 __m512i x = _mm512_setzero_si512();
                 HW_UNROLL
-                for (k = 0; k < count; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
+                for (k = 0; k < R; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
+                for (; k < r->count; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
                 _mm512_store_si512((void *)to, _mm512_permutexvar_epi16(turn, x));
             }
         }
@@ -263,13 +264,9 @@ HW_AVX512 HW_FN void hw_gather_pixels(const hw_run *run, const hw_gemm *g, int h
         x += size;
         if (x == g->lines.w) x = 0, y++;
     }
-    switch (r.count) {
-    case 1: hw_gather_runs(1, run, g, h, w, &r); break;
-    case 2: hw_gather_runs(2, run, g, h, w, &r); break;
-    case 3: hw_gather_runs(3, run, g, h, w, &r); break;
-    case 4: hw_gather_runs(4, run, g, h, w, &r); break;
-    default: hw_gather_runs(0, run, g, h, w, &r);
-    }
+    if (r.count == 1) hw_gather_runs(1, run, g, h, w, &r);
+    else if (r.count < 4) hw_gather_runs(2, run, g, h, w, &r);
+    else hw_gather_runs(4, run, g, h, w, &r);
 }
 
 HW_AVX512 HW_INLINE __m512i hw_twice(const uint8_t *p) { return _mm512_set1_epi32(*(const hw_i32 *)(const void *)p); }
