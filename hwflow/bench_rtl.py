@@ -11,8 +11,12 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -23,13 +27,14 @@ from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.places import contents, kept
+from hwflow.places import MODELS, contents, kept
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
 from hwflow.synth import cells, outreg, pairs, synth, yosys
 from hwflow.units import Mvu
 from hwflow.units.base import SOURCE, Dataflow
+from hwflow.units.mvu import TABLE
 
 CLOCK_MHZ = 200.0
 MATRICES = (64, 128, 256)  # columns a cycle
@@ -40,6 +45,7 @@ RUNS = (
     ("vgg_small", 65_536, 3),
 )  # fmt: skip
 SEEDS = (1, 2, 3)  # of placements, the best of which counts
+POPCOUNTS = "A:hdlname=dot_bits/t:*popcount"
 STALLED = 1  # images that enter and leave with random gaps
 
 Row = dict[str, Any]
@@ -47,14 +53,13 @@ Row = dict[str, Any]
 
 def rows(say: Callable[[str], None]) -> list[Row]:
     """One row for each matrix unit and each network: folding, LUT, FF, BRAM18, cycles."""
-    return [*(cost(name, make, say) for name, make in designs()), clock_row(say)]
+    return [*(cost(name, make, say) for name, make in designs()), *constant_rows(say), clock_row(say)]
 
 
 def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
     """What is synthesised, by name."""
     for simd in MATRICES:
         yield f"mvu {simd}x8, weights in block RAM", partial(matrix, 128, 4 * simd, 8, simd, "block")
-    yield "mvu 64x64, constant weights", partial(matrix, 64, 64, 64, 64, "const")
     for name, cycles in NETWORKS:
         yield f"{name} at {cycles} cycles", partial(at_rate, bench_nets.NETS[name](0), cycles)
 
@@ -79,12 +84,12 @@ def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], fa
     """One design synthesised, units apart, unless this very text was before."""
     flow = make()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = emit(flow, Path(scratch) / "rtl")
-        texts = contents(folder)
+        folder, whole = emit(flow, Path(scratch) / "rtl"), apart(flow)
+        texts = [*contents(folder), *([whole.encode()] if whole else [])]
 
         def measure() -> Row:
             say(f"{name}: synthesis for {family}")
-            facts = synth(folder, family, out=Path(scratch) / "synth")
+            facts = synth(folder, family, out=Path(scratch) / "synth", apart=whole)
             netlist = yosys.read_netlist(Path(scratch) / "synth" / "core.json")
             paired = {"lut6_paired": facts["lut"] - pairs.spared(netlist, "top")}
             return {"lut": facts["lut"], **paired, **{k: facts[k] for k in ("ff", "bram", "dsp", "seconds")}}
@@ -94,6 +99,85 @@ def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], fa
     if len(flow.units) == 1 and isinstance(unit := flow.units[0], Mvu):
         out["lut_per_mac"] = round(facts["lut"] / (unit.pe * unit.simd), 2)
     return out
+
+
+def apart(flow: Dataflow) -> str:
+    """Yosys' selection of the popcounts, where registers stand in front of all of them: kept whole, hundreds of them are mapped once.
+
+    Without that a layer of 12,544 products a cycle takes more memory than Yosys' WASM has.
+    """
+    units = [u for u in flow.units if isinstance(u, Mvu)]
+    return POPCOUNTS if all(u.style in ("auto", "lut") and 1 < u.steps <= TABLE for u in units) else ""
+
+
+def constant_rows(say: Callable[[str], None]) -> list[Row]:
+    """TFC's trained second layer with its weights as wiring, and da4ml's Verilog of it in the same shell, in one run of Yosys.
+
+    Both are mapped by ABC: ABC9, which `synth_xilinx` calls, does not come to an end on either within minutes.
+    """
+    net = Net.load(MODELS / "trained" / "tfc" / "net.npz")
+    layers = [u for u in plan(net, clock_mhz=CLOCK_MHZ).units if isinstance(u, Mvu)]
+    unit = replace(
+        layers[1], inputs=(SOURCE,), pe=len(layers[1].weights), simd=layers[1].weights.shape[1], style="const"
+    )
+    name = f"mvu {unit.pe}x{unit.simd}, constant weights, TFC's second layer"
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        emit(Dataflow("matrix", unit.ins[0], (unit,)), work)
+        theirs = da4ml_verilog(unit, work)
+        texts = contents(work)
+
+        def measure() -> Row:
+            say(f"{name}: synthesis for xc7")
+            ours = [*yosys.sources(work)]
+            tops = {"ours": ("top", ours), **({"da4ml": ("da4ml_unit", [*ours[:-1], *theirs])} if theirs else {})}
+            yosys.run_script(
+                [line for key, (top, files) in tops.items() for line in mapping(key, top, files)], work, "core", None
+            )
+            return {key: figures(yosys.read_netlist(work / f"{key}.json"), top) for key, (top, _) in tops.items()}
+
+        facts = kept(["constant", yosys.version().encode(), *texts], measure)
+    titles = {"ours": name, "da4ml": f"the same by da4ml {theirs and version('da4ml')}"}
+    rows = [{"design": titles[key], "family": "xc7", "cycles": 1, **row} for key, row in facts.items()]
+    return rows if theirs else [*rows, {"design": "the same by da4ml", "note": "not measured: pip install da4ml"}]
+
+
+def mapping(name: str, top: str, files: list[str]) -> list[str]:
+    """Yosys' script from sources to `name`.json: synth_xilinx with ABC in ABC9's place."""
+    return [
+        *(f"read_verilog -defer -sv {f}" for f in files), f"{yosys.COMMANDS['xc7']} -top {top} -run begin:map_luts",
+        "abc -luts 2:2,3,6:5", "clean", "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
+        "opt_lut_ins -tech xilinx", "clean", f"write_json {name}.json", "design -reset",
+    ]  # fmt: skip
+
+
+def figures(netlist: dict[str, Any], top: str) -> Row:
+    """What a mapped netlist takes, its LUT cells and carry cells as they are among it."""
+    counted = cells.count(netlist, top)
+    facts = cells.resources(counted, "xc7")
+    raw = {"lut_cells": sum(counted[f"LUT{k}"] for k in range(1, 7)), "carry4": counted["CARRY4"]}
+    return {"lut": facts["lut"], "lut6_paired": pairs.paired(netlist, top), "ff": facts["ff"], **raw}
+
+
+def da4ml_verilog(unit: Mvu, work: Path) -> list[str]:
+    """da4ml's Verilog of a one-level unit of -1/+1 weights and inputs, in its shell, in `work`; none where it is not installed."""
+    try:
+        trace, codegen = import_module("da4ml.trace"), import_module("da4ml.codegen")
+    except ImportError:
+        return []
+    assert unit.thresholds is not None
+    w, zero = np.asarray(unit.weights, np.float64), np.zeros(unit.simd)
+    x = trace.FixedVariableArray.from_kif(zero, zero + 1, zero, hwconf=trace.HWConfig(1, -1, -1))
+    # over bits: sum w * (2 * bit - 1) >= t
+    y = x @ w.T >= np.ceil((unit.thresholds[:, 0] + w.sum(1)) / 2)
+    codegen.RTLModel(trace.comb_trace(x, y), "layer", work / "da4ml", flavor="verilog").write()
+    made = [work / "da4ml" / "src" / "layer.v", *(work / "da4ml" / "src" / "static").glob("*.v")]
+    used = [f for f in made if f.stem == "layer" or f.stem in made[0].read_text()]
+    for file in used:
+        (work / file.name).write_text(file.read_text())
+    rmtree(work / "da4ml")
+    (work / "shell.v").write_text(TEMPLATES.get_template("bench_da4ml.sv.j2").render(rows=unit.pe, cols=unit.simd))
+    return [*sorted(f.name for f in used), "shell.v"]
 
 
 def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180) -> Row:
@@ -153,7 +237,7 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
     """A network's RTL against its Net, and against what is claimed of it; stalls on some images."""
     net = bench_nets.NETS[name](0)
     flow = at_rate(net, cycles)
-    x = inputs(net, n)
+    x, drawn = inputs(net, n)
     with tempfile.TemporaryDirectory() as scratch:
         folder = emit(flow, Path(scratch) / "rtl")
         texts = contents(folder)
@@ -174,20 +258,20 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
 
         key: list[str | bytes] = ["run", str(n).encode(), verilate.version().encode(), x.tobytes(), *texts]
         facts = kept(key, measure)
-    claims = {"network": name, "cycles_claimed": flow.cycles, "latency_claimed": first_image(flow)}
+    claims = {"network": name, "drawn_from": drawn, "cycles_claimed": flow.cycles, "latency_claimed": first_image(flow)}
     return {**claims, **facts}
 
 
-def inputs(net: Net, n: int) -> Array:
-    """Images (n, *shape): MNIST's test set where the network takes it and it is here, else random ones."""
+def inputs(net: Net, n: int) -> tuple[Array, str]:
+    """Images (n, *shape) and where they are from: MNIST's test set where the network takes it and it is here."""
     if net.input.shape == (784,):
         from hwflow.train.data import load
 
         try:
-            return load("mnist")[1].x[:n].reshape(-1, 784).astype(np.int64)
+            return load("mnist")[1].x[:n].reshape(-1, 784).astype(np.int64), "MNIST"
         except (OSError, ToolError):
             pass
-    return bench_nets.images(net, n)
+    return bench_nets.images(net, n), "random"
 
 
 def build(flow: Dataflow, folder: Path, x: Array) -> Row:
