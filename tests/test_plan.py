@@ -11,9 +11,10 @@ from hwflow.board import load_board
 from hwflow.errors import RecipeError
 from hwflow.lower import cores, folding_of, lower
 from hwflow.lower.folding import fold_units, keep_pace
+from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, MaxPool, Port, Threshold
-from hwflow.plan import events, explain, kernel, plan
+from hwflow.plan import events, explain, kernel, nearby, plan
 from hwflow.plan.fifos import least_depths
 from hwflow.plan.search import Search, minimise, vector, worth
 from hwflow.synth.designs import random_folding, random_net
@@ -179,8 +180,6 @@ def test_the_explanation_names_the_bottleneck_and_the_limit(tfc):
 
 
 def moves(net, folding, depths):
-    from hwflow.lower.join import join
-
     units = keep_pace(fold_units(cores(net), folding), folding)
     return events.simulate(join(net.name, net.input, units, depths), 4)
 
@@ -207,8 +206,6 @@ def test_every_sized_fifo_needs_its_last_word(seed):
 
 
 def _places(unit):
-    from hwflow.lower.join import fifo_name
-
     return [(fifo_name(unit, k), s) for k, s in enumerate(unit.ins)]
 
 
@@ -228,6 +225,44 @@ def test_a_shortcut_without_its_fifo_comes_to_a_halt():
     assert moves(net, folding, {}) is None
     depths = least_depths(net.name, net.input, units)
     assert moves(net, folding, depths).interval == lower(net, folding).cycles
+
+
+@pytest.mark.parametrize("seed", [1, 6, 12, 30, "cnv"])
+def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
+    monkeypatch.setattr(nearby, "FAR", 2)  # never give up
+    net = bench_nets.NETS["cnv"](1) if seed == "cnv" else random_net(seed)
+    folding = folding_of(plan(net, fps=1e4)) if seed == "cnv" else random_folding(net, seed)
+    units = keep_pace(fold_units(cores(net), {n: f for n, f in folding.items() if "depth" not in f}), {})
+    depths = {f: 2 * s.words + 2 for u in units for f, s in _places(u)}
+    course = events.Course(join(net.name, net.input, units, depths))
+    pace = course.run(3).interval
+    course.run(3, depths)
+    near = nearby.Nearby(course, 3, pace)
+    near.know(depths)
+    rejected = kept = 0
+    rng = np.random.default_rng(0)
+    for _ in range(80):
+        place = list(depths)[rng.integers(len(depths))]
+        less = {**depths, place: int(rng.integers(2, depths[place] + 1))}
+        if rng.random() < 0.1:
+            del less[place]
+        change = near.change(less)
+        trace = course.run(3, less)
+        keeps = trace is not None and trace.interval <= pace
+        if change is None:  # a shorter path: the whole must be asked
+            if keeps:
+                near.know(less)
+                depths = less
+            continue
+        assert (change.loss == 0) == keeps
+        rejected += not keeps
+        if keeps:
+            there = np.repeat(course.table(less).processes["kind"][:-1] != kernel.OFF, course.sizes * 3)
+            assert (near.known == course.last(3))[there].all()
+            assert all(trace.held[p] == most for p, most in change.held.items())
+            depths, kept = less, kept + 1
+    assert kept > 3
+    assert rejected
 
 
 def test_python_and_c_evaluate_the_same_course(monkeypatch):

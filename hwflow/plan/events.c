@@ -21,7 +21,7 @@
 #include <stdlib.h>
 
 enum { PLAIN, HEAD, LANDS, GOES, OFF };
-enum { LATEST = INT32_MAX / 2 };
+enum { LATEST = INT32_MAX / 2, GLANCE = 64 }; // GLANCE: numbers of a list looked at before a run
 
 struct process { // gaps: where its list of gaps lies, -1: all are `gap`; needs: where its needs begin, first those of
                  // every step, from `some` on those of some steps
@@ -96,6 +96,7 @@ static int64_t ahead(struct course *c, int32_t a) {
     const int64_t there = other->at;
     if (needed >= there) return ends(c, 0, need->source, needed);
     if (list) {
+      if (run > GLANCE) run = GLANCE, c->blocked = -1;
       int64_t k = 1;
       while (k < run && list[k] + base < there) k++;
       if (k < run) run = ends(c, k, need->source, list[k] + base);

@@ -254,6 +254,13 @@ class Trace:
     held: dict[str, int]  # the most words each fifo holds
 
 
+def interval(ends: Array) -> int:
+    """Cycles from one image's end to the next, the mean of the later half rounded up; the first half fills the design."""
+    images = len(ends)
+    half = (images - 1) // 2
+    return -(-int(ends[-1] - ends[half]) // (images - 1 - half)) if images > 1 else 0
+
+
 def simulate(dataflow: Dataflow, images: int = 3) -> Trace | None:
     """The course of `images` images through a dataflow; None when it comes to a halt."""
     return Course(dataflow).run(images)
@@ -297,7 +304,9 @@ class Course:
                     block.process, block.index, *self._gone(behind[edge], block.word), block.later
                 )
         self._table, row, others = g.table()
+        self.sizes = self._table.processes["n"][:-1].astype(np.int64)  # steps of each process in an image
         self._room = np.empty((2, 0), np.int32)
+        self._time: Array | None = None
         self._switches = {}
         for unit in dataflow.units:
             if isinstance(unit, hw.Fifo):
@@ -324,38 +333,47 @@ class Course:
         `depths` gives the fifos that are there and how deep they are, none deeper than in the dataflow; the others
         are wires. `listen` names those whose words are counted, else all.
         """
-        table = self._with(depths) if depths is not None else self._table
-        sizes = self._table.processes["n"][:-1].astype(np.int64)
-        if self._room.shape[1] < int(sizes.sum()) * images:
-            self._room = np.empty((2, int(sizes.sum()) * images), np.int32)
-        time = evaluate(table, images, self._room)
+        table = self.table(depths) if depths is not None else self._table
+        steps = int(self.sizes.sum()) * images
+        if self._room.shape[1] < steps:
+            self._room = np.empty((2, steps), np.int32)
+        time = self._time = evaluate(table, images, self._room)
         if time is None:
             return None
-        first = np.concatenate([[0], np.cumsum(sizes * images)])
-
-        def times(steps: Steps) -> Array:
-            """The cycle of each step, (images, words)."""
-            every = time[first[steps.process] : first[steps.process + 1]].reshape(images, -1)
-            i = steps.index
-            return every[:, i.start : i.start + i.by * i.count : i.by] if isinstance(i, Line) and i.by else every[:, i]
-
-        held = {}
         there = self._switches if depths is None else depths
-        for name in there if listen is None else listen:
-            came, went = (
-                times(Steps(self._switches[name].process, arange(int(sizes[self._switches[name].process])))),
-                times(self._takes[name]),
-            )
-            came, went = came.ravel(), went.ravel()
-            held[name] = int((np.arange(len(came)) + 1 - np.searchsorted(went, came, side="right")).max())
-        done = times(self._takes[self._last])[:, -1].astype(int)
+        held = self.held(time, images, there if listen is None else listen)
+        done = self._times(time, images, self._takes[self._last])[:, -1].astype(int)
         reader = next((n for n, s in self._switches.items() if s.process == self._takes[SOURCE].process), SOURCE)
-        begun = int(times(self._takes[reader if reader not in there else SOURCE])[0, 0])
-        half = (images - 1) // 2  # the first half fills the design
-        interval = -(-int(done[-1] - done[half]) // (images - 1 - half)) if images > 1 else 0
-        return Trace(int(done[0]) - begun + 1, interval, tuple(done.tolist()), held)
+        begun = int(self._times(time, images, self._takes[reader if reader not in there else SOURCE])[0, 0])
+        return Trace(int(done[0]) - begun + 1, interval(done), tuple(done.tolist()), held)
 
-    def _with(self, depths: Mapping[str, int]) -> Table:
+    def last(self, images: int) -> Array:
+        """The cycle of every step of the run before, process after process, image after image."""
+        assert self._time is not None
+        return self._time[: int(self.sizes.sum()) * images]
+
+    def _times(self, time: Array, images: int, steps: Steps) -> Array:
+        """The cycle of each step, (images, words)."""
+        first = int(self.sizes[: steps.process].sum()) * images
+        every = time[first : first + int(self.sizes[steps.process]) * images].reshape(images, -1)
+        i = steps.index
+        return every[:, i.start : i.start + i.by * i.count : i.by] if isinstance(i, Line) and i.by else every[:, i]
+
+    def held(self, time: Array, images: int, fifos: Collection[str]) -> dict[str, int]:
+        """The most words that each of these fifos holds at once."""
+        out = {}
+        for name in fifos:
+            process = self._switches[name].process
+            came = self._times(time, images, Steps(process, arange(int(self.sizes[process])))).ravel()
+            went = self._times(time, images, self._takes[name]).ravel()
+            out[name] = int((np.arange(len(came)) + 1 - np.searchsorted(went, came, side="right")).max())
+        return out
+
+    def fifos(self, inside: Array, among: Collection[str]) -> list[str]:
+        """Which of these fifos are among some processes, with what reads them."""
+        return [n for n in among if inside[self._switches[n].process] and inside[self._takes[n].process]]
+
+    def table(self, depths: Mapping[str, int]) -> Table:
         """The table with other fifos: needs are exchanged in place, nothing is built again."""
         processes, needs = self._table.processes.copy(), self._table.needs.copy()
         for name, switch in self._switches.items():

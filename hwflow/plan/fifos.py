@@ -14,9 +14,10 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.plan.events import Course, simulate
+from hwflow.plan.nearby import Change, Nearby
 from hwflow.units.base import Dataflow, Unit
 
-IMAGES = 4  # of one trial; the last two tell the steady pace
+IMAGES = 3  # of one trial; the last two tell the steady pace
 LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster
 FLOODED = 1000  # words
 
@@ -68,6 +69,7 @@ class _Trial:
 
     def __init__(self, course: Course, pace: int, depths: dict[str, int], kind: Mapping[str, tuple[int, int]]):
         self.course, self.pace, self.depths = course, pace, depths
+        self.nearby = Nearby(course, IMAGES, pace)
         self.kind = kind  # words and bits of each place: alike places mostly need alike
         self.least: set[str] = set()  # fifos seen to need their last word beside what `depths` has or more
         self.known: dict[tuple[int, int], int] = {}  # depths found, by kind
@@ -75,13 +77,18 @@ class _Trial:
     def loses(self, depths: Mapping[str, int]) -> int | None:
         """Cycles an image by which the design with these fifos is slower than its pace; None for a halt. Where it is
         not, they are `depths` from now on, less what no word ever stood in."""
-        trace = self.course.run(IMAGES, depths)
-        if trace and trace.interval <= self.pace:
-            new = {p: min(d, _above(trace.held[p])) if d > LEAST else d for p, d in depths.items()}
+        change = self.nearby.change(depths)
+        if change is None:
+            trace = self.course.run(IMAGES, depths, listen=())
+            change = Change(max(trace.interval - self.pace, 0) if trace else None, {})
+            if change.loss == 0:
+                change = self.nearby.know(depths)
+        if change.loss == 0:
+            new = {p: min(d, _above(change.held.get(p, d))) if d > LEAST else d for p, d in depths.items()}
             if {p: d == 2 for p, d in new.items()} != {p: d == 2 for p, d in self.depths.items()}:
                 self.least.clear()  # paths are shorter now; less room alone would only make them slower
             self.depths = new
-        return max(trace.interval - self.pace, 0) if trace else None
+        return change.loss
 
     def keeps(self, depths: Mapping[str, int]) -> bool:
         """True when the design with these fifos gives an answer every `pace` cycles."""
@@ -105,8 +112,8 @@ class _Trial:
         kind = self.kind[place]
         least = 2  # the least is within least .. its depth
         lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
-        step = 1 if balances else 0  # words less than what keeps the pace that are tried; 0: the middle
-        guess = self.known.get(kind, self.depths[place] - 1 if balances else 2)
+        step = 8 if balances else 0  # words less than what keeps the pace that are tried; 0: the middle
+        guess = self.known.get(kind, self.depths[place] - 8 if balances else 2)
         while least < (deep := self.depths[place]):
             depth = min(max(guess, least), deep - 1)
             loss = self.loses({**self.depths, place: depth})

@@ -39,10 +39,11 @@ class Table:
 def evaluate(table: Table, images: int, room: Array | None = None) -> Array | None:
     """Cycle of every step, process after process, image after image (int32); None when the graph comes to a halt.
 
-    `room` (2, steps of all images) int32 is where they are written, so that many evaluations share it.
+    `room` (2, steps of all images) int32 is where they are written, so that many evaluations share it. Steps of a
+    process that is off are not evaluated: those that others need lie in the room already.
     """
     kernel = _compiled()
-    return _in_c(kernel, table, images, room) if kernel else in_python(table, images)
+    return _in_c(kernel, table, images, room) if kernel else in_python(table, images, room)
 
 
 def _in_c(kernel: ctypes.CDLL, table: Table, images: int, room: Array | None) -> Array | None:
@@ -80,9 +81,9 @@ def _compiled() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(library))
 
 
-def in_python(table: Table, images: int, room: Array | None = None) -> Array | None:  # noqa: ARG001
+def in_python(table: Table, images: int, room: Array | None = None) -> Array | None:
     """`evaluate` without a compiler, some hundred times slower."""
-    run = _Run(table, images)
+    run = _Run(table, images, room)
     ready = [a for a in reversed(range(run.count)) if run.kind[a] != OFF]
     waiting: list[list[int]] = [[] for _ in range(run.count)]
     while ready:
@@ -96,13 +97,17 @@ def in_python(table: Table, images: int, room: Array | None = None) -> Array | N
             waiting[a] = []
     if any(len(t) < n * images for t, n in zip(run.times, run.n, strict=True)):
         return None
-    return np.array([t for mine in run.times for t in mine], np.int64)
+    time = np.array([t for mine in run.times for t in mine], np.int64)
+    if room is None:
+        return time
+    room[0, : len(time)] = time
+    return room[0, : len(time)]
 
 
 class _Run:
     """The state of one evaluation: what events.c keeps, under the same names."""
 
-    def __init__(self, table: Table, images: int):
+    def __init__(self, table: Table, images: int, room: Array | None):
         self.count, self.images = len(table.processes) - 1, images
         self.n, self.kind, self.head, self.lands, self.goes, self.depth, self.gap, self.gaps, self.first, _ = (
             table.processes[k].tolist() for k in PARTS
@@ -110,8 +115,10 @@ class _Run:
         self.n.pop()
         self.lists = table.lists.tolist()
         self.needs = [tuple(row) for row in table.needs.tolist()]
+        first = np.cumsum([0, *self.n]) * images
         self.times: list[list[int]] = [
-            [0] * (n * images) if k == OFF else [] for n, k in zip(self.n, self.kind, strict=False)
+            [] if k != OFF else [0] * (n * images) if room is None else room[0, at : at + n * images].tolist()
+            for n, k, at in zip(self.n, self.kind, first, strict=False)
         ]
         self.aux: list[list[int]] = [[] for _ in self.n]
         self.passed = [0] * self.count

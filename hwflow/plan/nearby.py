@@ -1,0 +1,161 @@
+"""Other fifos tried where they act: only what lies around them moves, the rest keeps the cycles of a course known.
+
+Stands on events. Steps only come later when a fifo gets less room, so the course known is the earliest there can be.
+Where the steps nearby fit between those that stay as they were, together they are the course of the whole. Where they
+do not, and what leaves the neighbourhood comes more slowly than the pace, so do the answers. Else more must move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwflow.bits import Array
+from hwflow.plan.events import Course, interval
+from hwflow.plan.kernel import GOES, HEAD, OFF, Table, evaluate
+
+NEAR = 6  # processes away from a change that move with it at first
+SOON = 16  # cycles; a loss of no more may be what a shorter path gains
+FAR = 0.8  # of all steps: where so much would move, all of it may
+
+
+@dataclass(frozen=True)
+class Change:
+    """What other fifos do to the pace: cycles lost an image (None: a halt), and the most words that fifos nearby hold."""
+
+    loss: int | None
+    held: dict[str, int]
+
+
+class Nearby:
+    """One course of a design, and what becomes of it with other fifos."""
+
+    def __init__(self, course: Course, images: int, pace: int):
+        self.course, self.images, self.pace = course, images, pace
+        sizes = course.sizes
+        self._first = np.concatenate([[0], np.cumsum(sizes * images)])
+        self.known = np.empty(0, np.int32)  # cycle of every step, process after process, image after image
+        self._room: Array = np.empty((2, 0), np.int32)
+        self._table: Table | None = None
+        self._depths: dict[str, int] = {}
+        self._wide: dict[bytes, Array] = {}  # by what is changed, how much had to move
+
+    def know(self, depths: Mapping[str, int]) -> Change:
+        """The course that was run last, which had these fifos and cost no rate, is the one to start from."""
+        self._table, self._depths = self.course.table(depths), dict(depths)
+        if not len(self.known):
+            self.known = np.empty(int(self._first[-1]), np.int32)
+            self._room = np.empty((2, len(self.known)), np.int32)
+        self.known[:] = self._room[0] = self.course.last(self.images)
+        return Change(0, self.course.held(self.known, self.images, depths))
+
+    def change(self, depths: Mapping[str, int]) -> Change | None:
+        """What these fifos, none deeper than those known, do to the course; None when most of it may move.
+
+        Where they cost no rate, the course is theirs from now on.
+        """
+        if self._table is None:
+            return None
+        table = self.course.table(depths)
+        sooner = self._latency(depths) < self._latency(self._depths)
+        there = table.processes["kind"][:-1] != OFF
+        owner = np.repeat(np.arange(len(there)), np.diff(table.processes["needs"]))
+        other = np.flatnonzero(table.needs != self._table.needs)
+        inside = np.zeros(len(there), bool)
+        inside[owner[other]] = inside[table.needs["source"][other]] = inside[self._table.needs["source"][other]] = True
+        moved, grow = np.zeros(len(there), bool), 0 if other.tobytes() in self._wide else NEAR
+        inside |= self._wide.get(other.tobytes(), False)
+        while True:
+            for _ in range(grow):
+                inside = _around(inside & there, owner, table)
+            inside = self._wide[other.tobytes()] = inside & there
+            if self.course.sizes[inside].sum() > FAR * self.course.sizes[there].sum():
+                self._undo(moved)
+                return None
+            moved = inside
+            processes = table.processes.copy()
+            processes["kind"][:-1][~inside] = OFF
+            if evaluate(replace(table, processes=processes), self.images, self._room) is None:
+                self._undo(moved)
+                return Change(None, {})
+            late = [row for row in np.flatnonzero(inside[table.needs["source"]] & (there & ~inside)[owner])
+                    if self._late(table, int(owner[row]), table.needs[row])]  # fmt: skip
+            loss = self._loss(inside, owner, table, other)
+            if sooner and (0 < loss <= SOON or (not loss and not late)):  # the rest may come sooner, too
+                self._undo(moved)
+                return None
+            if loss > 0:
+                self._undo(moved)
+                return Change(loss, {})
+            if not late:
+                self._table, self._depths = table, dict(depths)
+                for a in np.flatnonzero(inside):
+                    self.known[self._steps(a)] = self._room[0, self._steps(a)]
+                return Change(0, self.course.held(self._room[0], self.images, self.course.fifos(inside, depths)))
+            inside = moved.copy()
+            inside[owner[late]] = True
+            grow = NEAR
+
+    @staticmethod
+    def _latency(depths: Mapping[str, int]) -> int:
+        """Cycles that a word spends in empty fifos, all of them together."""
+        return sum(1 if depth == 2 else 2 for depth in depths.values())
+
+    def _steps(self, a: Any) -> slice:
+        return slice(self._first[a], self._first[a + 1])
+
+    def _undo(self, moved: Array) -> None:
+        for a in np.flatnonzero(moved):
+            self._room[0, self._steps(a)] = self.known[self._steps(a)]
+
+    def _late(self, table: Table, a: int, need: Array) -> bool:
+        """True when steps of process a, which stays as it was, would come before what they need."""
+        b, count = int(need["source"]), int(need["count"])
+        index, step = (_numbers(table, need[k], need[f"{k}_by"], count) for k in ("index", "step"))
+        mine = self._room[0, self._steps(a)].reshape(self.images, -1)
+        for image in range(self.images):
+            needed = step + image * int(self.course.sizes[b])
+            on = needed >= 0
+            theirs = self._room[0, self._steps(b)][needed[on]]
+            if (mine[image, index[on]] < theirs + need["later"]).any():
+                return True
+        return False
+
+    def _loss(self, inside: Array, owner: Array, table: Table, other: Array) -> int:
+        """Cycles an image by which words that leave the neighbourhood, downstream of the change, are behind the pace."""
+        source = table.needs["source"]
+        down = source < owner  # what comes after another unit in the order of the dataflow follows it
+        after = np.zeros(len(inside), bool)
+        after[owner[other]] = True
+        while True:
+            more = after.copy()
+            more[owner[down & after[source] & inside[owner]]] = True
+            if (more == after).all():
+                break
+            after = more
+        leaves = np.zeros(len(inside), bool)
+        leaves[source[down & ~inside[owner] & (table.processes["kind"][owner] != OFF)]] = True
+        leaves[-1] = True
+        ends = [
+            self._room[0, self._steps(a)].reshape(self.images, -1)[:, -1]
+            for a in np.flatnonzero(after & inside & leaves)
+        ]
+        return max([0, *(interval(e) - self.pace for e in ends)])
+
+
+def _around(inside: Array, owner: Array, table: Table) -> Array:
+    """A set of processes with those that need one of them or that one of them needs; the three of a pipeline together."""
+    out = inside.copy()
+    out[owner[inside[table.needs["source"]]]] = True
+    out[table.needs["source"][inside[owner]]] = True
+    p = table.processes[:-1]
+    for a in np.flatnonzero((p["kind"] >= HEAD) & (p["kind"] <= GOES) & out):
+        out[[p["head"][a], p["lands"][a], p["goes"][a]]] = True
+    return out
+
+
+def _numbers(table: Table, first: Any, by: Any, count: int) -> Array:
+    return table.lists[first : first + count] if by < 0 else first + by * np.arange(count, dtype=np.int64)
