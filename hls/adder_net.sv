@@ -20,7 +20,7 @@ module adder_net #(
   input  logic [In-1:0]             x_i,
   output logic [Outs-1:0][Bits-1:0] y_o
 );
-  logic signed [Bits-1:0] values [In+Nodes] /* verilator split_var */;
+  logic [In+Nodes-1:0][Bits-1:0] values /* verilator split_var */;  // each signed
 
   for (genvar i = 0; i < In; i++) begin : gen_input
     assign values[i] = Bits'(x_i[i]);
