@@ -147,7 +147,7 @@ def mapping(name: str, top: str, files: list[str]) -> list[str]:
     return [
         *(f"read_verilog -defer -sv {f}" for f in files), f"{yosys.COMMANDS['xc7']} -top {top} -run begin:map_luts",
         "abc -luts 2:2,3,6:5", "clean", "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
-        "opt_lut_ins -tech xilinx", "clean", f"write_json {name}.json", "design -reset",
+        "opt_lut_ins -tech xilinx", "clean", "blackbox =A:whitebox", f"write_json {name}.json", "design -reset",
     ]  # fmt: skip
 
 
