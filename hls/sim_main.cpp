@@ -47,7 +47,7 @@ static void write_result(const char *path) {
   FILE *out = fopen(path, "w");
   fprintf(out, "%" PRIu64 "\n", sim_cycle);
   for (const SimStream &s : sim_all) {
-    fprintf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d %d %" PRIu64, s.moved, s.first, s.latest, s.bad_last, s.valid, s.ready, s.told);
+    fprintf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d %d %" PRIu64 " %" PRIu64, s.moved, s.first, s.latest, s.bad_last, s.valid, s.ready, s.told, s.toggles);
     for (uint64_t end : s.image_end) fprintf(out, " %" PRIu64, end);
     fprintf(out, "\n");
   }

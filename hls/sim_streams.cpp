@@ -78,11 +78,12 @@ void sim_moved(unsigned id) {
   }
 }
 
-void sim_state(unsigned id, unsigned char valid, unsigned char ready, unsigned long long words) {
+void sim_state(unsigned id, unsigned char valid, unsigned char ready, unsigned long long words, unsigned long long toggles) {
   SimStream &s = sim_all[id];
   s.valid = valid;
   s.ready = ready;
   s.told = words;
+  s.toggles = toggles;
 }
 
 void sim_peak(unsigned id, unsigned peak) { sim_all[id].told = peak; }

@@ -23,6 +23,7 @@ struct SimStream {
   uint32_t patience = 0; // of 256, how often it moves
   bool valid = false, ready = false;  // as told by a tap
   uint64_t told = 0;                  // words as told by a tap, peak as told by a level
+  uint64_t toggles = 0;               // bits that changed, as told by a tap
 };
 
 extern std::vector<SimStream> sim_all;

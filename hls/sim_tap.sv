@@ -1,6 +1,7 @@
 // sim_tap - listens to a stream between two units (simulation only).
 //
-// Counts its words, records them when Capture is 1, and says where it stands when report_i is high.
+// Counts its words and the bits that change from one to the next, records them when Capture is 1, and says where it
+// stands when report_i is high.
 
 module sim_tap #(
   parameter int unsigned Bits    = 8,  // bits of one word
@@ -19,14 +20,21 @@ module sim_tap #(
   import "DPI-C" function void sim_rewind(input int unsigned id);
   import "DPI-C" function void sim_put(input int unsigned id, input int unsigned chunk, input int unsigned bits);
   import "DPI-C" function void sim_moved(input int unsigned id);
-  import "DPI-C" function void sim_state(input int unsigned id, input bit valid, input bit ready, input longint unsigned words);
+  import "DPI-C" function void sim_state(input int unsigned id, input bit valid, input bit ready, input longint unsigned words, input longint unsigned toggles);
 
-  longint unsigned words_q = 0;
+  longint unsigned words_q = 0, toggles_q = 0;
+  logic [Bits-1:0] last_q = '0;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) words_q <= 0;
-    else if (valid_i && ready_i) words_q <= words_q + 1;
-    if (report_i) sim_state(Id, valid_i, ready_i, words_q);
+    if (!rst_ni) begin
+      words_q   <= 0;
+      toggles_q <= 0;
+    end else if (valid_i && ready_i) begin
+      words_q   <= words_q + 1;
+      toggles_q <= toggles_q + 64'($countones(data_i ^ last_q));
+      last_q    <= data_i;
+    end
+    if (report_i) sim_state(Id, valid_i, ready_i, words_q, toggles_q);
   end
 
   if (Capture != 0) begin : gen_capture

@@ -65,9 +65,6 @@ class Target:
     folding: Path | None = None
 
     def __post_init__(self) -> None:
-        asked = [n for n, v in (("--fps", self.fps), ("--fit", self.fit), ("--latency", self.latency_us)) if v]
-        if len(asked) > 1:
-            raise RecipeError(f"{' and '.join(asked)} contradict each other; ask for one of them")
         if self.fit and not self.board:
             raise RecipeError("--fit needs a board to fit: add --board NAME (hwflow doctor lists them)")
 

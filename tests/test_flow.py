@@ -93,9 +93,11 @@ def test_an_absent_tool_says_how_to_get_it(digits, tmp_path, monkeypatch):
     assert {"c", "hls", "rtl", "rtl-stalls"} <= done.skipped.keys()
 
 
-def test_contradicting_targets_are_refused():
-    with pytest.raises(RecipeError, match="contradict"):
-        flow.Target(fps=1, latency_us=1)
+def test_targets_mix_and_a_fit_needs_a_board():
+    mixed = flow.Target(fps=1, latency_us=1)
+    assert (mixed.fps, mixed.latency_us) == (1, 1)
+    with pytest.raises(RecipeError, match="--fit needs a board"):
+        flow.Target(fit=True)
 
 
 def test_real_scores_stand_for_their_nearest_integer(digits):

@@ -275,9 +275,15 @@ def test_python_and_c_evaluate_the_same_course(monkeypatch):
         assert events.simulate(dataflow, 3) == quick
 
 
+def test_a_small_layer_gets_constant_weights_and_its_explanation():
+    dataflow = plan(small(16, 24, 4), fps=1e8, clock_mhz=100)
+    assert [u.style for u in dataflow.units if u.module == "mvu"] == ["const", "const"]
+    assert "No folding is faster" in explain(dataflow)["text"]
+
+
 def test_a_small_network_fits_and_half_the_board_is_never_faster():
     net, board = small(16, 24, 4), load_board("icebreaker")
-    paces = [plan(net, board=board, fit=True, max_util=share).cycles for share in (0.8, 0.4, 0.2, 0.1)]
+    paces = [plan(net, board=board, fit=True, max_util=share).cycles for share in (0.8, 0.4, 0.1, 0.05)]
     assert paces == sorted(paces)
     assert paces[0] < paces[-1]
 

@@ -148,7 +148,10 @@ def fuzz(
 @app.command()
 def bench(
     part: Annotated[
-        str | None, typer.Argument(help="compiler, cpu, rtl, nets, boards, train, ablation or trained; all without it.")
+        str | None,
+        typer.Argument(
+            help="compiler, cpu, costs, fits, rtl, nets, boards, train, ablation or trained; all without it."
+        ),
     ] = None,
     page: Annotated[Path | None, typer.Option("--write", help="Put the tables into this page, README.md say.")] = None,
     json: Json = False,

@@ -101,6 +101,7 @@ def compile(
 ) -> None:
     """QONNX to integers to hardware: net.npz, dataflow.json, rtl/, hls/, c/."""
     from hwflow.flow import Target, compile_model, describe
+    from hwflow.plan import explain
 
     target = Target(board, clock, fps, fit, max_util, latency, folding)
     build = compile_model(model, folder, target, input, say)
@@ -127,7 +128,10 @@ def compile(
             f"{cost.lut:.0f}",
             f"{cost.bram:g}",
         )
-    show({"folder": str(build.folder), "fps": rate, **describe(flow)}, json, table)
+    why = explain(flow, build.board, build.clock_mhz, build.family)
+    show({"folder": str(build.folder), "fps": rate, **describe(flow), "explanation": why}, json, table)
+    if not json:
+        say(why["text"])
 
 
 @app.command()

@@ -5,25 +5,32 @@ Stands on plan's search and board.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from hwflow.bits import Array
 from hwflow.board import Board
 from hwflow.lower.folding import choices
 from hwflow.lower.join import unjoin
 from hwflow.plan.events import simulate
+from hwflow.plan.power import power
 from hwflow.plan.search import RESOURCES, Search, vector, worth
-from hwflow.units.base import Dataflow
+from hwflow.units.base import Cost, Dataflow
+from hwflow.units.speed import fmax
 
 
 def explain(
-    dataflow: Dataflow, board: Board | None = None, clock_mhz: float | None = None, family: str = "xc7"
+    dataflow: Dataflow,
+    board: Board | None = None,
+    clock_mhz: float | None = None,
+    family: str = "xc7",
+    toggles: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """bottleneck, doubling, limit, unused and latency of a design, with `text` that says it in lines.
+    """bottleneck, doubling, limit, unused, latency, fmax and power of a design, with `text` that says it in lines.
 
     `doubling` is the cheapest design of twice the rate (or the fastest there is): its cycles and what it adds.
+    `toggles`: bits that change an image on each stream in the RTL simulation, where it ran.
     """
     family = board.family if board else family
     clock = clock_mhz or (board.clock_mhz if board else 100.0)
@@ -35,7 +42,9 @@ def explain(
         "fps": clock * 1e6 / cycles,
         "latency_us": trace.latency / clock if trace else None,
         "bottleneck": {"unit": slow.name, "kind": slow.module, "folding": {c: getattr(slow, c) for c in choices(slow)}},
-        "doubling": _doubling(dataflow, cycles, used, board, family),
+        "doubling": _doubling(dataflow, cycles, board, family),
+        "fmax": fmax(dataflow, family),
+        "power": power(dataflow, family, clock, toggles),
     }
     if board:
         percent = board.percent(dict(zip(RESOURCES, used.tolist(), strict=True)))
@@ -49,13 +58,14 @@ def explain(
     return out
 
 
-def _doubling(dataflow: Dataflow, cycles: int, used: Array, board: Board | None, family: str) -> dict[str, Any] | None:
-    """The cheapest design of twice the rate, or of the highest rate there is; None when this is it."""
+def _doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str) -> dict[str, Any] | None:
+    """The cheapest design of twice the rate, or of the highest rate there is, fifos not counted; None when this is it."""
     search = Search.of(unjoin(dataflow), family, {})
     target = max(cycles // 2, search.fastest)
     if target >= cycles:
         return None
     _, total = search.solve(target, worth(board, family))
+    used = vector(sum((u.cost(family) for u in dataflow.units if u.module != "fifo"), Cost()))
     limit = np.array([board.totals[r] for r in RESOURCES]) if board else np.full(4, np.inf)
     return {
         "cycles": target,
@@ -79,6 +89,13 @@ def _text(found: dict[str, Any], board: Board | None, clock: float) -> str:
         lines.append(f"{double['cycles']} cycles would take {adds or 'nothing'} more{fits}.")
     else:
         lines.append("No folding is faster.")
+    quick, drawn = found["fmax"], found["power"]
+    off = quick["error_percent"]
+    sure = f"{off['median']:g} % off in the median, {off['p95']:g} % at the 95th percentile" if off else "not measured"
+    lines.append(f"Estimated to close at {quick['mhz']:.0f} MHz ({sure}; {quick['source']}).")
+    lines.append(
+        f"Estimated to draw {drawn['mw']:.3g} mW in the core, {drawn['uj_per_image']:.3g} uJ an image ({drawn['activity_from']}; {drawn['source']})."
+    )
     if board:
         rest = ", ".join(f"{p:.0f} % of {r}" for r, p in found["unused"].items())
         lines.append(

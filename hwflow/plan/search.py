@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import prod
 from typing import Any
@@ -26,6 +26,7 @@ from hwflow.units.costs import estimate
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
 STYLES = ("auto", "lut", "block", "const")
+SHARED = 4096  # weights up to which shared adders are looked for: a fraction of a second
 LARGEST = 30_000_000  # entries of one table; more than networks of the known kinds ever need
 
 Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
@@ -87,6 +88,8 @@ class Options:
 
 def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
     """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does."""
+    if isinstance(unit, hw.Mvu):
+        unit = replace(unit, style="auto")  # constant weights would have one folding
     if unknown := [k for k in given if k not in choices(unit)]:
         raise RecipeError(f"{unit.name}: has {', '.join(choices(unit)) or 'nothing'} to fold, not {unknown[0]}")
     if given.get("style") != "const":
@@ -100,7 +103,7 @@ def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
             continue
         made = unit.folded(**folding)
         pars = tuple(s.par for s in (*made.ins, *made.outs))
-        for style in styles(unit, family, given):
+        for style in styles(made, family, given):
             found.setdefault((made.cycles, pars, *price(made, style)), ({**folding, **style}, made))
     if not found:
         wanted = ", ".join(f"{k}={v}" for k, v in given.items())
@@ -129,28 +132,35 @@ class _Price:
     weights is asked for its parameters once and not for every folding."""
 
     def __init__(self, unit: Unit, family: str):
-        self.family, self.base = family, unit.params()
-        other = unit.folded(**list(unit.foldings())[-1]).params()
+        self.family, self.base = family, dict(unit.structure()[1])
+        other = unit.folded(**list(unit.foldings())[-1]).structure()[1]
         self.varies = {k for k, v in self.base.items() if other[k] != v} - {"Pe", "Simd"}
 
     def __call__(self, unit: Unit, style: Mapping[str, str]) -> tuple[float, ...]:
-        params = dict(unit.params() if self.varies else self.base)
+        params = dict(unit.structure()[1] if self.varies else self.base)
         params |= {k: getattr(unit, k.lower()) for k in ("Pe", "Simd") if k in params}
         if style and "Style" in params:
             params["Style"] = STYLES.index(style["style"])
-        cost = estimate(unit.module, params, self.family)
+        if isinstance(unit, hw.Mvu) and style.get("style") == "const":
+            cost = replace(unit, style="const").cost(self.family)
+        else:
+            cost = estimate(unit.module, params, self.family)
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 
 def styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The memory styles a unit can have, as keywords; one empty choice where it has none.
+    """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none.
 
-    LUTs of iCE40 hold no memory that is written, so there a window's rows are the tool's choice or block RAM.
+    LUTs of iCE40 hold no memory that is written, so there a window's rows are the tool's choice or block RAM. A
+    matrix unit that works on all its weights at once has them as wires, in adders that rows share where it is small.
     """
     if "style" not in choices(unit):
         return [{}]
     if "style" in given:
         return [{"style": given["style"]}]
+    if isinstance(unit, hw.Mvu) and unit.steps == 1:
+        shared = unit.counted and unit.weights.size <= SHARED
+        return [{"style": "lut"}, {"style": "const"}] if shared else [{"style": "lut"}]
     return [{"style": "auto" if family == "ice40" and unit.module != "mvu" else "lut"}, {"style": "block"}]
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hwflow.bridges.vitis import csynth
 from hwflow.build import Build, write_json
 from hwflow.flow import tool_versions
+from hwflow.plan import explain
 from hwflow.report.pictures import pictures
 
 TEMPLATES = Path(__file__).parent
@@ -52,6 +53,7 @@ def gather(build: Build) -> dict[str, Any]:
     mine = measured.get(build.ask.get("board") or family) or measured.get(family)
     simulated = proof.get("measured", {})
     cost = flow.cost(family)
+    why = explain(flow, build.board, build.clock_mhz, family, simulated.get("toggles"))
     return {
         "model": build.name,
         "board": build.ask.get("board"),
@@ -74,6 +76,9 @@ def gather(build: Build) -> dict[str, Any]:
             "board": build.board.totals if build.board else None,
             "percent": build.board.percent(_four(mine or _cost(cost))) if build.board else None,
         },
+        "explanation": why["text"],
+        "fmax": {**why["fmax"], "placed_mhz": (mine or {}).get("fmax_mhz")},
+        "power": why["power"],
         "exactness": {"rungs": proof.get("rungs", []), "skipped": proof.get("skipped", {})},
         "accuracy": proof.get("accuracy"),
         "training": {k: v for k, v in metrics.items() if isinstance(v, int | float | str)},

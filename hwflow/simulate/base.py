@@ -21,4 +21,5 @@ class Run:
     latency: int | None = None  # cycles from the first input word to the last output word of the first image
     cycles: int | None = None  # whole run
     occupancy: dict[str, int] = field(default_factory=dict)  # most words each fifo ever held
+    toggles: dict[str, float] = field(default_factory=dict)  # bits that change an image on each stream, by edge name
     log: dict[str, object] = field(default_factory=dict)

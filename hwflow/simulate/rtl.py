@@ -35,6 +35,7 @@ class End:
     stream: Stream
     low: int = 0
     label: str = ""
+    edge: str = ""  # of a tap: the stream by the name Dataflow gives it
     into: str = ""
     out: str = ""
     capture: int = 0
@@ -82,6 +83,7 @@ class Told:
     valid: bool
     ready: bool
     told: int  # words past a tap, or the most words in a fifo
+    toggles: int  # bits that changed from word to word at a tap
     image_ends: tuple[int, ...]
 
 
@@ -163,7 +165,7 @@ def of_dataflow(dataflow: Dataflow, name: str, module: str = "top", first: int =
     """A top between a source and a sink, with a tap on every stream and a level at every fifo."""
     edges = _edges(dataflow)
     taps = [
-        End("tap", first + 2 + i, dataflow.stream(e), label=label(e), capture=int(capture)) for i, e in enumerate(edges)
+        End("tap", first + 2 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture)) for i, e in enumerate(edges)
     ]
     fifos = [u for u in dataflow.units if isinstance(u, Fifo)]
     levels = [
@@ -279,8 +281,8 @@ def _read_result(path: Path) -> tuple[int, list[Told]]:
     lines = path.read_text().splitlines()
     told = []
     for line in lines[1:]:
-        moved, first, latest, bad, valid, ready, more, *ends = (int(v) for v in line.split())
-        told.append(Told(moved, first, latest, bool(bad), bool(valid), bool(ready), more, tuple(ends)))
+        moved, first, latest, bad, valid, ready, more, toggles, *ends = (int(v) for v in line.split())
+        told.append(Told(moved, first, latest, bool(bad), bool(valid), bool(ready), more, toggles, tuple(ends)))
     return int(lines[0]), told
 
 
@@ -297,6 +299,7 @@ def _run(
     return Run(
         "rtl", _words(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
         latency=ends[0] - source.first + 1, cycles=total, occupancy={e.label: told[e.id].told for e in design.levels}, log=log,
+        toggles={e.edge: told[e.id].toggles / n for e in design.taps},
     )  # fmt: skip
 
 

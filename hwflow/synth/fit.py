@@ -1,17 +1,15 @@
 """The cost models: units measured by Yosys side by side, and the coefficients that explain them best.
 
-Stands on synth and units. `python -m hwflow.synth.fit measure FAMILY` adds measurements, `... fit` writes costs.json.
+Stands on synth and units. `python -m hwflow.synth.fit` measures what the cache does not hold and writes costs.json.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +17,15 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.lower import lower
 from hwflow.ops import Port
-from hwflow.places import cache
 from hwflow.synth import yosys
 from hwflow.synth.designs import random_folding, random_net
-from hwflow.synth.measure import measure
+from hwflow.synth.measure import key, measured
 from hwflow.units import Fifo, Mvu, Pool, ThresholdUnit, Width, Window, costs
 from hwflow.units.base import FAMILIES, Unit
+from hwflow.units.weighted import TERNARY
 
-MOST = {"mvu": 24, "window": 12, "threshold": 8, "width": 9, "rescale": 8, "vvu": 8, "fifo": 4, "recode": 0}
+SEEDS = (1, 2, 5)
+MOST = {"mvu": 36, "window": 16, "threshold": 16, "width": 12, "rescale": 14, "vvu": 14, "fifo": 8, "recode": 0}
 
 
 def units(seed: int) -> list[Unit]:
@@ -37,10 +36,11 @@ def units(seed: int) -> list[Unit]:
     for s in range(1000 * seed, 1000 * seed + 120):
         net = random_net(s)
         for unit in lower(net, random_folding(net, s)).units:
-            if count[unit.module] < MOST.get(unit.module, 6):
+            if count[unit.module] < MOST.get(unit.module, 10):
                 count[unit.module] += 1
                 found.append(unit)
-    return found + wide(rng) + numbers(rng)
+    every = found + wide(rng) + numbers(rng) + (parallel(rng) if seed == SEEDS[0] else [])
+    return [u for u in every if quick(u)]
 
 
 def wide(rng: np.random.Generator) -> list[Unit]:
@@ -126,21 +126,64 @@ def numbers(rng: np.random.Generator) -> list[Unit]:
     return out
 
 
-def measured() -> Path:
-    """The file of all measurements: one line of JSON each."""
-    return cache() / "measured_units.jsonl"
+def parallel(rng: np.random.Generator) -> list[Unit]:
+    """Matrix units as large networks have them, some hundred lanes each: small tables of weights, all weights at once
+    with and without shared adders, masks of padded images, first layers of pixels."""
+    out: list[Unit] = []
+
+    def add(x: Ints, pe: int, simd: int, passes: int = 1, groups: int = 1, most: int = 0, style: str = "lut") -> None:
+        shape = (pe * passes, simd * groups)
+        w = rng.integers(-most, most + 1, shape) if most else rng.choice((-1, 1), shape)
+        t = rng.integers(-simd, simd, (shape[0], 1)) if len(out) % 4 else None
+        bipolar = t is not None
+        port = Port((2, shape[1]), x)
+        out.append(
+            Mvu(
+                name="m", inputs=("i",), x=port, weights=w, thresholds=t, bipolar=bipolar, pe=pe, simd=simd, style=style
+            )
+        )
+
+    for steps, ints in ((2, BIPOLAR), (4, TERNARY), (8, BIPOLAR), (16, TERNARY), (16, BIPOLAR), (32, BIPOLAR)):
+        groups = int(rng.choice([g for g in (1, 2, 4, 8) if steps % g == 0]))
+        add(ints, int(rng.choice((4, 6))), int(rng.choice((36, 49, 64))), steps // groups, groups)
+    for ints, style in ((BIPOLAR, "lut"), (BIPOLAR, "const"), (TERNARY, "lut")):
+        add(ints, 12, 36, style=style)
+    for style in ("lut", "const"):
+        add(BIPOLAR, 5, 64, style=style)
+    add(BIPOLAR, 6, 64, 4, 16, style="block")
+    add(TERNARY, 4, 72, 8, 8, style="block")
+    for steps, most in ((4, 0), (16, 1), (1, 0)):
+        add(Ints(0, 255), 8, 9, steps, 1, most)
+    for steps, most in ((4, 0), (16, 1), (1, 1)):
+        add(Ints(0, 3), 8, 16, steps, 1, most)
+    for steps in (1, 1, 2, 8):
+        add(BIPOLAR, 4, 16, steps, 1, 3)
+    for rows, cols in ((8, 27), (10, 64), (32, 24), (24, 40)):
+        add(BIPOLAR, rows, cols, style="const")
+    return out
 
 
-def add_measurements(family: str, seed: int) -> int:
-    """Measure the units of a seed on a family and append them; how many there were."""
-    some = units(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        results = measure(some, family, Path(folder))
-    with measured().open("a") as file:
-        for unit, result in zip(some, results, strict=True):
-            entry = {"family": family, "module": unit.module, "params": unit.params(), "measured": result, "seed": seed}
-            file.write(json.dumps(entry) + "\n")
-    return len(some)
+def quick(unit: Unit) -> bool:
+    """False for a matrix unit that the tool is minutes at: deep tables of weights in LUTs, thousands of LUTs."""
+    if not isinstance(unit, Mvu):
+        return True
+    each = unit.x.ints.bits * unit.weight_ints.bits
+    table = unit.pe * unit.simd * unit.weight_ints.bits * unit.steps if unit.style != "block" else 0
+    return table <= 8000 and unit.pe * unit.simd * (1 if each <= 2 else each) <= 800
+
+
+def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[dict[str, Any]]:
+    """Module, parameters and measurement of every unit of the fit: of `modules` alone where there are any, of those
+    measured before alone where `kept`."""
+    some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
+    if kept:
+        some = [u for u in some if key(u, family).is_file()]
+    rows = []
+    for unit, facts in zip(some, measured(some, family, print), strict=True):
+        if facts:
+            module, params = unit.structure()
+            rows.append({"module": module, "params": params, "measured": facts})
+    return rows
 
 
 # ---------------------------------------------------------------- coefficients
@@ -150,43 +193,48 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "block": (2, 1), "out": (1, 2), "word": (0.1, 1), "in": (0.1, 1), "acc": (1.2, 1), "start": (0.4, 0), "sum": (0.5, 1), "clip": (0.8, 0),
     "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1),
     "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits1": (3, 0),
-    "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "tree": (1, 0), "tree_wide": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
-    "signed": (1, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "compare": (0.7, 0), "looked_up": (1, 0),
+    "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
+    "signed": (1, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
+HOLD = 0.06  # how firmly a coefficient is held near its first guess
+ODD = 0.2  # relative error beyond which a unit counts less
 
 
 def prior(count: str, family: str, resource: str) -> float:
     """The first guess of one coefficient."""
+    if count in ("rom_whole", "table_whole"):
+        return 0.0 if resource == "ff" else 1.0
     if count[:-1] in ("rom", "table"):
         inputs = int(count[-1]) + (count[:-1] == "table")
         wide = 6 if family == "xc7" else 4
         return 0.0 if resource == "ff" else min(1.0, inputs / wide) if inputs <= wide else 1.7 * 2.0 ** (inputs - wide)
-    lut, ff = PRIOR.get(count.split("_fixed")[0], OTHER)
+    lut, ff = PRIOR.get("tree" if count.startswith("tree_") else count.split("_fixed")[0].split("_few")[0], OTHER)
     return ff if resource == "ff" else lut if family == "xc7" else 1.5 * lut
 
 
 # counts that few random units have, so that each is held at its first guess at least
-KINDS = ("bits0", "bits1", "bits2", "select", "signed")
+KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product")
+TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
-    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_table" for k in KINDS[:3]), "adders_fixed", "product", "tree_wide", "block",
+    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}_table" for k in KINDS[:3]), "adders_fixed", *TREES, "tree_dsp", "block",
             *(f"rom{n}" for n in range(1, 10)), *(f"table{n}" for n in range(1, 6))),
+    "mvu_net": ("one", "adders", "registers", "places", "out", "raw", "reaches", "stairs"),
     "vvu": ("bits", "select", "multiply", "product", "stairs", "raw", "block", *(f"rom{n}" for n in range(1, 10))),
-    "threshold": ("compare", "compare_fixed", "looked_up", "stairs", "falling", "block", *(f"rom{n}" for n in range(1, 10))),
-    "rescale": ("fixed", "product", "block", *(f"rom{n}" for n in range(1, 10))),
+    "threshold": ("compare", "compare_fixed", "live", "live_small", "looked_up", "looked_stairs", "stairs", "stairs_fixed", "falling", "block", *(f"rom{n}" for n in range(1, 10))),
+    "rescale": ("product", "product_fixed", "product_few", "sum", "sum_fixed", "sum_few", "block", *(f"rom{n}" for n in range(1, 10))),
     "window": ("block", "stored", "latched", "banks", "padded", "lanes", "widened", *(f"rom{n}" for n in range(1, 10))),
     "pool": ("sum", "bits", "compare", "stored", "block"), "reduce": ("sum", "bits", "compare"), "fifo": ("stored", "block", "latched"),
     "upsample": ("stored", "block", "latched"), "width": ("widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
 }  # fmt: skip
 
 
-def fit() -> dict[str, Any]:
+def fit(kept: bool = False) -> dict[str, Any]:
     """costs.json's content: for each family coefficients by module, and what they were fitted to."""
-    lines = [json.loads(line) for line in measured().read_text().splitlines()]
     families: dict[str, Any] = {}
     for family in FAMILIES:
-        mine = [e for e in lines if e["family"] == family]
+        mine = known(family, kept=kept)
         modules: dict[str, dict[str, Any]] = {}
         for module in costs.SHAPES:
             rows = [e for e in mine if e["module"] == module]
@@ -203,19 +251,23 @@ def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: st
         return {}
     guess = np.array([prior(n, family, resource) for n in names])
     y = np.array([e["measured"][resource] for e in rows], float)
-    weight = 1 / (y + 8)
-    a = np.array([[f.get(n, 0.0) for n in names] for f in found]).reshape(len(rows), len(names)) * weight[:, None]
-    hold = 0.08 / (guess + 0.1)
-    a = np.concatenate([a, np.diag(hold)])
-    b = np.concatenate([y * weight, guess * hold])
-    return {n: round(float(c), 4) for n, c in zip(names, nonnegative(a, b, guess), strict=True) if c > 5e-5}
+    a = np.array([[f.get(n, 0.0) for n in names] for f in found]).reshape(len(rows), len(names))
+    hold, x = np.diag(HOLD / (guess + 0.1)), guess
+    trust = np.ones(len(rows))
+    for _ in range(4):
+        weight = trust / (y + 8)
+        rows_, ends = a * weight[:, None], y * weight
+        x = nonnegative(np.concatenate([rows_, hold]), np.concatenate([ends, hold @ guess]), x)
+        # a unit that the tool found a shortcut in, equal rows or an answer that never changes, tells little of others
+        trust = 1 / np.sqrt(1 + (((a @ x - y) / (y + 8)) / ODD) ** 2)
+    return {n: round(float(c), 4) for n, c in zip(names, x, strict=True) if c > 5e-5}
 
 
 def nonnegative(a: Array, b: Array, x: Array) -> Array:
     """The x >= 0 with the least |a x - b|, by coordinate descent."""
     x, norms = x.copy(), (a * a).sum(0)
     rest = b - a @ x
-    for _ in range(3000):
+    for _ in range(1500):
         for j in np.flatnonzero(norms > 0):
             new = max(x[j] + float(a[:, j] @ rest) / norms[j], 0.0)
             if new != x[j]:
@@ -225,15 +277,15 @@ def nonnegative(a: Array, b: Array, x: Array) -> Array:
 
 
 def main(args: Sequence[str]) -> None:
-    """`measure FAMILY [SEED]` or `fit`."""
+    """Nothing: measure and fit all; `kept`: fit what was measured; `measure FAMILY [MODULE ...]`: measure some of it."""
     match list(args):
-        case ["measure", family, *seed]:
-            print(f"{add_measurements(family, int(seed[0]) if seed else 1)} units measured on {family}: {measured()}")
-        case ["fit"]:
-            costs.TABLE.write_text(json.dumps(fit(), indent=1) + "\n")
+        case ["measure", family, *modules]:
+            print(f"{len(known(family, modules))} units measured on {family}")
+        case [] | ["kept"]:
+            costs.TABLE.write_text(json.dumps(fit(bool(args)), indent=1) + "\n")
             print(f"fitted {costs.TABLE}")
         case _:
-            raise SystemExit("python -m hwflow.synth.fit measure FAMILY [SEED] | fit")
+            raise SystemExit("python -m hwflow.synth.fit [kept | measure FAMILY [MODULE ...]]")
 
 
 if __name__ == "__main__":

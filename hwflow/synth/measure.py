@@ -1,20 +1,31 @@
-"""What single units take on a family: many of them side by side in one synthesis.
+"""What single units take on a family: many of them side by side in one synthesis, each kept by its own text.
 
-Stands on emit and synth. `fit` learns the cost models from this.
+Stands on emit, synth and the cache. `fit` learns the cost models from this, `holdout` and `fits` hold them to it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
+from hwflow.errors import ToolError
+from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, yosys
 from hwflow.units.base import Stream, Unit
 
 TEMPLATE = "bench_units.sv.j2"
+BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
+TIMEOUT = 600.0  # seconds of one synthesis
+
+Facts = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class _Bench:
         return sum(s.bits for s in self.outs)
 
 
-def measure(units: Sequence[Unit], family: str, folder: Path, timeout: float | None = 1800) -> list[dict[str, float]]:
+def measure(units: Sequence[Unit], family: str, folder: Path, timeout: float | None = 1800) -> list[Facts]:
     """lut, ff, bram and dsp of each unit, in their order; sources, script and log stay in `folder`."""
     named = [replace(u, name=f"u{i}") for i, u in enumerate(units)]
     design = folder / "design"
@@ -49,3 +60,71 @@ def measure(units: Sequence[Unit], family: str, folder: Path, timeout: float | N
         shutil.copyfile(file, design / file.name)
     found = cells.units(yosys.map_core(design, family, folder / family, timeout=timeout), family)
     return [found[u.name] for u in named]
+
+
+def measured(
+    units: Sequence[Unit],
+    family: str,
+    say: Callable[[str], None] = lambda _: None,
+    timeout: float = TIMEOUT,
+    most: int = LUTS,
+) -> list[Facts | None]:
+    """`measure` in synthesises of some units each, what was measured before taken from the cache; None for a unit
+    that Yosys does not finish in `timeout` seconds by itself, which is kept too."""
+    files = {key(u, family): u for u in units}
+    wanting = [f for f in files if not f.is_file()]
+    batches: list[list[Path]] = []
+    together = 0.0
+    for file in sorted(wanting, key=lambda f: files[f].cost(family).lut):
+        own = files[file].cost(family).lut
+        together += own
+        if not batches or together > most or len(batches[-1]) == BATCH:
+            batches.append([])
+            together = own
+        batches[-1].append(file)
+    done = len(files) - len(wanting)
+    while batches:
+        batch = batches.pop(0)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                found: Sequence[Facts | None] = measure([files[f] for f in batch], family, Path(folder), timeout)
+        except ToolError as e:
+            if "did not finish" not in str(e):
+                raise
+            if len(batch) > 1:
+                batches[:0] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+                continue
+            found = [None]
+        for file, facts in zip(batch, found, strict=True):
+            file.write_text(json.dumps(facts))
+        done += len(batch)
+        say(f"{family}: {done} of {len(files)} units measured")
+    return [json.loads(key(u, family).read_text()) for u in units]
+
+
+def key(unit: Unit, family: str) -> Path:
+    """The file that keeps what a unit takes: its name is the text of the unit, of what it stands on, and the tool."""
+    unit = replace(unit, name="u", inputs=("x",) * len(unit.inputs))
+    one = instance(unit)
+    parts: list[Any] = [
+        family,
+        _version(),
+        one.module,
+        one.params,
+        [(s.bits, s.words > 0) for s in (*unit.ins, *unit.outs)],
+    ]
+    parts += [[name, m.bits, m.words] for name, m in unit.memories().items()]
+    state = hashlib.sha256(json.dumps(parts).encode() + _texts(one.module))
+    folder = cache_folder() / "units"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{state.hexdigest()[:32]}.json"
+
+
+@cache
+def _version() -> str:
+    return yosys.version()
+
+
+@cache
+def _texts(module: str) -> bytes:
+    return b"".join(f.read_bytes() for f in sources([module]))

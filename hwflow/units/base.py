@@ -6,10 +6,10 @@ same name, same parameters, same order; a test compares the three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -113,11 +113,15 @@ class Unit(Node):
         """Memory contents by file name, as `params` names them."""
         return {}
 
+    def structure(self) -> tuple[str, Mapping[str, Any]]:
+        """The module that hardware is made of and the parameters its cost follows from."""
+        return self.module, self.params()
+
     def cost(self, family: str) -> Cost:
         """Estimated resources on one of FAMILIES: what units of this module took when Yosys measured them."""
         from hwflow.units.costs import estimate
 
-        return estimate(self.module, self.params(), family)
+        return estimate(*self.structure(), family)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         """The unit's meaning on whole images (n, *shape): one array for each of `outs`."""

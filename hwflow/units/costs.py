@@ -22,7 +22,7 @@ STYLE = ("auto", "lut", "block", "const")  # by the number that is a module's St
 # shapes one block offers (width: depth), and the bits of a ROM from which Yosys takes a block by itself
 KILO18 = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}
 BLOCKS = {"xc7": KILO18, "ecp5": KILO18, "gowin": KILO18, "ice40": {1: 4096, 2: 2048, 4: 1024, 8: 512, 16: 256}}
-ROM_BITS = {"xc7": 4112, "ecp5": 2048, "gowin": 2048, "ice40": 1024}
+ROM_BITS = {"xc7": 4920, "ecp5": 2048, "gowin": 2048, "ice40": 1024}
 # most bits of the two factors of one multiplier, least bits of either and of the product it is taken for
 MULTIPLIERS = {"xc7": (25, 18, 2, 9), "ecp5": (18, 18, 2, 2), "gowin": (18, 18, 4, 4), "ice40": (16, 16, 2, 11)}
 
@@ -38,12 +38,30 @@ def blocks(family: str, bits: int, depth: int) -> int:
 WIDEST_ROM = 9  # address bits of the largest ROM with a coefficient of its own
 
 
-def rom_name(depth: int, compared: bool) -> tuple[str, float]:
-    """The count that a bit of a ROM goes to, by its address bits, and how much of it: deep ones grow with their words.
+def rom_name(depth: int, compared: bool, family: str) -> tuple[str, float]:
+    """The count that a bit of a ROM goes to, by its address bits, and how much of it: those beyond one LUT grow with
+    their words.
 
     `compared`: the bit is compared with another one in the same LUT."""
     inputs = min(max(depth - 1, 1).bit_length(), WIDEST_ROM)
-    return f"{'table' if compared else 'rom'}{inputs}", depth / 2**inputs
+    alone = inputs + compared <= (6 if family == "xc7" else 4)
+    name = "table" if compared else "rom"
+    if alone and inputs > 2:  # one LUT, however many of its inputs
+        return f"{name}_whole", 1
+    return f"{name}{inputs}", 1 if alone else depth / 2**inputs
+
+
+def distinct(bits: int, depth: int, compared: int) -> float:
+    """Bits of a ROM of random words that no other bit is equal to, nor the same in all words: tools make each once.
+
+    Bits compared with `compared` different ones in turn are alike only where they meet the same one.
+    """
+    if depth > 8:
+        return bits
+    every = 2**depth
+    if compared:
+        return compared * every * (1 - (1 - 1 / every) ** (bits / compared))
+    return (every - 2) * (1 - (1 - 1 / every) ** bits)
 
 
 def ram_luts(family: str, depth: int) -> float:
@@ -58,8 +76,19 @@ def ram_luts(family: str, depth: int) -> float:
 def dsps(products: Products, family: str) -> float:
     """Multipliers of a family; Gowin's are two small ones in one."""
     wide, narrow, least, result = MULTIPLIERS[family]
+
+    def parts(bits: int, most: int, other: int) -> int:
+        """Multipliers in a row: whole ones overlap in a sign bit, and a small rest is left to LUTs."""
+        if bits <= most:
+            return 1
+        whole, rest = divmod(bits, most - 1)
+        return whole + (rest >= least and rest + other >= result)
+
     return sum(
-        n * ceil(max(a, b) / wide) * ceil(min(a, b) / narrow) * (0.5 if family == "gowin" and max(a, b) <= 9 else 1)
+        n
+        * parts(max(a, b), wide, min(a, b))
+        * parts(min(a, b), narrow, max(a, b))
+        * (0.5 if family == "gowin" and max(a, b) <= 9 else 1)
         for n, a, b, y in products
         if min(a, b) >= least and y >= result
     )
@@ -76,7 +105,7 @@ class Store:
     depth: int
     style: str = "auto"
     rom: bool = True
-    compared: bool = False  # with what a LUT holds beside it
+    compared: int = 0  # with what a LUT holds beside it: with so many different bits
 
 
 @dataclass(frozen=True)
@@ -156,20 +185,21 @@ def _mvu(p: Params) -> Shape:
         registers = (trees + (masks == 1)) * registers + pe * size + fused * (trees * simd + (masks == 1) * simd)
         deep += fused
     else:
+        # in LUTs -1/+1 times a number is no product, nor is a number times a weight of -1, 0, +1 a wide one
         select = p["WKind"] == 0
+        few = "_few" if steps == 2 else fixed  # two words of weights: a bit of one is 0, 1 or the address
+        kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
         term = x + 1 if select else x + w + 1
         adders, registers, deep = adder_tree(simd, term, p["AccBits"])
         size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])
-        # -1/+1 times a number is no product to the tools
-        kind = f"select{fixed}" if select else f"signed{fixed}" if p["XKind"] == 0 else "product"
         counts = {
-            kind: lanes * x if select else lanes * (w + 1) * (p["XKind"] == 0),
-            "tree_wide" if kind == "product" else "tree": pe * adders + select * adders,
-            "less": pe * size * select,
-        }
+            f"tree_{kind}{few}": pe * adders, "tree": select * adders, "less": pe * size * select,
+            **({} if kind == "product" else {f"{kind}{few}": lanes * (w + 1 if kind == "signed" else x)}),
+        }  # fmt: skip
         registers = pe * (registers + size) + select * registers
-        if kind == "product":
-            products = ((lanes, x, w, x + (p["XKind"] == 1) + w),)
+        if kind != "select":
+            value = 2 if kind == "signed" else x  # bits that multiply
+            products = ((lanes, value, w, value + (p["XKind"] == 1) + w),)
     depth = 2 + late + deep
     counts |= {
         "one": 1, "acc": pe * p["AccBits"], "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
@@ -179,12 +209,22 @@ def _mvu(p: Params) -> Shape:
         "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
     }  # fmt: skip
     stores = [
-        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=fused),
+        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=simd if fused else 0),
         Store(pe * p["Levels"] * p["ThrBits"], passes),
     ]
     if counts["replay"]:
         stores.append(Store(simd * x, groups, rom=False))
     return Shape(counts, tuple(stores), products)
+
+
+def _mvu_net(p: Params) -> Shape:
+    """As hls/mvu_net.sv is made: adders that rows share, registers between them, comparisons with constants."""
+    rows, levels = p["Rows"], p["Levels"]
+    counts = {
+        "one": 1, "adders": p["AdderBits"], "registers": p["RegisterBits"] + p["Cols"], "places": p["NetLatency"] + 1, "out": rows * p["YBits"],
+        "raw": rows * p["YBits"] * (levels == 0), "reaches": rows * levels * p["NodeBits"], "stairs": rows * levels * p["YBits"] * (levels > 1),
+    }  # fmt: skip
+    return Shape(counts)
 
 
 def _vvu(p: Params) -> Shape:
@@ -236,48 +276,62 @@ def _reduce(p: Params) -> Shape:
 
 
 def _threshold(p: Params) -> Shape:
-    pe, record = p["Pe"], p["Levels"] * p["ThrBits"] + p["Falling"]
+    pe, record, live = p["Pe"], p["Levels"] * p["ThrBits"] + p["Falling"], p["Live"]
     groups = max(p["Channels"] // pe, 1)
-    width = max(p["XBits"], p["ThrBits"])
     counts = {"one": 1, "in": pe * p["XBits"], "out": pe * p["YBits"], "counters": counter(groups)}
-    if groups == 1 and p["XBits"] <= 4:
-        counts["looked_up"] = pe * p["YBits"]
+    stairs = pe * p["Levels"] * p["YBits"] if p["Levels"] > 1 else 0
+    if groups > 1:
+        counts |= {
+            "compare": live * max(p["XBits"], p["ThrBits"]),
+            "stairs": stairs,
+            "falling": pe * p["YBits"] * p["Falling"],
+        }
+    elif p["XBits"] <= 4:
+        many = p["Levels"] > 1
+        counts["looked_stairs" if many else "looked_up"] = p["Functions"]
+        counts |= {"live_looked": live * many, "live_wide": live * many * (p["ThrBits"] > 4)}
+    elif p["XBits"] <= 6:
+        counts |= {"live_small": live, "stairs_small": stairs}
     else:
-        counts["compare_fixed" if groups == 1 else "compare"] = pe * p["Levels"] * width
-        counts["stairs"] = pe * p["Levels"] if p["Levels"] > 1 else 0
-        counts["falling"] = pe * p["YBits"] * p["Falling"]
+        counts |= {"compare_fixed": live * p["XBits"], "live": live, "stairs_fixed": stairs}
     return Shape(counts, (Store(pe * record, groups),))
 
 
 def _rescale(p: Params) -> Shape:
-    pe, blocks = p["Pe"], p["Channels"] // p["Pe"]
-    x, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]
+    pe, blocks, factor = p["Pe"], p["Channels"] // p["Pe"], p["Mul"]
+    value, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]
+    if not m and (factor < 0 or factor & (factor - 1)):  # one constant for all
+        m = factor.bit_length() + 1
+    ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
     counts = {
-        "one": 1, "sum": pe * p["SumBits"], "in": pe * x, "out": pe * p["YBits"], "counters": counter(blocks),
-        "fixed": pe * x * (m == 0), "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"],
+        "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks),
+        "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
     }  # fmt: skip
-    value = p["XBits"] + (p["XKind"] != 2)
     products = ((pe, value, m, min(value + m, p["SumBits"])),) if m else ()
-    return Shape(counts, (Store(pe * (m + p["AddBits"]), blocks),), products)
+    return Shape(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)
 
 
 def _add(p: Params) -> Shape:
-    adders = p["Pe"] * p["YBits"] * max(p["Inputs"] - 1, 0)
-    signs = sum(p["Pe"] * p["YBits"] * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"]))
-    return Shape({"one": 1, "out": p["Pe"] * p["YBits"], "adders": adders, "signs": signs}, (), _scaled(p, p["Pe"]))
+    terms, joins, digits = p["Pe"] * p["YBits"], max(p["Inputs"] - 1, 0), _digits(p)
+    counts = {"one": 1, "out": terms, "signs": sum(terms * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"]))}
+    if p["YBits"] <= 4:  # no carry chain is worth it
+        counts["small"] = terms * (joins + digits)
+    else:
+        counts |= {"adders": terms * joins, "digits": terms * digits, "chains": p["Pe"] * (joins + digits)}
+    return Shape(counts)
 
 
-def _scaled(p: Params, n: int) -> Products:
-    """The products of elements and scales that are no power of two; a negative scale is as wide as the result."""
-    scales = [(p[f"Scale{i}"], p[f"XBits{i}"]) for i in range(p["Inputs"]) if p[f"XKind{i}"]]
-    y = p["YBits"]
-    return tuple((n, x, s.bit_length() if s > 0 else y, y) for s, x in scales if s < 0 or s & (s - 1))
+def _digits(p: Params) -> int:
+    """Additions that constant scales of numbers take: their signed digits, less the first one where it is positive."""
+    scales = [p[f"Scale{i}"] for i in range(p["Inputs"]) if p[f"XKind{i}"]]
+    return sum((s ^ 3 * s).bit_count() - 1 if s > 0 else (s ^ 3 * s).bit_count() for s in scales)
 
 
 def _concat(p: Params) -> Shape:
     counts = {"one": 1, "counters": counter(max(p[f"Words{i}"] for i in range(4))), "out": p["Simd"] * p["YBits"]}
     counts["parts"] = p["Simd"] * p["YBits"] * p["Inputs"]
-    return Shape(counts, (), _scaled(p, p["Simd"]) if p["YKind"] else ())
+    counts["digits"] = p["Simd"] * p["YBits"] * _digits(p) if p["YKind"] else 0
+    return Shape(counts)
 
 
 def _pad(p: Params) -> Shape:
@@ -320,13 +374,15 @@ def _split(p: Params) -> Shape:
 
 
 def _topk(p: Params) -> Shape:
-    entry = p["XBits"] + p["YBits"] + 1
-    counts = {"one": 1, "counters": counter(p["Size"] // p["Simd"], p["K"] + 1), "kept": p["K"] * entry}
-    return Shape({**counts, "sorted": p["Simd"] * p["K"] * entry, "index": p["K"] * p["YBits"]})
+    simd, k, entry = p["Simd"], p["K"], p["XBits"] + p["YBits"] + 1
+    counts = {"one": 1, "counters": counter(p["Size"] // simd, k + 1), "kept": k * entry, "index": k * p["YBits"]}
+    return Shape(
+        {**counts, "sorted": simd * k * entry, "ordered": simd * k * (p["XBits"] + 1), "moved": simd * (k - 1) * entry}
+    )
 
 
 SHAPES: dict[str, Callable[[Params], Shape]] = {
-    "mvu": _mvu, "vvu": _vvu, "window": _window, "pool": _pool, "reduce": _reduce, "threshold": _threshold,
+    "mvu": _mvu, "mvu_net": _mvu_net, "vvu": _vvu, "window": _window, "pool": _pool, "reduce": _reduce, "threshold": _threshold,
     "rescale": _rescale, "add": _add, "concat": _concat, "pad": _pad, "upsample": _upsample, "width": _width,
     "fifo": _fifo, "split": _split, "topk": _topk, "recode": lambda p: Shape({}),  # noqa: ARG005
 }  # fmt: skip
@@ -364,16 +420,27 @@ def counts(module: str, params: Params, family: str) -> tuple[dict[str, float], 
             bram += blocks(family, store.bits, store.depth)
             out["block"] = out.get("block", 0) + 1
         else:
-            name, per = (
-                rom_name(store.depth, store.compared) if store.rom else ("stored", ram_luts(family, store.depth))
-            )
-            out[name] = out.get(name, 0) + store.bits * per
+            if store.rom:
+                name, per = rom_name(store.depth, store.compared > 0, family)
+                bits = distinct(store.bits, store.depth, store.compared)
+            else:
+                name, per, bits = "stored", ram_luts(family, store.depth), store.bits
+            out[name] = out.get(name, 0) + bits * per
             registers = family == "ice40" and not store.rom
-            kept = store.bits * (registers * store.depth + (not store.compared))
+            kept = bits * (registers * store.depth + (not store.compared))
             out["latched"] = out.get("latched", 0) + kept
     dsp = dsps(shape.products, family)
     if not dsp:
-        out["product"] = sum(n * a * b for n, a, b, _ in shape.products)
+        end = next((n.removeprefix("tree_product") for n in out if n.startswith("tree_product")), "")
+        if not any(n.startswith(("ternary", "signed")) for n in out):
+            out[f"product{end}"] = sum(n * a * b for n, a, b, _ in shape.products)
+    else:
+        for name in [
+            n for n in out if n.startswith(("ternary", "signed", "tree_ternary", "tree_signed", "tree_product"))
+        ]:
+            more = out.pop(name)
+            if name.startswith("tree"):
+                out["tree_dsp"] = more
     return out, bram, dsp
 
 

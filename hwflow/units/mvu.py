@@ -114,6 +114,16 @@ class Mvu(Weighted):
             "Limits": f"{self.rows * (16 * numbers + 1)}'h{limits:x}",
         }  # fmt: skip
 
+    def structure(self) -> tuple[str, dict[str, int | str]]:
+        """Its own parameters, or what a network of shared adders is made of."""
+        net = self.network
+        if net is None:
+            return self.module, self.params()
+        return "mvu_net", {
+            "Cols": self.cols, "Rows": self.rows, "Levels": self.levels, "YBits": self.y_ints.bits, "NodeBits": net.bits,
+            "NetLatency": net.latency, "AdderBits": net.adder_bits, "RegisterBits": net.register_bits,
+        }  # fmt: skip
+
     def _net_limits(self, net: sharing.Network) -> Array:
         """Numbers (rows, levels or 1) that mvu_net compares a row's node with, or takes from twice the node.
 

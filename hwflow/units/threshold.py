@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -77,6 +78,31 @@ class ThresholdUnit(Unit):
             "ThreshFile": f"{self.name}_thresh.mem",
         }  # fmt: skip
 
+    def structure(self) -> tuple[str, dict[str, int | str]]:
+        """Its parameters; of the comparisons of a word, Live are those that some channel needs; Functions are the
+        output bits that are more than a wire, where all channels are in one word."""
+        ints, words_ = self.x.ints, self.x.channels // self.pe or 1
+        lo, hi = (0, 1) if ints.is_bipolar else (ints.lo, ints.hi)
+        needed = (self._stored > lo) & (self._stored <= hi)
+        live = needed.reshape(words_, -1, self.levels).any(0).sum() * self._pixels
+        return self.module, self.params() | {"Live": int(live), "Functions": self._functions * self._pixels}
+
+    @cached_property
+    def _functions(self) -> int:
+        ints = self.x.ints
+        if ints.bits > 4:
+            return 0
+        values = np.array([-1, 1]) if ints.is_bipolar else np.arange(ints.lo, ints.hi + 1)
+        y = self.outs[0].ints.encode(self._of(np.broadcast_to(values[:, None], (len(values), self.x.channels))))
+        x = ints.encode(values)
+        flags = [(y >> np.uint64(b)) & np.uint64(1) for b in range(self.outs[0].ints.bits)]
+        wires = [(x >> np.uint64(b)) & np.uint64(1) for b in range(ints.bits)]
+        return sum(
+            len(set(f[:, c].tolist())) > 1 and not any((f[:, c] == w).all() for w in wires)
+            for f in flags
+            for c in range(self.x.channels)
+        )
+
     @property
     def _stored(self) -> Array:
         """Thresholds of the element's code (a bipolar bit is compared as 0/1), each within reach or one above it."""
@@ -109,12 +135,15 @@ class ThresholdUnit(Unit):
         }
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
-        x = xs[0].reshape(len(xs[0]), *self.x.shape)
+        return (self._of(xs[0].reshape(len(xs[0]), *self.x.shape)),)
+
+    def _of(self, x: Array) -> Array:
+        """The answer for x (..., channels)."""
         if self.bipolar:
             y = staircase(x, self.thresholds, 0, True)
-            return (np.where(self.falling, -y, y),)
+            return np.where(self.falling, -y, y)
         count = staircase(x, self.thresholds, 0, False)
-        return (self.base + np.where(self.falling, self.levels - count, count),)
+        return self.base + np.where(self.falling, self.levels - count, count)
 
 
 def samples() -> tuple[Unit, ...]:

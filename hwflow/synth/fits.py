@@ -1,0 +1,87 @@
+"""What `--fit` promises, held to Yosys: the fastest design of a network for every board, its units synthesised.
+
+Stands on synth.measure and plan. `hwflow bench fits` prints the rows, smallest designs first; the cache keeps what was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hwflow import bench_nets
+from hwflow.board import Board, boards
+from hwflow.errors import RecipeError
+from hwflow.net import Net
+from hwflow.plan import plan
+from hwflow.synth.measure import measured
+from hwflow.units.base import Cost, Dataflow
+
+NETWORKS = ("tfc", "sfc", "resnet20", "cnv")
+SHARE = 0.8  # of the board, the default of --max-util
+LARGEST = 30_000  # LUTs up to which a design is synthesised here; larger ones take hours of one core
+
+Row = dict[str, Any]
+
+
+def rows(say: Callable[[str], None]) -> list[Row]:
+    """One row for each network and board: the fastest design, what it takes of the board, estimated and synthesised, and the
+    cycles of the fastest design in half of that."""
+    drawn = sorted(designs(say), key=lambda d: d[2].cost(d[1].family).lut if d[2] else 0)
+    return [row(name, board, dataflow, half, say) for name, board, dataflow, half in drawn]
+
+
+def designs(say: Callable[[str], None]) -> Iterator[tuple[str, Board, Dataflow | None, Dataflow | None]]:
+    """Network, board, the fastest design that fits and the fastest in half the room; None where nothing does."""
+    for name in NETWORKS:
+        net = bench_nets.NETS[name](0)
+        for board in boards():
+            say(f"{name} for {board.name}: planning")
+            yield name, board, fastest(net, board, SHARE), fastest(net, board, SHARE / 2)
+
+
+def fastest(net: Net, board: Board, share: float) -> Dataflow | None:
+    try:
+        return plan(net, board=board, fit=True, max_util=share)
+    except RecipeError:
+        return None
+
+
+def row(name: str, board: Board, dataflow: Dataflow | None, half: Dataflow | None, say: Callable[[str], None]) -> Row:
+    """One line of the table; `holds` says that no resource is above the limit and that half the room is no faster."""
+    out: Row = {"network": name, "board": board.name}
+    if dataflow is None:
+        return {**out, "cycles": "does not fit", "holds": half is None}
+    guess = dataflow.cost(board.family)
+    slower = half is None or half.cycles >= dataflow.cycles
+    out |= {
+        "cycles": dataflow.cycles,
+        "in half": half.cycles if half else "does not fit",
+        "estimated %": shares(board, guess),
+    }
+    if guess.lut > LARGEST:
+        return {
+            **out,
+            "synthesised %": f"not run: {guess.lut:,.0f} LUTs",
+            "holds": slower if not slower else "half only",
+        }
+    say(f"{name} for {board.name}: synthesising {guess.lut:.0f} LUTs of units")
+    found = measured(dataflow.units, board.family, say)
+    if None in found:
+        return {**out, "synthesised %": "a unit did not finish", "holds": slower if not slower else "half only"}
+    real = sum((Cost(**f) for f in found if f), Cost())
+    below = max(share(board, real).values()) <= 100 * SHARE
+    return {
+        **out,
+        "synthesised %": shares(board, real),
+        "LUT error %": round(100 * (guess.lut / real.lut - 1), 1),
+        "holds": below and slower,
+    }
+
+
+def share(board: Board, cost: Cost) -> dict[str, float]:
+    return board.percent({"lut": cost.lut, "ff": cost.ff, "bram": cost.bram, "dsp": cost.dsp})
+
+
+def shares(board: Board, cost: Cost) -> str:
+    """LUT, flip-flops, block RAM, multipliers."""
+    return " / ".join(f"{p:.0f}" for p in share(board, cost).values())

@@ -1,0 +1,121 @@
+"""The clock model: designs placed and routed by nextpnr, and the nanoseconds that explain their clocks best.
+
+Stands on synth, plan and units. `python -m hwflow.synth.speed` measures what the cache does not hold and writes speed.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwflow.board import load_board
+from hwflow.emit.rtl import emit
+from hwflow.errors import ToolError
+from hwflow.lower import lower
+from hwflow.places import contents, kept
+from hwflow.synth import USUAL, route, synth, yosys
+from hwflow.synth.designs import random_folding, random_net
+from hwflow.synth.fit import nonnegative
+from hwflow.units import speed
+from hwflow.units.base import Dataflow
+
+FIRST, DESIGNS, UNITS = 400_000, 6, range(4, 12)
+ROOM = 0.5  # of the part's LUTs, that a design may be estimated to take
+TIMEOUT = 400.0
+# nanoseconds of one of each kind before anything is measured
+PRIOR = {"one": 4.0, "size": 0.3, "carry": 0.1, "product": 0.3, "stairs": 0.3, "choice": 0.05}
+SLOW = {"ecp5": 1.0, "gowin": 1.3, "ice40": 3.0}  # up5k is the slow one
+
+
+def designs(family: str) -> Iterator[Dataflow]:
+    """Random designs that leave room on the family's usual board."""
+    board, seed, found = load_board(USUAL[family]), FIRST + 1000 * list(USUAL).index(family), 0
+    while found < DESIGNS:
+        net = random_net(seed)
+        dataflow = lower(net, random_folding(net, seed))
+        seed += 1
+        cost = dataflow.cost(family)
+        if (
+            len(dataflow.units) in UNITS
+            and cost.lut < ROOM * board.lut
+            and cost.dsp <= board.dsp
+            and cost.bram <= board.bram
+        ):
+            found += 1
+            yield dataflow
+
+
+def measured(family: str) -> list[dict[str, Any]]:
+    """Paths and megahertz of the designs that were placed and routed."""
+    out = []
+    for dataflow in designs(family):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = emit(dataflow, Path(scratch) / "rtl")
+            key: list[str | bytes] = ["speed", family, USUAL[family], yosys.version(), *contents(folder)]
+
+            def run(folder: Path = folder, scratch: str = scratch) -> dict[str, Any]:
+                board = load_board(USUAL[family])
+                try:
+                    facts = synth(folder, board, out=Path(scratch) / "synth", place=True, timeout=TIMEOUT)
+                except ToolError as e:
+                    return {"mhz": None, "why": str(e)[:200]}
+                return {"mhz": facts["fmax_mhz"], "seconds": facts["place_seconds"], "lut": facts["lut"]}
+
+            facts = kept(key, run)
+        print(f"{family}: {dataflow.name} {facts}", flush=True)
+        if facts["mhz"]:
+            out.append({"paths": speed.paths(dataflow, family), "mhz": facts["mhz"]})
+    return out
+
+
+def fit(rows: Sequence[dict[str, Any]], family: str) -> dict[str, float]:
+    """Nanoseconds of each kind of path, from 0, relative errors counted, held near a first guess."""
+    names = list(PRIOR)
+    guess = np.array([PRIOR[n] * SLOW[family] for n in names])
+    period = np.array([1000 / r["mhz"] for r in rows])
+    a = np.array([[r["paths"].get(n, 0.0) for n in names] for r in rows]) / period[:, None]
+    hold = np.diag(0.1 / guess)
+    found = nonnegative(
+        np.concatenate([a, hold]), np.concatenate([np.ones(len(rows)), np.full(len(names), 0.1)]), guess
+    )
+    return {n: round(float(c), 4) for n, c in zip(names, found, strict=True)}
+
+
+def errors(rows: Sequence[dict[str, Any]], family: str) -> dict[str, float]:
+    """How far off each design's clock is when it is not among those fitted: median and 95th percentile, percent."""
+    off = []
+    for k, row in enumerate(rows):
+        ns = fit([*rows[:k], *rows[k + 1 :]], family)
+        period = sum(ns[n] * row["paths"].get(n, 0.0) for n in ns)
+        off.append(100 * abs(1000 / period / row["mhz"] - 1))
+    return {"median": round(float(np.median(off)), 1), "p95": round(float(np.quantile(off, 0.95)), 1)}
+
+
+def main(families: Sequence[str]) -> None:
+    """Measure families (all without any) and write speed.json of all that were measured."""
+    for family in families or USUAL:
+        measured(family)
+    if families:
+        return
+    out = {}
+    for family, name in USUAL.items():
+        rows = measured(family)
+        out[family] = {
+            "tool": ", ".join(route.versions(load_board(name)).values()), "board": load_board(name).title, "designs": len(rows),
+            "ns": fit(rows, family), "error_percent": errors(rows, family),
+        }  # fmt: skip
+    speed.TABLE.write_text(
+        json.dumps({"date": datetime.now(timezone.utc).date().isoformat(), "families": out}, indent=1) + "\n"
+    )
+    print(f"fitted {speed.TABLE}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
