@@ -29,6 +29,7 @@ from hwflow.units.base import Dataflow
 FIRST, DESIGNS, UNITS = 400_000, 6, range(4, 12)
 ROOM = 0.5  # of the part's LUTs, that a design may be estimated to take
 TIMEOUT = 400.0
+LEAST = 4  # designs that a family is fitted to
 # nanoseconds of one of each kind before anything is measured
 PRIOR = {"one": 4.0, "size": 0.3, "carry": 0.1, "product": 0.3, "stairs": 0.3, "choice": 0.05}
 SLOW = {"ecp5": 1.0, "gowin": 1.3, "ice40": 3.0}  # up5k is the slow one
@@ -52,8 +53,8 @@ def designs(family: str) -> Iterator[Dataflow]:
             yield dataflow
 
 
-def measured(family: str) -> list[dict[str, Any]]:
-    """Paths and megahertz of the designs that were placed and routed."""
+def measured(family: str, held: bool = False) -> list[dict[str, Any]]:
+    """Paths and megahertz of the designs that were placed and routed, of those done before alone where `held`."""
     out = []
     for dataflow in designs(family):
         with tempfile.TemporaryDirectory() as scratch:
@@ -61,6 +62,8 @@ def measured(family: str) -> list[dict[str, Any]]:
             key: list[str | bytes] = ["speed", family, USUAL[family], yosys.version(), *contents(folder)]
 
             def run(folder: Path = folder, scratch: str = scratch) -> dict[str, Any]:
+                if held:
+                    raise LookupError
                 board = load_board(USUAL[family])
                 try:
                     facts = synth(folder, board, out=Path(scratch) / "synth", place=True, timeout=TIMEOUT)
@@ -68,7 +71,10 @@ def measured(family: str) -> list[dict[str, Any]]:
                     return {"mhz": None, "why": str(e)[:200]}
                 return {"mhz": facts["fmax_mhz"], "seconds": facts["place_seconds"], "lut": facts["lut"]}
 
-            facts = kept(key, run)
+            try:
+                facts = kept(key, run)
+            except LookupError:
+                continue
         print(f"{family}: {dataflow.name} {facts}", flush=True)
         if facts["mhz"]:
             out.append({"paths": speed.paths(dataflow, family), "mhz": facts["mhz"]})
@@ -98,19 +104,21 @@ def errors(rows: Sequence[dict[str, Any]], family: str) -> dict[str, float]:
     return {"median": round(float(np.median(off)), 1), "p95": round(float(np.quantile(off, 0.95)), 1)}
 
 
-def main(families: Sequence[str]) -> None:
-    """Measure families (all without any) and write speed.json of all that were measured."""
-    for family in families or USUAL:
-        measured(family)
-    if families:
+def main(args: Sequence[str]) -> None:
+    """Nothing: measure every family and fit; `kept`: fit what was measured; FAMILY ...: measure those."""
+    held = list(args) == ["kept"]
+    if args and not held:
+        for family in args:
+            measured(family)
         return
     out = {}
     for family, name in USUAL.items():
-        rows = measured(family)
-        out[family] = {
-            "tool": ", ".join(route.versions(load_board(name)).values()), "board": load_board(name).title, "designs": len(rows),
-            "ns": fit(rows, family), "error_percent": errors(rows, family),
-        }  # fmt: skip
+        rows = measured(family, held)
+        if len(rows) >= LEAST:
+            out[family] = {
+                "tool": ", ".join(route.versions(load_board(name)).values()), "board": load_board(name).title, "designs": len(rows),
+                "ns": fit(rows, family), "error_percent": errors(rows, family),
+            }  # fmt: skip
     speed.TABLE.write_text(
         json.dumps({"date": datetime.now(timezone.utc).date().isoformat(), "families": out}, indent=1) + "\n"
     )
