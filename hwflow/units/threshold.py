@@ -85,7 +85,11 @@ class ThresholdUnit(Unit):
         lo, hi = (0, 1) if ints.is_bipolar else (ints.lo, ints.hi)
         needed = (self._stored > lo) & (self._stored <= hi)
         live = needed.reshape(words_, -1, self.levels).any(0).sum() * self._pixels
-        return self.module, self.params() | {"Live": int(live), "Functions": self._functions * self._pixels}
+        found = {"Live": int(live), "Functions": self._functions * self._pixels}
+        records = np.concatenate([self._stored, self.falling[:, None]], 1).reshape(words_, -1)
+        if (records == records[0]).all():  # no memory: every word of channels meets the same constants
+            found |= {"Channels": self.pe, "Functions": found["Functions"] // words_}
+        return self.module, self.params() | found
 
     @cached_property
     def _functions(self) -> int:
