@@ -44,7 +44,7 @@ def rom_name(depth: int, compared: bool, family: str) -> tuple[str, float]:
 
     `compared`: the bit is compared with another one in the same LUT."""
     inputs = min(max(depth - 1, 1).bit_length(), WIDEST_ROM)
-    alone = inputs + compared <= (6 if family == "xc7" else 4)
+    alone = inputs <= 5 if family == "xc7" else inputs + compared <= 4  # 64 words were seen to take several
     name = "table" if compared else "rom"
     if alone and inputs > 2:  # one LUT, however many of its inputs
         return f"{name}_whole", 1
