@@ -132,7 +132,7 @@ def two_threads(name: str, folder: Path, n: int = 64) -> dict[str, Any]:
     x = images(net, n)
     best: dict[int, float] = {}
     calls = {threads: one_thread(net, folder, x, threads) for threads in (1, 2)}
-    for _ in range(7):
+    for _ in range(30):
         for threads, call in calls.items():
             started = time.perf_counter()
             call()
