@@ -15,7 +15,7 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, MaxPool, Port, Threshold
 from hwflow.plan import events, explain, kernel, nearby, plan
-from hwflow.plan.fifos import least_depths
+from hwflow.plan.fifos import least_depths, steady
 from hwflow.plan.search import Search, minimise, vector, worth
 from hwflow.synth.designs import random_folding, random_net
 
@@ -207,6 +207,18 @@ def test_every_sized_fifo_needs_its_last_word(seed):
 
 def _places(unit):
     return [(fifo_name(unit, k), s) for k, s in enumerate(unit.ins)]
+
+
+def test_a_rate_is_promised_only_where_units_do_not_hold_each_other_up():
+    net = random_net(
+        3_100_006
+    )  # a window of stride 2 hands on its words in bursts: 72 cycles, though no unit takes over 60
+    folding = random_folding(net, 3_100_006, 64)
+    assert lower(net, folding).cycles == 60
+    with pytest.raises(RecipeError, match=f"Reachable: {int(100e6 / 72)}"):
+        plan(net, folding=folding, fps=100e6 / 60, clock_mhz=100)
+    assert plan(net, folding=folding, fps=100e6 / 72, clock_mhz=100).cycles == 60
+    assert steady(plan(net, fps=100e6 / 60, clock_mhz=100)) <= 60
 
 
 def test_a_shortcut_without_its_fifo_comes_to_a_halt():

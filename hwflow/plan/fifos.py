@@ -36,6 +36,13 @@ def first_image(dataflow: Dataflow) -> int:
     return trace.latency
 
 
+def steady(dataflow: Dataflow) -> int:
+    """Cycles an image once the design is full: mostly those of its slowest unit, more where units hold each other up."""
+    trace = simulate(dataflow, IMAGES)
+    assert trace, f"{dataflow.name} comes to a halt"
+    return trace.interval
+
+
 def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, int]:
     """The depth of each fifo that is needed, by name."""
     streams = {fifo_name(u, k): s for u in units for k, s in enumerate(u.ins)}
@@ -112,8 +119,9 @@ class _Trial:
         kind = self.kind[place]
         least = 2  # the least is within least .. its depth
         lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
-        step = 8 if balances else 0  # words less than what keeps the pace that are tried; 0: the middle
-        guess = self.known.get(kind, self.depths[place] - 8 if balances else 2)
+        # words less than what keeps the pace that are tried next; 0: the middle
+        step = max(8, self.depths[place] // 64) if balances else 0
+        guess = self.known.get(kind, self.depths[place] - step if balances else 2)
         while least < (deep := self.depths[place]):
             depth = min(max(guess, least), deep - 1)
             loss = self.loses({**self.depths, place: depth})
