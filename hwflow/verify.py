@@ -158,7 +158,12 @@ def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, objec
     run = simulate(build, x, engine.removesuffix("-stalls"), stalls=STALL_SEED if engine == "rtl-stalls" else None)
     facts: dict[str, object] = {f"{engine}.seconds": round(run.seconds, 3)}
     if engine == "rtl":
-        facts |= {"cycles_per_image": run.cycles_per_image, "latency": run.latency, "occupancy": run.occupancy, "toggles": run.toggles}
+        facts |= {
+            "cycles_per_image": run.cycles_per_image,
+            "latency": run.latency,
+            "occupancy": run.occupancy,
+            "toggles": run.toggles,
+        }
     return run.outputs, facts
 
 

@@ -165,7 +165,8 @@ def of_dataflow(dataflow: Dataflow, name: str, module: str = "top", first: int =
     """A top between a source and a sink, with a tap on every stream and a level at every fifo."""
     edges = _edges(dataflow)
     taps = [
-        End("tap", first + 2 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture)) for i, e in enumerate(edges)
+        End("tap", first + 2 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture))
+        for i, e in enumerate(edges)
     ]
     fifos = [u for u in dataflow.units if isinstance(u, Fifo)]
     levels = [
