@@ -106,7 +106,7 @@ def apart(flow: Dataflow) -> str:
 
     Without that a layer of 12,544 products a cycle takes more memory than Yosys' WASM has.
     """
-    units = [u for u in flow.units if isinstance(u, Mvu)]
+    units = [u for u in flow.units if isinstance(u, Mvu) and u.style != "const"]  # constant weights have no popcount
     return POPCOUNTS if all(u.style in ("auto", "lut") and 1 < u.steps <= TABLE for u in units) else ""
 
 
