@@ -13,7 +13,7 @@ from hwflow.lower.folding import Folding, fold_units, keep_pace
 from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.plan.events import Course, simulate
+from hwflow.plan.events import Course, Trace, simulate
 from hwflow.plan.nearby import Change, Nearby
 from hwflow.units.base import Dataflow, Unit
 
@@ -31,16 +31,18 @@ def sized(net: Net, folding: Folding) -> Dataflow:
 
 def first_image(dataflow: Dataflow) -> int:
     """Cycles from the first word of the first image to the last word of its answer."""
-    trace = simulate(dataflow, 1)
-    assert trace, f"{dataflow.name} comes to a halt"
-    return trace.latency
+    return _course(dataflow, 1).latency
 
 
 def steady(dataflow: Dataflow) -> int:
     """Cycles an image once the design is full: mostly those of its slowest unit, more where units hold each other up."""
-    trace = simulate(dataflow, IMAGES)
+    return _course(dataflow, IMAGES).interval
+
+
+def _course(dataflow: Dataflow, images: int) -> Trace:
+    trace = simulate(dataflow, images)
     assert trace, f"{dataflow.name} comes to a halt"
-    return trace.interval
+    return trace
 
 
 def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, int]:
