@@ -37,15 +37,25 @@ def contents(folder: Path) -> list[bytes]:
     return [part for file in sorted(folder.iterdir()) for part in (file.name.encode(), file.read_bytes())]
 
 
+def held(key: Sequence[str | bytes]) -> dict[str, Any] | None:
+    """What `kept` holds under a key; None where it was not measured yet."""
+    file = _file(key)
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
 def kept(key: Sequence[str | bytes], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `measure` gives, kept in the cache under a key, so that a long measurement goes on where it was cut off."""
-    state = hashlib.sha256()
-    for part in key:
-        state.update((part.encode() if isinstance(part, str) else part) + b"\0")
-    file = cache() / "bench" / f"{state.hexdigest()[:24]}.json"
+    file = _file(key)
     if not file.is_file():
         file.parent.mkdir(exist_ok=True)
         part_file = file.with_suffix(f".{os.getpid()}")
         part_file.write_text(json.dumps(measure()))
         part_file.replace(file)
     return json.loads(file.read_text())
+
+
+def _file(key: Sequence[str | bytes]) -> Path:
+    state = hashlib.sha256()
+    for part in key:
+        state.update((part.encode() if isinstance(part, str) else part) + b"\0")
+    return cache() / "bench" / f"{state.hexdigest()[:24]}.json"

@@ -144,7 +144,7 @@ class _Price:
         if isinstance(unit, hw.Mvu) and style.get("style") == "const":
             cost = replace(unit, style="const").cost(self.family)
         else:
-            cost = estimate(unit.module, params, self.family)
+            cost = estimate(unit.module, unit.shape(params), self.family)
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 

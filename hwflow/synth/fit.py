@@ -173,7 +173,7 @@ def quick(unit: Unit) -> bool:
 
 
 def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[dict[str, Any]]:
-    """Module, parameters and measurement of every unit of the fit: of `modules` alone where there are any, of those
+    """Module, shape and measurement of every unit of the fit: of `modules` alone where there are any, of those
     measured before alone where `kept`."""
     some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
     if kept:
@@ -182,7 +182,7 @@ def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[
     for unit, facts in zip(some, measured(some, family, print), strict=True):
         if facts:
             module, params = unit.structure()
-            rows.append({"module": module, "params": params, "measured": facts})
+            rows.append({"module": module, "shape": unit.shape(params), "measured": facts})
     return rows
 
 
@@ -236,7 +236,7 @@ def fit(kept: bool = False) -> dict[str, Any]:
     for family in FAMILIES:
         mine = known(family, kept=kept)
         modules: dict[str, dict[str, Any]] = {}
-        for module in costs.SHAPES:
+        for module in sorted({e["module"] for e in mine}):
             rows = [e for e in mine if e["module"] == module]
             modules[module] = {r: solve(rows, module, family, r) for r in ("lut", "ff")} | {"units": len(rows)}
         families[family] = {"units": len(mine), "modules": modules}
@@ -245,7 +245,7 @@ def fit(kept: bool = False) -> dict[str, Any]:
 
 def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: str) -> dict[str, float]:
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess."""
-    found = [costs.counts(e["module"], e["params"], family)[0] for e in rows]
+    found = [costs.counts(e["shape"], family)[0] for e in rows]
     names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
     if not names:
         return {}

@@ -19,7 +19,7 @@ from hwflow.board import load_board
 from hwflow.emit.rtl import emit
 from hwflow.errors import ToolError
 from hwflow.lower import lower
-from hwflow.places import contents, kept
+from hwflow.places import contents, held, kept
 from hwflow.synth import USUAL, route, synth, yosys
 from hwflow.synth.designs import random_folding, random_net
 from hwflow.synth.fit import nonnegative
@@ -53,8 +53,8 @@ def designs(family: str) -> Iterator[Dataflow]:
             yield dataflow
 
 
-def measured(family: str, held: bool = False) -> list[dict[str, Any]]:
-    """Paths and megahertz of the designs that were placed and routed, of those done before alone where `held`."""
+def measured(family: str, before: bool = False) -> list[dict[str, Any]]:
+    """Paths and megahertz of the designs that were placed and routed, of those done before alone where `before`."""
     out = []
     for dataflow in designs(family):
         with tempfile.TemporaryDirectory() as scratch:
@@ -62,8 +62,6 @@ def measured(family: str, held: bool = False) -> list[dict[str, Any]]:
             key: list[str | bytes] = ["speed", family, USUAL[family], yosys.version(), *contents(folder)]
 
             def run(folder: Path = folder, scratch: str = scratch) -> dict[str, Any]:
-                if held:
-                    raise LookupError
                 board = load_board(USUAL[family])
                 try:
                     facts = synth(folder, board, out=Path(scratch) / "synth", place=True, timeout=TIMEOUT)
@@ -71,12 +69,9 @@ def measured(family: str, held: bool = False) -> list[dict[str, Any]]:
                     return {"mhz": None, "why": str(e)[:200]}
                 return {"mhz": facts["fmax_mhz"], "seconds": facts["place_seconds"], "lut": facts["lut"]}
 
-            try:
-                facts = kept(key, run)
-            except LookupError:
-                continue
+            facts = held(key) if before else kept(key, run)
         print(f"{family}: {dataflow.name} {facts}", flush=True)
-        if facts["mhz"]:
+        if facts and facts["mhz"]:
             out.append({"paths": speed.paths(dataflow, family), "mhz": facts["mhz"]})
     return out
 
@@ -106,14 +101,14 @@ def errors(rows: Sequence[dict[str, Any]], family: str) -> dict[str, float]:
 
 def main(args: Sequence[str]) -> None:
     """Nothing: measure every family and fit; `kept`: fit what was measured; FAMILY ...: measure those."""
-    held = list(args) == ["kept"]
-    if args and not held:
+    before = list(args) == ["kept"]
+    if args and not before:
         for family in args:
             measured(family)
         return
     out = {}
     for family, name in USUAL.items():
-        rows = measured(family, held)
+        rows = measured(family, before)
         if len(rows) >= LEAST:
             out[family] = {
                 "tool": ", ".join(route.versions(load_board(name)).values()), "board": load_board(name).title, "designs": len(rows),

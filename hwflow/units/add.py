@@ -5,7 +5,7 @@ Stands on units.base. hls/add.sv and hls/add.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape
 
 MOST = 4  # inputs of one unit; longer sums are chains
 
@@ -62,6 +63,22 @@ class AddUnit(Unit):
             out |= {f"Scale{i}": scale, f"XBits{i}": x.ints.bits, f"XKind{i}": x.ints.kind}
         return out
 
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Adders of each lane, and those of constant scales."""
+        terms, joins, digits = p["Pe"] * p["YBits"], max(p["Inputs"] - 1, 0), signed_digits(p)
+        counts = {"one": 1, "out": terms, "signs": sum(terms * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"]))}
+        if p["YBits"] <= 4:  # no carry chain is worth it
+            counts["small"] = terms * (joins + digits)
+        else:
+            counts |= {"adders": terms * joins, "digits": terms * digits, "chains": p["Pe"] * (joins + digits)}
+        return Shape(counts)
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of the adders of a lane."""
+        return {"carry": p["YBits"] * max(p["Inputs"] - 1, 1)}
+
     def run(self, *xs: Array) -> tuple[Array, ...]:
         shaped = [x.reshape(len(x), *self.xs[0].shape) for x in xs]
         return (ops.Add(name=self.name, inputs=self.inputs, scales=self.scales).run(*shaped),)
@@ -74,6 +91,12 @@ def check_inputs(unit: str, xs: tuple[Port, ...], scales: tuple[int, ...]) -> No
         raise RecipeError(f"{unit}: takes 1 to {MOST} inputs, not {len(xs)}; chain two units")
     if max(abs(s) for s in scales) >= 1 << 31:
         raise RecipeError(f"{unit}: scales must fit 32 bits, not {scales}")
+
+
+def signed_digits(p: Params) -> int:
+    """Additions that constant scales of numbers take: their signed digits, less the first one where it is positive."""
+    scales = [p[f"Scale{i}"] for i in range(p["Inputs"]) if p[f"XKind{i}"]]
+    return sum((s ^ 3 * s).bit_count() - 1 if s > 0 else (s ^ 3 * s).bit_count() for s in scales)
 
 
 def padded(xs: tuple[Port, ...], scales: tuple[int, ...]) -> list[tuple[Port, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from hwflow.bits import Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.graph import Node, Nodes
 from hwflow.ops import Port
+
+if TYPE_CHECKING:
+    from hwflow.units.costs import Params, Shape
 
 SOURCE = "input"  # the stream that enters a dataflow
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
@@ -117,11 +120,23 @@ class Unit(Node):
         """The module that hardware is made of and the parameters its cost follows from."""
         return self.module, self.params()
 
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """What hardware of the parameters that `structure` gives is made of: its resources follow from that."""
+        raise NotImplementedError
+
+    @staticmethod
+    def path(_: Params) -> Mapping[str, float]:
+        """What the longest path of such hardware grows with: bits of carry chains, bits of a product, levels of stairs,
+        elements of a choice. Empty where it is never the longest."""
+        return {}
+
     def cost(self, family: str) -> Cost:
         """Estimated resources on one of FAMILIES: what units of this module took when Yosys measured them."""
         from hwflow.units.costs import estimate
 
-        return estimate(*self.structure(), family)
+        module, params = self.structure()
+        return estimate(module, self.shape(params), family)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         """The unit's meaning on whole images (n, *shape): one array for each of `outs`."""

@@ -13,8 +13,9 @@ from typing import ClassVar
 from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.add import check_inputs, padded
+from hwflow.units.add import check_inputs, padded, signed_digits
 from hwflow.units.base import Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,6 +71,14 @@ class ConcatUnit(Unit):
                 f"XKind{i}": x.ints.kind,
             }
         return out
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """A choice between the inputs, and the adders of constant scales."""
+        counts = {"one": 1, "counters": counter(max(p[f"Words{i}"] for i in range(4))), "out": p["Simd"] * p["YBits"]}
+        counts["parts"] = p["Simd"] * p["YBits"] * p["Inputs"]
+        counts["digits"] = p["Simd"] * p["YBits"] * signed_digits(p) if p["YKind"] else 0
+        return Shape(counts)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         shaped = [x.reshape(len(x), *port.shape) for x, port in zip(xs, self.xs, strict=True)]

@@ -1,16 +1,16 @@
-"""What hardware costs on each family: coefficients of structural counts, and memories by shape.
+"""What hardware costs on each family: coefficients of structural counts; memories, tables and multipliers by shape.
 
-Stands on units.base. The coefficients in costs.json come from `python -m hwflow.synth.fit`, which measures units with
+Stands on units.base. A unit says what it is made of (`Unit.shape`). The coefficients in costs.json come from `python -m hwflow.synth.fit`, which measures units with
 Yosys and says there with which version and when.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, gcd
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,6 @@ def dsps(products: Products, family: str) -> float:
     )
 
 
-# ---------------------------------------------------------------- units, by the parameters of their modules
-
-
 @dataclass(frozen=True)
 class Store:
     """A memory inside a unit; `rom` where nothing writes it."""
@@ -126,278 +123,15 @@ def counter(*sizes: float) -> float:
 
 
 @cache
-def popcount(n: int, first: int, height: int = 0) -> tuple[float, int, int, int]:
-    """Full leaves, full adders, flip-flops and latency of hls/popcount.sv for n bits."""
-    leaf = 3 if first == 3 else 6
-    height = height or (n.bit_length() if first == 3 else 3 + ((n + 7) // 7 - 1).bit_length())
-    latency = (height >= first) + max(height - first - 1, 0)
-    if n <= leaf:
-        return n / leaf, 0, n.bit_length() * latency, latency
-    child = leaf if height <= 3 else (1 << (height - 1)) - 1 if first == 3 else (7 << (height - 4)) - 1
-    left, right = min(n, child), max(n - 1 - child, 0)
-    leaves, adders, registers, _ = popcount(left, first, height - 1)
-    if height == first or height > first + 1:
-        registers += left.bit_length() + right.bit_length()
-    if right:
-        more = popcount(right, first, height - 1)
-        leaves, adders, registers = leaves + more[0], adders + more[1], registers + more[2]
-    if n > left:
-        adders, registers = adders + n.bit_length(), registers + latency
-    return leaves, adders, registers, latency
-
-
-@cache
-def adder_tree(n: int, bits: int, most: int, height: int = -1) -> tuple[int, int, int]:
-    """Bits of adders, flip-flops and latency of hls/adder_tree.sv for n terms, of which no more than `most` bits of
-    the sum are used."""
-    height = (n - 1).bit_length() if height < 0 else height
-    latency = (height - 1) // 2 if height > 0 else 0
-    if n == 1:
-        return 0, min(bits, most) * latency, latency
-    half, rest = n // 2, n - n // 2
-    (a, f, _), (b, g, _) = adder_tree(rest, bits, most, height - 1), adder_tree(half, bits, most, height - 1)
-    cut = latency - ((height - 2) // 2 if height > 1 else 0)
-    left, right, both = (min(bits + (k - 1).bit_length(), most) for k in (rest, half, n))
-    return a + b + both, f + g + cut * (left + right), latency
-
-
-def _mvu(p: Params) -> Shape:
-    """As hls/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
-    x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
-    groups, passes, lanes = p["Cols"] // simd, p["Rows"] // pe, pe * simd
-    steps, signs = groups * passes, {0, 3}
-    fixed = "_fixed" if steps == 1 else ""
-    late = p["Style"] == 2 or (p["Style"] == 0 and steps >= 64)
-    products: Products = ()
-    fused = False
-    if p["XKind"] in signs and p["WKind"] in signs:
-        masks = 2 if p["WKind"] == 3 else 1 if p["XKind"] == 3 else 0
-        fused = p["Style"] < 2 and 1 < steps <= 32
-        kind = f"bits{masks}{'_table' if fused else ''}{fixed}"
-        trees = pe * (2 if masks == 2 else 1)
-        leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
-        size = simd.bit_length() + (masks > 0)
-        counts = {
-            kind: trees * leaves,
-            f"adders{fixed}": (trees + (masks == 1)) * adders,
-            "less": pe * size * (masks > 0),
-        }
-        registers = (trees + (masks == 1)) * registers + pe * size + fused * (trees * simd + (masks == 1) * simd)
-        deep += fused
-    else:
-        # in LUTs -1/+1 times a number is no product, nor is a number times a weight of -1, 0, +1 a wide one
-        select = p["WKind"] == 0
-        few = "_few" if steps == 2 else fixed  # two words of weights: a bit of one is 0, 1 or the address
-        kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
-        term = x + 1 if select else x + w + 1
-        adders, registers, deep = adder_tree(simd, term, p["AccBits"])
-        size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])
-        counts = {
-            f"tree_{kind}{few}": pe * adders, "tree": select * adders, "less": pe * size * select,
-            **({} if kind == "product" else {f"{kind}{few}": lanes * (w + 1 if kind == "signed" else x)}),
-        }  # fmt: skip
-        registers = pe * (registers + size) + select * registers
-        if kind != "select":
-            value = 2 if kind == "signed" else x  # bits that multiply
-            products = ((lanes, value, w, value + (p["XKind"] == 1) + w),)
-    depth = 2 + late + deep
-    counts |= {
-        "one": 1, "acc": pe * p["AccBits"], "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
-        "word": simd * x, "out": pe * p["YBits"], "raw": pe * p["YBits"] * (p["Levels"] == 0 and p["XKind"] == p["WKind"] == 0),
-        "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "levels": pe * p["Levels"] if p["Levels"] > 1 else 0,
-        "replay": simd * x if passes > 1 and groups > 1 else 0,
-        "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
-    }  # fmt: skip
-    stores = [
-        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=simd if fused else 0),
-        Store(pe * p["Levels"] * p["ThrBits"], passes),
-    ]
-    if counts["replay"]:
-        stores.append(Store(simd * x, groups, rom=False))
-    return Shape(counts, tuple(stores), products)
-
-
-def _mvu_net(p: Params) -> Shape:
-    """As hls/mvu_net.sv is made: adders that rows share, registers between them, comparisons with constants."""
-    rows, levels = p["Rows"], p["Levels"]
-    counts = {
-        "one": 1, "adders": p["AdderBits"], "registers": p["RegisterBits"] + p["Cols"], "places": p["NetLatency"] + 1, "out": rows * p["YBits"],
-        "raw": rows * p["YBits"] * (levels == 0), "reaches": rows * levels * p["NodeBits"], "stairs": rows * levels * p["YBits"] * (levels > 1),
-    }  # fmt: skip
-    return Shape(counts)
-
-
-def _vvu(p: Params) -> Shape:
-    blocks, pe = p["Channels"] // p["Pe"], p["Pe"]
-    signs = {0, 3}
-    both, one = p["XKind"] in signs and p["WKind"] in signs, p["XKind"] in signs or p["WKind"] in signs
-    kind = "bits" if both else "select" if one else "multiply"
-    size = p["XBits"] * p["WBits"] if kind == "multiply" else p["XBits"] + p["WBits"]
-    counts = {
-        "one": 1, kind: pe * size, "acc": pe * p["AccBits"], "out": pe * p["YBits"],
-        "counters": counter(p["Taps"], p["Taps"] * blocks, blocks),
-        "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "raw": pe * p["YBits"] if p["Levels"] == 0 else 0,
-    }  # fmt: skip
-    stores = (Store(pe * p["WBits"], p["Taps"] * blocks), Store(pe * p["Levels"] * p["ThrBits"], blocks))
-    a, b = p["XBits"], p["WBits"]
-    return Shape(counts, stores, ((pe, a, b, a + (p["XKind"] == 1) + b),) if kind == "multiply" else ())
-
-
-def _window(p: Params) -> Shape:
-    lanes = max(p["Simd"] // p["Channels"], 1)
-    blocks, padded = p["Channels"] * lanes // p["Simd"], p["PadTop"] + p["PadLeft"] + p["PadBottom"] + p["PadRight"] > 0
-    image = p["Height"] * p["Width"] * blocks
-    counts = {
-        "one": 1, "address": counter(p["Depth"]), "credit": counter(image + p["Depth"]),
-        "counters": counter(blocks, p["KernelH"], p["KernelW"], p["Height"] // p["StrideH"], p["Width"] // p["StrideW"]),
-        "padded": padded, "position": counter(p["Height"] + 2, p["Width"] + 2) * padded,
-        "lanes": p["Simd"] * p["YBits"] * padded, "widened": p["Simd"] * (p["YBits"] - p["XBits"]), "banks": p["Simd"] * p["XBits"] * (lanes > 1),
-    }  # fmt: skip
-    ring = [Store(p["Simd"] // lanes * p["XBits"], ceil(p["Depth"] / lanes), STYLE[p["Style"]], rom=False)] * lanes
-    pads = [Store(p["Simd"] // lanes * p["YBits"], blocks)] if p["PadFile"] else []
-    return Shape(counts, (*ring, *pads))
-
-
-def _pool(p: Params) -> Shape:
-    blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["YBits"]
-    wide = p["Width"] // p["KernelW"]
-    entries = blocks * (wide if p["KernelH"] > 1 else 1)
-    kind = "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"
-    counters = counter(blocks, p["KernelH"], p["KernelW"], wide + 1, p["Height"] // p["KernelH"] + 1, entries)
-    counts = {"one": 1, "counters": counters, kind: bits, "kept": bits * (entries > 1)}
-    minima = [Store(p["Pe"], blocks)] if p["MinimumFile"] else []
-    return Shape(counts, (*([Store(bits, entries, rom=False)] if entries > 1 else []), *minima))
-
-
-def _reduce(p: Params) -> Shape:
-    kind = "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"
-    minima = (Store(p["Pe"], p["Channels"] // p["Pe"]),) if p["MinimumFile"] else ()
-    return Shape({"one": 1, "counters": counter(p["Taps"]), kind: p["Pe"] * p["YBits"]}, minima)
-
-
-def _threshold(p: Params) -> Shape:
-    pe, record, live = p["Pe"], p["Levels"] * p["ThrBits"] + p["Falling"], p["Live"]
-    groups = max(p["Channels"] // pe, 1)
-    counts = {"one": 1, "in": pe * p["XBits"], "out": pe * p["YBits"], "counters": counter(groups)}
-    stairs = pe * p["Levels"] * p["YBits"] if p["Levels"] > 1 else 0
-    if groups > 1:
-        counts |= {
-            "compare": live * max(p["XBits"], p["ThrBits"]),
-            "stairs": stairs,
-            "falling": pe * p["YBits"] * p["Falling"],
-        }
-    elif p["XBits"] <= 4:
-        many = p["Levels"] > 1
-        counts["looked_stairs" if many else "looked_up"] = p["Functions"]
-        counts |= {"live_looked": live * many, "live_wide": live * many * (p["ThrBits"] > 4)}
-    elif p["XBits"] <= 6:
-        counts |= {"live_small": live, "stairs_small": stairs}
-    else:
-        counts |= {"compare_fixed": live * p["XBits"], "live": live, "stairs_fixed": stairs}
-    return Shape(counts, (Store(pe * record, groups),))
-
-
-def _rescale(p: Params) -> Shape:
-    pe, blocks, factor = p["Pe"], p["Channels"] // p["Pe"], p["Mul"]
-    value, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]
-    if not m and (factor < 0 or factor & (factor - 1)):  # one constant for all
-        m = factor.bit_length() + 1
-    ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
-    counts = {
-        "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks),
-        "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
-    }  # fmt: skip
-    products = ((pe, value, m, min(value + m, p["SumBits"])),) if m else ()
-    return Shape(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)
-
-
-def _add(p: Params) -> Shape:
-    terms, joins, digits = p["Pe"] * p["YBits"], max(p["Inputs"] - 1, 0), _digits(p)
-    counts = {"one": 1, "out": terms, "signs": sum(terms * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"]))}
-    if p["YBits"] <= 4:  # no carry chain is worth it
-        counts["small"] = terms * (joins + digits)
-    else:
-        counts |= {"adders": terms * joins, "digits": terms * digits, "chains": p["Pe"] * (joins + digits)}
-    return Shape(counts)
-
-
-def _digits(p: Params) -> int:
-    """Additions that constant scales of numbers take: their signed digits, less the first one where it is positive."""
-    scales = [p[f"Scale{i}"] for i in range(p["Inputs"]) if p[f"XKind{i}"]]
-    return sum((s ^ 3 * s).bit_count() - 1 if s > 0 else (s ^ 3 * s).bit_count() for s in scales)
-
-
-def _concat(p: Params) -> Shape:
-    counts = {"one": 1, "counters": counter(max(p[f"Words{i}"] for i in range(4))), "out": p["Simd"] * p["YBits"]}
-    counts["parts"] = p["Simd"] * p["YBits"] * p["Inputs"]
-    counts["digits"] = p["Simd"] * p["YBits"] * _digits(p) if p["YKind"] else 0
-    return Shape(counts)
-
-
-def _pad(p: Params) -> Shape:
-    tall, across = p["Height"] + p["PadTop"] + p["PadBottom"], p["Width"] + p["PadLeft"] + p["PadRight"]
-    blocks = (p["Channels"] + p["Before"] + p["After"]) / p["Pe"]
-    return Shape({"one": 1, "counters": counter(tall, across, blocks), "out": p["Pe"] * p["YBits"]})
-
-
-def _upsample(p: Params) -> Shape:
-    blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["Bits"]
-    counters = counter(p["FactorH"], p["FactorW"], blocks, p["Width"])
-    return Shape(
-        {"one": 1, "address": counter(p["Depth"]), "counters": counters, "out": bits},
-        (Store(bits, p["Depth"], rom=False),),
-    )
-
-
-def _width(p: Params) -> Shape:
-    i, o, bits = p["ParIn"], p["ParOut"], p["Bits"]
-    if i == o:
-        return Shape({})
-    if o % i == 0:
-        return Shape({"widen": 1, "widen_bits": o * bits, "widen_counter": counter(o // i + 1)})
-    if i % o == 0:
-        return Shape({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1)})
-    unit = gcd(i, o)
-    held = (i + o - unit) * bits
-    return Shape({"any": 1, "any_bits": held, "any_shifts": held * min(i, o) // unit})
-
-
-def _fifo(p: Params) -> Shape:
-    if p["Depth"] == 2:
-        return Shape({"skid": 1, "skid_bits": p["Bits"]})
-    words = p["Depth"] - 1
-    return Shape({"one": 1, "counters": counter(words)}, (Store(p["Bits"], words, STYLE[p["Style"]], rom=False),))
-
-
-def _split(p: Params) -> Shape:
-    return Shape({"copies": p["Copies"] if p["Copies"] > 1 else 0})
-
-
-def _topk(p: Params) -> Shape:
-    simd, k, entry = p["Simd"], p["K"], p["XBits"] + p["YBits"] + 1
-    counts = {"one": 1, "counters": counter(p["Size"] // simd, k + 1), "kept": k * entry, "index": k * p["YBits"]}
-    return Shape(
-        {**counts, "sorted": simd * k * entry, "ordered": simd * k * (p["XBits"] + 1), "moved": simd * (k - 1) * entry}
-    )
-
-
-SHAPES: dict[str, Callable[[Params], Shape]] = {
-    "mvu": _mvu, "mvu_net": _mvu_net, "vvu": _vvu, "window": _window, "pool": _pool, "reduce": _reduce, "threshold": _threshold,
-    "rescale": _rescale, "add": _add, "concat": _concat, "pad": _pad, "upsample": _upsample, "width": _width,
-    "fifo": _fifo, "split": _split, "topk": _topk, "recode": lambda p: Shape({}),  # noqa: ARG005
-}  # fmt: skip
-
-
-@cache
 def table() -> dict[str, Any]:
     """costs.json: for each family its coefficients by module, and where they come from."""
     return json.loads(TABLE.read_text())
 
 
-def estimate(module: str, params: Params, family: str) -> Cost:
-    """Resources of a unit on a family, from the parameters of its module."""
+def estimate(module: str, shape: Shape, family: str) -> Cost:
+    """Resources of a unit on a family, from what its module is made of."""
     known = coefficients(family).get(module, {"lut": {}, "ff": {}})
-    found, bram, dsp = counts(module, params, family)
+    found, bram, dsp = counts(shape, family)
     lut = sum(n * known["lut"].get(k, 0.0) for k, n in found.items())
     ff = sum(n * known["ff"].get(k, 0.0) for k, n in found.items())
     return Cost(round(lut, 1), round(ff, 1), bram, dsp)
@@ -409,9 +143,8 @@ def coefficients(family: str) -> dict[str, Any]:
     return table()["families"][family]["modules"]
 
 
-def counts(module: str, params: Params, family: str) -> tuple[dict[str, float], int, float]:
+def counts(shape: Shape, family: str) -> tuple[dict[str, float], int, float]:
     """What LUTs and flip-flops of a unit grow with, and its block RAMs and multipliers, which are exact."""
-    shape = SHAPES[module](params)
     out, bram = dict(shape.counts), 0
     for store in shape.stores:
         if store.depth <= 1 or store.bits == 0:

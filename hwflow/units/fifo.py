@@ -5,6 +5,7 @@ Stands on units.base. hls/fifo.sv and hls/fifo.hpp are the same unit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit
+from hwflow.units.costs import STYLE, Params, Shape, Store, counter
 
 STYLES = ("auto", "lut", "block")  # where its words lie; the index is the module's Style
 
@@ -50,6 +52,19 @@ class Fifo(Unit):
 
     def params(self) -> dict[str, int | str]:
         return {"Bits": self.ins[0].bits, "Depth": self.depth, "Style": STYLES.index(self.style)}
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """A buffer of two words, or a memory and its counters."""
+        if p["Depth"] == 2:
+            return Shape({"skid": 1, "skid_bits": p["Bits"]})
+        words = p["Depth"] - 1
+        return Shape({"one": 1, "counters": counter(words)}, (Store(p["Bits"], words, STYLE[p["Style"]], rom=False),))
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of its counters."""
+        return {"carry": counter(p["Depth"])}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)

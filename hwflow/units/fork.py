@@ -11,6 +11,7 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit, divide
+from hwflow.units.costs import Params, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,6 +45,11 @@ class Fork(Unit):
 
     def params(self) -> dict[str, int | str]:
         return {"Bits": self.ins[0].bits, "Copies": self.copies}
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """What waits for every reader."""
+        return Shape({"copies": p["Copies"] if p["Copies"] > 1 else 0})
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),) * self.copies

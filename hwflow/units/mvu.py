@@ -5,7 +5,7 @@ Stands on units.weighted. hls/mvu.sv and hls/mvu.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,8 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port, exact_matmul
 from hwflow.units import sharing
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.costs import STYLE, Params, Products, Shape, Store, counter
+from hwflow.units.trees import adder_tree, popcount
 from hwflow.units.weighted import TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
 STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
@@ -124,6 +126,22 @@ class Mvu(Weighted):
             "NetLatency": net.latency, "AdderBits": net.adder_bits, "RegisterBits": net.register_bits,
         }  # fmt: skip
 
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Gates of lanes, trees, accumulators and thresholds, the registers between them, its memories; or shared adders."""
+        return sharing.shape(p) if "AdderBits" in p else _shape(p)
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of an accumulator, the levels of its thresholds, a product; those of shared adders are registered often."""
+        if "AdderBits" in p:
+            return {}
+        numbers = {k: p[k + "Bits"] for k in "XW" if p[k + "Kind"] not in (0, TERNARY_KIND)}
+        return {
+            "carry": p["AccBits"] + 2 * (p["Levels"] > 1), "stairs": p["Levels"] if p["Levels"] > 1 else 0,
+            "product": p["XBits"] + p["WBits"] if "W" in numbers else numbers.get("X", 0),
+        }  # fmt: skip
+
     def _net_limits(self, net: sharing.Network) -> Array:
         """Numbers (rows, levels or 1) that mvu_net compares a row's node with, or takes from twice the node.
 
@@ -144,6 +162,62 @@ class Mvu(Weighted):
         acc = exact_matmul(x.reshape(-1, self.cols), self.weights.T)
         y = acc if self.thresholds is None else staircase(acc, self.thresholds, self.base, self.bipolar)
         return (y.reshape(len(x), *self.outs[0].port.shape),)
+
+
+def _shape(p: Params) -> Shape:
+    """As hls/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
+    x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
+    groups, passes, lanes = p["Cols"] // simd, p["Rows"] // pe, pe * simd
+    steps, signs = groups * passes, {0, 3}
+    fixed = "_fixed" if steps == 1 else ""
+    late = p["Style"] == 2 or (p["Style"] == 0 and steps >= 64)
+    products: Products = ()
+    fused = False
+    if p["XKind"] in signs and p["WKind"] in signs:
+        masks = 2 if p["WKind"] == 3 else 1 if p["XKind"] == 3 else 0
+        fused = p["Style"] < 2 and 1 < steps <= 32
+        kind = f"bits{masks}{'_table' if fused else ''}{fixed}"
+        trees = pe * (2 if masks == 2 else 1)
+        leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
+        size = simd.bit_length() + (masks > 0)
+        counts = {
+            kind: trees * leaves,
+            f"adders{fixed}": (trees + (masks == 1)) * adders,
+            "less": pe * size * (masks > 0),
+        }
+        registers = (trees + (masks == 1)) * registers + pe * size + fused * (trees * simd + (masks == 1) * simd)
+        deep += fused
+    else:
+        # in LUTs -1/+1 times a number is no product, nor is a number times a weight of -1, 0, +1 a wide one
+        select = p["WKind"] == 0
+        few = "_few" if steps == 2 else fixed  # two words of weights: a bit of one is 0, 1 or the address
+        kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
+        term = x + 1 if select else x + w + 1
+        adders, registers, deep = adder_tree(simd, term, p["AccBits"])
+        size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])
+        counts = {
+            f"tree_{kind}{few}": pe * adders, "tree": select * adders, "less": pe * size * select,
+            **({} if kind == "product" else {f"{kind}{few}": lanes * (w + 1 if kind == "signed" else x)}),
+        }  # fmt: skip
+        registers = pe * (registers + size) + select * registers
+        if kind != "select":
+            value = 2 if kind == "signed" else x  # bits that multiply
+            products = ((lanes, value, w, value + (p["XKind"] == 1) + w),)
+    depth = 2 + late + deep
+    counts |= {
+        "one": 1, "acc": pe * p["AccBits"], "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
+        "word": simd * x, "out": pe * p["YBits"], "raw": pe * p["YBits"] * (p["Levels"] == 0 and p["XKind"] == p["WKind"] == 0),
+        "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "levels": pe * p["Levels"] if p["Levels"] > 1 else 0,
+        "replay": simd * x if passes > 1 and groups > 1 else 0,
+        "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
+    }  # fmt: skip
+    stores = [
+        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=simd if fused else 0),
+        Store(pe * p["Levels"] * p["ThrBits"], passes),
+    ]
+    if counts["replay"]:
+        stores.append(Store(simd * x, groups, rom=False))
+    return Shape(counts, tuple(stores), products)
 
 
 def tree_latency(unit: Mvu) -> int:

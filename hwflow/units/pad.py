@@ -15,6 +15,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Pads, Port
 from hwflow.units.base import Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,6 +64,13 @@ class PadUnit(Unit):
             "Before": self.channels[0], "After": self.channels[1],
             "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self._y.ints.bits,
         }  # fmt: skip
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Counters of places and the word that leaves."""
+        tall, across = p["Height"] + p["PadTop"] + p["PadBottom"], p["Width"] + p["PadLeft"] + p["PadRight"]
+        blocks = (p["Channels"] + p["Before"] + p["After"]) / p["Pe"]
+        return Shape({"one": 1, "counters": counter(tall, across, blocks), "out": p["Pe"] * p["YBits"]})
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         t, left, b, r = self.pads

@@ -5,7 +5,7 @@ Stands on units.base. hls/pool.sv and hls/pool.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, windows
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, Store, counter
 
 KINDS = ("max", "sum")
 
@@ -93,6 +94,23 @@ class Pool(Unit):
         if not mixes(self.kind, self.minimum):
             return {}
         return {f"{self.name}_minimum.mem": Memory(self.pe, tuple(words(self.minimum.astype(np.uint64), 1, self.pe)))}
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Counters of places, the lanes' accumulators, and the memory of a row of them."""
+        blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["YBits"]
+        wide = p["Width"] // p["KernelW"]
+        entries = blocks * (wide if p["KernelH"] > 1 else 1)
+        kind = "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"
+        counters = counter(blocks, p["KernelH"], p["KernelW"], wide + 1, p["Height"] // p["KernelH"] + 1, entries)
+        counts = {"one": 1, "counters": counters, kind: bits, "kept": bits * (entries > 1)}
+        minima = [Store(p["Pe"], blocks)] if p["MinimumFile"] else []
+        return Shape(counts, (*([Store(bits, entries, rom=False)] if entries > 1 else []), *minima))
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of a lane."""
+        return {"carry": p["YBits"]}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit
+from hwflow.units.costs import Params, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,6 +53,11 @@ class Recode(Unit):
             "YBits": self.to.bits,
             "YKind": self.to.kind,
         }
+
+    @staticmethod
+    def shape(_: Params) -> Shape:
+        """Nothing: it is wires."""
+        return Shape({})
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)

@@ -5,7 +5,7 @@ Stands on units.base. hls/reduce.sv and hls/reduce.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, Store, counter
 from hwflow.units.pool import KINDS, mixes, pooled
 
 
@@ -89,6 +90,18 @@ class Reduce(Unit):
         if not mixes(self.kind, self.minimum):
             return {}
         return {f"{self.name}_minimum.mem": Memory(self.pe, tuple(words(self.minimum.astype(np.uint64), 1, self.pe)))}
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """The lanes' accumulators."""
+        kind = "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"
+        minima = (Store(p["Pe"], p["Channels"] // p["Pe"]),) if p["MinimumFile"] else ()
+        return Shape({"one": 1, "counters": counter(p["Taps"]), kind: p["Pe"] * p["YBits"]}, minima)
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of a lane."""
+        return {"carry": p["YBits"]}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         shape = self.outs[0].port.shape

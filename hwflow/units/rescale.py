@@ -5,7 +5,7 @@ Stands on units.base. hls/rescale.sv and hls/rescale.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -17,6 +17,7 @@ from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, Store, counter
 from hwflow.units.weighted import signed_bits
 
 WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
@@ -116,6 +117,26 @@ class RescaleUnit(Unit):
         ]
         flags = np.array([[r >> b & 1 for b in range(m + a)] for r in records], np.uint64)
         return {f"{self.name}_scale.mem": Memory(self.pe * (m + a), tuple(words(flags, 1, self.pe * (m + a))))}
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """A product, a sum and a clip of each lane, and the memory of scales."""
+        pe, blocks, factor = p["Pe"], p["Channels"] // p["Pe"], p["Mul"]
+        value, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]
+        if not m and (factor < 0 or factor & (factor - 1)):  # one constant for all
+            m = factor.bit_length() + 1
+        ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
+        counts = {
+            "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks),
+            "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
+        }  # fmt: skip
+        products = ((pe, value, m, min(value + m, p["SumBits"])),) if m else ()
+        return Shape(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of a sum, a product."""
+        return {"carry": p["SumBits"], "product": p["XBits"] + p["MulBits"] if p["MulBits"] else 0}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)

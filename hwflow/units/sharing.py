@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwflow.bits import Array, Ints
+from hwflow.units.costs import Params, Shape
 
 LARGEST = 8192  # weights; beyond it the search takes minutes and the table is too long for a parameter
 LEVELS = 3  # adders between two registers
@@ -82,6 +83,16 @@ class Network:
             values.append((a, a + b, a + b + 1, a - b, a - b - 1)[(n.kind + 1) % 5])
             assert values[-1].min() >= n.lo and values[-1].max() <= n.hi
         return np.stack([t.sign * (values[t.node] - t.offset) for t in self.rows], axis=1)
+
+
+def shape(p: Params) -> Shape:
+    """As hls/mvu_net.sv is made: adders that rows share, registers between them, comparisons with constants."""
+    rows, levels = p["Rows"], p["Levels"]
+    counts = {
+        "one": 1, "adders": p["AdderBits"], "registers": p["RegisterBits"] + p["Cols"], "places": p["NetLatency"] + 1, "out": rows * p["YBits"],
+        "raw": rows * p["YBits"] * (levels == 0), "reaches": rows * levels * p["NodeBits"], "stairs": rows * levels * p["YBits"] * (levels > 1),
+    }  # fmt: skip
+    return Shape(counts)
 
 
 def network(weights: Array) -> Network | None:

@@ -5,7 +5,7 @@ Stands on units.base. hls/threshold.sv and hls/threshold.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -16,6 +16,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, Store, counter
 from hwflow.units.weighted import signed_bits, staircase
 
 
@@ -137,6 +138,34 @@ class ThresholdUnit(Unit):
                 self.pe * record.shape[1], tuple(words(record, 1, self.pe * record.shape[1]))
             )
         }
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Comparisons of a lane, or the distinct functions that a small input is looked up in."""
+        pe, record, live = p["Pe"], p["Levels"] * p["ThrBits"] + p["Falling"], p["Live"]
+        groups = max(p["Channels"] // pe, 1)
+        counts = {"one": 1, "in": pe * p["XBits"], "out": pe * p["YBits"], "counters": counter(groups)}
+        stairs = pe * p["Levels"] * p["YBits"] if p["Levels"] > 1 else 0
+        if groups > 1:
+            counts |= {
+                "compare": live * max(p["XBits"], p["ThrBits"]),
+                "stairs": stairs,
+                "falling": pe * p["YBits"] * p["Falling"],
+            }
+        elif p["XBits"] <= 4:
+            many = p["Levels"] > 1
+            counts["looked_stairs" if many else "looked_up"] = p["Functions"]
+            counts |= {"live_looked": live * many, "live_wide": live * many * (p["ThrBits"] > 4)}
+        elif p["XBits"] <= 6:
+            counts |= {"live_small": live, "stairs_small": stairs}
+        else:
+            counts |= {"compare_fixed": live * p["XBits"], "live": live, "stairs_fixed": stairs}
+        return Shape(counts, (Store(pe * record, groups),))
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of a comparison, and the levels of it."""
+        return {"carry": max(p["XBits"], p["ThrBits"]), "stairs": p["Levels"] if p["Levels"] > 1 else 0}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (self._of(xs[0].reshape(len(xs[0]), *self.x.shape)),)

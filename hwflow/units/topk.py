@@ -5,7 +5,7 @@ Stands on units.base. hls/topk.sv and hls/topk.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,6 +56,25 @@ class TopKUnit(Unit):
             "Size": self.x.size, "Simd": self.simd, "K": self.k, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
             "YBits": self.outs[0].ints.bits,
         }  # fmt: skip
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """The entries kept, and what sorts a word into them."""
+        simd, k, entry = p["Simd"], p["K"], p["XBits"] + p["YBits"] + 1
+        counts = {"one": 1, "counters": counter(p["Size"] // simd, k + 1), "kept": k * entry, "index": k * p["YBits"]}
+        return Shape(
+            {
+                **counts,
+                "sorted": simd * k * entry,
+                "ordered": simd * k * (p["XBits"] + 1),
+                "moved": simd * (k - 1) * entry,
+            }
+        )
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """A choice among the entries."""
+        return {"choice": p["Simd"] * p["K"] * (p["XBits"] + 1)}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         flat = xs[0].reshape(len(xs[0]), -1).astype(np.int64)

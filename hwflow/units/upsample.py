@@ -12,6 +12,7 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit, divide, divisors
+from hwflow.units.costs import Params, Shape, Store, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,6 +62,16 @@ class UpsampleUnit(Unit):
             "Width": self.x.shape[1], "Channels": self.x.channels, "Pe": self.pe, "Bits": self.x.ints.bits,
             "FactorH": self.factor[0], "FactorW": self.factor[1], "Depth": self.depth,
         }  # fmt: skip
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Counters of places and the memory of a row."""
+        blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["Bits"]
+        counters = counter(p["FactorH"], p["FactorW"], blocks, p["Width"])
+        return Shape(
+            {"one": 1, "address": counter(p["Depth"]), "counters": counters, "out": bits},
+            (Store(bits, p["Depth"], rom=False),),
+        )
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape)

@@ -5,7 +5,7 @@ Stands on units.weighted. hls/vvu.sv and hls/vvu.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port, row_ranges
 from hwflow.units.base import Memory, Stream, Unit, divisors
+from hwflow.units.costs import Params, Shape, Store, counter
 from hwflow.units.weighted import Weighted, staircase
 
 
@@ -68,6 +69,31 @@ class Vvu(Weighted):
     def memories(self) -> dict[str, Memory]:
         """Weights: one word of pe channels for each block and tap."""
         return self.contents(self.weights.reshape(self.blocks, self.pe, self.taps).transpose(0, 2, 1), self.pe)
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Products, accumulators and thresholds of a lane, and the memories of both."""
+        blocks, pe = p["Channels"] // p["Pe"], p["Pe"]
+        signs = {0, 3}
+        both, one = p["XKind"] in signs and p["WKind"] in signs, p["XKind"] in signs or p["WKind"] in signs
+        kind = "bits" if both else "select" if one else "multiply"
+        size = p["XBits"] * p["WBits"] if kind == "multiply" else p["XBits"] + p["WBits"]
+        counts = {
+            "one": 1, kind: pe * size, "acc": pe * p["AccBits"], "out": pe * p["YBits"],
+            "counters": counter(p["Taps"], p["Taps"] * blocks, blocks),
+            "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "raw": pe * p["YBits"] if p["Levels"] == 0 else 0,
+        }  # fmt: skip
+        stores = (Store(pe * p["WBits"], p["Taps"] * blocks), Store(pe * p["Levels"] * p["ThrBits"], blocks))
+        a, b = p["XBits"], p["WBits"]
+        return Shape(counts, stores, ((pe, a, b, a + (p["XKind"] == 1) + b),) if kind == "multiply" else ())
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of an accumulator, the levels of its thresholds, a product."""
+        return {
+            "carry": p["AccBits"], "stairs": p["Levels"] if p["Levels"] > 1 else 0,
+            "product": p["XBits"] + p["WBits"] if p["WKind"] not in (0, 3) else 0,
+        }  # fmt: skip
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape[:-1], self.blocks, self.taps, self.pe).astype(np.int64)

@@ -5,12 +5,15 @@ Stands on units.base. hls/width.sv and hls/width.hpp are the same unit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit, divide
+from hwflow.units.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,6 +47,25 @@ class Width(Unit):
 
     def params(self) -> dict[str, int | str]:
         return {"Bits": self.x.ints.bits, "ParIn": self.par_in, "ParOut": self.par_out}
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Registers of a word: wider, narrower, or between any two widths."""
+        i, o, bits = p["ParIn"], p["ParOut"], p["Bits"]
+        if i == o:
+            return Shape({})
+        if o % i == 0:
+            return Shape({"widen": 1, "widen_bits": o * bits, "widen_counter": counter(o // i + 1)})
+        if i % o == 0:
+            return Shape({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1)})
+        unit = gcd(i, o)
+        held = (i + o - unit) * bits
+        return Shape({"any": 1, "any_bits": held, "any_shifts": held * min(i, o) // unit})
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """A choice among elements."""
+        return {"choice": min(p["ParIn"], p["ParOut"])}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)

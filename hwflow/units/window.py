@@ -5,9 +5,10 @@ Stands on units.base. hls/window.sv and hls/window.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Pads, Port, windows
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.costs import STYLE, Params, Shape, Store, counter
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
 STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style
@@ -180,6 +182,30 @@ class Window(Unit):
         return {
             f"{self.name}_pad.mem": Memory(self._par * bits, tuple(words(self.taps.encode(self.pad), bits, self._par)))
         }
+
+    @staticmethod
+    def shape(p: Params) -> Shape:
+        """Counters of places, the banks of the ring, and the masks of padding."""
+        lanes = max(p["Simd"] // p["Channels"], 1)
+        blocks, padded = (
+            p["Channels"] * lanes // p["Simd"],
+            p["PadTop"] + p["PadLeft"] + p["PadBottom"] + p["PadRight"] > 0,
+        )
+        image = p["Height"] * p["Width"] * blocks
+        counts = {
+            "one": 1, "address": counter(p["Depth"]), "credit": counter(image + p["Depth"]),
+            "counters": counter(blocks, p["KernelH"], p["KernelW"], p["Height"] // p["StrideH"], p["Width"] // p["StrideW"]),
+            "padded": padded, "position": counter(p["Height"] + 2, p["Width"] + 2) * padded,
+            "lanes": p["Simd"] * p["YBits"] * padded, "widened": p["Simd"] * (p["YBits"] - p["XBits"]), "banks": p["Simd"] * p["XBits"] * (lanes > 1),
+        }  # fmt: skip
+        ring = [Store(p["Simd"] // lanes * p["XBits"], ceil(p["Depth"] / lanes), STYLE[p["Style"]], rom=False)] * lanes
+        pads = [Store(p["Simd"] // lanes * p["YBits"], blocks)] if p["PadFile"] else []
+        return Shape(counts, (*ring, *pads))
+
+    @staticmethod
+    def path(p: Params) -> Mapping[str, float]:
+        """Carries of the credits."""
+        return {"carry": counter(p["Height"] * p["Width"] * p["Channels"] + p["Depth"])}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape)
