@@ -1,7 +1,9 @@
 """What the SystemVerilog units cost, and whether whole networks of them compute what they mean at the rate they claim.
 
 Stands on plan, emit, synth and the simulator. `lut` is counted as `hwflow synth` counts it, `lut6_paired` where two
-functions of the same five inputs at most share a LUT6 (synth/pairs.py); nothing is quoted. What was measured of the very same texts by the same tool is not measured again, so a bench that was stopped goes on.
+functions of the same five inputs at most share a LUT6 (synth/pairs.py); nothing is quoted. The units of a design are
+synthesised apart and added. What was measured of the very same texts by the same tool is not measured again, so a
+bench that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from hwflow.places import MODELS, contents, kept
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
-from hwflow.synth import cells, outreg, pairs, synth, yosys
+from hwflow.synth import cells, outreg, pairs, yosys
+from hwflow.synth.measure import total
 from hwflow.units import Mvu
 from hwflow.units.base import SOURCE, Dataflow
-from hwflow.units.mvu import TABLE
 
 CLOCK_MHZ = 200.0
 MATRICES = (64, 128, 256)  # columns a cycle
@@ -45,7 +47,7 @@ RUNS = (
     ("vgg_small", 65_536, 3),
 )  # fmt: skip
 SEEDS = (1, 2, 3)  # of placements, the best of which counts
-POPCOUNTS = "A:hdlname=dot_bits/t:*popcount"
+TIMEOUT = 3600.0  # seconds of one synthesis
 STALLED = 1  # images that enter and leave with random gaps
 
 Row = dict[str, Any]
@@ -81,33 +83,16 @@ def matrix(rows: int, cols: int, pe: int, simd: int, style: str) -> Dataflow:
 
 
 def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], family: str = "xc7") -> Row:
-    """One design synthesised, units apart, unless this very text was before."""
+    """One design, its units synthesised apart and added, where `hwflow synth` keeps their boundaries; see synth.measure.total."""
     flow = make()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, whole = emit(flow, Path(scratch) / "rtl"), apart(flow)
-        texts = [*contents(folder), *([whole.encode()] if whole else [])]
-
-        def measure() -> Row:
-            say(f"{name}: synthesis for {family}")
-            facts = synth(folder, family, out=Path(scratch) / "synth", apart=whole)
-            netlist = yosys.read_netlist(Path(scratch) / "synth" / "core.json")
-            paired = {"lut6_paired": facts["lut"] - pairs.spared(netlist, "top")}
-            return {"lut": facts["lut"], **paired, **{k: facts[k] for k in ("ff", "bram", "dsp", "seconds")}}
-
-        facts = kept(["synth and pairs", family, yosys.version().encode(), *texts], measure)
-    out = {"design": name, "family": family, "cycles": flow.cycles, **facts}
+    facts = total(flow.units, family, lambda line: say(f"{name}: {line}"), TIMEOUT, paired=True)
+    out: Row = {"design": name, "family": family, "cycles": flow.cycles}
+    if facts is None:
+        return {**out, "note": f"Yosys does not finish one of its units in {TIMEOUT:.0f} s"}
+    out |= {key: facts[key] for key in ("lut", "lut6_paired", "ff", "bram", "dsp")}
     if len(flow.units) == 1 and isinstance(unit := flow.units[0], Mvu):
         out["lut_per_mac"] = round(facts["lut"] / (unit.pe * unit.simd), 2)
     return out
-
-
-def apart(flow: Dataflow) -> str:
-    """Yosys' selection of the popcounts, where registers stand in front of all of them: kept whole, hundreds of them are mapped once.
-
-    Without that a layer of 12,544 products a cycle takes more memory than Yosys' WASM has.
-    """
-    units = [u for u in flow.units if isinstance(u, Mvu) and u.style != "const"]  # constant weights have no popcount
-    return POPCOUNTS if all(u.style in ("auto", "lut") and 1 < u.steps <= TABLE for u in units) else ""
 
 
 def constant_rows(say: Callable[[str], None]) -> list[Row]:

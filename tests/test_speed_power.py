@@ -131,7 +131,7 @@ def test_a_unit_is_measured_once_and_a_batch_too_slow_is_halved(tmp_path, monkey
     monkeypatch.setattr(room, "_version", lambda: "Yosys test")
     calls = []
 
-    def slow(units, family, folder, timeout):  # noqa: ARG001
+    def slow(units, family, folder, timeout, paired):  # noqa: ARG001
         calls.append([u.module for u in units])
         if len(units) > 1 or units[0].module == "topk":
             raise ToolError("yosys did not finish in 1 s: ...; allow more time")

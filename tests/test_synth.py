@@ -16,7 +16,9 @@ from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
 from hwflow.synth import cells, route, synth, yosys
+from hwflow.synth.measure import measured, side_by_side, total
 from hwflow.synth.pll import Clock, choices, clock
+from hwflow.units import Mvu
 
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
 
@@ -166,14 +168,48 @@ def network() -> Net:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_network_is_measured_whole_and_unit_by_unit(family: str, tmp_path: Path):
     dataflow = lower(network(), {"dense0": {"pe": 3, "simd": 11}})
-    measured = synth(emit(dataflow, tmp_path / "rtl"), family, out=tmp_path / "out")
-    assert {u.name for u in dataflow.units} <= set(measured["units"])
+    whole = synth(emit(dataflow, tmp_path / "rtl"), family, out=tmp_path / "out")
+    assert {u.name for u in dataflow.units} <= set(whole["units"])
     for what in ("lut", "ff", "bram", "dsp"):
-        parts = sum(u[what] for u in measured["units"].values())
-        assert parts <= measured[what] + (len(measured["units"]) if what == "lut" else 0)
-        assert measured[what] <= parts + 20  # the top joins units and adds next to nothing
-    assert measured["lut"] > 100 and measured["units"]["dense0"]["lut"] > measured["units"]["dense1"]["lut"]
-    assert measured["tool"].startswith("Yosys") and measured["seconds"] > 0
+        parts = sum(u[what] for u in whole["units"].values())
+        assert parts <= whole[what] + (len(whole["units"]) if what == "lut" else 0)
+        assert whole[what] <= parts + 20  # the top joins units and adds next to nothing
+    assert whole["lut"] > 100 and whole["units"]["dense0"]["lut"] > whole["units"]["dense1"]["lut"]
+    assert whole["tool"].startswith("Yosys") and whole["seconds"] > 0
+    added = total(dataflow.units, family)
+    assert added
+    for what in ("lut", "ff", "bram", "dsp"):
+        assert added[what] == pytest.approx(sum(u[what] for u in whole["units"].values()), rel=0.02)
+
+
+@pytest.mark.parametrize(("pe", "parts"), [(6, [6]), (6, [3, 3]), (6, [1] * 6), (5, [1] * 5)])
+def test_a_matrix_unit_is_its_lanes_side_by_side(pe: int, parts: list[int]):
+    rng = np.random.default_rng(len(parts))
+    rows, cols = 3 * pe, 20
+    unit = Mvu(
+        name="mvu", inputs=("x",), x=Port((4, cols), BIPOLAR), weights=rng.choice((-1, 1), (rows, cols)),
+        thresholds=rng.integers(-5, 6, (rows, 1)), bipolar=True, pe=pe, simd=10,
+    )  # fmt: skip
+    lanes = side_by_side(unit, "xc7", most=unit.cost("xc7").lut / (len(parts) - 0.5))
+    assert [lane.pe for lane in lanes] == parts
+    assert {lane.cycles for lane in lanes} == {unit.cycles}
+    x = rng.choice((-1, 1), (2, 4, cols))
+    words = [lane.run(x)[0].reshape(2, 4, 3, lane.pe) for lane in lanes]  # of each pass
+    assert (np.concatenate(words, -1).reshape(2, 4, rows) == unit.run(x)[0]).all()
+
+
+@pytest.mark.slow
+def test_lanes_apart_take_what_the_unit_takes_and_their_control_again():
+    rng = np.random.default_rng(1)
+    unit = Mvu(
+        name="mvu", inputs=("x",), x=Port((64,), BIPOLAR), weights=rng.choice((-1, 1), (32, 64)),
+        thresholds=rng.integers(-9, 10, (32, 1)), bipolar=True, pe=8, simd=16,
+    )  # fmt: skip
+    lanes = side_by_side(unit, "xc7", most=unit.cost("xc7").lut / 2)
+    (whole,), apart = measured([unit], "xc7", paired=True), measured(lanes, "xc7", paired=True)
+    assert len(lanes) > 1
+    for what in ("lut", "lut6_paired", "ff"):
+        assert whole and whole[what] <= sum(f[what] for f in apart if f) <= 1.5 * whole[what]
 
 
 @pytest.mark.slow

@@ -24,14 +24,12 @@ def synth(
     out: Path,
     place: bool = False,
     timeout: float | None = TIMEOUT,
-    apart: str = "",
 ) -> dict[str, Any]:
     """Measured resources of the design in `folder` (top.sv, units, memory files) on a family or a board.
 
     lut, ff, bram, dsp in the family's own sizes, the same for every unit by instance name, how they were counted,
     seconds and tool. With `place`, also what nextpnr says of it on the board (or the family's usual one) behind the
-    serial link, its image buffer left out: fmax_mhz, utilisation in percent, placed_on, place_seconds. Cells that Yosys'
-    selection `apart` names are mapped on their own.
+    serial link, its image buffer left out: fmax_mhz, utilisation in percent, placed_on, place_seconds.
     """
     family = target.family if isinstance(target, Board) else target
     if family not in FAMILIES:
@@ -39,7 +37,7 @@ def synth(
     board = _place_of(target) if place else None
     began = time.perf_counter()
     device = target.device if isinstance(target, Board) else ""
-    netlist = yosys.map_core(folder, family, out, device=device, timeout=timeout, apart=apart)
+    netlist = yosys.map_core(folder, family, out, device=device, timeout=timeout)
     counted = cells.count(netlist, "top")
     result: dict[str, Any] = {
         "family": family,

@@ -13,7 +13,7 @@ from hwflow.board import Board, boards
 from hwflow.errors import RecipeError
 from hwflow.net import Net
 from hwflow.plan import plan
-from hwflow.synth.measure import measured
+from hwflow.synth.measure import total
 from hwflow.units.base import Cost, Dataflow
 
 NETWORKS = ("tfc", "sfc", "resnet20", "cnv")
@@ -65,10 +65,10 @@ def row(name: str, board: Board, dataflow: Dataflow | None, half: Dataflow | Non
             "holds": slower if not slower else "half only",
         }
     say(f"{name} for {board.name}: synthesising {guess.lut:.0f} LUTs of units")
-    found = measured(dataflow.units, board.family, say)
-    if None in found:
+    found = total(dataflow.units, board.family, say)
+    if found is None:
         return {**out, "synthesised %": "a unit did not finish", "holds": slower if not slower else "half only"}
-    real = sum((Cost(**f) for f in found if f), Cost())
+    real = Cost(**found)
     below = max(share(board, real).values()) <= 100 * SHARE
     return {
         **out,

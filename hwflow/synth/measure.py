@@ -1,6 +1,7 @@
-"""What single units take on a family: many of them side by side in one synthesis, each kept by its own text.
+"""What units take on a family: some of them side by side in one synthesis, each kept by its own text; designs by adding.
 
-Stands on emit, synth and the cache. `fit` learns the cost models from this, `holdout` and `fits` hold them to it.
+Stands on emit, synth and the cache. `fit` learns the cost models from this; `holdout`, `fits` and `bench_rtl` measure
+designs with it. The boundaries of units are kept in `hwflow synth` too, so that what is added here is what is counted there.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.places import cache as cache_folder
-from hwflow.synth import cells, yosys
-from hwflow.units.base import Stream, Unit
+from hwflow.synth import cells, pairs, yosys
+from hwflow.units import Mvu
+from hwflow.units.base import Stream, Unit, divisors
 
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
@@ -47,8 +51,13 @@ class _Bench:
         return sum(s.bits for s in self.outs)
 
 
-def measure(units: Sequence[Unit], family: str, folder: Path, timeout: float | None = 1800) -> list[Facts]:
-    """lut, ff, bram and dsp of each unit, in their order; sources, script and log stay in `folder`."""
+def measure(
+    units: Sequence[Unit], family: str, folder: Path, timeout: float | None = 1800, paired: bool = False
+) -> list[Facts]:
+    """lut, ff, bram and dsp of each unit, in their order; sources, script and log stay in `folder`.
+
+    `paired` (xc7): also lut6_paired, where two functions of the same five inputs at most share a LUT6 (synth/pairs.py).
+    """
     named = [replace(u, name=f"u{i}") for i, u in enumerate(units)]
     design = folder / "design"
     design.mkdir(parents=True, exist_ok=True)
@@ -58,8 +67,50 @@ def measure(units: Sequence[Unit], family: str, folder: Path, timeout: float | N
         write_memories(unit, design)
     for file in sources({module(u) for u in units}):
         shutil.copyfile(file, design / file.name)
-    found = cells.units(yosys.map_core(design, family, folder / family, timeout=timeout), family)
+    netlist = yosys.map_core(design, family, folder / family, timeout=timeout)
+    found = cells.units(netlist, family)
+    if paired:
+        kinds = {name: cell["type"] for name, cell in netlist["modules"]["top"]["cells"].items()}
+        found = {n: {**f, "lut6_paired": f["lut"] - pairs.spared(netlist, kinds[n])} for n, f in found.items()}
     return [found[u.name] for u in named]
+
+
+def total(
+    units: Sequence[Unit],
+    family: str,
+    say: Callable[[str], None] = lambda _: None,
+    timeout: float = TIMEOUT,
+    paired: bool = False,
+) -> Facts | None:
+    """What units take together, synthesised apart and added; None where Yosys does not finish one in time.
+
+    A matrix unit too large for one synthesis is measured as smaller ones that side by side do the same: each brings
+    counters, replay memory and output buffer of its own, so that the sum is more than the unit, not less.
+    """
+    parts = [part for u in units for part in side_by_side(u, family)]
+    found = measured(parts, family, say, timeout, paired=paired)
+    if None in found:
+        return None
+    return {name: sum(f[name] for f in found if f) for name in found[0] or {}}
+
+
+def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
+    """Units of at most `most` LUTs, as estimated, that do the same on the same words: lanes of a matrix unit; else itself.
+
+    Lane p of pass i is row i * pe + p, in all of them.
+    """
+    if not isinstance(unit, Mvu):
+        return [unit]
+    wanted = unit.cost(family).lut / most
+    n = next((n for n in divisors(unit.pe) if n >= wanted), unit.pe)
+    rows = np.arange(unit.rows).reshape(-1, n, unit.pe // n)
+    return [
+        replace(
+            unit, name=f"{unit.name}_{i}", pe=unit.pe // n, weights=unit.weights[mine],
+            thresholds=None if unit.thresholds is None else unit.thresholds[mine],
+        )
+        for i, mine in enumerate(rows[:, i].ravel() for i in range(n))
+    ]  # fmt: skip
 
 
 def measured(
@@ -68,10 +119,11 @@ def measured(
     say: Callable[[str], None] = lambda _: None,
     timeout: float = TIMEOUT,
     most: int = LUTS,
+    paired: bool = False,
 ) -> list[Facts | None]:
     """`measure` in synthesises of some units each, what was measured before taken from the cache; None for a unit
     that Yosys does not finish in `timeout` seconds by itself, which is kept too."""
-    files = {key(u, family): u for u in units}
+    files = {key(u, family, paired): u for u in units}
     wanting = [f for f in files if not f.is_file()]
     batches: list[list[Path]] = []
     together = 0.0
@@ -87,7 +139,9 @@ def measured(
         batch = batches.pop(0)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                found: Sequence[Facts | None] = measure([files[f] for f in batch], family, Path(folder), timeout)
+                found: Sequence[Facts | None] = measure(
+                    [files[f] for f in batch], family, Path(folder), timeout, paired
+                )
         except ToolError as e:
             if "did not finish" not in str(e):
                 raise
@@ -99,15 +153,15 @@ def measured(
             file.write_text(json.dumps(facts))
         done += len(batch)
         say(f"{family}: {done} of {len(files)} units measured")
-    return [json.loads(key(u, family).read_text()) for u in units]
+    return [json.loads(key(u, family, paired).read_text()) for u in units]
 
 
-def key(unit: Unit, family: str) -> Path:
+def key(unit: Unit, family: str, paired: bool = False) -> Path:
     """The file that keeps what a unit takes: its name is the text of the unit, of what it stands on, and the tool."""
     unit = replace(unit, name="u", inputs=("x",) * len(unit.inputs))
     one = instance(unit)
     parts: list[Any] = [
-        family,
+        f"{family} paired" if paired else family,
         _version(),
         one.module,
         one.params,

@@ -63,13 +63,8 @@ def gather(folder: Path, out: Path) -> list[str]:
     return names
 
 
-def map_core(
-    folder: Path, family: str, out: Path, *, device: str = "", timeout: float | None = None, apart: str = ""
-) -> dict[str, Any]:
-    """Yosys' JSON netlist of module `top`, hierarchy kept at the units; `core.il` in `out` holds it for place and route.
-
-    Cells that the selection `apart` names are kept whole too: what many of them are alike is mapped once.
-    """
+def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout: float | None = None) -> dict[str, Any]:
+    """Yosys' JSON netlist of module `top`, hierarchy kept at the units; `core.il` in `out` holds it for place and route."""
     names = gather(folder, out)
     kept = unit_modules(folder, names)
     run_script(
@@ -77,7 +72,6 @@ def map_core(
             *(f"read_verilog -defer -sv {n}" for n in names),
             "hierarchy -check -top top",
             *(f"setattr -mod -set keep_hierarchy 1 A:hdlname={m}" for m in kept),
-            *([f"setattr -set keep_hierarchy 1 {apart}"] if apart else []),
             f"{COMMANDS[family]} -top top{gowin_family(family, device)}",
             "write_json core.json",
             "write_rtlil -selected core.il",
