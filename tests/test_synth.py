@@ -15,7 +15,7 @@ from hwflow.errors import RecipeError, ToolError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
-from hwflow.synth import cells, route, synth, yosys
+from hwflow.synth import cells, measure, route, synth, yosys
 from hwflow.synth.measure import measured, side_by_side, total
 from hwflow.synth.pll import Clock, choices, clock
 from hwflow.units import Mvu
@@ -196,6 +196,30 @@ def test_a_matrix_unit_is_its_lanes_side_by_side(pe: int, parts: list[int]):
     x = rng.choice((-1, 1), (2, 4, cols))
     words = [lane.run(x)[0].reshape(2, 4, 3, lane.pe) for lane in lanes]  # of each pass
     assert (np.concatenate(words, -1).reshape(2, 4, rows) == unit.run(x)[0]).all()
+
+
+def test_units_alike_but_for_their_weights_are_measured_once_and_counted_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path))
+    monkeypatch.setattr(measure, "_version", lambda: "Yosys test")
+    calls: list[str] = []
+
+    def count(units: list[Any], *_: object) -> list[dict[str, float]]:
+        calls.extend(u.name for u in units)
+        return [{"lut": float(u.pe)} for u in units]
+
+    monkeypatch.setattr(measure, "measure", count)
+    rng = np.random.default_rng(2)
+    units = [
+        Mvu(name=name, inputs=("x",), x=Port((20,), BIPOLAR), weights=rng.choice((-1, 1), (8, 20)), pe=8, simd=10)
+        for name in "ab"
+    ]
+    most = units[0].cost("xc7").lut / 3.5
+    assert total(units, "xc7", most=most, alike=True) == {"lut": 16}
+    assert len(calls) == 1
+    assert total(units, "xc7", most=most) == {"lut": 16}
+    assert len(calls) == 8
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
-"""What `--fit` promises, held to Yosys: the fastest design of a network for every board, its units synthesised.
+"""What `--fit` promises, held to Yosys: the fastest design of a network for every board, its units synthesised and added.
+
+Lanes and units that are alike but for their weights are measured once: see synth.measure.total.
 
 Stands on synth.measure and plan. `hwflow bench fits` prints the rows, smallest designs first; the cache keeps what was measured.
 """
@@ -18,7 +20,8 @@ from hwflow.units.base import Cost, Dataflow
 
 NETWORKS = ("tfc", "sfc", "resnet20", "cnv")
 SHARE = 0.8  # of the board, the default of --max-util
-LARGEST = 30_000  # LUTs up to which a design is synthesised here; larger ones take hours of one core
+PART = 1_000  # LUTs of lanes that are measured once for all that are like them; whole designs take hours of one core
+TIMEOUT = 3600.0  # seconds of one synthesis
 
 Row = dict[str, Any]
 
@@ -58,14 +61,8 @@ def row(name: str, board: Board, dataflow: Dataflow | None, half: Dataflow | Non
         "in half": half.cycles if half else "does not fit",
         "estimated %": shares(board, guess),
     }
-    if guess.lut > LARGEST:
-        return {
-            **out,
-            "synthesised %": f"not run: {guess.lut:,.0f} LUTs",
-            "holds": slower if not slower else "half only",
-        }
     say(f"{name} for {board.name}: synthesising {guess.lut:.0f} LUTs of units")
-    found = total(dataflow.units, board.family, say)
+    found = total(dataflow.units, board.family, say, TIMEOUT, most=PART, alike=True)
     if found is None:
         return {**out, "synthesised %": "a unit did not finish", "holds": slower if not slower else "half only"}
     real = Cost(**found)

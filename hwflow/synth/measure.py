@@ -10,9 +10,10 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, pairs, yosys
 from hwflow.units import Mvu
 from hwflow.units.base import Stream, Unit, divisors
+from hwflow.units.weighted import Weighted
 
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
@@ -80,15 +82,22 @@ def total(
     family: str,
     say: Callable[[str], None] = lambda _: None,
     timeout: float = TIMEOUT,
+    most: float = LUTS,
     paired: bool = False,
+    alike: bool = False,
 ) -> Facts | None:
     """What units take together, synthesised apart and added; None where Yosys does not finish one in time.
 
-    A matrix unit too large for one synthesis is measured as smaller ones that side by side do the same: each brings
-    counters, replay memory and output buffer of its own, so that the sum is more than the unit, not less.
+    A matrix unit of more than `most` LUTs is measured as smaller ones that side by side do the same: each brings
+    counters, replay memory and output buffer of its own, so that the sum is more than the unit, not less. `alike`:
+    units with weights that differ in the contents of their memories alone are measured once.
     """
-    parts = [part for u in units for part in side_by_side(u, family)]
-    found = measured(parts, family, say, timeout, paired=paired)
+    parts = [part for u in units for part in side_by_side(u, family, most)]
+    models: dict[str, Unit] = {}
+    chosen = [
+        models.setdefault(str(_parameters(_nameless(p))), p) if alike and isinstance(p, Weighted) else p for p in parts
+    ]
+    found = measured(chosen, family, say, timeout, paired=paired)
     if None in found:
         return None
     return {name: sum(f[name] for f in found if f) for name in found[0] or {}}
@@ -97,20 +106,23 @@ def total(
 def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
     """Units of at most `most` LUTs, as estimated, that do the same on the same words: lanes of a matrix unit; else itself.
 
-    Lane p of pass i is row i * pe + p, in all of them.
+    Lane p of pass i is row i * pe + p, in all of them. Of their numbers one that takes no more block RAMs is preferred;
+    shared adders of constant weights stay together.
     """
-    if not isinstance(unit, Mvu):
+    if not isinstance(unit, Mvu) or unit.network is not None:
         return [unit]
-    wanted = unit.cost(family).lut / most
-    n = next((n for n in divisors(unit.pe) if n >= wanted), unit.pe)
-    rows = np.arange(unit.rows).reshape(-1, n, unit.pe // n)
-    return [
-        replace(
-            unit, name=f"{unit.name}_{i}", pe=unit.pe // n, weights=unit.weights[mine],
-            thresholds=None if unit.thresholds is None else unit.thresholds[mine],
-        )
-        for i, mine in enumerate(rows[:, i].ravel() for i in range(n))
-    ]  # fmt: skip
+    whole = unit.cost(family)
+    numbers = [n for n in divisors(unit.pe) if n >= whole.lut / most] or [unit.pe]
+    tries: Iterator[list[Unit]] = ([_lanes(unit, n, i) for i in range(n)] for n in numbers)
+    first = next(tries)
+    return next((t for t in chain([first], tries) if sum(p.cost(family).bram for p in t) == whole.bram), first)
+
+
+def _lanes(unit: Mvu, n: int, i: int) -> Mvu:
+    """The i-th n-th of a unit's lanes."""
+    rows = np.arange(unit.rows).reshape(-1, n, unit.pe // n)[:, i].ravel()
+    limits = None if unit.thresholds is None else unit.thresholds[rows]
+    return replace(unit, name=f"{unit.name}_{i}", pe=unit.pe // n, weights=unit.weights[rows], thresholds=limits)
 
 
 def measured(
@@ -158,20 +170,23 @@ def measured(
 
 def key(unit: Unit, family: str, paired: bool = False) -> Path:
     """The file that keeps what a unit takes: its name is the text of the unit, of what it stands on, and the tool."""
-    unit = replace(unit, name="u", inputs=("x",) * len(unit.inputs))
-    one = instance(unit)
-    parts: list[Any] = [
-        f"{family} paired" if paired else family,
-        _version(),
-        one.module,
-        one.params,
-        [(s.bits, s.words > 0) for s in (*unit.ins, *unit.outs)],
-    ]
+    unit = _nameless(unit)
+    parts: list[Any] = [f"{family} paired" if paired else family, _version(), *_parameters(unit)]
     parts += [[name, m.bits, m.words] for name, m in unit.memories().items()]
-    state = hashlib.sha256(json.dumps(parts).encode() + _texts(one.module))
+    state = hashlib.sha256(json.dumps(parts).encode() + _texts(instance(unit).module))
     folder = cache_folder() / "units"
     folder.mkdir(exist_ok=True)
     return folder / f"{state.hexdigest()[:32]}.json"
+
+
+def _nameless(unit: Unit) -> Unit:
+    return replace(unit, name="u", inputs=("x",) * len(unit.inputs))
+
+
+def _parameters(unit: Unit) -> list[Any]:
+    """Module, parameters and widths of a unit: all that it is but the contents of its memories."""
+    one = instance(unit)
+    return [one.module, one.params, [(s.bits, s.words > 0) for s in (*unit.ins, *unit.outs)]]
 
 
 @cache
