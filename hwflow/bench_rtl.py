@@ -25,6 +25,7 @@ import numpy as np
 
 from hwflow import bench_nets, tools
 from hwflow.bits import BIPOLAR, Array
+from hwflow.board import load_board
 from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
 from hwflow.net import Net
@@ -40,7 +41,9 @@ from hwflow.units.base import SOURCE, Dataflow
 
 CLOCK_MHZ = 200.0
 MATRICES = (64, 128, 256)  # columns a cycle
-NETWORKS = (("tfc", 64), ("sfc", 16), ("cnv", 32_768), ("cnv", 9_132))  # cycles an image
+BOARD = "pynq_z1"  # FINN's
+# network, cycles an image, the share of the board it may take; None: what is cheapest by a typical part
+NETWORKS = (("tfc", 64, None), ("sfc", 16, None), ("cnv", 32_768, None), ("cnv", 9_132, 0.5))
 # network, cycles an image, images: those of MNIST's test set where there are as many
 RUNS = (
     ("tfc", 64, 10_000), ("sfc", 16, 1_000), ("depthwise", 8_192, 4), ("resnet20", 36_864, 4), ("cnv", 32_768, 4),
@@ -62,13 +65,15 @@ def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
     """What is synthesised, by name."""
     for simd in MATRICES:
         yield f"mvu {simd}x8, weights in block RAM", partial(matrix, 128, 4 * simd, 8, simd, "block")
-    for name, cycles in NETWORKS:
-        yield f"{name} at {cycles} cycles", partial(at_rate, bench_nets.NETS[name](0), cycles)
+    for name, cycles, share in NETWORKS:
+        within = f" in {share:.0%} of a {load_board(BOARD).title}" if share else ""
+        yield f"{name} at {cycles} cycles{within}", partial(at_rate, bench_nets.NETS[name](0), cycles, share)
 
 
-def at_rate(net: Net, cycles: int) -> Dataflow:
-    """The cheapest hardware of a network for an image every so many cycles."""
-    return plan(net, clock_mhz=CLOCK_MHZ, fps=CLOCK_MHZ * 1e6 / cycles)
+def at_rate(net: Net, cycles: int, share: float | None = None) -> Dataflow:
+    """The cheapest hardware of a network for an image every so many cycles, in a share of BOARD where one is named."""
+    board = load_board(BOARD) if share else None
+    return plan(net, board=board, clock_mhz=CLOCK_MHZ, fps=CLOCK_MHZ * 1e6 / cycles, max_util=share or 1.0)
 
 
 def matrix(rows: int, cols: int, pe: int, simd: int, style: str) -> Dataflow:

@@ -26,7 +26,7 @@ __all__ = ["Ask", "explain", "plan"]
 TRIES = 4  # faster foldings that are tried where units hold each other up
 LANES = 64  # multipliers a unit may have in the design nobody asked anything of
 TILTS = tuple(
-    (1.0, 1.0, b, d) for b in (1, 4, 1 / 4, 16, 1 / 16) for d in (1, 8, 1 / 8)
+    (1.0, 1.0, b, d) for b in (1, 2, 1 / 2, 4, 1 / 4, 16, 1 / 16) for d in (1, 8, 1 / 8)
 )  # how dear memory and DSPs are
 
 Plan = tuple[dict[str, Mapping[str, Any]], Array]  # a folding and its resources (4,)
