@@ -4,10 +4,12 @@
 // One bit by one bit is a popcount of equal bits, ternary too (of those that count); the rest adds or multiplies.
 #pragma once
 
+#include "product.hpp"
 #include "stream.hpp"
 
 // sum of x[c] * w[c] over the Simd columns of one word; the count of equal bits where both are bipolar.
-template <int Simd, int XBits, int XKind, int WBits, int WKind> struct Dot {
+// Mult: what products of numbers are made of, see product.hpp.
+template <int Simd, int XBits, int XKind, int WBits, int WKind, int Mult> struct Dot {
   static constexpr bool Counted = XKind == 0 && WKind == 0;
   static constexpr bool Masked = !Counted && (XKind == 0 || XKind == 3) && (WKind == 0 || WKind == 3);
   static constexpr int XCode = XKind == 3 ? 2 : XKind, WCode = WKind == 3 ? 2 : WKind;
@@ -44,7 +46,7 @@ template <int Simd, int XBits, int XKind, int WBits, int WKind> struct Dot {
       if (WKind == 0) {
         total += w[c * WBits] ? int(x.values[c]) : -int(x.values[c]);
       } else {
-        total += int(x.values[c]) * int(value<WCode>(field<WBits>(w, c * WBits)));
+        total += Times<Mult, int>::of(int(x.values[c]), int(value<WCode>(field<WBits>(w, c * WBits))));
       }
     }
     return total;

@@ -3,7 +3,7 @@
 //   sum_o = sum_c w[c] * x[c], adder_tree's latency + 1 cycles of en_i later
 //
 // With bipolar weights it is 2 * sum(x where w is +1) - sum(x), the last from shared_i: it is the same for every row.
-// Kinds: 0 bipolar, 1 unsigned, 2 and 3 two's complement.
+// Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary. Mult: what products are made of, see product.sv.
 
 module dot_numbers #(
   parameter int unsigned Simd  = 8,
@@ -11,6 +11,7 @@ module dot_numbers #(
   parameter int unsigned XKind = 1,
   parameter int unsigned WBits = 1,
   parameter int unsigned WKind = 0,
+  parameter int unsigned Mult  = 0,
   localparam int unsigned SharedBits = XBits + 1 + $clog2(Simd),         // signed
   localparam int unsigned SumBits    = XBits + WBits + 1 + $clog2(Simd)  // signed
 ) (
@@ -37,15 +38,32 @@ module dot_numbers #(
     end else if (WKind == 0) begin : gen_signed_masked
       assign terms[c] = TermBits'($signed(x & {XBits{w[0]}}));
     end else begin : gen_product
-      logic signed [XBits:0] x_value;
-      logic signed [WBits:0] w_value;
+      localparam bit XSign = XKind == 0 || XKind == 3;  // x is the factor of -1, 0 or +1
+      localparam int unsigned VBits = XKind == 1 ? XBits + 1 : XKind == 0 ? 2 : XBits;  // as two's complement
+      localparam int unsigned UBits = WKind == 1 ? WBits + 1 : WBits;
+      logic signed [VBits-1:0] x_value;
+      logic signed [UBits-1:0] w_value;
+      logic [TermBits-1:0] term;
       if (XKind == 0) begin : gen_x
-        assign x_value = x[0] ? (XBits + 1)'(1) : '1;  // Yosys casts after a sign
+        assign x_value = {!x[0], 1'b1};
       end else begin : gen_x
-        assign x_value = {XKind != 1 && x[XBits-1], x};
+        assign x_value = VBits'(x);
       end
-      assign w_value = {WKind != 1 && w[WBits-1], w};
-      assign terms[c] = TermBits'(x_value) * TermBits'(w_value);
+      assign w_value = UBits'(w);
+      if (XSign) begin : gen_by_x
+        product #(
+          .XBits(UBits), .WBits(VBits), .YBits(TermBits), .Sign(1), .Mult(Mult)
+        ) times (
+          .x_i(w_value), .w_i(x_value), .y_o(term)
+        );
+      end else begin : gen_by_w
+        product #(
+          .XBits(VBits), .WBits(UBits), .YBits(TermBits), .Sign(WKind == 3 ? 1 : 0), .Mult(Mult)
+        ) times (
+          .x_i(x_value), .w_i(w_value), .y_o(term)
+        );
+      end
+      assign terms[c] = term;
     end
   end
 

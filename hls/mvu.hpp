@@ -8,13 +8,13 @@
 // Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary.
 // With one level the threshold memory holds what the accumulator starts at (minus the threshold), so y is its sign.
 // Bipolar x bipolar counts equal bits: thresholds are in counts, and acc = 2 * count - Cols.
-// Style says where weights lie in SystemVerilog; here Vitis decides. Words: input words of one image.
+// Style says where weights lie in SystemVerilog; here Vitis decides. Mult says what products are made of. Words: input words of one image.
 #pragma once
 
 #include "dot.hpp"
 
 template <int Cols, int Rows, int Simd, int Pe, int XBits, int XKind, int WBits, int WKind, int AccBits, int Levels,
-          int ThrBits, int YBits, int Base, int Style, int Words>
+          int ThrBits, int YBits, int Base, int Style, int Mult, int Words>
 void mvu(Stream<Simd * XBits> &x, Stream<Pe * YBits> &y,
          const Memory<Pe * Simd * WBits, (Cols / Simd) * (Rows / Pe)> &weights,
          const typename Limits<Pe, Rows / Pe, Levels, ThrBits>::Table &thresholds) {
@@ -22,7 +22,7 @@ void mvu(Stream<Simd * XBits> &x, Stream<Pe * YBits> &y,
   static_assert(Rows % Pe == 0, "mvu: Pe must divide Rows");
 #pragma HLS ARRAY_PARTITION variable = weights complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = thresholds complete dim = 2
-  typedef Dot<Simd, XBits, XKind, WBits, WKind> Product;
+  typedef Dot<Simd, XBits, XKind, WBits, WKind, Mult> Product;
   constexpr int Groups = Cols / Simd, Passes = Rows / Pe;
   typedef Limits<Pe, Passes, Levels, ThrBits> Limit;
   Word<Simd * XBits> kept[Groups];

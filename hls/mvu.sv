@@ -28,6 +28,7 @@ module mvu #(
   parameter int unsigned YBits   = 1,
   parameter int          Base    = 0,
   parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM, 3 constants
+  parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
   parameter WeightFile = "",           // hexadecimal, one word of Pe x Simd weights for each step, column 0 low
   parameter ThreshFile = ""            // hexadecimal, one word of Pe x Levels thresholds for each pass
 ) (
@@ -233,7 +234,7 @@ module mvu #(
     end
     for (genvar p = 0; p < Pe; p++) begin : gen_row
       dot_numbers #(
-        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind)
+        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult)
       ) dot (
         .clk_i(clk_i), .en_i(go), .x_i(x), .w_i(w[p*Simd*WBits+:Simd*WBits]), .shared_i(shared), .sum_o(sum[p])
       );

@@ -4,13 +4,14 @@
 //
 // MulBits 0: every factor is Mul; AddBits 0: every addend is Add; the others come from `scale`, factor in the low bits.
 // Timing: one word of Pe channels a cycle. Kinds: 0 bipolar, 1 unsigned, 2 two's complement.
-// Words: input words of one image.
+// Mult says what products are made of. Words: input words of one image.
 #pragma once
 
+#include "product.hpp"
 #include "stream.hpp"
 
 template <int Channels, int Pe, int XBits, int XKind, int YBits, int SumBits, int Shift, int Lo, int Hi, int MulBits,
-          int AddBits, int Mul, int Add, int Words, class Scales>
+          int AddBits, int Mul, int Add, int Mult, int Words, class Scales>
 void rescale(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y, const Scales &scale) {
   static_assert(Channels % Pe == 0, "rescale: Pe must divide Channels");
 #pragma HLS ARRAY_PARTITION variable = scale complete dim = 2
@@ -28,7 +29,7 @@ void rescale(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y, const Scales &scale) 
       const Word<MulField> m = memory_field<MulField, Size, Blocks>(scale, block, p * Record);
       const Word<AddField> a = memory_field<AddField, Size, Blocks>(scale, block, p * Record + MulBits % (Record + 1));
       const Product factor = MulBits ? Product(value<2>(m)) : Product(Mul);
-      const Product product = Product(factor * Product(value<XKind>(field<XBits>(word, p * XBits))));
+      const Product product = Times<Mult, Product>::of(factor, Product(value<XKind>(field<XBits>(word, p * XBits))));
       const Total addend = AddBits ? Total(value<2>(a)) : Total(Add);
       const Total sum = Total(Total(product) + addend);
       const Total shifted = Total(sum >> Shift);

@@ -20,6 +20,7 @@ module rescale #(
   parameter int unsigned AddBits  = 0,
   parameter int          Mul      = 1,
   parameter int          Add      = 0,
+  parameter int unsigned Mult     = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
   parameter              ScaleFile = ""
 ) (
   input  logic                clk_i,
@@ -36,6 +37,7 @@ module rescale #(
   localparam int unsigned FBits = MulBits > 0 ? MulBits : 32;      // a factor
   // what a product is kept in: carries beyond the sum's width are of no use
   localparam int unsigned PBits = VBits + FBits < SumBits ? VBits + FBits : SumBits;
+  localparam int unsigned KBits = Mult == 1 && MulBits > 0 ? MulBits : PBits;  // a factor as it is multiplied
   localparam int unsigned Record = MulBits + AddBits;
   // bits after the shift, at least those of the bounds
   localparam int unsigned TBits = (SumBits > Shift ? SumBits - Shift : 1) > 32 ? SumBits - Shift : 32;
@@ -54,7 +56,7 @@ module rescale #(
     else if (move) {y_valid_o, valid_q} <= {valid_q, x_valid_i};
   end
 
-  logic [Pe*PBits-1:0] factors;  // beside the operands
+  logic [Pe*KBits-1:0] factors;  // beside the operands
   logic [Pe*SumBits-1:0] addends;
   if (Record > 0) begin : gen_scales
     localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
@@ -69,9 +71,9 @@ module rescale #(
     end
     for (genvar e = 0; e < Pe; e++) begin : gen_record
       if (MulBits > 0) begin : gen_mul
-        assign factors[e*PBits+:PBits] = PBits'(signed'(scale[e*Record+:MulBits]));
+        assign factors[e*KBits+:KBits] = KBits'(signed'(scale[e*Record+:MulBits]));
       end else begin : gen_one_mul
-        assign factors[e*PBits+:PBits] = PBits'(Mul);
+        assign factors[e*KBits+:KBits] = KBits'(Mul);
       end
       if (AddBits > 0) begin : gen_add
         assign addends[e*SumBits+:SumBits] = SumBits'(signed'(scale[e*Record+MulBits+:AddBits]));
@@ -80,14 +82,14 @@ module rescale #(
       end
     end
   end else begin : gen_one_scale
-    assign factors = {Pe{PBits'(Mul)}};
+    assign factors = {Pe{KBits'(Mul)}};
     assign addends = {Pe{SumBits'(Add)}};
   end
 
   for (genvar e = 0; e < Pe; e++) begin : gen_element
     logic [XBits-1:0] x;
     logic signed [VBits-1:0] value, value_q;
-    logic signed [PBits-1:0] factor;
+    logic signed [KBits-1:0] factor;
     logic signed [SumBits-1:0] addend_q;
     logic signed [PBits-1:0] product, product_q;
     logic signed [SumBits-1:0] sum_q;
@@ -100,8 +102,22 @@ module rescale #(
     end else begin : gen_signed
       assign value = x;
     end
-    assign factor  = factors[e*PBits+:PBits];
-    assign product = PBits'(value_q) * factor;
+    assign factor  = factors[e*KBits+:KBits];
+    if (Mult == 1 && MulBits == 0) begin : gen_digits
+      scaled #(
+        .Scale(Mul), .XBits(VBits), .YBits(PBits)
+      ) digits (
+        .x_i(value_q), .y_o(product)
+      );
+      logic unused;
+      assign unused = ^factor;
+    end else begin : gen_product
+      product #(
+        .XBits(VBits), .WBits(KBits), .YBits(PBits), .Mult(Mult)
+      ) times (
+        .x_i(value_q), .w_i(factor), .y_o(product)
+      );
+    end
     assign shifted = TBits'(sum_q >>> Shift);
     always_ff @(posedge clk_i) begin
       if (move) begin

@@ -5,19 +5,19 @@
 //
 // Words come from a window in depthwise order: blocks of Pe channels, the taps of a block one after another.
 // Timing: one tap of Pe channels a cycle. Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary.
-// Words: input words of one image.
+// Mult says what products of numbers are made of. Words: input words of one image.
 #pragma once
 
 #include "dot.hpp"
 
 template <int Taps, int Channels, int Pe, int XBits, int XKind, int WBits, int WKind, int AccBits, int Levels,
-          int ThrBits, int YBits, int Base, int Words>
+          int ThrBits, int YBits, int Base, int Mult, int Words>
 void vvu(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y, const Memory<Pe * WBits, Taps * (Channels / Pe)> &weights,
          const typename Limits<Pe, Channels / Pe, Levels, ThrBits>::Table &thresholds) {
   static_assert(Channels % Pe == 0, "vvu: Pe must divide Channels");
 #pragma HLS ARRAY_PARTITION variable = weights complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = thresholds complete dim = 2
-  typedef Dot<1, XBits, XKind, WBits, WKind> Product;
+  typedef Dot<1, XBits, XKind, WBits, WKind, Mult> Product;
   typedef Limits<Pe, Channels / Pe, Levels, ThrBits> Limit;
   constexpr int Blocks = Channels / Pe;
   Int<AccBits> acc[Pe];

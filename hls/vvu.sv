@@ -22,6 +22,7 @@ module vvu #(
   parameter int unsigned ThrBits  = 5,
   parameter int unsigned YBits    = 1,  // bits of an element of y
   parameter int          Base     = 0,
+  parameter int unsigned Mult     = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
   parameter              WeightFile = "",
   parameter              ThreshFile = ""
 ) (
@@ -144,7 +145,11 @@ module vvu #(
       logic signed [UBits-1:0] factor;
       assign value  = XKind == 2 ? VBits'(signed'(x)) : VBits'(x);
       assign factor = WKind == 2 ? UBits'(signed'(w)) : UBits'(w);
-      assign product = PBits'(value) * PBits'(factor);
+      product #(
+        .XBits(VBits), .WBits(UBits), .YBits(PBits), .Mult(Mult)
+      ) times (
+        .x_i(value), .w_i(factor), .y_o(product)
+      );
     end
 
     logic signed [AccBits-1:0] start, acc_q;

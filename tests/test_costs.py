@@ -1,12 +1,17 @@
 """Cost models: every module is known on every family, and measurements are explained by what they counted."""
 
+import numpy as np
 import pytest
 
+from hwflow.bits import Ints
+from hwflow.errors import RecipeError
 from hwflow.lower import lower
+from hwflow.ops import Port
 from hwflow.synth.designs import random_folding, random_net
 from hwflow.synth.fit import nonnegative, units
-from hwflow.units import UNITS, samples
-from hwflow.units.base import FAMILIES
+from hwflow.synth.measure import measure
+from hwflow.units import UNITS, Mvu, RescaleUnit, Vvu, samples
+from hwflow.units.base import FAMILIES, Unit
 from hwflow.units.costs import Store, blocks, distinct, dsps, in_block, table
 from hwflow.units.trees import adder_tree, popcount
 
@@ -118,9 +123,41 @@ def test_what_is_measured_covers_every_module():
 
 
 def test_the_fit_finds_coefficients_that_explain_exact_data():
-    import numpy as np
-
     rng = np.random.default_rng(0)
     a, true = rng.random((40, 5)), np.array([1.0, 0.0, 2.5, 0.3, 0.0])
     assert np.allclose(nonnegative(a, a @ true, np.ones(5)), true, atol=1e-6)
     assert (nonnegative(a, -(a @ true), np.ones(5)) == 0).all()
+
+
+def products() -> list[Unit]:
+    """Units that multiply numbers: wide ones, one constant for all, a factor of -1, 0 or +1."""
+    rng = np.random.default_rng(5)
+    x = Port((12,), Ints(-128, 127))
+    return [
+        Mvu(name="m", inputs=("input",), x=x, weights=rng.integers(-99, 100, (4, 12)), pe=2, simd=3),
+        Mvu(name="t", inputs=("input",), x=x, weights=rng.integers(-1, 2, (4, 12)), pe=2, simd=3),
+        Vvu(name="v", inputs=("input",), x=x, weights=rng.integers(-99, 100, (4, 3)), pe=2),
+        RescaleUnit(name="c", inputs=("input",), x=x, mul=rng.integers(99, 300, 12), add=np.zeros(12), shift=8, lo=-128, hi=127, pe=3),
+        RescaleUnit(name="r", inputs=("input",), x=x, mul=np.full(12, -1237), add=np.zeros(12), shift=8, lo=-128, hi=127, pe=3),
+    ]  # fmt: skip
+
+
+def test_products_are_in_luts_or_in_dsp_blocks_as_asked():
+    for unit in products():
+        assert unit.multiplies
+        for family in FAMILIES:
+            lut, dsp, auto = (unit.folded(mult=m).cost(family) for m in ("lut", "dsp", "auto"))
+            assert lut.dsp == 0
+            assert dsp == auto
+            assert dsp.dsp == 0 or lut.lut > dsp.lut, (unit.name, family)
+    with pytest.raises(RecipeError, match="m: mult must be one of auto, lut, dsp, not block"):
+        products()[0].folded(mult="block")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_yosys_makes_products_of_what_is_asked(family, tmp_path):
+    made = [u.folded(mult=m) for u in products() for m in ("lut", "dsp")]
+    for unit, facts in zip(made, measure(made, family, tmp_path), strict=True):
+        assert facts["dsp"] == unit.cost(family).dsp, (unit.name, unit.mult)
+        assert unit.mult == "dsp" or facts["dsp"] == 0

@@ -12,7 +12,7 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Mvu, mvu
-from hwflow.units.base import divisors
+from hwflow.units.base import MULTS, divisors
 from hwflow.units.weighted import TERNARY
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
@@ -52,7 +52,7 @@ def random_unit(seed: int) -> Mvu:
     vectors = tuple(int(v) for v in rng.integers(1, 4, 2)) if rng.random() < 0.3 else ()
     return Mvu(
         name=f"mvu{seed}", inputs=("input",), x=Port((*vectors, cols), x), weights=weights, thresholds=thresholds,
-        base=0 if bipolar else int(rng.integers(-3, 3)), bipolar=bipolar, pe=pe, simd=simd, style=style,
+        base=0 if bipolar else int(rng.integers(-3, 3)), bipolar=bipolar, pe=pe, simd=simd, style=style, mult=str(rng.choice(MULTS)),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units import add, concat, fork, pad, rescale, upsample
 from hwflow.units.add import AddUnit
-from hwflow.units.base import divisors
+from hwflow.units.base import MULTS, divisors
 from hwflow.units.concat import ConcatUnit
 from hwflow.units.fork import Fork
 from hwflow.units.pad import PadUnit
@@ -60,6 +60,7 @@ def random_rescale(rng, name):
         lo=lo,
         hi=hi,
         pe=int(pick(rng, divisors(x.channels))),
+        mult=str(pick(rng, MULTS)),
     )
 
 

@@ -8,7 +8,7 @@ from rtl_check import check, lint
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
 from hwflow.units import vvu
-from hwflow.units.base import divisors
+from hwflow.units.base import MULTS, divisors
 from hwflow.units.vvu import Vvu
 from hwflow.units.window import Window
 
@@ -26,7 +26,7 @@ def random_vvu(rng, name):
     thresholds = np.sort(rng.integers(least.min() - 1, most.max() + 2, (channels, levels)), 1) if levels else None
     return Vvu(
         name=name, inputs=("input",), x=Port((*(int(v) for v in rng.integers(1, 4, 2)), taps * channels), ints), weights=weights,
-        thresholds=thresholds, bipolar=levels == 1 and bool(rng.random() < 0.7), base=int(rng.integers(-9, 5)), pe=int(rng.choice(divisors(channels))),
+        thresholds=thresholds, bipolar=levels == 1 and bool(rng.random() < 0.7), base=int(rng.integers(-9, 5)), pe=int(rng.choice(divisors(channels))), mult=str(rng.choice(MULTS)),
     )  # fmt: skip
 
 

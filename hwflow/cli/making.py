@@ -95,7 +95,9 @@ def compile(
     latency: Annotated[
         float | None, typer.Option("--latency", help="The cheapest design below this latency in us.")
     ] = None,
-    folding: Annotated[Path | None, typer.Option("--folding", help="A folding file: {unit: {pe, simd}}.")] = None,
+    folding: Annotated[
+        Path | None, typer.Option("--folding", help="A folding file: {unit: {pe, simd, style, mult}}.")
+    ] = None,
     input: Input = None,
     json: Json = False,
 ) -> None:
@@ -112,9 +114,12 @@ def compile(
         "kind",
         "pe",
         "simd",
+        "style",
+        "mult",
         "cycles",
         "LUT (est.)",
         "BRAM (est.)",
+        "DSP (est.)",
         title=f"{build.folder}: {flow.cycles} cycles per image, {rate:,.0f} images/s at {build.clock_mhz:g} MHz",
     )
     for u in flow.units:
@@ -124,9 +129,12 @@ def compile(
             u.module,
             str(getattr(u, "pe", "")),
             str(getattr(u, "simd", "")),
+            getattr(u, "style", ""),
+            u.made_by,
             str(u.cycles),
             f"{cost.lut:.0f}",
             f"{cost.bram:g}",
+            f"{cost.dsp:g}",
         )
     why = explain(flow, build.board, build.clock_mhz, build.family)
     show({"folder": str(build.folder), "fps": rate, **describe(flow), "explanation": why}, json, table)

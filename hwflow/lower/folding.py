@@ -1,6 +1,6 @@
 """How wide each unit is: foldings as plain data, checked, applied, written and read.
 
-Stands on units. A folding is {unit: {pe, simd, style}}, and {fifo: {depth}}.
+Stands on units. A folding is {unit: {pe, simd, style, mult}}, and {fifo: {depth}}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from hwflow.lower.join import JOINTS, identifier
 from hwflow.units.base import Dataflow, Unit
 
 Folding: TypeAlias = Mapping[str, Mapping[str, Any]]
-CHOICES = ("pe", "simd", "style")
+CHOICES = ("pe", "simd", "style", "mult")
+WORDS = ("style", "mult")  # the others are numbers
 
 
 def clean(folding: Folding) -> dict[str, dict[str, Any]]:
@@ -29,15 +30,15 @@ def clean(folding: Folding) -> dict[str, dict[str, Any]]:
         for key, value in entry.items():
             if key not in (*CHOICES, "depth"):
                 raise RecipeError(f"{name}: a folding has {', '.join(CHOICES)} (a fifo has depth), not {key!r}")
-            if key != "style" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if key not in WORDS and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise RecipeError(f"{name}: {key} must be a whole number from 1, not {value!r}")
         out[identifier(name)] = dict(entry)
     return out
 
 
 def choices(unit: Unit) -> tuple[str, ...]:
-    """The folding fields a unit has; none where it only joins others."""
-    names = {f.name for f in fields(unit)}
+    """The folding fields a unit has; none where it only joins others, and no `mult` where it multiplies nothing."""
+    names = {f.name for f in fields(unit)} - ({"mult"} if not unit.multiplies else set())
     return () if unit.module in JOINTS else tuple(c for c in CHOICES if c in names)
 
 
@@ -90,7 +91,7 @@ def _at_pace(window: hw.Window, user: Unit) -> Unit:
 
 
 def folding_of(dataflow: Dataflow) -> dict[str, dict[str, Any]]:
-    """What `lower` needs to build this dataflow again: pe, simd and style of every unit, depth of every fifo."""
+    """What `lower` needs to build this dataflow again: pe, simd, style and mult of every unit, depth of every fifo."""
     out: dict[str, dict[str, Any]] = {}
     for unit in dataflow.units:
         if isinstance(unit, hw.Fifo):

@@ -21,7 +21,7 @@ from hwflow.board import Board
 from hwflow.errors import RecipeError
 from hwflow.lower.folding import Folding, blocks_of, choices
 from hwflow.ops import Port
-from hwflow.units.base import SOURCE, Cost, Unit
+from hwflow.units.base import MULTS, SOURCE, Cost, Unit
 from hwflow.units.costs import estimate
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
@@ -104,7 +104,9 @@ def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
         made = unit.folded(**folding)
         pars = tuple(s.par for s in (*made.ins, *made.outs))
         for style in styles(made, family, given):
-            found.setdefault((made.cycles, pars, *price(made, style)), ({**folding, **style}, made))
+            cost = price(made, style)
+            if style.get("mult") != "dsp" or cost[RESOURCES.index("dsp")] or "mult" in given:
+                found.setdefault((made.cycles, pars, *cost), ({**folding, **style}, made))
     if not found:
         wanted = ", ".join(f"{k}={v}" for k, v in given.items())
         raise RecipeError(f"{unit.name}: has no legal folding with {wanted}; leave one of them out")
@@ -141,14 +143,24 @@ class _Price:
         params |= {k: getattr(unit, k.lower()) for k in ("Pe", "Simd") if k in params}
         if style and "Style" in params:
             params["Style"] = STYLES.index(style["style"])
+        if "mult" in style:
+            params["Mult"] = MULTS.index(style["mult"])
         if isinstance(unit, hw.Mvu) and style.get("style") == "const":
-            cost = replace(unit, style="const").cost(self.family)
+            cost = unit.folded(**style).cost(self.family)
         else:
             cost = estimate(unit.module, unit.shape(params), self.family)
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 
 def styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a unit can be made of at its folding, as keywords: its memories, and its products in LUTs or DSP blocks."""
+    made: list[str] = []
+    if "mult" in choices(unit):
+        made = [given["mult"]] if "mult" in given else ["lut", "dsp"]
+    return [{**s, **m} for s in memory_styles(unit, family, given) for m in ([{"mult": m} for m in made] or [{}])]
+
+
+def memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none.
 
     LUTs of iCE40 hold no memory that is written, so there a window's rows are the tool's choice or block RAM. A

@@ -91,6 +91,7 @@ def gather(build: Build) -> dict[str, Any]:
 def _unit(unit: Any, family: str, synth: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": unit.name, "kind": unit.module, "pe": getattr(unit, "pe", None), "simd": getattr(unit, "simd", None),
+        "style": getattr(unit, "style", ""), "mult": unit.made_by,
         "cycles": unit.cycles, "bits": [s.ints.bits for s in unit.outs], "estimate": _cost(unit.cost(family)), "synth": synth.get(unit.name),
     }  # fmt: skip
 

@@ -20,7 +20,7 @@ from hwflow.ops import Port
 from hwflow.synth import yosys
 from hwflow.synth.designs import random_folding, random_net
 from hwflow.synth.measure import key, measured
-from hwflow.units import Fifo, Mvu, Pool, ThresholdUnit, Width, Window, costs
+from hwflow.units import Fifo, Mvu, Pool, ThresholdUnit, Vvu, Width, Window, costs
 from hwflow.units.base import FAMILIES, Unit
 from hwflow.units.weighted import TERNARY
 
@@ -40,7 +40,33 @@ def units(seed: int) -> list[Unit]:
                 count[unit.module] += 1
                 found.append(unit)
     every = found + wide(rng) + numbers(rng) + (parallel(rng) if seed == SEEDS[0] else [])
-    return [u for u in every if quick(u)]
+    every += multiplied(np.random.default_rng(100 + seed))
+    return [u for u in every + in_luts(every) if quick(u)]
+
+
+def multiplied(rng: np.random.Generator) -> list[Unit]:
+    """Units whose products are of numbers of several bits, of which random networks have few."""
+    out: list[Unit] = []
+    inputs = (Ints(0, 15), Ints(-128, 127), Ints(0, 255), Ints(-8, 7))
+    for k in range(8):
+        x, most = inputs[k % 4], (7, 1, 99, 1)[(k + k // 4) % 4]
+        simd, pe, groups, passes = (int(rng.choice(n)) for n in ((2, 3, 6, 9), (1, 2, 4), (1, 2, 8), (1, 2, 6)))
+        w = rng.integers(-most, most + 1, (pe * passes, simd * groups))
+        out.append(Mvu(name="m", inputs=("input",), x=Port((2, simd * groups), x), weights=w, pe=pe, simd=simd))
+    for k in range(4):
+        taps, pe, blocks = 9, int(rng.choice((1, 2, 4))), int(rng.choice((1, 2, 5)))
+        w = rng.integers(-(7, 99)[k % 2], 8, (pe * blocks, taps))
+        out.append(Vvu(name="v", inputs=("input",), x=Port((2, w.size), inputs[k]), weights=w, pe=pe))
+    return out
+
+
+def in_luts(every: Sequence[Unit], most: int = 20) -> list[Unit]:
+    """Units that multiply, some of each module, with their products in LUTs."""
+    out: list[Unit] = []
+    for module in ("mvu", "vvu", "rescale"):
+        mine = [u for u in every if u.module == module and u.multiplies]
+        out += mine[:: -(-len(mine) // most) or 1]
+    return [u.folded(mult="lut") for u in out]
 
 
 def wide(rng: np.random.Generator) -> list[Unit]:
@@ -194,7 +220,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1),
     "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits1": (3, 0),
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
-    "signed": (1, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
+    "signed": (1, 0), "choice": (1, 0), "rows": (1.6, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
@@ -215,15 +241,15 @@ def prior(count: str, family: str, resource: str) -> float:
 
 
 # counts that few random units have, so that each is held at its first guess at least
-KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product")
+KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
     "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}_table" for k in KINDS[:3]), "adders_fixed", *TREES, "tree_dsp", "block",
             *(f"rom{n}" for n in range(1, 10)), *(f"table{n}" for n in range(1, 6))),
     "mvu_net": ("one", "adders", "registers", "places", "out", "raw", "reaches", "stairs"),
-    "vvu": ("bits", "select", "multiply", "product", "stairs", "raw", "block", *(f"rom{n}" for n in range(1, 10))),
+    "vvu": ("bits", "select", "multiply", "product", "rows", "stairs", "raw", "block", *(f"rom{n}" for n in range(1, 10))),
     "threshold": ("compare", "compare_fixed", "live", "live_small", "looked_up", "looked_stairs", "stairs", "stairs_fixed", "falling", "block", *(f"rom{n}" for n in range(1, 10))),
-    "rescale": ("product", "product_fixed", "product_few", "sum", "sum_fixed", "sum_few", "block", *(f"rom{n}" for n in range(1, 10))),
+    "rescale": ("product", "product_fixed", "product_few", "rows", "rows_fixed", "rows_few", "digits", "sum", "sum_fixed", "sum_few", "block", *(f"rom{n}" for n in range(1, 10))),
     "window": ("block", "stored", "latched", "banks", "padded", "lanes", "widened", *(f"rom{n}" for n in range(1, 10))),
     "pool": ("sum", "bits", "compare", "stored", "block"), "reduce": ("sum", "bits", "compare"), "fifo": ("stored", "block", "latched"),
     "upsample": ("stored", "block", "latched"), "width": ("widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SOURCE = "input"  # the stream that enters a dataflow
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
+MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,23 @@ class Unit(Node):
         """Cycles from its first input word to its first output word when every stream is always ready."""
         raise NotImplementedError
 
+    @property
+    def multiplies(self) -> bool:
+        """True where it multiplies numbers, so that what makes the products is a choice: its field `mult`, one of MULTS."""
+        return False
+
+    @property
+    def made_by(self) -> str:
+        """What makes its products, one of MULTS; empty where it has none."""
+        return str(getattr(self, "mult", "")) if self.multiplies else ""
+
     def foldings(self) -> Iterator[dict[str, int]]:
         """Every legal choice of its folding fields (a subset of pe, simd), as keywords of `folded`."""
         yield {}
 
-    def folded(self, **folding: int) -> Unit:
+    def folded(self, **folding: Any) -> Unit:
         """The same unit with another folding; RecipeError when it is not a legal one."""
-        return replace(self, **folding)  # type: ignore[arg-type]
+        return replace(self, **folding)
 
     def params(self) -> dict[str, int | str]:
         """Parameters of the module and of the template: same names, same order. Strings are memory file names."""
@@ -145,11 +156,15 @@ class Unit(Node):
 
 @dataclass(frozen=True, eq=False)
 class Dataflow:
-    """Units in topological order, joined by streams. The last unit's output is the answer."""
+    """Units in topological order, joined by streams. The last unit's output is the answer.
+
+    `pace`: cycles an image as the event model has them, where units that hand on their words in bursts may hold each other up.
+    """
 
     name: str
     input: Stream
     units: tuple[Unit, ...]
+    pace: int | None = None
 
     @cached_property
     def nodes(self) -> Nodes[_Edges]:
@@ -186,8 +201,8 @@ class Dataflow:
 
     @property
     def cycles(self) -> int:
-        """Cycles per image in the steady state: those of the slowest unit."""
-        return max(u.cycles for u in self.units)
+        """Cycles per image in the steady state: its pace where that is known, else those of the slowest unit."""
+        return self.pace or max(u.cycles for u in self.units)
 
     @property
     def bottleneck(self) -> Unit:
@@ -218,6 +233,12 @@ def divisors(n: int) -> list[int]:
     """Every divisor of n, ascending."""
     low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
     return sorted({*low, *(n // d for d in low)})
+
+
+def check_mult(unit: str, mult: str) -> None:
+    """RecipeError unless a unit's `mult` is one of MULTS."""
+    if mult not in MULTS:
+        raise RecipeError(f"{unit}: mult must be one of {', '.join(MULTS)}, not {mult}")
 
 
 def divide(unit: str, field: str, by: int, of: int) -> None:

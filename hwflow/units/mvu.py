@@ -15,10 +15,10 @@ from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
 from hwflow.ops import Port, exact_matmul
 from hwflow.units import sharing
-from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.base import MULTS, Memory, Stream, Unit, divide, divisors
 from hwflow.units.costs import STYLE, Params, Products, Shape, Store, counter
-from hwflow.units.trees import adder_tree, popcount
-from hwflow.units.weighted import TERNARY, TERNARY_KIND, Weighted, kind, staircase
+from hwflow.units.trees import adder_tree, popcount, rows
+from hwflow.units.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
 STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
 TABLE = 32  # words of weights that bits are compared with in the LUTs that hold them
@@ -76,6 +76,11 @@ class Mvu(Weighted):
     def latency(self) -> int:
         return self.cols // self.simd - 1 + 4 + tree_latency(self) + (self.levels > 1)
 
+    @property
+    def multiplies(self) -> bool:
+        kinds = {kind(self.x.ints), kind(self.weight_ints)}
+        return not self.weight_ints.is_bipolar and not kinds <= SIGNS
+
     def foldings(self) -> Iterator[dict[str, int]]:
         for pe in divisors(self.rows):
             for simd in divisors(self.cols):
@@ -85,7 +90,7 @@ class Mvu(Weighted):
     def params(self) -> dict[str, int | str]:
         return {
             "Cols": self.cols, "Rows": self.rows, "Simd": self.simd, "Pe": self.pe,
-            **self.widths, "Style": STYLES.index(self.style), **self.files,
+            **self.widths, "Style": STYLES.index(self.style), "Mult": MULTS.index(self.mult), **self.files,
         }  # fmt: skip
 
     def memories(self) -> dict[str, Memory]:
@@ -168,12 +173,12 @@ def _shape(p: Params) -> Shape:
     """As hls/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
     x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
     groups, passes, lanes = p["Cols"] // simd, p["Rows"] // pe, pe * simd
-    steps, signs = groups * passes, {0, 3}
+    steps = groups * passes
     fixed = "_fixed" if steps == 1 else ""
     late = p["Style"] == 2 or (p["Style"] == 0 and steps >= 64)
     products: Products = ()
     fused = False
-    if p["XKind"] in signs and p["WKind"] in signs:
+    if {p["XKind"], p["WKind"]} <= SIGNS:
         masks = 2 if p["WKind"] == 3 else 1 if p["XKind"] == 3 else 0
         fused = p["Style"] < 2 and 1 < steps <= 32
         kind = f"bits{masks}{'_table' if fused else ''}{fixed}"
@@ -192,15 +197,20 @@ def _shape(p: Params) -> Shape:
         select = p["WKind"] == 0
         few = "_few" if steps == 2 else fixed  # two words of weights: a bit of one is 0, 1 or the address
         kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
+        each = w + 1 if kind == "signed" else x
+        if p["Mult"] == 1 and not select:  # as hls/product.sv makes them
+            kind = "choice" if {p["XKind"], p["WKind"]} & SIGNS else "rows"
+            each = w if p["XKind"] in SIGNS else x
+            each = rows(x + (p["XKind"] == 1), w + (p["WKind"] == 1)) if kind == "rows" else each
         term = x + 1 if select else x + w + 1
         adders, registers, deep = adder_tree(simd, term, p["AccBits"])
         size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])
         counts = {
             f"tree_{kind}{few}": pe * adders, "tree": select * adders, "less": pe * size * select,
-            **({} if kind == "product" else {f"{kind}{few}": lanes * (w + 1 if kind == "signed" else x)}),
+            **({} if kind == "product" else {f"{kind}{few}": lanes * each}),
         }  # fmt: skip
         registers = pe * (registers + size) + select * registers
-        if kind != "select":
+        if not select and p["Mult"] != 1:
             value = 2 if kind == "signed" else x  # bits that multiply
             products = ((lanes, value, w, value + (p["XKind"] == 1) + w),)
     depth = 2 + late + deep
@@ -228,7 +238,7 @@ def tree_latency(unit: Mvu) -> int:
     if net := unit.network:
         return net.latency - 2 - (unit.levels > 1)
     late = unit.style == "block" or (unit.style == "auto" and unit.steps >= 64)
-    if {kind(unit.x.ints), kind(unit.weight_ints)} <= {0, TERNARY_KIND}:
+    if {kind(unit.x.ints), kind(unit.weight_ints)} <= SIGNS:
         fused = unit.style in ("auto", "lut") and 1 < unit.steps <= TABLE
         first = 3 + fused  # the height below which the first of popcount's registers stands
         height = 3 + clog2((unit.simd + 7) // 7) if fused else unit.simd.bit_length()
@@ -252,5 +262,11 @@ def samples() -> tuple[Unit, ...]:
         Mvu(name="mvu_w2a2", inputs=("input",), x=Port((16,), Ints(0, 3)), weights=rng.integers(-2, 2, (8, 16)), thresholds=np.sort(rng.integers(-9, 9, (8, 3)), 1), pe=2, simd=4),
         Mvu(name="mvu_w4", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-7, 8, (7, 10)), thresholds=np.sort(rng.integers(-60, 60, (7, 7)), 1), base=-4, pe=7, simd=5),
         Mvu(name="mvu_wbin", inputs=("input",), x=Port((31,), BIPOLAR), weights=rng.integers(-3, 4, (4, 31)), pe=2, simd=1, style="lut"),
+        Mvu(name="mvu_rows", inputs=("input",), x=Port((14,), Ints(0, 255)), weights=rng.integers(-7, 8, (6, 14)), pe=2, simd=7, mult="lut"),
+        Mvu(name="mvu_alike", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-8, 8, (4, 10)), thresholds=rng.integers(-60, 60, (4, 1)), bipolar=True, pe=4, simd=5, mult="lut"),
+        Mvu(name="mvu_choice", inputs=("input",), x=Port((9,), Ints(-128, 127)), weights=rng.integers(-1, 2, (4, 9)), pe=2, simd=3, mult="lut"),
+        Mvu(name="mvu_signs", inputs=("input",), x=Port((3, 8), TERNARY), weights=rng.integers(-3, 4, (4, 8)), pe=4, simd=4, mult="lut"),
+        Mvu(name="mvu_flip", inputs=("input",), x=Port((8,), BIPOLAR), weights=rng.integers(0, 4, (4, 8)), pe=2, simd=4, mult="lut"),
+        Mvu(name="mvu_dsp", inputs=("input",), x=Port((6,), Ints(-128, 127)), weights=rng.integers(-99, 100, (4, 6)), pe=2, simd=3, mult="dsp"),
         Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
     )  # fmt: skip

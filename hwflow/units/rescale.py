@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.base import MULTS, Memory, Stream, Unit, check_mult, divide, divisors
 from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.trees import rows
 from hwflow.units.weighted import signed_bits
 
 WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
@@ -35,6 +36,7 @@ class RescaleUnit(Unit):
     lo: int
     hi: int
     pe: int = 1
+    mult: str = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mul", frozen(self.mul, np.int64))
@@ -46,6 +48,7 @@ class RescaleUnit(Unit):
             f"{self.name}: clips to {self.lo} .. {self.hi} after >> {self.shift}"
         )
         divide(self.name, "pe", self.pe, self.x.channels)
+        check_mult(self.name, self.mult)
         if self.sum_bits > WIDEST or max(-self.lo, self.hi) >= 1 << 31:
             raise RecipeError(
                 f"{self.name}: mul * x + add must fit {WIDEST} bits and lo .. hi 32, not {self.sum_bits} and {self.lo} .. {self.hi}"
@@ -85,6 +88,10 @@ class RescaleUnit(Unit):
     def latency(self) -> int:
         return 4
 
+    @property
+    def multiplies(self) -> bool:
+        return bool(self._mul_bits) or not _wires(int(self.mul[0]))
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"pe": pe} for pe in divisors(self.x.channels))
 
@@ -103,6 +110,7 @@ class RescaleUnit(Unit):
             "YBits": self._y_ints.bits, "SumBits": self.sum_bits, "Shift": self.shift, "Lo": self.lo, "Hi": self.hi,
             "MulBits": self._mul_bits, "AddBits": self._add_bits,
             "Mul": 0 if self._mul_bits else int(self.mul[0]), "Add": 0 if self._add_bits else int(self.add[0]),
+            "Mult": MULTS.index(self.mult),
             "ScaleFile": f"{self.name}_scale.mem" if self._mul_bits + self._add_bits else "",
         }  # fmt: skip
 
@@ -123,14 +131,18 @@ class RescaleUnit(Unit):
         """A product, a sum and a clip of each lane, and the memory of scales."""
         pe, blocks, factor = p["Pe"], p["Channels"] // p["Pe"], p["Mul"]
         value, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]
-        if not m and (factor < 0 or factor & (factor - 1)):  # one constant for all
+        digits = 0
+        if not m and p["Mult"] == 1:  # one constant for all
+            digits = (factor ^ 3 * factor).bit_count() - (factor > 0)
+        elif not m and not _wires(factor):
             m = factor.bit_length() + 1
         ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
         counts = {
             "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks),
             "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
+            "digits": pe * digits * p["SumBits"], f"rows{ends}": pe * rows(value, m) * (p["Mult"] == 1 and m > 0),
         }  # fmt: skip
-        products = ((pe, value, m, min(value + m, p["SumBits"])),) if m else ()
+        products = ((pe, value, m, min(value + m, p["SumBits"])),) if m and p["Mult"] != 1 else ()
         return Shape(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)
 
     @staticmethod
@@ -148,11 +160,16 @@ def _one(values: Array) -> bool:
     return bool((values == values[0]).all()) and abs(int(values[0])) < 1 << 31
 
 
+def _wires(factor: int) -> bool:
+    """True where a product with a constant is a shift."""
+    return factor >= 0 and not factor & (factor - 1)
+
+
 def samples() -> tuple[Unit, ...]:
     """Small instances: a power of two, one factor, a factor a channel, negative ones, clips on both sides."""
     rng = np.random.default_rng(11)
 
-    def make(name: str, shape: tuple[int, ...], ints: Ints, mul: object, add: object, **more: int) -> Unit:
+    def make(name: str, shape: tuple[int, ...], ints: Ints, mul: object, add: object, **more: Any) -> Unit:
         spread = lambda v: np.broadcast_to(v, (shape[-1],))  # type: ignore[arg-type]  # noqa: E731
         return RescaleUnit(
             name=f"rescale_{name}", inputs=("input",), x=Port(shape, ints), mul=spread(mul), add=spread(add), **more
@@ -162,6 +179,9 @@ def samples() -> tuple[Unit, ...]:
         make("shift", (3, 2, 5), Ints(-300, 300), 4, 3, shift=3, lo=-128, hi=127, pe=5),
         make("one", (7,), BIPOLAR, -3, 1, shift=1, lo=-8, hi=7, pe=1),
         make("norm", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2),
+        make("rows", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2, mult="lut"),
+        make("digits", (4, 3), Ints(-99, 99), -23, rng.integers(-99, 99, 3), shift=3, lo=-128, hi=127, pe=3, mult="lut"),
+        make("dsp", (2, 2, 4), Ints(0, 4000), rng.integers(-900, 900, 4), 7, shift=9, lo=-99, hi=99, pe=2, mult="dsp"),
         make("bias", (9,), Ints(0, 255), 1, rng.integers(-99, 99, 9), shift=0, lo=-64, hi=200, pe=3),
         make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What hls/popcount.sv and hls/adder_tree.sv are made of: adders, flip-flops and latency by their shapes.
+"""What hls/popcount.sv, adder_tree.sv and product.sv are made of: adders, flip-flops and latency by their shapes.
 
 Stands on nothing.
 """
@@ -42,3 +42,8 @@ def adder_tree(n: int, bits: int, most: int, height: int = -1) -> tuple[int, int
     cut = latency - ((height - 2) // 2 if height > 1 else 0)
     left, right, both = (min(bits + (k - 1).bit_length(), most) for k in (rest, half, n))
     return a + b + both, f + g + cut * (left + right), latency
+
+
+def rows(a: int, b: int) -> int:
+    """Bits of the adders that join the rows of a product of numbers of a and b bits (hls/product.sv in LUTs)."""
+    return (min(a, b) - 1) * max(a, b)

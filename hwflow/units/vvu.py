@@ -13,9 +13,10 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port, row_ranges
-from hwflow.units.base import Memory, Stream, Unit, divisors
+from hwflow.units.base import MULTS, Memory, Stream, Unit, divisors
 from hwflow.units.costs import Params, Shape, Store, counter
-from hwflow.units.weighted import Weighted, staircase
+from hwflow.units.trees import rows
+from hwflow.units.weighted import SIGNS, Weighted, kind, staircase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,11 +61,22 @@ class Vvu(Weighted):
     def latency(self) -> int:
         return self.taps - 1 + 4
 
+    @property
+    def multiplies(self) -> bool:
+        return not {kind(self.x.ints), kind(self.weight_ints)} & SIGNS
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"pe": pe} for pe in divisors(self.channels))
 
     def params(self) -> dict[str, int | str]:
-        return {"Taps": self.taps, "Channels": self.channels, "Pe": self.pe, **self.widths, **self.files}
+        return {
+            "Taps": self.taps,
+            "Channels": self.channels,
+            "Pe": self.pe,
+            **self.widths,
+            "Mult": MULTS.index(self.mult),
+            **self.files,
+        }
 
     def memories(self) -> dict[str, Memory]:
         """Weights: one word of pe channels for each block and tap."""
@@ -74,18 +86,18 @@ class Vvu(Weighted):
     def shape(p: Params) -> Shape:
         """Products, accumulators and thresholds of a lane, and the memories of both."""
         blocks, pe = p["Channels"] // p["Pe"], p["Pe"]
-        signs = {0, 3}
-        both, one = p["XKind"] in signs and p["WKind"] in signs, p["XKind"] in signs or p["WKind"] in signs
-        kind = "bits" if both else "select" if one else "multiply"
-        size = p["XBits"] * p["WBits"] if kind == "multiply" else p["XBits"] + p["WBits"]
+        a, b, kinds = p["XBits"], p["WBits"], {p["XKind"], p["WKind"]}
+        made = "bits" if kinds <= SIGNS else "select" if kinds & SIGNS else "multiply"
+        size = a * b if made == "multiply" else a + b
+        own = made == "multiply" and p["Mult"] == 1  # as hls/product.sv makes them
         counts = {
-            "one": 1, kind: pe * size, "acc": pe * p["AccBits"], "out": pe * p["YBits"],
+            "one": 1, made: pe * size, "rows": pe * rows(a + (p["XKind"] == 1), b + (p["WKind"] == 1)) * own, "acc": pe * p["AccBits"], "out": pe * p["YBits"],
             "counters": counter(p["Taps"], p["Taps"] * blocks, blocks),
             "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "raw": pe * p["YBits"] if p["Levels"] == 0 else 0,
         }  # fmt: skip
         stores = (Store(pe * p["WBits"], p["Taps"] * blocks), Store(pe * p["Levels"] * p["ThrBits"], blocks))
-        a, b = p["XBits"], p["WBits"]
-        return Shape(counts, stores, ((pe, a, b, a + (p["XKind"] == 1) + b),) if kind == "multiply" else ())
+        products = ((pe, a, b, a + (p["XKind"] == 1) + b),) if made == "multiply" and not own else ()
+        return Shape(counts, stores, products)
 
     @staticmethod
     def path(p: Params) -> Mapping[str, float]:
@@ -124,5 +136,7 @@ def samples() -> tuple[Unit, ...]:
         make("raw", (2, 2), Ints(-1, 1), signs(4, 25), 0, 2),
         make("u8", (1, 3), Ints(0, 255), signs(3, 4), 1, 1, bipolar=True),
         make("w4", (2, 2), Ints(-8, 7), rng.integers(-7, 8, (6, 9)), 3, 2, base=-2),
+        make("rows", (2, 2), Ints(0, 15), rng.integers(-7, 8, (6, 9)), 1, 3, bipolar=True, mult="lut"),
+        make("dsp", (2, 1), Ints(-128, 127), rng.integers(-99, 100, (4, 5)), 0, 2, mult="dsp"),
         make("w2", (2, 1), BIPOLAR, rng.integers(-2, 2, (5, 3)), 0, 5),
     )

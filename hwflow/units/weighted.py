@@ -13,7 +13,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
-from hwflow.units.base import Memory, Unit, divide
+from hwflow.units.base import Memory, Unit, check_mult, divide
 
 TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
 TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a multiplier
@@ -23,7 +23,7 @@ TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a
 class Weighted(Unit):
     """acc[r] is a sum of weights[r] times inputs; y[r] = base + count_k(acc[r] >= thresholds[r, k]), or acc without any.
 
-    `bipolar` says that one threshold gives -1/+1; `pe` rows are worked on at once.
+    `bipolar` says that one threshold gives -1/+1; `pe` rows are worked on at once; `mult` is what makes its products.
     """
 
     x: Port
@@ -32,6 +32,7 @@ class Weighted(Unit):
     base: int = 0
     bipolar: bool = False
     pe: int = 1
+    mult: str = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen(self.weights, np.int32))
@@ -41,6 +42,7 @@ class Weighted(Unit):
                 f"{self.name}: {self.thresholds.shape} thresholds for {self.rows} rows"
             )
         divide(self.name, "pe", self.pe, self.rows)
+        check_mult(self.name, self.mult)
 
     @property
     def rows(self) -> int:
@@ -131,6 +133,9 @@ class Weighted(Unit):
         if self.levels == 1:
             return signed_bits(np.stack([lo - self._limits[:, 0], hi - self._limits[:, 0]]))
         return max(signed_bits(np.stack([lo, hi])), self.thr_bits)
+
+
+SIGNS = {0, TERNARY_KIND}  # kinds of -1, 0 and +1
 
 
 class Same:
