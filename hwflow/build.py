@@ -6,7 +6,7 @@ Stands on net and lower. `build.json` says what was asked; everything else is re
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ class Build:
 
     @cached_property
     def dataflow(self) -> Dataflow:
-        return lower(self.net, load_folding(self.folder / "folding.json"))
+        made = lower(self.net, load_folding(self.folder / "folding.json"))
+        return replace(made, pace=self.json("dataflow.json").get("cycles_per_image"))
 
     @cached_property
     def graph(self) -> Any:

@@ -17,7 +17,7 @@ from hwflow.lower import cores, lower
 from hwflow.lower.folding import Folding, clean
 from hwflow.net import Net
 from hwflow.plan.explain import explain
-from hwflow.plan.fifos import first_image, sized, steady
+from hwflow.plan.fifos import first_image, paced, sized
 from hwflow.plan.search import RESOURCES, Search, vector, worth
 from hwflow.units.base import Dataflow
 
@@ -64,7 +64,7 @@ def plan(
 
     def build(chosen: Plan) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
-        return lower(net, whole) if depths else sized(net, whole)
+        return paced(lower(net, whole)) if depths else sized(net, whole)
 
     target = _target(search, clock, fps)
     start = target or _usual(search, folding)
@@ -192,10 +192,9 @@ def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[
     best, found = None, chosen
     for _ in range(TRIES):
         dataflow = build(found)
-        pace = steady(dataflow)
-        if pace <= target:
+        if dataflow.cycles <= target:
             return dataflow
-        best = min(best or pace, pace)
+        best = min(best or dataflow.cycles, dataflow.cycles)
         next_one = ask.fits(faster.pop()) if faster else None
         if next_one is None:
             break

@@ -41,7 +41,12 @@ def explain(
         "cycles": cycles,
         "fps": clock * 1e6 / cycles,
         "latency_us": trace.latency / clock if trace else None,
-        "bottleneck": {"unit": slow.name, "kind": slow.module, "folding": {c: getattr(slow, c) for c in choices(slow)}},
+        "bottleneck": {
+            "unit": slow.name,
+            "kind": slow.module,
+            "cycles": slow.cycles,
+            "folding": {c: getattr(slow, c) for c in choices(slow)},
+        },
         "doubling": _doubling(dataflow, cycles, board, family),
         "fmax": fmax(dataflow, family),
         "power": power(dataflow, family, clock, toggles),
@@ -77,8 +82,13 @@ def _doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str)
 def _text(found: dict[str, Any], board: Board | None, clock: float) -> str:
     slow, double = found["bottleneck"], found["doubling"]
     folding = ", ".join(f"{k} {v}" for k, v in slow["folding"].items())
+    pace = (
+        "and sets the pace"
+        if slow["cycles"] == found["cycles"]
+        else f"and units wait for each other up to {found['cycles']}"
+    )
     lines = [
-        f"{slow['unit']} ({slow['kind']}{', ' + folding if folding else ''}) takes {found['cycles']} cycles an image and sets the pace: "
+        f"{slow['unit']} ({slow['kind']}{', ' + folding if folding else ''}) takes {slow['cycles']} cycles an image {pace}: "
         f"{found['fps']:.0f} images/s at {clock:g} MHz."
     ]
     if found["latency_us"] is not None:

@@ -7,7 +7,9 @@ never makes a design faster, so one pass over the fifos leaves none that could l
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from hwflow.errors import RecipeError
 from hwflow.lower import cores
 from hwflow.lower.folding import Folding, fold_units, keep_pace
 from hwflow.lower.join import fifo_name, join
@@ -26,17 +28,21 @@ def sized(net: Net, folding: Folding) -> Dataflow:
     """The hardware of a folding with the least fifos that keep its pace: that of its slowest unit, where unbounded
     fifos reach it."""
     units = keep_pace(fold_units(cores(net), folding), folding)
-    return join(net.name, net.input, units, least_depths(net.name, net.input, units))
+    depths, pace = least_depths(net.name, net.input, units)
+    return replace(join(net.name, net.input, units, depths), pace=pace)
+
+
+def paced(dataflow: Dataflow) -> Dataflow:
+    """The same hardware with its pace; RecipeError when its fifos bring it to a halt."""
+    trace = simulate(dataflow, IMAGES)
+    if trace is None:
+        raise RecipeError(f"{dataflow.name}: comes to a halt with these fifos; leave their depths to be found")
+    return replace(dataflow, pace=trace.interval)
 
 
 def first_image(dataflow: Dataflow) -> int:
     """Cycles from the first word of the first image to the last word of its answer."""
     return _course(dataflow, 1).latency
-
-
-def steady(dataflow: Dataflow) -> int:
-    """Cycles an image once the design is full: mostly those of its slowest unit, more where units hold each other up."""
-    return _course(dataflow, IMAGES).interval
 
 
 def _course(dataflow: Dataflow, images: int) -> Trace:
@@ -45,8 +51,9 @@ def _course(dataflow: Dataflow, images: int) -> Trace:
     return trace
 
 
-def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, int]:
-    """The depth of each fifo that is needed, by name."""
+def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> tuple[dict[str, int], int]:
+    """The depth of each fifo that is needed, by name, and the cycles an image that they keep: mostly those of the slowest
+    unit, more where units hold each other up."""
     streams = {fifo_name(u, k): s for u in units for k, s in enumerate(u.ins)}
     ample = {place: 2 * s.words + 2 for place, s in streams.items()}
     course = Course(join(name, source, units, ample))
@@ -65,7 +72,7 @@ def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> dict[str, 
     while loose := [p for p in order if p in trial.depths and p not in trial.least]:
         for place in loose:
             trial.shrink(place, balances=place in meet)
-    return trial.depths
+    return trial.depths, trial.pace
 
 
 def _above(held: int) -> int:
