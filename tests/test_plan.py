@@ -1,5 +1,6 @@
 """Planning: nothing cheaper is left out, nothing out of reach is promised, no fifo is a word too deep."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -312,6 +313,22 @@ def test_a_small_network_fits_and_half_the_board_is_never_faster():
     paces = [plan(net, board=board, fit=True, max_util=share).cycles for share in (0.8, 0.4, 0.1, 0.05)]
     assert paces == sorted(paces)
     assert paces[0] < paces[-1]
+
+
+def test_products_go_to_luts_where_a_board_has_few_dsp_blocks():
+    rng = np.random.default_rng(1)
+    weights, x = rng.integers(-7, 8, (8, 32)), Port((32,), Ints(0, 255))
+    net, board = Net("w4", x, (Dense(name="d", inputs=("input",), weights=weights),)), load_board("icebreaker")
+    chosen = plan(net, board=board, fit=True)
+    in_blocks = plan(net, board=board, fit=True, folding={"d": {"mult": "dsp"}})
+    assert chosen.by_name["d"].mult == "lut"
+    assert chosen.cycles < in_blocks.cycles
+    assert 0 < in_blocks.cost("ice40").dsp <= 0.8 * board.dsp
+    # where LUTs are dear and blocks are not, it is the other way round
+    roomy = replace(board, lut=1600, dsp=200)
+    assert plan(net, board=roomy, fit=True).by_name["d"].mult == "dsp"
+    with pytest.raises(RecipeError, match="dense0: has pe, simd, style to fold, not mult"):
+        plan(bench_nets.tfc(), folding={"dense0": {"mult": "lut"}})
 
 
 @pytest.mark.slow
