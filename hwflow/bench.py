@@ -21,6 +21,7 @@ PARTS = {
     "compiler": ("hwflow.bench_compiler", "rows"),
     "cpu": ("hwflow.bench_cpu", "rows"),
     "costs": ("hwflow.synth.holdout", "rows"),
+    "fifos": ("hwflow.bench_fifos", "rows"),
     "fits": ("hwflow.synth.fits", "rows"),
     "rtl": ("hwflow.bench_rtl", "rows"),
     "nets": ("hwflow.bench_rtl", "network_rows"),

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hwflow import bench_nets
+from hwflow import bench_fifos, bench_nets
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
@@ -345,3 +345,28 @@ def test_the_course_is_the_hardwares_to_the_cycle():
             dataflow.name
         )
         assert dataflow.cycles == run.cycles_per_image
+
+
+@pytest.mark.slow
+def test_a_word_less_in_a_fifo_of_a_residual_network_loses_the_rate_in_the_rtl_too():
+    rng = np.random.default_rng(7)
+    sign = Threshold(name="s", inputs=("c0",), thresholds=np.zeros((4, 1)), falling=np.zeros(4, bool), bipolar=True)
+    net = Net(
+        "residual", Port((8, 8, 4), BIPOLAR),
+        (
+            Conv(name="c0", inputs=("input",), weights=rng.choice((-1, 1), (4, 3, 3, 4)), pads=(1, 1, 1, 1)),
+            sign,
+            Conv(name="c1", inputs=("s",), weights=rng.choice((-1, 1), (4, 3, 3, 4)), pads=(1, 1, 1, 1)),
+            Add(name="a", inputs=("c1", "c0"), scales=(1, 1)),
+        ),
+    )  # fmt: skip
+    dataflow = sized(net, {c: {"pe": 4, "simd": 12} for c in ("c0", "c1")})
+    assert bench_fifos.cycles(net, dataflow) == dataflow.cycles == dataflow.bottleneck.cycles
+    fifos = bench_fifos.chosen(dataflow)
+    assert len(fifos) > 0
+    for fifo in fifos:
+        short = bench_fifos.less(net, dataflow, fifo.name)
+        found = bench_fifos.cycles(net, short)
+        trace = events.simulate(short, 5)
+        assert found == (trace.interval if trace else None), fifo.name
+        assert found is None or found > dataflow.cycles, fifo.name

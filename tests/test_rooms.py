@@ -15,7 +15,7 @@ FLOORS = (
     "build emit bridges bench_nets",
     "simulate verify synth deploy explore",
     "flow report predict",
-    "demo doctor fuzz bench bench_compiler bench_cpu bench_rtl bench_trained",
+    "demo doctor fuzz bench bench_compiler bench_cpu bench_fifos bench_rtl bench_trained",
     "cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
