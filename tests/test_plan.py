@@ -261,11 +261,9 @@ def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
     folding = folding_of(plan(net, fps=1e4)) if seed == "cnv" else random_folding(net, seed)
     units = keep_pace(fold_units(cores(net), {n: f for n, f in folding.items() if "depth" not in f}), {})
     depths = {f: 2 * s.words + 2 for u in units for f, s in _places(u)}
-    course = events.Course(join(net.name, net.input, units, depths))
-    pace = course.run(3).interval
-    course.run(3, depths)
-    near = nearby.Nearby(course, 3, pace)
-    near.know(depths)
+    course, whole = (events.Course(join(net.name, net.input, units, depths)) for _ in range(2))
+    near = nearby.Nearby(course, 3, pace := whole.run(3).interval)
+    assert near.change(depths).loss == 0
     rejected = kept = 0
     rng = np.random.default_rng(0)
     for _ in range(80):
@@ -274,18 +272,13 @@ def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
         if rng.random() < 0.1:
             del less[place]
         change = near.change(less)
-        trace = course.run(3, less)
+        trace = whole.run(3, less)
         keeps = trace is not None and trace.interval <= pace
-        if change is None:  # a shorter path: the whole must be asked
-            if keeps:
-                near.know(less)
-                depths = less
-            continue
         assert (change.loss == 0) == keeps
         rejected += not keeps
         if keeps:
-            there = np.repeat(course.table(less).processes["kind"][:-1] != kernel.OFF, course.sizes * 3)
-            assert (near.known == course.last(3))[there].all()
+            there = np.repeat(whole.table(less).processes["kind"][:-1] != kernel.OFF, whole.sizes * 3)
+            assert (near.known == whole.room[0, : len(near.known)])[there].all()
             assert all(trace.held[p] == most for p, most in change.held.items())
             depths, kept = less, kept + 1
     assert kept > 3
@@ -296,10 +289,24 @@ def test_python_and_c_evaluate_the_same_course(monkeypatch):
     for seed in range(25):
         net = random_net(seed)
         dataflow = lower(net, random_folding(net, seed))
-        monkeypatch.setattr(events, "evaluate", kernel.evaluate)
         quick = events.simulate(dataflow, 3)
-        monkeypatch.setattr(events, "evaluate", kernel.in_python)
-        assert events.simulate(dataflow, 3) == quick
+        with monkeypatch.context() as context:
+            context.setattr(kernel, "_compiled", lambda: None)
+            assert events.simulate(dataflow, 3) == quick
+
+
+@pytest.mark.parametrize("seed", [*range(20), "cnv"])
+def test_needs_left_out_are_met_all_the_same(seed):
+    dataflow = (
+        plan(bench_nets.NETS["cnv"](1), fps=1e4)
+        if seed == "cnv"
+        else lower(net := random_net(seed), random_folding(net, seed))
+    )
+    course = events.Course(dataflow)
+    assert course.run(3)
+    assert (course.heeded == 0).any()
+    every = kernel.evaluate(course._table, 3)
+    assert (course.room[0, : len(every)] == every).all()
 
 
 def test_a_small_layer_gets_constant_weights_and_its_explanation():

@@ -12,10 +12,11 @@
 // aux[] keeps, step by step, the moving cycle (head, lands) and the cycles stood still so far (goes).
 //
 // A process goes on until it waits for another. Two that wait for each other's every step would take turns at each, so
-// registers between processes are set free first.
+// registers between processes are set free first, and needs that are not heeded are left out: most of what could hold
+// words back never does. Where the course without them meets them all, it is the course with them; unmet() looks.
 //
-// time[] receives the cycle of every step of every image. Returns 0, 1 when no step can ever happen again, 2 when a
-// cycle is beyond what 32 bits hold.
+// time[] receives the cycle of every step of every image; aux[] and extra[] are room for as many. Returns 0, 1 when no
+// step can ever happen again, 2 when a cycle is beyond what 32 bits hold.
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -194,10 +195,7 @@ static inline int step(struct course *c, int32_t a, int64_t k) {
       me->aux[at] = (int32_t)((at ? me->aux[at - 1] : 0) + when - landed);
     }
   }
-  if (when > LATEST) {
-    c->late = 1;
-    when = LATEST;
-  }
+  if (when > LATEST) c->late = 1, when = LATEST;
   me->time[at] = (int32_t)when;
   me->at++;
   return 1;
@@ -305,22 +303,51 @@ static void go_on(struct course *c, int32_t a) {
   if (me->at > before) wake(c, a);
 }
 
-// The same processes, with a free one at the end for each that can have one.
+// The same processes with other needs, and maybe more processes at the end.
 struct freed {
   struct process *processes;
   struct need *needs;
   int32_t count;
-  int64_t steps; // of the free ones
 };
 
+// Only the needs that are heeded. A pipeline of which none is left that would make it stand still is three plain
+// processes, each a fixed time after the other.
+static struct freed heeded(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *heed) {
+  struct freed f = {malloc((count + 1) * sizeof *f.processes), NULL, count};
+  f.needs = malloc((processes[count].needs + count + 1) * sizeof *f.needs);
+  int32_t at = 0;
+  for (int32_t a = 0; a < count; a++) {
+    const struct process *from = &processes[a];
+    struct process *p = &f.processes[a];
+    *p = *from;
+    p->needs = at;
+    const int pipe = from->kind == HEAD || from->kind == LANDS || from->kind == GOES;
+    const struct process *goes = pipe ? &processes[from->goes] : NULL;
+    int stalls = 0;
+    for (int32_t g = pipe ? goes->needs : 0; pipe && g < goes[1].needs; g++) stalls |= heed[g];
+    if (pipe && !stalls) p->kind = PLAIN;
+    if (pipe && !stalls && from->kind == GOES) f.needs[at++] = (struct need){from->lands, 0, from->n, 0, 1, 0, 1};
+    for (int32_t g = from->needs; g < from[1].needs; g++) {
+      if (g == from->some) p->some = at;
+      if (!heed[g]) continue;
+      f.needs[at] = needs[g];
+      if (pipe && !stalls && from->kind == LANDS) f.needs[at].later += from->depth;
+      at++;
+    }
+    if (from->some == from[1].needs) p->some = at;
+  }
+  f.processes[count].needs = at;
+  return f;
+}
+
+// A free process at the end for each that can have one.
 static struct freed set_free(int32_t count, const struct process *processes, const struct need *needs) {
   const struct need **block = malloc(count * sizeof *block);
   int32_t *free_one = malloc(count * sizeof *free_one);
-  struct freed f = {NULL, NULL, count, 0};
+  struct freed f = {NULL, NULL, count};
   for (int32_t a = 0; a < count; a++) {
     block[a] = held_by(processes, needs, a);
     free_one[a] = block[a] ? f.count++ : -1;
-    if (block[a]) f.steps += processes[a].n;
   }
   f.processes = malloc((f.count + 1) * sizeof *f.processes);
   f.needs = malloc((processes[count].needs + f.count - count + 1) * sizeof *f.needs);
@@ -355,13 +382,15 @@ static struct freed set_free(int32_t count, const struct process *processes, con
 }
 
 int events(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
-           const int32_t *lists, int32_t *time, int32_t *aux) {
-  struct freed all = set_free(count, processes, needs);
+           const int32_t *lists, const uint8_t *heed, int32_t *time, int32_t *aux, int32_t *extra) {
+  struct freed some = heeded(count, processes, needs, heed);
+  struct freed all = set_free(count, some.processes, some.needs);
+  free(some.processes);
+  free(some.needs);
   const size_t of_needs = all.processes[all.count].needs + 1;
   struct course c = {.processes = all.processes, .needs = all.needs, .lists = lists, .count = all.count, .images = images};
   c.states = calloc(all.count, sizeof *c.states);
   c.follows = malloc(of_needs * sizeof *c.follows);
-  int32_t *extra = malloc((all.steps * images + 1) * sizeof *extra), *theirs = extra;
   int32_t *room = calloc(2 * of_needs + 3 * (size_t)all.count, sizeof *room);
   c.cursor = room;
   c.met = c.cursor + of_needs;
@@ -378,8 +407,8 @@ int events(int32_t count, int32_t images, const struct process *processes, const
       time += steps;
       aux += steps;
     } else {
-      me->time = theirs;
-      theirs += steps;
+      me->time = extra;
+      extra += steps;
     }
     c.waiter[a] = -1;
     if (all.processes[a].kind == OFF) {
@@ -395,7 +424,29 @@ int events(int32_t count, int32_t images, const struct process *processes, const
   free(all.needs);
   free(c.states);
   free(c.follows);
-  free(extra);
   free(room);
   return c.late ? 2 : c.finished != all.count;
+}
+
+// Heed the needs that were left out and that a course does not meet; how many these are.
+int unmet(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
+          const int32_t *lists, uint8_t *heed, const int32_t *time) {
+  const int32_t **first = malloc((count + 1) * sizeof *first); // where the cycles of each process begin
+  first[0] = time;
+  for (int32_t a = 0; a < count; a++) first[a + 1] = first[a] + (int64_t)processes[a].n * images;
+  int found = 0;
+  for (int32_t a = 0; a < count; a++)
+    for (int32_t g = processes[a].needs; g < processes[a + 1].needs && processes[a].kind != OFF; g++)
+      for (int32_t image = 0; image < images && !heed[g]; image++) {
+        const struct need *need = &needs[g];
+        const int32_t *mine = first[a] + (int64_t)image * processes[a].n, *theirs = first[need->source];
+        const int64_t base = (int64_t)image * processes[need->source].n;
+        for (int64_t k = 0; k < need->count && !heed[g]; k++) {
+          const int64_t needed = number(lists, need->step, need->step_by, k) + base;
+          if (needed >= 0 && mine[number(lists, need->index, need->index_by, k)] < theirs[needed] + need->later)
+            heed[g] = 1, found++;
+        }
+      }
+  free(first);
+  return found;
 }

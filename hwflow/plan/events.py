@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from math import gcd
+from math import gcd, inf
 from typing import Any
 
 import numpy as np
 
 from hwflow import units as hw
 from hwflow.bits import Array
-from hwflow.plan.kernel import OFF, Table, evaluate
+from hwflow.plan.kernel import OFF, ROWS, Table, evaluate, unmet
 from hwflow.plan.processes import Graph, Line, Numbers, arange, plain
 from hwflow.units.base import SOURCE, Dataflow
 from hwflow.units.mvu import tree_latency
@@ -305,8 +305,10 @@ class Course:
                 )
         self._table, row, others = g.table()
         self.sizes = self._table.processes["n"][:-1].astype(np.int64)  # steps of each process in an image
-        self._room = np.empty((2, 0), np.int32)
-        self._time: Array | None = None
+        self.room = np.empty((ROWS, 0), np.int32)
+        # what holds words back mostly never does, so it is left out until it is seen to
+        owner = np.repeat(np.arange(len(self.sizes)), np.diff(self._table.processes["needs"]))
+        self.heed = (self._table.needs["source"] <= owner).astype(np.uint8)
         self._switches = {}
         for unit in dataflow.units:
             if isinstance(unit, hw.Fifo):
@@ -326,31 +328,39 @@ class Course:
         return take.process, np.asarray(take.index)[k] + image * size
 
     def run(
-        self, images: int, depths: Mapping[str, int] | None = None, listen: Collection[str] | None = None
+        self,
+        images: int,
+        depths: Mapping[str, int] | None = None,
+        listen: Collection[str] | None = None,
+        enough: float = inf,
     ) -> Trace | None:
         """The course of `images` images; None when it comes to a halt.
 
         `depths` gives the fifos that are there and how deep they are, none deeper than in the dataflow; the others
-        are wires. `listen` names those whose words are counted, else all.
+        are wires. `listen` names those whose words are counted, else all. A course seen to take more than `enough`
+        cycles an image is left there: it takes at least what is told then.
         """
         table = self.table(depths) if depths is not None else self._table
         steps = int(self.sizes.sum()) * images
-        if self._room.shape[1] < steps:
-            self._room = np.empty((2, steps), np.int32)
-        time = self._time = evaluate(table, images, self._room)
+        if self.room.shape[1] < steps:
+            self.room = np.empty((ROWS, steps), np.int32)
+        heed = self.heed.copy()
+        time = evaluate(table, images, self.room, heed)
+        while time is not None and interval(self._ends(time, images)) <= enough and unmet(table, images, time, heed):
+            time = evaluate(table, images, self.room, heed)
         if time is None:
             return None
+        self.heeded = heed
         there = self._switches if depths is None else depths
         held = self.held(time, images, there if listen is None else listen)
-        done = self._times(time, images, self._takes[self._last])[:, -1].astype(int)
+        done = self._ends(time, images)
         reader = next((n for n, s in self._switches.items() if s.process == self._takes[SOURCE].process), SOURCE)
         begun = int(self._times(time, images, self._takes[reader if reader not in there else SOURCE])[0, 0])
         return Trace(int(done[0]) - begun + 1, interval(done), tuple(done.tolist()), held)
 
-    def last(self, images: int) -> Array:
-        """The cycle of every step of the run before, process after process, image after image."""
-        assert self._time is not None
-        return self._time[: int(self.sizes.sum()) * images]
+    def _ends(self, time: Array, images: int) -> Array:
+        """The cycle of each answer's last word."""
+        return self._times(time, images, self._takes[self._last])[:, -1].astype(int)
 
     def _times(self, time: Array, images: int, steps: Steps) -> Array:
         """The cycle of each step, (images, words)."""

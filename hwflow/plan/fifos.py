@@ -16,7 +16,7 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.plan.events import Course, Trace, simulate
-from hwflow.plan.nearby import Change, Nearby
+from hwflow.plan.nearby import Nearby
 from hwflow.units.base import Dataflow, Unit
 
 IMAGES = 3  # of one trial; the last two tell the steady pace
@@ -89,20 +89,17 @@ class _Trial:
         self.kind = kind  # words and bits of each place: alike places mostly need alike
         self.least: set[str] = set()  # fifos seen to need their last word beside what `depths` has or more
         self.known: dict[tuple[int, int], int] = {}  # depths found, by kind
+        self.low: dict[str, int] = {}  # the least that each could need, of those known to need more than alike ones
 
     def loses(self, depths: Mapping[str, int]) -> int | None:
         """Cycles an image by which the design with these fifos is slower than its pace; None for a halt. Where it is
         not, they are `depths` from now on, less what no word ever stood in."""
         change = self.nearby.change(depths)
-        if change is None:
-            trace = self.course.run(IMAGES, depths, listen=())
-            change = Change(max(trace.interval - self.pace, 0) if trace else None, {})
-            if change.loss == 0:
-                change = self.nearby.know(depths)
         if change.loss == 0:
             new = {p: min(d, _above(change.held.get(p, d))) if d > LEAST else d for p, d in depths.items()}
             if {p: d == 2 for p, d in new.items()} != {p: d == 2 for p, d in self.depths.items()}:
-                self.least.clear()  # paths are shorter now; less room alone would only make them slower
+                self.least.clear()
+                self.low.clear()  # paths are shorter now; less room alone would only make them slower
             self.depths = new
         return change.loss
 
@@ -123,42 +120,42 @@ class _Trial:
         """Bring one fifo down to the least depth that keeps the pace, or to none; alike ones with it, if they may.
 
         What an alike one needed is tried first. Else the rates lost at two depths tell where none would be; where they
-        do not, the middle is taken. What `balances` paths that meet holds about what it must: there, from above.
+        do not, and where it `balances` paths that meet and so holds about what it must, ever more words are taken away.
         """
         kind = self.kind[place]
-        least = 2  # the least is within least .. its depth
+        least = self.low.get(place, 2)  # the least is within least .. its depth
         lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
-        # words less than what keeps the pace that are tried next; 0: the middle
-        step = max(8, self.depths[place] // 64) if balances else 0
-        guess = self.known.get(kind, self.depths[place] - step if balances else 2)
+        step = 1  # words less than what keeps the pace that are tried next
+        guess = self.depths[place] - step if balances else 2
+        if place not in self.low:
+            guess = self.known.get(kind, guess)
         while least < (deep := self.depths[place]):
             depth = min(max(guess, least), deep - 1)
             loss = self.loses({**self.depths, place: depth})
             if loss == 0:
                 deep = self.depths[place]
-                guess = deep - step if step else (least + deep) // 2
-                step = 2 * step if balances else 0
+                guess = max(deep - step, (least + deep) // 2 if lost else 2)
+                step = 3 * step
             else:
                 least = depth + 1
                 lost += [(depth, loss)] if loss else []
-                guess, told = _enough(lost[-2:], least, deep)
-                step, balances = int(told), False
+                guess, step = _enough(lost[-2:], least, deep), 1
         self.known[kind] = depth = self.depths[place]
         self.least.add(place)
-        if alike := {p: depth for p, d in self.depths.items() if self.kind[p] == kind and d > depth}:
-            self.keeps({**self.depths, **alike})
+        alike = {p: depth for p, d in self.depths.items() if self.kind[p] == kind and d > depth}
+        if alike and not self.keeps({**self.depths, **alike}) and len(alike) == 1:
+            self.low[next(iter(alike))] = depth + 1
         if depth == 2:
             self.remove([place])
 
 
-def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> tuple[int, bool]:
-    """The depth at which nothing is lost, of two at which something is, and True; where they do not say, the middle of
-    what is left, and False."""
+def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> int:
+    """The depth at which nothing is lost, as two tell at which something is; the most that is left where these hardly
+    differ, the middle of it where there are no two."""
     if len(lost) == 1 and lost[0][0] + 2 < deep:
-        return lost[0][0] + 2, False
-    if len(lost) == 2 and lost[0][1] > lost[1][1]:
+        return lost[0][0] + 2
+    if len(lost) == 2:
         (before, more), (at, less) = sorted(lost)
-        depth = at - (-less * (at - before) // (more - less))
-        if depth < deep:
-            return depth, True
-    return (least + deep) // 2, False
+        depth = at - (-less * (at - before) // (more - less)) if more > less else deep
+        return min(depth, deep - 1)
+    return (least + deep) // 2

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from hwflow.places import cache as cache_folder
 
 SOURCE = Path(__file__).with_name("events.c")
 PLAIN, HEAD, LANDS, GOES, OFF = range(5)  # kinds of processes; see events.c
+ROWS = 3  # of the room that an evaluation takes
 LATE = 2  # what events.c returns when cycles are beyond 32 bits
 PARTS = ("n", "kind", "head", "lands", "goes", "depth", "gap", "gaps", "needs", "some")
 PROCESS = np.dtype([(k, np.int32) for k in PARTS])
@@ -36,26 +38,37 @@ class Table:
     lists: Array  # int32, the numbers that are no progression
 
 
-def evaluate(table: Table, images: int, room: Array | None = None) -> Array | None:
+def evaluate(table: Table, images: int, room: Array | None = None, heed: Array | None = None) -> Array | None:
     """Cycle of every step, process after process, image after image (int32); None when the graph comes to a halt.
 
-    `room` (2, steps of all images) int32 is where they are written, so that many evaluations share it. Steps of a
-    process that is off are not evaluated: those that others need lie in the room already.
+    `room` (ROWS, steps of all images) int32 is where they are written, in its first row, so that many evaluations
+    share it. Steps of a process that is off are not evaluated: those that others need lie in the room already. `heed`
+    (needs,) uint8 is 0 for needs that may be left out: no step is later then than it is, and none sooner where `unmet`
+    finds nothing.
     """
     kernel = _compiled()
-    return _in_c(kernel, table, images, room) if kernel else in_python(table, images, room)
-
-
-def _in_c(kernel: ctypes.CDLL, table: Table, images: int, room: Array | None) -> Array | None:
+    if kernel is None:
+        return in_python(table, images, room)
     steps = int(table.processes["n"][:-1].sum(dtype=np.int64)) * images
-    time, aux = np.empty((2, steps), np.int32) if room is None else room[:, :steps]
-    arrays = (table.processes, table.needs, table.lists, time, aux)
-    assert all(a.flags.c_contiguous for a in arrays)
-    pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in arrays]
-    status = kernel.events(ctypes.c_int32(len(table.processes) - 1), ctypes.c_int32(images), *pointers)
+    rows = np.empty((ROWS, steps), np.int32) if room is None else room[:, :steps]
+    every = np.ones(len(table.needs), np.uint8) if heed is None else heed
+    status = _call(kernel.events, table, images, every, *rows)
     if status == LATE:
         raise RecipeError(f"{images} images take more cycles than can be counted; ask for a higher rate")
-    return None if status else time
+    return None if status else rows[0]
+
+
+def unmet(table: Table, images: int, time: Array, heed: Array) -> int:
+    """How many needs were left out that the course in `time` does not meet; they are heeded from now on."""
+    kernel = _compiled()
+    return _call(kernel.unmet, table, images, heed, time) if kernel else 0
+
+
+def _call(function: Any, table: Table, images: int, *more: Array) -> int:
+    arrays = (table.processes, table.needs, table.lists, *more)
+    assert all(a.flags.c_contiguous for a in arrays)
+    pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in arrays]
+    return function(ctypes.c_int32(len(table.processes) - 1), ctypes.c_int32(images), *pointers)
 
 
 @cache
@@ -71,7 +84,7 @@ def _compiled() -> ctypes.CDLL | None:
         try:
             tools.run(
                 "g++",
-                ["-x", "c", "-std=c11", "-O2", "-shared", "-fPIC", SOURCE, "-o", part],
+                ["-x", "c", "-std=c11", "-O3", "-shared", "-fPIC", SOURCE, "-o", part],
                 cwd=SOURCE.parent,
                 timeout=120,
             )

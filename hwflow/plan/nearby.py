@@ -15,9 +15,9 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.plan.events import Course, interval
-from hwflow.plan.kernel import GOES, HEAD, OFF, Table, evaluate
+from hwflow.plan.kernel import GOES, HEAD, OFF, Table, evaluate, unmet
 
-NEAR = 6  # processes away from a change that move with it at first
+NEAR = 3  # processes away from a change that move with it at first
 SOON = 16  # cycles; a loss of no more may be what a shorter path gains
 FAR = 0.8  # of all steps: where so much would move, all of it may
 
@@ -38,25 +38,33 @@ class Nearby:
         sizes = course.sizes
         self._first = np.concatenate([[0], np.cumsum(sizes * images)])
         self.known = np.empty(0, np.int32)  # cycle of every step, process after process, image after image
-        self._room: Array = np.empty((2, 0), np.int32)
-        self._table: Table | None = None
+        self._table: Table | None = None  # of the course known
         self._depths: dict[str, int] = {}
         self._wide: dict[bytes, Array] = {}  # by what is changed, how much had to move
+        self._heed: dict[bytes, Array] = {}  # and which needs had to be heeded
 
-    def know(self, depths: Mapping[str, int]) -> Change:
-        """The course that was run last, which had these fifos and cost no rate, is the one to start from."""
+    @property
+    def _room(self) -> Array:
+        """Where cycles are worked out, in the first row; between two changes the course known lies there."""
+        return self.course.room
+
+    def change(self, depths: Mapping[str, int]) -> Change:
+        """What these fifos, none deeper than those known, do to the course; where they cost no rate, it is theirs from
+        now on."""
+        return self._part(depths) or self._whole(depths)
+
+    def _whole(self, depths: Mapping[str, int]) -> Change:
+        trace = self.course.run(self.images, depths, listen=(), enough=self.pace)
+        if trace is None or trace.interval > self.pace:
+            self._room[0, : len(self.known)] = self.known
+            return Change(trace.interval - self.pace if trace else None, {})
         self._table, self._depths = self.course.table(depths), dict(depths)
-        if not len(self.known):
-            self.known = np.empty(int(self._first[-1]), np.int32)
-            self._room = np.empty((2, len(self.known)), np.int32)
-        self.known[:] = self._room[0] = self.course.last(self.images)
+        self.known = self._room[0, : self._first[-1]].copy()
+        self.course.heed = self.course.heeded
         return Change(0, self.course.held(self.known, self.images, depths))
 
-    def change(self, depths: Mapping[str, int]) -> Change | None:
-        """What these fifos, none deeper than those known, do to the course; None when most of it may move.
-
-        Where they cost no rate, the course is theirs from now on.
-        """
+    def _part(self, depths: Mapping[str, int]) -> Change | None:
+        """`change` where little moves; None where most of it may."""
         if self._table is None:
             return None
         table = self.course.table(depths)
@@ -68,6 +76,8 @@ class Nearby:
         inside[owner[other]] = inside[table.needs["source"][other]] = inside[self._table.needs["source"][other]] = True
         moved, grow = np.zeros(len(there), bool), 0 if other.tobytes() in self._wide else NEAR
         inside |= self._wide.get(other.tobytes(), False)
+        heed = self._heed[other.tobytes()] = self._heed.get(other.tobytes(), 0) | self.course.heed
+        heed[other] = 1
         while True:
             for _ in range(grow):
                 inside = _around(inside & there, owner, table)
@@ -78,12 +88,16 @@ class Nearby:
             moved = inside
             processes = table.processes.copy()
             processes["kind"][:-1][~inside] = OFF
-            if evaluate(replace(table, processes=processes), self.images, self._room) is None:
+            part = replace(table, processes=processes)
+            if evaluate(part, self.images, self._room, heed) is None:
                 self._undo(moved)
                 return Change(None, {})
+            loss = self._loss(inside, owner, table, other)
+            if loss <= SOON and unmet(part, self.images, self._room[0], heed):
+                grow = 0
+                continue
             late = [row for row in np.flatnonzero(inside[table.needs["source"]] & (there & ~inside)[owner])
                     if self._late(table, int(owner[row]), table.needs[row])]  # fmt: skip
-            loss = self._loss(inside, owner, table, other)
             if sooner and (0 < loss <= SOON or (not loss and not late)):  # the rest may come sooner, too
                 self._undo(moved)
                 return None
@@ -92,6 +106,7 @@ class Nearby:
                 return Change(loss, {})
             if not late:
                 self._table, self._depths = table, dict(depths)
+                self.course.heed = self.course.heed | heed
                 for a in np.flatnonzero(inside):
                     self.known[self._steps(a)] = self._room[0, self._steps(a)]
                 return Change(0, self.course.held(self._room[0], self.images, self.course.fifos(inside, depths)))
