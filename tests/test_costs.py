@@ -99,6 +99,9 @@ def test_block_memories_are_counted_in_the_blocks_own_shapes():
     ]
     assert blocks("ice40", 1, 50176) == 13
     assert blocks("xc7", 64, 512) == 2
+    # three columns of 9 x 2048, four deep, and five bits in narrower ones; 36 bits of 18 x 1024 and four of 4 x 4096
+    assert [blocks("xc7", b, d) for b, d in ((32, 8192), (40, 3000), (24, 4096), (16, 8192))] == [15, 7, 6, 8]
+    assert [blocks("ice40", b, d) for b, d in ((32, 2048), (20, 700), (5, 4096))] == [16, 4, 5]
 
 
 def test_the_tool_chooses_block_memory_where_it_was_seen_to():

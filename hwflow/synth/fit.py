@@ -41,7 +41,8 @@ def units(seed: int) -> list[Unit]:
                 found.append(unit)
     every = found + wide(rng) + numbers(rng) + (parallel(rng) if seed == SEEDS[0] else [])
     every += multiplied(np.random.default_rng(100 + seed))
-    return [u for u in every + in_luts(every) if quick(u)]
+    every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
+    return [u for u in every if quick(u)]
 
 
 def multiplied(rng: np.random.Generator) -> list[Unit]:
@@ -58,6 +59,38 @@ def multiplied(rng: np.random.Generator) -> list[Unit]:
         w = rng.integers(-(7, 99)[k % 2], 8, (pe * blocks, taps))
         out.append(Vvu(name="v", inputs=("input",), x=Port((2, w.size), inputs[k]), weights=w, pe=pe))
     return out
+
+
+def like_networks(rng: np.random.Generator) -> list[Unit]:
+    """Matrix units as the planner makes them of large networks: few columns a word from block RAM, deep tables in LUTs, some
+    ten products of four bits."""
+    out: list[Unit] = []
+    for pe, simd, groups, passes, style in (
+        (16, 9, 16, 8, "block"),
+        (8, 3, 12, 16, "block"),
+        (1, 2, 96, 10, "lut"),
+        (8, 16, 3, 4, "lut"),
+    ):
+        groups *= int(rng.integers(1, 3))
+        w = rng.choice((-1, 1), (pe * passes, simd * groups))
+        t = rng.integers(-simd, simd, (pe * passes, 1))
+        out.append(
+            Mvu(
+                name="m",
+                inputs=("input",),
+                x=Port((2, simd * groups), BIPOLAR),
+                weights=w,
+                thresholds=t,
+                bipolar=True,
+                pe=pe,
+                simd=simd,
+                style=style,
+            )
+        )
+    x, pe, simd, steps = (Ints(0, 15), 4, 8, 16) if rng.random() < 0.5 else (Ints(0, 15), 2, 24, 4)
+    w = rng.integers(-7, 8, (pe * steps, simd))
+    made = Mvu(name="m", inputs=("input",), x=Port((2, simd), x), weights=w, pe=pe, simd=simd)
+    return [*out, made, made.folded(mult="lut")]
 
 
 def in_luts(every: Sequence[Unit], most: int = 20) -> list[Unit]:
@@ -220,7 +253,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1),
     "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits1": (3, 0),
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
-    "signed": (1, 0), "choice": (1, 0), "rows": (1.6, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
+    "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
@@ -241,7 +274,7 @@ def prior(count: str, family: str, resource: str) -> float:
 
 
 # counts that few random units have, so that each is held at its first guess at least
-KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "rows")
+KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
     "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}_table" for k in KINDS[:3]), "adders_fixed", *TREES, "tree_dsp", "block",

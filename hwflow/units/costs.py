@@ -22,6 +22,7 @@ STYLE = ("auto", "lut", "block", "const")  # by the number that is a module's St
 # shapes one block offers (width: depth), and the bits of a ROM from which Yosys takes a block by itself
 KILO18 = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}
 BLOCKS = {"xc7": KILO18, "ecp5": KILO18, "gowin": KILO18, "ice40": {1: 4096, 2: 2048, 4: 1024, 8: 512, 16: 256}}
+MOST_BITS = 36  # of a word of one block
 ROM_BITS = {"xc7": 4920, "ecp5": 2048, "gowin": 2048, "ice40": 1024}
 # most bits of the two factors of one multiplier, least bits of either and of the product it is taken for
 MULTIPLIERS = {"xc7": (25, 18, 2, 9), "ecp5": (18, 18, 2, 2), "gowin": (18, 18, 4, 4), "ice40": (16, 16, 2, 11)}
@@ -29,10 +30,16 @@ MULTIPLIERS = {"xc7": (25, 18, 2, 9), "ecp5": (18, 18, 2, 2), "gowin": (18, 18, 
 Products = tuple[tuple[int, int, int, int], ...]  # how many, bits of either factor and of the product
 
 
+@cache
 def blocks(family: str, bits: int, depth: int) -> int:
-    """Block RAMs of a memory."""
-    shapes = BLOCKS[family]
-    return min(ceil(bits / width) * ceil(depth / deep) for width, deep in shapes.items())
+    """Block RAMs of a memory: columns side by side, each of one shape, as few blocks as hold all its bits."""
+    columns = [(width, ceil(depth / deep)) for width, deep in BLOCKS[family].items()]
+    width, each = min(columns, key=lambda c: c[1] / c[0])
+    many = max(bits - 4 * MOST_BITS, 0) // width  # the last bits alone may lie in other shapes
+    least = [0]
+    for n in range(1, bits - many * width + 1):
+        least.append(min(cost + least[max(n - w, 0)] for w, cost in columns))
+    return many * each + least[-1]
 
 
 WIDEST_ROM = 9  # address bits of the largest ROM with a coefficient of its own

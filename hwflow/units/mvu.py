@@ -199,7 +199,7 @@ def _shape(p: Params) -> Shape:
         kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
         each = w + 1 if kind == "signed" else x
         if p["Mult"] == 1 and not select:  # as hls/product.sv makes them
-            kind = "choice" if {p["XKind"], p["WKind"]} & SIGNS else "rows"
+            kind = "rows" if not {p["XKind"], p["WKind"]} & SIGNS else "choice" if simd > 1 else "alone"
             each = w if p["XKind"] in SIGNS else x
             each = rows(x + (p["XKind"] == 1), w + (p["WKind"] == 1)) if kind == "rows" else each
         term = x + 1 if select else x + w + 1
