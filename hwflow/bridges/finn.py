@@ -14,7 +14,7 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.net import Net
-from hwflow.units import ThresholdUnit, Window
+from hwflow.units import Mvus, ThresholdUnit, Window
 from hwflow.units.base import Dataflow, Unit
 
 MOST_PRODUCTS = 4_000_000_000  # of one comparison
@@ -22,7 +22,9 @@ CLOCK_NS = 5.0
 # our unit -> FINN's layer, the style its name ends in once specialised, and what its folding is called there
 LAYERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "mvu": ("MVAU", "hls", {"pe": "PE", "simd": "SIMD"}),
+    "mvus": ("MVAU", "hls", {"pe": "PE", "simd": "SIMD"}),
     "window": ("ConvolutionInputGenerator", "rtl", {"simd": "SIMD"}),
+    "lines": ("ConvolutionInputGenerator", "rtl", {"simd": "SIMD"}),
     "threshold": ("Thresholding", "rtl", {"pe": "PE"}),
     "topk": ("LabelSelect", "hls", {"simd": "PE"}),
 }
@@ -85,6 +87,8 @@ def _of(unit: Unit) -> list[tuple[str, str, dict[str, int]]]:
         return []
     layer, style, fields = LAYERS[unit.module]
     fold = {theirs: int(getattr(unit, ours)) for ours, theirs in fields.items()}
+    if isinstance(unit, Mvus):  # nor has it units side by side
+        fold = {"PE": unit.rows, "SIMD": unit.cols}
     if isinstance(unit, ThresholdUnit):  # a word of FINN's is channels of one pixel
         fold["PE"] = min(fold["PE"], unit.x.channels)
     if not isinstance(unit, Window):

@@ -58,7 +58,7 @@ def _mvu(g: Graph, u: hw.Mvu) -> Rhythm:
 
     Only cycles in which a word moves are steps; the rest are gaps.
     """
-    groups, passes = u.cols // u.simd, u.rows // u.pe
+    groups, passes = u.groups, u.passes
     moves = np.zeros((passes, groups), bool)
     moves[0], moves[:, -1] = True, True
     one = np.flatnonzero(moves)  # cycles of one vector in which something moves
@@ -66,7 +66,9 @@ def _mvu(g: Graph, u: hw.Mvu) -> Rhythm:
     start = np.arange(u.vectors)[:, None] * len(one)
     take = plain((start + np.flatnonzero(one < groups)).ravel())
     give = plain((start + np.flatnonzero(one % groups == groups - 1)).ravel())
-    pipe = 4 + tree_latency(u) + (u.levels > 1)  # from a step to its result in the buffer at the end
+    pipe = (
+        4 + tree_latency(u.one if isinstance(u, hw.Mvus) else u) + (u.levels > 1)
+    )  # from a step to its result in the buffer at the end
     lands, goes = g.pipeline(p, give, pipe)
     words = arange(len(give))
     # while the buffer holds a second word nothing moves: the word before must be gone
@@ -135,6 +137,30 @@ def _window(g: Graph, u: hw.Window) -> Rhythm:
     g.need(writer, *steps_up(a * per - 1, reader), 1)
     block = Block(reader, arange(n_out), arange(n_out) - 1)
     return Rhythm((Steps(writer, arange(n_in)),), (Steps(reader, arange(n_out), 1),), ((block,),))
+
+
+def _lines(g: Graph, u: hw.Lines) -> Rhythm:
+    """As a window, of columns: a step reads one and shifts it in; the windows that an image's end still holds are
+    shifts without one. The next image's first column comes no earlier than the last of those, and waits for no word."""
+    (top, *_), kh, sh, (oh, ow), many = u.pads, u.kernel[0], u.stride[0], u.size, u.pixels
+    h, w = u.x.shape[0], u.x.shape[1] // many
+    n, loads, steps = u.ins[0].words, oh * u.across, oh * u.across + u.after
+    gaps = np.ones(steps, np.int64)
+    gaps[0] = 0
+    writer, reader = g.process(n), g.process(steps, gaps if u.after else 1)
+    row, col = np.divmod(np.arange(loads), u.across)
+    need = np.minimum(row * sh - top + kh - 1, h - 1) * w + col
+    g.need(reader, arange(loads), writer, np.maximum.accumulate(need), 1)
+    # word i may come once all columns before the first one a with free(a) + depth > i are read
+    free = (row * sh - top) * w + col
+    free = np.concatenate([free - n, free, free[:1] + n])
+    image, a = np.divmod(np.searchsorted(free + u.depth, np.arange(n), side="right") - 1, loads)
+    g.need(writer, *steps_up((image - 1) * steps + a, reader), 1)
+    give = (np.arange(oh)[:, None] * u.across + np.arange(ow // many) * u.stride[1] + u.late).ravel()
+    # a word is gone before the next shift: that of an image's last before the next image's first, its own if it shifts
+    first = 1 if u.after else 0
+    block = Block(reader, np.append(first, give[:-1] + 1), np.arange(-1, len(give) - 1))
+    return Rhythm((Steps(writer, arange(n)),), (Steps(reader, plain(give), 1),), ((block,),))
 
 
 def _upsample(g: Graph, u: hw.UpsampleUnit) -> Rhythm:
@@ -235,8 +261,8 @@ def steps_up(step: Array, source: int) -> tuple[Numbers, int, Numbers]:
 
 
 RHYTHMS: dict[str, Callable[[Graph, Any], Rhythm]] = {
-    "mvu": _mvu, "vvu": _vvu, "rescale": _rescale, "threshold": _threshold, "reduce": _reduce, "pool": _pool,
-    "topk": _topk, "window": _window, "upsample": _upsample, "add": _add, "split": _fork, "concat": _concat,
+    "mvu": _mvu, "mvus": _mvu, "vvu": _vvu, "rescale": _rescale, "threshold": _threshold, "reduce": _reduce, "pool": _pool,
+    "topk": _topk, "window": _window, "lines": _lines, "upsample": _upsample, "add": _add, "split": _fork, "concat": _concat,
     "pad": _pad, "recode": _recode, "width": _width, "fifo": _fifo,
 }  # fmt: skip
 

@@ -136,7 +136,7 @@ class _Price:
     def __init__(self, unit: Unit, family: str):
         self.family, self.base = family, dict(unit.structure()[1])
         other = unit.folded(**list(unit.foldings())[-1]).structure()[1]
-        self.varies = {k for k, v in self.base.items() if other[k] != v} - {"Pe", "Simd"}
+        self.varies = {k for k, v in self.base.items() if other.get(k) != v} - {"Pe", "Simd"}
 
     def __call__(self, unit: Unit, style: Mapping[str, str]) -> tuple[float, ...]:
         params = dict(unit.structure()[1] if self.varies else self.base)
@@ -148,7 +148,8 @@ class _Price:
         if isinstance(unit, hw.Mvu) and style.get("style") == "const":
             cost = unit.folded(**style).cost(self.family)
         else:
-            cost = estimate(unit.module, unit.shape(params), self.family)
+            module = "mvu" if isinstance(unit, hw.Mvus) else unit.module
+            cost = estimate(module, unit.shape(params), self.family)
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 
@@ -171,7 +172,7 @@ def memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dic
     if "style" in given:
         return [{"style": given["style"]}]
     if isinstance(unit, hw.Mvu) and unit.steps == 1:
-        shared = unit.counted and unit.weights.size <= SHARED
+        shared = not isinstance(unit, hw.Mvus) and unit.counted and unit.weights.size <= SHARED
         return [{"style": "lut"}, {"style": "const"}] if shared else [{"style": "lut"}]
     return [{"style": "auto" if family == "ice40" and unit.module != "mvu" else "lut"}, {"style": "block"}]
 

@@ -166,14 +166,19 @@ def random_net(seed: int) -> Net:
     return Net(f"random{seed}", m.input, tuple(m.ops))
 
 
-def random_folding(net: Net, seed: int, lanes: int = 64) -> dict[str, dict[str, int]]:
-    """A legal folding of a network at random, of at most `lanes` multipliers a unit."""
+def random_folding(net: Net, seed: int, lanes: int = 64, wide: bool = False) -> dict[str, dict[str, int]]:
+    """A legal folding of a network at random, of at most `lanes` multipliers a unit; `wide`: windows that can be are
+    whole in a word, or several, and matrix units work on several vectors at once where they can."""
     rng = np.random.default_rng(seed)
     out: dict[str, dict[str, int]] = {}
     for unit in cores(net):
         legal = [f for f in unit.foldings() if f.get("pe", 1) * f.get("simd", 1) <= lanes]
-        if choices(unit) and not blocks_of(unit) and legal:
-            out[unit.name] = dict(legal[rng.integers(len(legal))])
+        narrow = [f for f in legal if type(unit.folded(**f)) is type(unit)]
+        if choices(unit) and not blocks_of(unit) and narrow:
+            out[unit.name] = dict(narrow[rng.integers(len(narrow))])
+        more = [f for f in unit.foldings() if wide and type(unit.folded(**f)) is not type(unit)]
+        if more:
+            out[unit.name] = dict(more[rng.integers(len(more))])
     return out
 
 

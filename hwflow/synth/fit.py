@@ -39,7 +39,7 @@ def units(seed: int) -> list[Unit]:
             if count[unit.module] < MOST.get(unit.module, 10):
                 count[unit.module] += 1
                 found.append(unit)
-    every = found + wide(rng) + numbers(rng) + (parallel(rng) if seed == SEEDS[0] else [])
+    every = found + wide(rng) + numbers(rng) + ([*parallel(rng), *whole(rng)] if seed == SEEDS[0] else [])
     every += multiplied(np.random.default_rng(100 + seed))
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
     return [u for u in every if quick(u)]
@@ -222,6 +222,44 @@ def parallel(rng: np.random.Generator) -> list[Unit]:
     return out
 
 
+def whole(rng: np.random.Generator) -> list[Unit]:
+    """Whole windows: of small images of every kind, and of the layers that networks have."""
+    out: list[Unit] = []
+
+    def add(size: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: Any) -> None:
+        window = Window(name="w", inputs=("i",), x=Port(size, ints), kernel=kernel, **more)
+        wide = [f for f in window.foldings() if window.holds(f["simd"])]
+        if wide:
+            out.append(window.folded(**wide[len(out) % len(wide)]))
+
+    kinds = (BIPOLAR, BIPOLAR, Ints(0, 3), BIPOLAR, TERNARY, Ints(-8, 7), BIPOLAR, Ints(0, 255))
+    for k in range(40):
+        ints = kinds[k % len(kinds)]
+        size = (
+            int(rng.choice((3, 5, 6, 8, 11))),
+            int(rng.choice((4, 5, 8, 9, 12, 16))),
+            int(rng.choice((1, 2, 3, 4, 6, 8))),
+        )
+        kernel = ((3, 3), (2, 2), (3, 3), (5, 5), (3, 1), (3, 3), (2, 4))[k % 7]
+        edges = [(0, 0, 0, 0), tuple((n - 1) // 2 for n in kernel * 2), (kernel[0] - 1, 0, 0, kernel[1] - 1)]
+        pad = rng.choice((-1, 1), size[2]) if k % 6 == 1 else np.array([(0, -1, 0)[k % 3]])
+        if ints.is_bipolar and k % 6 == 1 and k % 4:
+            pad = np.zeros(1, np.int64)
+        stride = ((1, 1), (1, 1), (2, 2), (1, 2))[k % 4]
+        add(size, ints, kernel, pads=edges[k % 3], pad=pad, stride=stride, style=("auto", "lut", "block")[k % 5 % 3])
+    for side, c, edge, style in (
+        (32, 16, 1, "lut"),
+        (30, 64, 0, "lut"),
+        (16, 32, 1, "block"),
+        (10, 24, 1, "lut"),
+        (14, 40, 0, "lut"),
+    ):
+        add((side, side, c), BIPOLAR, (3, 3), pads=(edge,) * 4, style=style)
+    add((32, 32, 3), Ints(0, 255), (3, 3), pads=(1, 1, 1, 1), style="lut")
+    add((28, 28, 1), Ints(0, 255), (5, 5), style="lut")
+    return out
+
+
 def quick(unit: Unit) -> bool:
     """False for a matrix unit that the tool is minutes at: deep tables of weights in LUTs, thousands of LUTs."""
     if not isinstance(unit, Mvu):
@@ -235,6 +273,8 @@ def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[
     """Module, shape and measurement of every unit of the fit: of `modules` alone where there are any, of those
     measured before alone where `kept`."""
     some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
+    if family == "ice40":  # its LUTs hold no memory that is written
+        some = [u.folded(style="auto") if isinstance(u, Window) and u.style == "lut" else u for u in some]
     if kept:
         some = [u for u in some if key(u, family).is_file()]
     rows = []
@@ -254,7 +294,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits1": (3, 0),
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
     "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
-    "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0),
+    "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0), "turned": (1, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
 HOLD = 0.06  # how firmly a coefficient is held near its first guess
@@ -284,21 +324,23 @@ RARE = {
     "threshold": ("compare", "compare_fixed", "live", "live_small", "looked_up", "looked_stairs", "stairs", "stairs_fixed", "falling", "block", *(f"rom{n}" for n in range(1, 10))),
     "rescale": ("product", "product_fixed", "product_few", "rows", "rows_fixed", "rows_few", "digits", "sum", "sum_fixed", "sum_few", "block", *(f"rom{n}" for n in range(1, 10))),
     "window": ("block", "stored", "latched", "banks", "padded", "lanes", "widened", *(f"rom{n}" for n in range(1, 10))),
+    "lines": ("one", "credit", "counters", "position", "outside", "turned", "registers", "lanes", "widened", "stored", "latched", "block"),
     "pool": ("sum", "bits", "compare", "stored", "block"), "reduce": ("sum", "bits", "compare"), "fifo": ("stored", "block", "latched"),
     "upsample": ("stored", "block", "latched"), "width": ("widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
 }  # fmt: skip
 
 
-def fit(kept: bool = False) -> dict[str, Any]:
-    """costs.json's content: for each family coefficients by module, and what they were fitted to."""
+def fit(kept: bool = False, only: Sequence[str] = ()) -> dict[str, Any]:
+    """costs.json's content: for each family coefficients by module, and what they were fitted to; `only` these modules
+    anew where there are any."""
     families: dict[str, Any] = {}
     for family in FAMILIES:
-        mine = known(family, kept=kept)
-        modules: dict[str, dict[str, Any]] = {}
+        mine = known(family, only, kept)
+        modules: dict[str, dict[str, Any]] = dict(costs.table()["families"][family]["modules"]) if only else {}
         for module in sorted({e["module"] for e in mine}):
             rows = [e for e in mine if e["module"] == module]
             modules[module] = {r: solve(rows, module, family, r) for r in ("lut", "ff")} | {"units": len(rows)}
-        families[family] = {"units": len(mine), "modules": modules}
+        families[family] = {"units": sum(m["units"] for m in modules.values()), "modules": modules}
     return {"tool": yosys.version(), "date": datetime.now(timezone.utc).date().isoformat(), "families": families}
 
 
@@ -336,15 +378,19 @@ def nonnegative(a: Array, b: Array, x: Array) -> Array:
 
 
 def main(args: Sequence[str]) -> None:
-    """Nothing: measure and fit all; `kept`: fit what was measured; `measure FAMILY [MODULE ...]`: measure some of it."""
+    """Nothing: measure and fit all; `kept`: fit what was measured; `only MODULE ...`: measure and fit these anew;
+    `measure FAMILY [MODULE ...]`: measure some of it."""
     match list(args):
         case ["measure", family, *modules]:
             print(f"{len(known(family, modules))} units measured on {family}")
         case [] | ["kept"]:
             costs.TABLE.write_text(json.dumps(fit(bool(args)), indent=1) + "\n")
             print(f"fitted {costs.TABLE}")
+        case ["only", *modules]:
+            costs.TABLE.write_text(json.dumps(fit(only=modules), indent=1) + "\n")
+            print(f"fitted {', '.join(modules)} in {costs.TABLE}")
         case _:
-            raise SystemExit("python -m hwflow.synth.fit [kept | measure FAMILY [MODULE ...]]")
+            raise SystemExit("python -m hwflow.synth.fit [kept | only MODULE ... | measure FAMILY [MODULE ...]]")
 
 
 if __name__ == "__main__":

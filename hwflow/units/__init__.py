@@ -10,7 +10,9 @@ from hwflow.units import (
     concat,
     fifo,
     fork,
+    lines,
     mvu,
+    mvus,
     pad,
     pool,
     recode,
@@ -28,7 +30,9 @@ from hwflow.units.base import Unit
 from hwflow.units.concat import ConcatUnit
 from hwflow.units.fifo import Fifo
 from hwflow.units.fork import Fork
+from hwflow.units.lines import Lines
 from hwflow.units.mvu import Mvu
+from hwflow.units.mvus import Mvus
 from hwflow.units.pad import PadUnit
 from hwflow.units.pool import Pool
 from hwflow.units.recode import Recode
@@ -43,12 +47,14 @@ from hwflow.units.window import Window
 
 UNITS: dict[type[Unit], object] = {
     Mvu: mvu,
+    Mvus: mvus,
     ThresholdUnit: threshold,
     Width: width,
     Fifo: fifo,
     TopKUnit: topk,
     Recode: recode,
     Window: window,
+    Lines: lines,
     Vvu: vvu,
     Pool: pool,
     Reduce: reduce,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SOURCE = "input"  # the stream that enters a dataflow
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
+PIXELS = (1, 2, 4)  # of a word, in units that take several
 MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
 
 

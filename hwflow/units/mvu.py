@@ -6,8 +6,8 @@ Stands on units.weighted. hls/mvu.sv and hls/mvu.hpp are the same unit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
 from hwflow.ops import Port, exact_matmul
 from hwflow.units import sharing
-from hwflow.units.base import MULTS, Memory, Stream, Unit, divide, divisors
+from hwflow.units.base import MULTS, PIXELS, Memory, Stream, Unit, divide, divisors
 from hwflow.units.costs import STYLE, Params, Products, Shape, Store, counter
 from hwflow.units.trees import adder_tree, popcount, rows
 from hwflow.units.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
@@ -39,9 +39,12 @@ class Mvu(Weighted):
     def __post_init__(self) -> None:
         super().__post_init__()
         assert self.x.channels == self.cols, f"{self.name}: takes vectors of {self.cols}, not {self.x}"
-        divide(self.name, "simd", self.simd, self.cols)
         if self.style not in STYLES:
             raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
+
+    def divided(self) -> None:
+        super().divided()
+        divide(self.name, "simd", self.simd, self.cols)
         if self.style == "const" and self.steps != 1:
             raise RecipeError(
                 f"{self.name}: constant weights need pe={self.rows} and simd={self.cols}, not {self.pe} and {self.simd}"
@@ -56,9 +59,19 @@ class Mvu(Weighted):
         return self.x.size // self.cols
 
     @property
+    def groups(self) -> int:
+        """Words of one vector."""
+        return self.cols // self.simd
+
+    @property
+    def passes(self) -> int:
+        """Times that a vector is worked on, for so many of its rows each."""
+        return self.rows // self.pe
+
+    @property
     def steps(self) -> int:
         """Cycles of one vector, which is also the depth of the weight memory."""
-        return (self.cols // self.simd) * (self.rows // self.pe)
+        return self.groups * self.passes
 
     @property
     def ins(self) -> tuple[Stream, ...]:
@@ -86,6 +99,21 @@ class Mvu(Weighted):
             for simd in divisors(self.cols):
                 if self.style != "const" or (pe, simd) == (self.rows, self.cols):
                     yield {"pe": pe, "simd": simd}
+        for n in PIXELS[1:]:
+            if self.style != "const" and self.beside(n * self.rows, n * self.cols):
+                yield {"pe": n * self.rows, "simd": n * self.cols}
+
+    def beside(self, pe: int, simd: int) -> bool:
+        """True for the folding of several units side by side, as `Mvus` are: a vector each."""
+        n, rest = divmod(simd, self.cols)
+        return n > 1 and not rest and pe == n * self.rows and self.x.size % simd == 0
+
+    def folded(self, **folding: Any) -> Mvu:
+        from hwflow.units.mvus import Mvus
+
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | folding
+        kind = Mvus if self.beside(values["pe"], values["simd"]) else Mvu
+        return kind(**values)
 
     def params(self) -> dict[str, int | str]:
         return {

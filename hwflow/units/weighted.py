@@ -41,8 +41,12 @@ class Weighted(Unit):
             assert len(self.thresholds) == self.rows, (
                 f"{self.name}: {self.thresholds.shape} thresholds for {self.rows} rows"
             )
-        divide(self.name, "pe", self.pe, self.rows)
         check_mult(self.name, self.mult)
+        self.divided()
+
+    def divided(self) -> None:
+        """RecipeError unless the folding is a legal one."""
+        divide(self.name, "pe", self.pe, self.rows)
 
     @property
     def rows(self) -> int:

@@ -6,10 +6,10 @@ Stands on units.base. hls/window.sv and hls/window.hpp are the same unit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import ceil
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Pads, Port, windows
-from hwflow.units.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.base import PIXELS, Memory, Stream, Unit, divide, divisors
 from hwflow.units.costs import STYLE, Params, Shape, Store, counter
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
@@ -29,7 +29,7 @@ class Window(Unit):
     """y[p, q, i, j, c] = x[p*sh + i*dh - top, q*sw + j*dw - left, c], or pad[c] outside the image.
 
     simd divides the channels, or is a whole row of taps (kw * C): then a word of x is a pixel and the ring has a bank
-    for each column of the kernel. The rows lie in a ring of `depth` words, just deep enough that a word enters or leaves in every cycle, across
+    for each column of the kernel. A window whole in a word is a unit of its own, Lines. The rows lie in a ring of `depth` words, just deep enough that a word enters or leaves in every cycle, across
     the border of two images too. Padding -1/+1 data with 0 makes the elements two bits wide (Ints(-1, 1)).
     """
 
@@ -48,7 +48,7 @@ class Window(Unit):
         object.__setattr__(self, "pad", frozen(self.pad, np.int64))
         assert self.order in ORDERS, f"{self.name}: order must be one of {ORDERS}, not {self.order}"
         assert self.pad.shape in ((1,), (self.x.channels,)), f"{self.name}: {self.pad.shape} pad values for {self.x}"
-        if self.lanes == 1 or self.simd != self._row:
+        if self.simd != self._row and not self.holds(self.simd):
             divide(self.name, "simd", self.simd, self.x.channels)
         if self.style not in STYLES:
             raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
@@ -75,6 +75,24 @@ class Window(Unit):
         """Elements of a row of taps where it can be read at once, else those of a pixel."""
         together = self.dilation[1] == 1 and self.order == "conv"
         return self.x.channels * (self.kernel[1] if together else 1)
+
+    @property
+    def whole(self) -> int:
+        """Elements of a window where all can be read at once, else 0: its taps are neighbours, a row's first window
+        needs no column beyond the edge, and no more windows begin than pixels come."""
+        (h, w, c), (kh, kw), (sh, sw), (oh, ow) = self.x.shape, self.kernel, self.stride, self.size
+        able = self.order == "conv" and self.dilation == (1, 1) and kh > 1 and w > 1
+        fits = kw - self.pads[1] <= w and (oh - 1) * sh < h and (ow - 1) * sw < w
+        return kh * kw * c if able and fits else 0
+
+    def holds(self, simd: int) -> bool:
+        """True where so many elements are neighbouring windows that can leave together, as many as pixels come."""
+        if not self.whole or simd % self.whole:
+            return False
+        (_, w, _), many = self.x.shape, simd // self.whole
+        late = -((self.pads[1] + 1 - self.kernel[1]) // many)
+        rows = w % many == 0 == self.size[1] % many and w // many > max(late, 1)
+        return many == 1 or (self.stride[1] == 1 and rows)
 
     @property
     def lanes(self) -> int:
@@ -155,9 +173,17 @@ class Window(Unit):
         yield from ({"simd": simd} for simd in divisors(self.x.channels))
         if self._row > self.x.channels:
             yield {"simd": self._row}
+        yield from ({"simd": n * self.whole} for n in PIXELS if self.whole and self.holds(n * self.whole))
+
+    def folded(self, **folding: Any) -> Window:
+        from hwflow.units.lines import Lines
+
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | folding
+        kind = Lines if self.holds(values["simd"]) else Window
+        return kind(**values)
 
     @property
-    def _per_channel(self) -> bool:
+    def per_channel(self) -> bool:
         return any(self.pads) and len(np.unique(self.pad)) > 1
 
     def params(self) -> dict[str, int | str]:
@@ -170,13 +196,13 @@ class Window(Unit):
             "PadTop": t, "PadLeft": left, "PadBottom": b, "PadRight": r,
             "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self.taps.bits,
             "Depthwise": ORDERS.index(self.order), "Depth": self.depth, "Style": STYLES.index(self.style),
-            "Pad": int(self.taps.encode(self.pad[:1])[0]) if any(self.pads) and not self._per_channel else 0,
-            "PadFile": f"{self.name}_pad.mem" if self._per_channel else "",
+            "Pad": int(self.taps.encode(self.pad[:1])[0]) if any(self.pads) and not self.per_channel else 0,
+            "PadFile": f"{self.name}_pad.mem" if self.per_channel else "",
         }  # fmt: skip
 
     def memories(self) -> dict[str, Memory]:
         """The padding of each block of channels, channel 0 low, where it differs between channels."""
-        if not self._per_channel:
+        if not self.per_channel:
             return {}
         bits = self.taps.bits
         return {
