@@ -106,7 +106,7 @@ class Nearby:
                 return Change(loss, {})
             if not late:
                 self._table, self._depths = table, dict(depths)
-                self.course.heed = self.course.heed | heed
+                self.course.heed |= heed
                 for a in np.flatnonzero(inside):
                     self.known[self._steps(a)] = self._room[0, self._steps(a)]
                 return Change(0, self.course.held(self._room[0], self.images, self.course.fifos(inside, depths)))
