@@ -183,13 +183,15 @@ def test_a_network_is_measured_whole_and_unit_by_unit(family: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("pe", "parts"), [(6, [6]), (6, [3, 3]), (6, [1] * 6), (5, [1] * 5)])
-def test_a_matrix_unit_is_its_lanes_side_by_side(pe: int, parts: list[int]):
+def test_a_matrix_unit_is_its_lanes_side_by_side(pe: int, parts: list[int], monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(len(parts))
     rows, cols = 3 * pe, 20
     unit = Mvu(
         name="mvu", inputs=("x",), x=Port((4, cols), BIPOLAR), weights=rng.choice((-1, 1), (rows, cols)),
         thresholds=rng.integers(-5, 6, (rows, 1)), bipolar=True, pe=pe, simd=10,
     )  # fmt: skip
+    assert len(side_by_side(unit, "xc7", most=1)) == 1  # their own control would be too much of it
+    monkeypatch.setattr(measure, "OWN", 9)
     lanes = side_by_side(unit, "xc7", most=unit.cost("xc7").lut / (len(parts) - 0.5))
     assert [lane.pe for lane in lanes] == parts
     assert {lane.cycles for lane in lanes} == {unit.cycles}
@@ -203,6 +205,7 @@ def test_units_alike_but_for_their_weights_are_measured_once_and_counted_each(
 ):
     monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path))
     monkeypatch.setattr(measure, "_version", lambda: "Yosys test")
+    monkeypatch.setattr(measure, "OWN", 9)
     calls: list[str] = []
 
     def count(units: list[Any], *_: object) -> list[dict[str, float]]:
@@ -223,7 +226,8 @@ def test_units_alike_but_for_their_weights_are_measured_once_and_counted_each(
 
 
 @pytest.mark.slow
-def test_lanes_apart_take_what_the_unit_takes_and_their_control_again():
+def test_lanes_apart_take_what_the_unit_takes_and_their_control_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(measure, "OWN", 9)
     rng = np.random.default_rng(1)
     unit = Mvu(
         name="mvu", inputs=("x",), x=Port((64,), BIPOLAR), weights=rng.choice((-1, 1), (32, 64)),

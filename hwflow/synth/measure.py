@@ -10,10 +10,9 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,13 @@ from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, pairs, yosys
-from hwflow.units import Mvu
-from hwflow.units.base import Stream, Unit, divisors
+from hwflow.units import Mvu, Mvus
+from hwflow.units.base import Cost, Stream, Unit, divisors
 from hwflow.units.weighted import Weighted
 
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
+OWN = 0.03  # of a unit, what its lanes apart may take more
 TIMEOUT = 600.0  # seconds of one synthesis
 
 Facts = dict[str, float]
@@ -106,16 +106,22 @@ def total(
 def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
     """Units of at most `most` LUTs, as estimated, that do the same on the same words: lanes of a matrix unit; else itself.
 
-    Lane p of pass i is row i * pe + p, in all of them. Of their numbers one that takes no more block RAMs is preferred;
-    shared adders of constant weights stay together.
+    Lane p of pass i is row i * pe + p, in all of them. The units are larger, up to LUTS, where what each brings of its
+    own is more than OWN of the whole or costs block RAMs; shared adders of constant weights stay together.
     """
+    if isinstance(unit, Mvus):
+        return [part for _ in range(unit.pixels) for part in side_by_side(unit.one, family, most)]
     if not isinstance(unit, Mvu) or unit.network is not None:
         return [unit]
     whole = unit.cost(family)
-    numbers = [n for n in divisors(unit.pe) if n >= whole.lut / most] or [unit.pe]
-    tries: Iterator[list[Unit]] = ([_lanes(unit, n, i) for i in range(n)] for n in numbers)
-    first = next(tries)
-    return next((t for t in chain([first], tries) if sum(p.cost(family).bram for p in t) == whole.bram), first)
+    numbers = [n for n in divisors(unit.pe) if whole.lut / n <= max(most, LUTS)] or [unit.pe]
+    smallest = next((n for n in numbers if whole.lut / n <= most), unit.pe)
+    for n in reversed([n for n in numbers if n <= smallest]):
+        parts: list[Unit] = [_lanes(unit, n, i) for i in range(n)]
+        cost = sum((p.cost(family) for p in parts), Cost())
+        if cost.bram == whole.bram and cost.lut <= (1 + OWN) * whole.lut:
+            break
+    return parts
 
 
 def _lanes(unit: Mvu, n: int, i: int) -> Mvu:
