@@ -18,7 +18,7 @@ from hwflow.ops import Dense, Port, Threshold
 from hwflow.synth import cells, measure, route, synth, yosys
 from hwflow.synth.measure import measured, side_by_side, total
 from hwflow.synth.pll import Clock, choices, clock
-from hwflow.units import Mvu
+from hwflow.units import Mvu, Mvus
 
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
 
@@ -223,6 +223,15 @@ def test_units_alike_but_for_their_weights_are_measured_once_and_counted_each(
     assert len(calls) == 1
     assert total(units, "xc7", most=most) == {"lut": 16}
     assert len(calls) == 8
+
+
+def test_matrix_units_of_several_vectors_a_word_are_those_units():
+    rng = np.random.default_rng(3)
+    one = Mvu(name="one", inputs=("x",), x=Port((4, 9), BIPOLAR), weights=rng.choice((-1, 1), (5, 9)))
+    unit = one.folded(pe=10, simd=18)
+    assert isinstance(unit, Mvus)
+    parts = [part for part in side_by_side(unit, "xc7") if isinstance(part, Mvu)]
+    assert [(type(p), p.pe, p.simd) for p in parts] == [(Mvu, 5, 9)] * 2
 
 
 @pytest.mark.slow
