@@ -1,7 +1,9 @@
 """Planning: nothing cheaper is left out, nothing out of reach is promised, no fifo is a word too deep."""
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,6 +245,29 @@ def shortcut() -> Net:
             Add(name="a", inputs=("c", "input"), scales=(1, 1)),
         ),
     )  # fmt: skip
+
+
+def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypatch):
+    search = Search.of(cores(small_image()), "xc7", {})
+    w = worth(None, "xc7")
+    plain, eased = (search.solve(search.fastest, w, spare) for spare in (0.0, 0.2))
+    cycles = [
+        [int(o.cycles[o.foldings.index(found[0].get(o.unit.name, {}))]) for o in search.choices]
+        for found in (plain, eased)
+    ]
+    assert all(b <= a for a, b in zip(*cycles, strict=True)) and cycles[0] != cycles[1]
+    assert plain[1] @ w < eased[1] @ w <= (1 + 0.2 * len(search.choices)) * (plain[1] @ w)
+    planning = import_module("hwflow.plan")
+    monkeypatch.setattr(planning, "SPARE", 0.2)
+    asked = []
+
+    def build(found):
+        asked.append(found[0])
+        return SimpleNamespace(cycles=search.fastest + (len(asked) == 1))
+
+    ask = planning.Ask(search, np.full(4, np.inf), w)
+    planning._in_time(ask, ask.fits(search.fastest), search.fastest, 100.0, build)
+    assert asked == [plain[0], eased[0]]
 
 
 def test_a_shortcut_without_its_fifo_comes_to_a_halt():

@@ -24,6 +24,7 @@ from hwflow.units.base import Dataflow
 __all__ = ["Ask", "explain", "plan"]
 
 TRIES = 4  # faster foldings that are tried where units hold each other up
+SPARE = 0.001  # of a design's cost, for which a unit is made faster where units hold each other up
 LANES = 64  # multipliers a unit may have in the design nobody asked anything of
 TILTS = tuple(
     (1.0, 1.0, b, d) for b in (1, 2, 1 / 2, 4, 1 / 4, 16, 1 / 16) for d in (1, 8, 1 / 8)
@@ -146,6 +147,11 @@ class Ask:
                     break
         return self._known[target]
 
+    def eased(self, target: int) -> Plan | None:
+        """The folding within `target` cycles whose units are as fast as each is for SPARE of the whole more, if that fits."""
+        plan = self.search.solve(target, self.worth, SPARE)
+        return plan if (plan[1] <= self.limits).all() else None
+
     def fastest(self, above: int = 0) -> Plan | None:
         """The fastest folding of at least `above` cycles that fits; None when none does."""
         targets = self.search.targets
@@ -187,7 +193,8 @@ def _cheapest(ask: Ask, start: int, fps: float | None, clock: float, board: Boar
 
 
 def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[[Plan], Dataflow]) -> Dataflow:
-    """The hardware of `chosen`; where its units, each fast enough, hold each other up, that of the next faster folding."""
+    """The hardware of `chosen`; where its units, each fast enough, hold each other up, that of the next faster folding;
+    where there is none, one whose units are faster wherever that is cheap."""
     faster = [int(t) for t in ask.search.targets if t < ask.pace(chosen)]
     best, found = None, chosen
     for _ in range(TRIES):
@@ -195,8 +202,8 @@ def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[
         if dataflow.cycles <= target:
             return dataflow
         best = min(best or dataflow.cycles, dataflow.cycles)
-        next_one = ask.fits(faster.pop()) if faster else None
-        if next_one is None:
+        next_one = ask.fits(faster.pop()) if faster else ask.eased(ask.pace(chosen))
+        if next_one is None or next_one[0] == found[0]:
             break
         found = next_one
     assert best

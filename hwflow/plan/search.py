@@ -77,6 +77,10 @@ class Options:
         """The least of each resource (4,), each by itself, within `target` cycles."""
         return self._floors[int(np.searchsorted(self.cycles, target, side="right")) - 1]
 
+    def quick(self, cost: float, weights: Array) -> int:
+        """Cycles of the fastest folding that costs no more than that."""
+        return int(self.cycles[np.flatnonzero(self.costs @ weights <= cost)[0]])
+
     def best(self, target: int, weights: Array) -> tuple[Array, Array]:
         """For each distinct width the least cost and the folding that has it, among those within `target` cycles."""
         distinct, which = self.keys
@@ -252,10 +256,16 @@ class Search:
         """Resources (4,) below which no folding within `target` cycles can be."""
         return self.forks.sum(0) + sum(o.floor(target) for o in self.choices)
 
-    def solve(self, target: int, weights: Array) -> tuple[dict[str, Mapping[str, Any]], Array]:
+    def solve(self, target: int, weights: Array, spare: float = 0.0) -> tuple[dict[str, Mapping[str, Any]], Array]:
         """The folding of least `weights` @ resources in which no unit takes more than `target` cycles, and its
-        resources (4,)."""
+        resources (4,); each unit is as fast as it is for `spare` of the whole more."""
         best = [o.best(target, weights) for o in self.choices]
+        if spare:
+            more = spare * sum(float(score.min()) for score, _ in best)
+            best = [
+                o.best(o.quick(float(score.min()) + more, weights), weights)
+                for o, (score, _) in zip(self.choices, best, strict=True)
+            ]
         keep = [np.flatnonzero(np.isfinite(score)) for score, _ in best]
         # what a converter costs for every two widths, then for every two kept foldings
         scores = {e: t @ weights for e, t in self.converters.items()}
