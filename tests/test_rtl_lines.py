@@ -7,11 +7,13 @@ from rtl_check import check, lint
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.errors import RecipeError
-from hwflow.lower import cores
+from hwflow.lower import cores, lower
+from hwflow.lower.join import unjoin
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, Flatten, Port, Threshold
 from hwflow.plan import events
 from hwflow.plan.fifos import sized
+from hwflow.plan.search import Search
 from hwflow.simulate import rtl
 from hwflow.units import Lines, Mvus, Window, lines
 
@@ -178,6 +180,16 @@ def folding(net, k):
         else:
             out[unit.name] = {"pe": net.ops[0].weights.shape[0]}
     return out
+
+
+def test_the_choices_of_a_design_are_the_same_whatever_it_is_folded_to():
+    net = convolutions(*NETS[0])
+    wide = lower(net, folding(net, 2))
+    assert {"lines", "mvus"} <= {u.module for u in wide.units}
+    for family in ("xc7", "ice40"):
+        fresh, again = (Search.of(units, family, {}) for units in (cores(net), unjoin(wide)))
+        for a, b in zip(fresh.choices, again.choices, strict=True):
+            assert a.foldings == b.foldings and np.array_equal(a.costs, b.costs), a.unit.name
 
 
 @pytest.mark.slow

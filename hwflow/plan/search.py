@@ -138,9 +138,10 @@ class _Price:
     weights is asked for its parameters once and not for every folding."""
 
     def __init__(self, unit: Unit, family: str):
-        self.family, self.base = family, dict(unit.structure()[1])
-        other = unit.folded(**list(unit.foldings())[-1]).structure()[1]
-        self.varies = {k for k, v in self.base.items() if other.get(k) != v} - {"Pe", "Simd"}
+        foldings = list(unit.foldings())
+        first, last = (unit.folded(**f).structure()[1] for f in (foldings[0], foldings[-1]))
+        self.family, self.base = family, dict(first)
+        self.varies = {k for k, v in first.items() if last.get(k) != v} - {"Pe", "Simd"}
 
     def __call__(self, unit: Unit, style: Mapping[str, str]) -> tuple[float, ...]:
         params = dict(unit.structure()[1] if self.varies else self.base)
