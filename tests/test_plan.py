@@ -92,7 +92,7 @@ def test_the_least_cost_never_falls_when_less_time_is_given(tfc):
     search = Search.of(cores(tfc), "xc7", {})
     w = worth(None, "xc7")
     costs = [float(search.solve(int(t), w)[1] @ w) for t in search.targets]
-    assert costs == sorted(costs, reverse=True)
+    assert (np.diff(costs) <= 1e-12).all()  # sums of the same numbers in another order
 
 
 def test_a_rate_is_reached_and_not_overshot(tfc):
