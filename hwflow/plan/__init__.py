@@ -63,9 +63,9 @@ def plan(
     search = Search.of(units, family, {n: f for n, f in folding.items() if n not in depths})
     limits = np.array([board.totals[r] for r in RESOURCES]) * max_util if board else np.full(4, np.inf)
 
-    def build(chosen: Plan) -> Dataflow:
+    def build(chosen: Plan, slowest: float = np.inf) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
-        return paced(lower(net, whole)) if depths else sized(net, whole)
+        return paced(lower(net, whole)) if depths else sized(net, whole, slowest)
 
     target = _target(search, clock, fps)
     start = target or _usual(search, folding)
@@ -192,13 +192,13 @@ def _cheapest(ask: Ask, start: int, fps: float | None, clock: float, board: Boar
     return found
 
 
-def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[[Plan], Dataflow]) -> Dataflow:
+def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[[Plan, float], Dataflow]) -> Dataflow:
     """The hardware of `chosen`; where its units, each fast enough, hold each other up, that of the next faster folding;
     where there is none, one whose units are faster wherever that is cheap."""
     faster = [int(t) for t in ask.search.targets if t < ask.pace(chosen)]
     best, found = None, chosen
     for _ in range(TRIES):
-        dataflow = build(found)
+        dataflow = build(found, target)
         if dataflow.cycles <= target:
             return dataflow
         best = min(best or dataflow.cycles, dataflow.cycles)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 
 from hwflow.errors import RecipeError
 from hwflow.lower import cores
@@ -24,11 +25,11 @@ LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle fa
 FLOODED = 1000  # words
 
 
-def sized(net: Net, folding: Folding) -> Dataflow:
+def sized(net: Net, folding: Folding, slowest: float = inf) -> Dataflow:
     """The hardware of a folding with the least fifos that keep its pace: that of its slowest unit, where unbounded
-    fifos reach it."""
+    fifos reach it. Where these take more than `slowest` cycles an image they are left as they are: no other are faster."""
     units = keep_pace(fold_units(cores(net), folding), folding)
-    depths, pace = least_depths(net.name, net.input, units)
+    depths, pace = least_depths(net.name, net.input, units, slowest)
     return replace(join(net.name, net.input, units, depths), pace=pace)
 
 
@@ -51,14 +52,16 @@ def _course(dataflow: Dataflow, images: int) -> Trace:
     return trace
 
 
-def least_depths(name: str, source: Port, units: tuple[Unit, ...]) -> tuple[dict[str, int], int]:
+def least_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: float = inf) -> tuple[dict[str, int], int]:
     """The depth of each fifo that is needed, by name, and the cycles an image that they keep: mostly those of the slowest
-    unit, more where units hold each other up."""
+    unit, more where units hold each other up; unbounded where these are more than `slowest`."""
     streams = {fifo_name(u, k): s for u in units for k, s in enumerate(u.ins)}
     ample = {place: 2 * s.words + 2 for place, s in streams.items()}
     course = Course(join(name, source, units, ample))
     first = course.run(IMAGES)
     assert first, f"{name} comes to a halt with unbounded fifos"
+    if first.interval > slowest:
+        return ample, first.interval
     depths = {p: min(ample[p], _above(held)) for p, held in first.held.items()}
     trial = _Trial(course, first.interval, depths, {p: (s.words, s.bits) for p, s in streams.items()})
     if not trial.keeps(trial.depths):
