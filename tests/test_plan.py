@@ -261,7 +261,8 @@ def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypat
     monkeypatch.setattr(planning, "SPARE", 0.2)
     asked = []
 
-    def build(found):
+    def build(found, slowest):
+        assert slowest == search.fastest
         asked.append(found[0])
         return SimpleNamespace(cycles=search.fastest + (len(asked) == 1))
 
