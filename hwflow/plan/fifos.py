@@ -123,12 +123,13 @@ class _Trial:
         """Bring one fifo down to the least depth that keeps the pace, or to none; alike ones with it, if they may.
 
         What an alike one needed is tried first. Else the rates lost at two depths tell where none would be; where they
-        do not, and where it `balances` paths that meet and so holds about what it must, ever more words are taken away.
+        do not, ever more words are taken away, or the middle is taken where that has led to a loss. Of what `balances`
+        paths that meet, which holds about what it must, words are taken away at first.
         """
         kind = self.kind[place]
         least = self.low.get(place, 2)  # the least is within least .. its depth
         lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
-        step = 1  # words less than what keeps the pace that are tried next
+        step = 1  # words less than what keeps the pace that are tried next; 0: the middle
         guess = self.depths[place] - step if balances else 2
         if place not in self.low:
             guess = self.known.get(kind, guess)
@@ -137,12 +138,15 @@ class _Trial:
             loss = self.loses({**self.depths, place: depth})
             if loss == 0:
                 deep = self.depths[place]
-                guess = max(deep - step, (least + deep) // 2 if lost else 2)
+                guess = deep - step if step else (least + deep) // 2
                 step = 3 * step
             else:
                 least = depth + 1
                 lost += [(depth, loss)] if loss else []
-                guess, step = _enough(lost[-2:], least, deep), 1
+                guess, told = _enough(lost[-2:], least, deep)
+                if not told and not balances and len(lost) == 2:
+                    guess, told = deep - 1, True
+                step = int(told)
         self.known[kind] = depth = self.depths[place]
         self.least.add(place)
         alike = {p: depth for p, d in self.depths.items() if self.kind[p] == kind and d > depth}
@@ -152,13 +156,14 @@ class _Trial:
             self.remove([place])
 
 
-def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> int:
-    """The depth at which nothing is lost, as two tell at which something is; the most that is left where these hardly
-    differ, the middle of it where there are no two."""
+def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> tuple[int, bool]:
+    """The depth at which nothing is lost, of two at which something is, and True; where they do not say, the middle of
+    what is left, and False."""
     if len(lost) == 1 and lost[0][0] + 2 < deep:
-        return lost[0][0] + 2
+        return lost[0][0] + 2, False
     if len(lost) == 2:
         (before, more), (at, less) = sorted(lost)
         depth = at - (-less * (at - before) // (more - less)) if more > less else deep
-        return min(depth, deep - 1)
-    return (least + deep) // 2
+        if depth < deep:
+            return depth, True
+    return (least + deep) // 2, False
