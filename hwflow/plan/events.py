@@ -18,7 +18,6 @@ from hwflow.bits import Array
 from hwflow.plan.kernel import OFF, ROWS, Table, evaluate, unmet
 from hwflow.plan.processes import Graph, Line, Numbers, arange, plain
 from hwflow.units.base import SOURCE, Dataflow
-from hwflow.units.mvu import tree_latency
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +65,7 @@ def _mvu(g: Graph, u: hw.Mvu) -> Rhythm:
     start = np.arange(u.vectors)[:, None] * len(one)
     take = plain((start + np.flatnonzero(one < groups)).ravel())
     give = plain((start + np.flatnonzero(one % groups == groups - 1)).ravel())
-    pipe = (
-        4 + tree_latency(u.one if isinstance(u, hw.Mvus) else u) + (u.levels > 1)
-    )  # from a step to its result in the buffer at the end
-    lands, goes = g.pipeline(p, give, pipe)
+    lands, goes = g.pipeline(p, give, u.stages)
     words = arange(len(give))
     # while the buffer holds a second word nothing moves: the word before must be gone
     return Rhythm((Steps(p, take),), (Steps(lands, words),), ((Block(goes, words, words - 1, 1),),))

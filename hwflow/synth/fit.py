@@ -61,6 +61,14 @@ def multiplied(rng: np.random.Generator) -> list[Unit]:
     return out
 
 
+def matrix(x: Ints, weights: Array, thresholds: Array | None, **folding: Any) -> Mvu:
+    """A matrix unit on two vectors of x."""
+    port = Port((2, weights.shape[1]), x)
+    return Mvu(
+        name="m", inputs=("input",), x=port, weights=weights, thresholds=thresholds, bipolar=thresholds is not None, **folding
+    )  # fmt: skip
+
+
 def like_networks(rng: np.random.Generator) -> list[Unit]:
     """Matrix units as the planner makes them of large networks: few columns a word from block RAM, deep tables in LUTs, some
     ten products of four bits."""
@@ -74,19 +82,7 @@ def like_networks(rng: np.random.Generator) -> list[Unit]:
         groups *= int(rng.integers(1, 3))
         w = rng.choice((-1, 1), (pe * passes, simd * groups))
         t = rng.integers(-simd, simd, (pe * passes, 1))
-        out.append(
-            Mvu(
-                name="m",
-                inputs=("input",),
-                x=Port((2, simd * groups), BIPOLAR),
-                weights=w,
-                thresholds=t,
-                bipolar=True,
-                pe=pe,
-                simd=simd,
-                style=style,
-            )
-        )
+        out.append(matrix(BIPOLAR, w, t, pe=pe, simd=simd, style=style))
     x, pe, simd, steps = (Ints(0, 15), 4, 8, 16) if rng.random() < 0.5 else (Ints(0, 15), 2, 24, 4)
     w = rng.integers(-7, 8, (pe * steps, simd))
     made = Mvu(name="m", inputs=("input",), x=Port((2, simd), x), weights=w, pe=pe, simd=simd)
@@ -113,19 +109,7 @@ def wide(rng: np.random.Generator) -> list[Unit]:
         w = rng.choice((-1, 1), (pe * passes, simd * groups))
         t = rng.integers(-simd, simd, (pe * passes, 1)) if k % 5 else None
         style = ("lut", "block", "auto")[k % 3]
-        out.append(
-            Mvu(
-                name="m",
-                inputs=("input",),
-                x=Port((2, simd * groups), ints),
-                weights=w,
-                thresholds=t,
-                bipolar=t is not None,
-                pe=pe,
-                simd=simd,
-                style=style,
-            )
-        )
+        out.append(matrix(ints, w, t, pe=pe, simd=simd, style=style))
     for depth, bits in ((5, 8), (40, 16), (130, 4), (400, 8), (1100, 8), (24, 64)):
         out.append(Fifo(name="f", inputs=("input",), x=Port((4096, 1), Ints(0, 2**bits - 1)), par=1, depth=depth))
     for size, c, simd in ((16, 16, 16), (32, 3, 3), (16, 32, 4), (12, 64, 32)):

@@ -87,7 +87,12 @@ class Mvu(Weighted):
 
     @property
     def latency(self) -> int:
-        return self.cols // self.simd - 1 + 4 + tree_latency(self) + (self.levels > 1)
+        return self.groups - 1 + self.stages
+
+    @property
+    def stages(self) -> int:
+        """Cycles from the last word of a vector to its result in the buffer at the end."""
+        return 4 + tree_latency(self) + (self.levels > 1)
 
     @property
     def multiplies(self) -> bool:

@@ -14,7 +14,7 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Unit
-from hwflow.units.costs import Params, Shape, Store
+from hwflow.units.costs import Params, Shape
 from hwflow.units.mvu import Mvu
 from hwflow.units.weighted import TERNARY
 
@@ -56,8 +56,8 @@ class Mvus(Mvu):
         return self.x.size // self.simd
 
     @property
-    def latency(self) -> int:
-        return self.one.latency
+    def stages(self) -> int:
+        return self.one.stages
 
     def params(self) -> dict[str, int | str]:
         alone = {name: value for name, value in self.one.params().items() if name not in ("Simd", "Pe")}
@@ -76,7 +76,6 @@ class Mvus(Mvu):
         n = p["Simd"] // p["Cols"]
         one = Mvu.shape({**p, "Simd": p["Cols"], "Pe": p["Rows"]})
         stores = tuple(s for s in one.stores for _ in range(n))
-        assert all(isinstance(s, Store) for s in stores)
         return Shape(
             {k: n * v for k, v in one.counts.items()}, stores, tuple((n * m, *rest) for m, *rest in one.products)
         )
