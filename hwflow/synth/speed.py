@@ -26,12 +26,13 @@ from hwflow.synth.fit import nonnegative
 from hwflow.units import speed
 from hwflow.units.base import Dataflow
 
-FIRST, DESIGNS, UNITS = 400_000, 6, range(4, 12)
+FIRST, DESIGNS, UNITS = 400_000, 12, range(4, 12)
 ROOM = 0.5  # of the part's LUTs, that a design may be estimated to take
+MOST = {"ecp5": 6000, "gowin": 1500, "ice40": 2500}  # LUTs that nextpnr's WASM routes within minutes
 TIMEOUT = 400.0
 LEAST = 4  # designs that a family is fitted to
 # nanoseconds of one of each kind before anything is measured
-PRIOR = {"one": 4.0, "size": 0.3, "carry": 0.1, "product": 0.3, "stairs": 0.3, "choice": 0.05}
+PRIOR = {"one": 4.0, "size": 0.3, "carry": 0.1, "product": 0.3, "stairs": 0.3, "choice": 3.0}
 SLOW = {"ecp5": 1.0, "gowin": 1.3, "ice40": 3.0}  # up5k is the slow one
 
 
@@ -45,7 +46,7 @@ def designs(family: str) -> Iterator[Dataflow]:
         cost = dataflow.cost(family)
         if (
             len(dataflow.units) in UNITS
-            and cost.lut < ROOM * board.lut
+            and cost.lut < min(ROOM * board.lut, MOST[family])
             and cost.dsp <= board.dsp
             and cost.bram <= board.bram
         ):

@@ -59,22 +59,21 @@ class TopKUnit(Unit):
 
     @staticmethod
     def shape(p: Params) -> Shape:
-        """The entries kept, and what sorts a word into them."""
-        simd, k, entry = p["Simd"], p["K"], p["XBits"] + p["YBits"] + 1
-        counts = {"one": 1, "counters": counter(p["Size"] // simd, k + 1), "kept": k * entry, "index": k * p["YBits"]}
+        """The entries of every lane, what sorts a value into them, and the tournament of the lanes."""
+        simd, words, y = p["Simd"], p["Size"] // p["Simd"], p["YBits"] * (p["Size"] > p["Simd"])
+        kept, entry, more = min(p["K"], words), p["XBits"] + y, words > 1
         return Shape(
             {
-                **counts,
-                "sorted": simd * k * entry,
-                "ordered": simd * k * (p["XBits"] + 1),
-                "moved": simd * (k - 1) * entry,
+                "one": 1, "counters": counter(words, p["K"] + 1), "kept": more * simd * kept * entry, "index": y,
+                "left": simd * kept * (entry if simd > 1 else y), "sorted": more * simd * kept * p["XBits"], "moved": simd * (kept - 1) * entry,
+                "played": (simd - 1) * (entry + counter(simd)), "there": simd * kept * (kept < p["K"]),
             }
-        )
+        )  # fmt: skip
 
     @staticmethod
     def path(p: Params) -> Mapping[str, float]:
-        """A choice among the entries."""
-        return {"choice": p["Simd"] * p["K"] * (p["XBits"] + 1)}
+        """Comparisons one after another: the rounds of the tournament."""
+        return {"choice": max((p["Simd"] - 1).bit_length(), 1)}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         flat = xs[0].reshape(len(xs[0]), -1).astype(np.int64)

@@ -5,7 +5,6 @@ Stands on units.base. hls/width.sv and hls/width.hpp are the same unit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
 from typing import ClassVar
@@ -61,11 +60,6 @@ class Width(Unit):
         unit = gcd(i, o)
         held = (i + o - unit) * bits
         return Shape({"any": 1, "any_bits": held, "any_shifts": held * min(i, o) // unit})
-
-    @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
-        """A choice among elements."""
-        return {"choice": min(p["ParIn"], p["ParOut"])}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)
