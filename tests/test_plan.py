@@ -321,6 +321,22 @@ def test_python_and_c_evaluate_the_same_course(monkeypatch):
             assert events.simulate(dataflow, 3) == quick
 
 
+def test_python_and_c_find_the_same_needs_unmet(monkeypatch):
+    found = 0
+    for seed in range(25):
+        net = random_net(seed)
+        table = events.Course(lower(net, random_folding(net, seed)))._table
+        one, other = (np.zeros(len(table.needs), np.uint8) for _ in range(2))
+        time = kernel.evaluate(table, 3, heed=one)
+        number = kernel.unmet(table, 3, time, one)
+        with monkeypatch.context() as context:
+            context.setattr(kernel, "_compiled", lambda: None)
+            assert kernel.unmet(table, 3, time, other) == number
+        assert (one == other).all()
+        found += number
+    assert found
+
+
 @pytest.mark.parametrize("seed", [*range(20), "cnv"])
 def test_needs_left_out_are_met_all_the_same(seed):
     dataflow = (

@@ -30,6 +30,8 @@ TILTS = tuple(
     (1.0, 1.0, b, d) for b in (1, 2, 1 / 2, 4, 1 / 4, 16, 1 / 16) for d in (1, 8, 1 / 8)
 )  # how dear memory and DSPs are
 
+RESERVE = np.array([0.05, 0.05, 0, 0])  # of what --fit may use of each, left for what estimates are off by
+
 Plan = tuple[dict[str, Mapping[str, Any]], Array]  # a folding and its resources (4,)
 
 
@@ -46,8 +48,8 @@ def plan(
 ) -> Dataflow:
     """The hardware of a network for what is asked of it; the fifos are sized so that they cost no rate.
 
-    `fps`: the cheapest design that reaches that many images a second at `clock_mhz`. `fit`: the fastest of which
-    no more than `max_util` of any resource of the board is estimated to be used. `latency_us`: the cheapest whose
+    `fps`: the cheapest design that reaches that many images a second at `clock_mhz`; no more than `max_util` of any
+    resource of the board is estimated to be used. `fit`: the fastest that leaves RESERVE of that. `latency_us`: the cheapest whose
     first answer comes that soon. Together: the cheapest that does all of it. None of them: a small design, or the
     slowest pace of the units in `folding`. `folding` fixes units, wholly or in part, and the rest follows.
     RecipeError with what is reachable, and why, when it cannot be.
@@ -62,6 +64,7 @@ def plan(
     family = board.family if board else "xc7"
     search = Search.of(units, family, {n: f for n, f in folding.items() if n not in depths})
     limits = np.array([board.totals[r] for r in RESOURCES]) * max_util if board else np.full(4, np.inf)
+    limits = limits * (1 - RESERVE) if fit else limits
 
     def build(chosen: Plan, slowest: float = np.inf) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}

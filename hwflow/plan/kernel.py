@@ -20,8 +20,8 @@ from hwflow.bits import Array
 from hwflow.errors import RecipeError, ToolError
 from hwflow.places import cache as cache_folder
 
-SOURCE = Path(__file__).with_name("events.c")
-PLAIN, HEAD, LANDS, GOES, OFF = range(5)  # kinds of processes; see events.c
+SOURCES = tuple(Path(__file__).with_name(n) for n in ("events.c", "needs.c", "events.h"))
+PLAIN, HEAD, LANDS, GOES, OFF = range(5)  # kinds of processes; see events.h
 ROWS = 3  # of the room that an evaluation takes
 LATE = 2  # what events.c returns when cycles are beyond 32 bits
 PARTS = ("n", "kind", "head", "lands", "goes", "depth", "gap", "gaps", "needs", "some")
@@ -31,7 +31,7 @@ NEED = np.dtype([(k, np.int32) for k in ("source", "later", "count", "index", "i
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Processes and what their steps need, for one image, as events.c reads them."""
+    """Processes and what their steps need, for one image, as events.h has them."""
 
     processes: Array  # PROCESS; one more at the end, whose `needs` is the number of needs
     needs: Array  # NEED, in the order of their processes
@@ -61,7 +61,7 @@ def evaluate(table: Table, images: int, room: Array | None = None, heed: Array |
 def unmet(table: Table, images: int, time: Array, heed: Array) -> int:
     """How many needs were left out that the course in `time` does not meet; they are heeded from now on."""
     kernel = _compiled()
-    return _call(kernel.unmet, table, images, heed, time) if kernel else 0
+    return _call(kernel.unmet, table, images, heed, time) if kernel else unmet_in_python(table, images, time, heed)
 
 
 def _call(function: Any, table: Table, images: int, *more: Array) -> int:
@@ -77,17 +77,15 @@ def _compiled() -> ctypes.CDLL | None:
     compiler = tools.find("g++")
     if compiler is None or os.environ.get("HWFLOW_NO_COMPILER"):
         return None
-    name = f"events_{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    text = b"".join(s.read_bytes() for s in SOURCES)
+    name = f"events_{hashlib.sha256(text).hexdigest()[:16]}.so"
     library = cache_folder() / name
     if not library.exists():
         part = library.with_name(f"{name}.{os.getpid()}")
         try:
-            tools.run(
-                "g++",
-                ["-x", "c", "-std=c11", "-O3", "-shared", "-fPIC", SOURCE, "-o", part],
-                cwd=SOURCE.parent,
-                timeout=120,
-            )
+            in_c = [a for source in SOURCES[:2] for a in ("-x", "c", source)]  # g++ takes each file for C++ else
+            flags = ["-std=c11", "-O3", "-shared", "-fPIC"]
+            tools.run("g++", [*flags, *in_c, "-o", part], cwd=SOURCES[0].parent, timeout=120)
         except ToolError:
             return None
         part.replace(library)
@@ -115,6 +113,29 @@ def in_python(table: Table, images: int, room: Array | None = None) -> Array | N
         return time
     room[0, : len(time)] = time
     return room[0, : len(time)]
+
+
+def unmet_in_python(table: Table, images: int, time: Array, heed: Array) -> int:
+    """`unmet` without a compiler."""
+    sizes = table.processes["n"][:-1]
+    first = np.concatenate([[0], np.cumsum(sizes.astype(np.int64) * images)])
+    owner = np.repeat(np.arange(len(sizes)), np.diff(table.processes["needs"]))
+    found = 0
+    for g in np.flatnonzero((heed == 0) & (table.processes["kind"][owner] != OFF)):
+        need, a, b = table.needs[g], owner[g], table.needs["source"][g]
+        index, step = (_numbers(table, need[k], need[f"{k}_by"], need["count"]) for k in ("index", "step"))
+        image = np.arange(images)[:, None]
+        needed = step + image * sizes[b]
+        mine = time[first[a] + image * sizes[a] + index]
+        theirs = time[first[b] + np.maximum(needed, 0)]
+        if ((mine < theirs + need["later"]) & (needed >= 0)).any():
+            heed[g] = 1
+            found += 1
+    return found
+
+
+def _numbers(table: Table, first: Any, by: Any, count: int) -> Array:
+    return table.lists[first : first + count] if by < 0 else first + by * np.arange(count, dtype=np.int64)
 
 
 class _Run:

@@ -96,15 +96,14 @@ class Nearby:
             if loss <= SOON and unmet(part, self.images, self._room[0], heed):
                 grow = 0
                 continue
-            late = [row for row in np.flatnonzero(inside[table.needs["source"]] & (there & ~inside)[owner])
-                    if self._late(table, int(owner[row]), table.needs[row])]  # fmt: skip
-            if sooner and (0 < loss <= SOON or (not loss and not late)):  # the rest may come sooner, too
+            late = self._late(table, inside, inside[table.needs["source"]] & (there & ~inside)[owner])
+            if sooner and (0 < loss <= SOON or (not loss and not late.size)):  # the rest may come sooner, too
                 self._undo(moved)
                 return None
             if loss > 0:
                 self._undo(moved)
                 return Change(loss, {})
-            if not late:
+            if not late.size:
                 self._table, self._depths = table, dict(depths)
                 self.course.heed |= heed
                 for a in np.flatnonzero(inside):
@@ -126,18 +125,13 @@ class Nearby:
         for a in np.flatnonzero(moved):
             self._room[0, self._steps(a)] = self.known[self._steps(a)]
 
-    def _late(self, table: Table, a: int, need: Array) -> bool:
-        """True when steps of process a, which stays as it was, would come before what they need."""
-        b, count = int(need["source"]), int(need["count"])
-        index, step = (_numbers(table, need[k], need[f"{k}_by"], count) for k in ("index", "step"))
-        mine = self._room[0, self._steps(a)].reshape(self.images, -1)
-        for image in range(self.images):
-            needed = step + image * int(self.course.sizes[b])
-            on = needed >= 0
-            theirs = self._room[0, self._steps(b)][needed[on]]
-            if (mine[image, index[on]] < theirs + need["later"]).any():
-                return True
-        return False
+    def _late(self, table: Table, inside: Array, rows: Array) -> Array:
+        """Which of some needs are not met, of processes that stay as they were."""
+        processes = table.processes.copy()
+        processes["kind"][:-1][inside] = OFF
+        met = (~rows).astype(np.uint8)
+        unmet(replace(table, processes=processes), self.images, self._room[0], met)
+        return np.flatnonzero(rows & (met == 1))
 
     def _loss(self, inside: Array, owner: Array, table: Table, other: Array) -> int:
         """Cycles an image by which words that leave the neighbourhood, downstream of the change, are behind the pace."""
@@ -170,7 +164,3 @@ def _around(inside: Array, owner: Array, table: Table) -> Array:
     for a in np.flatnonzero((p["kind"] >= HEAD) & (p["kind"] <= GOES) & out):
         out[[p["head"][a], p["lands"][a], p["goes"][a]]] = True
     return out
-
-
-def _numbers(table: Table, first: Any, by: Any, count: int) -> Array:
-    return table.lists[first : first + count] if by < 0 else first + by * np.arange(count, dtype=np.int64)

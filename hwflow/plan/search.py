@@ -139,13 +139,13 @@ class _Price:
 
     def __init__(self, unit: Unit, family: str):
         foldings = list(unit.foldings())
-        first, last = (unit.folded(**f).structure()[1] for f in (foldings[0], foldings[-1]))
+        (self.module, first), (_, last) = (unit.folded(**f).structure() for f in (foldings[0], foldings[-1]))
         self.family, self.base = family, dict(first)
         self.varies = {k for k, v in first.items() if last.get(k) != v} - {"Pe", "Simd"}
 
     def __call__(self, unit: Unit, style: Mapping[str, str]) -> tuple[float, ...]:
-        params = dict(unit.structure()[1] if self.varies else self.base)
-        params |= {k: getattr(unit, k.lower()) for k in ("Pe", "Simd") if k in params}
+        module, given = unit.structure() if self.varies else (self.module, self.base)
+        params = {**given} | {k: getattr(unit, k.lower()) for k in ("Pe", "Simd") if k in given}
         if style and "Style" in params:
             params["Style"] = STYLES.index(style["style"])
         if "mult" in style:
@@ -153,7 +153,6 @@ class _Price:
         if isinstance(unit, hw.Mvu) and style.get("style") == "const":
             cost = unit.folded(**style).cost(self.family)
         else:
-            module = "mvu" if isinstance(unit, hw.Mvus) else unit.module
             cost = estimate(module, unit.shape(params), self.family)
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
@@ -177,7 +176,7 @@ def memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dic
     if "style" in given:
         return [{"style": given["style"]}]
     if isinstance(unit, hw.Mvu) and unit.steps == 1:
-        shared = not isinstance(unit, hw.Mvus) and unit.counted and unit.weights.size <= SHARED
+        shared = unit.shareable and unit.weights.size <= SHARED
         return [{"style": "lut"}, {"style": "const"}] if shared else [{"style": "lut"}]
     return [{"style": "auto" if family == "ice40" and unit.module != "mvu" else "lut"}, {"style": "block"}]
 

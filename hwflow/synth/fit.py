@@ -20,7 +20,7 @@ from hwflow.ops import Port
 from hwflow.synth import yosys
 from hwflow.synth.designs import random_folding, random_net
 from hwflow.synth.measure import key, measured
-from hwflow.units import Fifo, Mvu, Pool, ThresholdUnit, Vvu, Width, Window, costs
+from hwflow.units import Fifo, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window, costs
 from hwflow.units.base import FAMILIES, Unit
 from hwflow.units.weighted import TERNARY
 
@@ -42,6 +42,7 @@ def units(seed: int) -> list[Unit]:
     every = found + wide(rng) + numbers(rng) + ([*parallel(rng), *whole(rng)] if seed == SEEDS[0] else [])
     every += multiplied(np.random.default_rng(100 + seed))
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
+    every += like_residual(np.random.default_rng(300 + seed))
     return [u for u in every if quick(u)]
 
 
@@ -87,6 +88,34 @@ def like_networks(rng: np.random.Generator) -> list[Unit]:
     w = rng.integers(-7, 8, (pe * steps, simd))
     made = Mvu(name="m", inputs=("input",), x=Port((2, simd), x), weights=w, pe=pe, simd=simd)
     return [*out, made, made.folded(mult="lut")]
+
+
+def like_residual(rng: np.random.Generator) -> list[Unit]:
+    """Units as residual networks have them: tables of 18 to 32 words and all weights at once on masked and other bits,
+    scales of every channel, values that are only clipped."""
+    out: list[Unit] = []
+    for k, (pe, simd, groups, passes) in enumerate(((6, 36, 4, 8), (3, 48, 2, 9), (8, 24, 3, 8), (16, 81, 1, 1))):
+        bits = TERNARY if (k + rng.integers(2)) % 2 else BIPOLAR
+        w = rng.choice((-1, 1), (pe * passes, simd * groups))
+        out.append(matrix(bits, w, None, pe=pe, simd=simd, style="lut"))
+    pixels, w = Ints(-128, 127), rng.integers(-127, 128, (1, 25))
+    out.append(matrix(pixels, w, None, pe=1, simd=25, style="lut", mult=("lut", "dsp")[rng.integers(2)]))
+    for k in range(8):
+        c, pe, half = (64, 8)[k > 1], (1, 2, 4, 8)[k % 4], 2 ** (int(rng.integers(9, 20)) - 1)
+        x, same, zero = Port((2, 2, c), Ints(-half, half - 1)), np.ones(c, int), np.zeros(c, int)
+        mul, add = rng.integers(200, 2000, c), rng.integers(-60000, 60000, c)
+        scaled: dict[str, Any] = (
+            {"mul": mul, "add": add, "shift": 10} if k < 4 else {"mul": same, "add": zero, "shift": 0}
+        )
+        out.append(
+            RescaleUnit(name="r", inputs=("input",), x=x, **scaled, lo=-128, hi=127, pe=pe, mult=("dsp", "lut")[k % 2])
+        )
+    for k, (pe, simd) in enumerate(((4, 9), (8, 18), (4, 36), (8, 12), (2, 48), (6, 24))):
+        rows, groups = pe * int(rng.choice((4, 8, 16))), int(rng.choice((4, 8, 12)))
+        w = rng.choice((-1, 1), (rows, simd * groups))
+        t = rng.integers(-simd, simd, (rows, 1)) if k % 2 else None
+        out.append(matrix((BIPOLAR, TERNARY)[k // 2 % 2], w, t, pe=pe, simd=simd, style="block"))
+    return out
 
 
 def in_luts(every: Sequence[Unit], most: int = 20) -> list[Unit]:
@@ -201,7 +230,7 @@ def parallel(rng: np.random.Generator) -> list[Unit]:
         add(Ints(0, 3), 8, 16, steps, 1, most)
     for steps in (1, 1, 2, 8):
         add(BIPOLAR, 4, 16, steps, 1, 3)
-    for rows, cols in ((8, 27), (10, 64), (32, 24), (24, 40)):
+    for rows, cols in ((8, 27), (10, 64), (32, 24), (24, 40), (64, 64)):
         add(BIPOLAR, rows, cols, style="const")
     return out
 
@@ -248,9 +277,11 @@ def quick(unit: Unit) -> bool:
     """False for a matrix unit that the tool is minutes at: deep tables of weights in LUTs, thousands of LUTs."""
     if not isinstance(unit, Mvu):
         return True
+    if unit.network is not None:
+        return unit.weights.size <= 4096
     each = unit.x.ints.bits * unit.weight_ints.bits
     table = unit.pe * unit.simd * unit.weight_ints.bits * unit.steps if unit.style != "block" else 0
-    return table <= 8000 and unit.pe * unit.simd * (1 if each <= 2 else each) <= 800
+    return table <= 8000 and unit.pe * unit.simd * (1 if each <= 2 else each) <= 1600
 
 
 def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[dict[str, Any]]:
@@ -273,10 +304,10 @@ def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[
 
 PRIOR = {  # what one of a count costs before anything is measured: LUTs of six inputs and flip-flops
     "one": (8, 6), "counters": (1.5, 1), "address": (3, 2), "credit": (2.5, 2), "stored": (1, 0.0), "latched": (0.1, 1),
-    "block": (2, 1), "out": (1, 2), "word": (0.1, 1), "in": (0.1, 1), "acc": (1.2, 1), "start": (0.4, 0), "sum": (0.5, 1), "clip": (0.8, 0),
+    "block": (2, 1), "out": (1, 2), "word": (0.1, 1), "in": (0.1, 1), "acc": (0.2, 1), "summed": (1, 0), "start": (0.4, 0), "sum": (0.5, 1), "clip": (0.8, 0), "clip_alone": (2, 0),
     "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1),
-    "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits1": (3, 0),
-    "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
+    "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits0_block": (4, 0), "bits1": (3, 0), "bits1_block": (5, 0), "bits2_block": (5, 0),
+    "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "masked": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
     "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0), "turned": (1, 0),
 }  # fmt: skip
@@ -301,8 +332,8 @@ def prior(count: str, family: str, resource: str) -> float:
 KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
-    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}_table" for k in KINDS[:3]), "adders_fixed", *TREES, "tree_dsp", "block",
-            *(f"rom{n}" for n in range(1, 10)), *(f"table{n}" for n in range(1, 6))),
+    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}{held}" for k in KINDS[:3] for held in ("_table", "_block")), "adders_fixed", *TREES, "tree_dsp", "block",
+            *(f"rom{n}" for n in range(1, 10)), *(f"table{n}" for n in range(1, 7))),
     "mvu_net": ("one", "adders", "registers", "places", "out", "raw", "reaches", "stairs"),
     "vvu": ("bits", "select", "multiply", "product", "rows", "stairs", "raw", "block", *(f"rom{n}" for n in range(1, 10))),
     "threshold": ("compare", "compare_fixed", "live", "live_small", "looked_up", "looked_stairs", "stairs", "stairs_fixed", "falling", "block", *(f"rom{n}" for n in range(1, 10))),

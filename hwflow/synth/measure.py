@@ -29,6 +29,7 @@ from hwflow.units.weighted import Weighted
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
 OWN = 0.03  # of a unit, what its lanes apart may take more
+SHARE, LANES = 8, 16  # weights of so few words are tables that lanes have in common: so many lanes stay together
 TIMEOUT = 600.0  # seconds of one synthesis
 
 Facts = dict[str, float]
@@ -107,15 +108,17 @@ def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
     """Units of at most `most` LUTs, as estimated, that do the same on the same words: lanes of a matrix unit; else itself.
 
     Lane p of pass i is row i * pe + p, in all of them. The units are larger, up to LUTS, where what each brings of its
-    own is more than OWN of the whole or costs block RAMs; shared adders of constant weights stay together.
+    own is more than OWN of the whole or costs block RAMs, and beyond where lanes share tables; shared adders of
+    constant weights stay together.
     """
     if isinstance(unit, Mvus):
         return [part for _ in range(unit.pixels) for part in side_by_side(unit.one, family, most)]
     if not isinstance(unit, Mvu) or unit.network is not None:
         return [unit]
     whole = unit.cost(family)
-    numbers = [n for n in divisors(unit.pe) if whole.lut / n <= max(most, LUTS)] or [unit.pe]
-    smallest = next((n for n in numbers if whole.lut / n <= most), unit.pe)
+    apart = [n for n in divisors(unit.pe) if unit.steps > SHARE or unit.pe // n >= min(LANES, unit.pe)]
+    numbers = [n for n in apart if whole.lut / n <= max(most, LUTS)] or apart[-1:]
+    smallest = next((n for n in numbers if whole.lut / n <= most), numbers[-1])
     for n in reversed([n for n in numbers if n <= smallest]):
         parts: list[Unit] = [_lanes(unit, n, i) for i in range(n)]
         cost = sum((p.cost(family) for p in parts), Cost())

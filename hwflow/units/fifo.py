@@ -13,7 +13,8 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit
-from hwflow.units.costs import STYLE, Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import STYLE, Store
 
 STYLES = ("auto", "lut", "block")  # where its words lie; the index is the module's Style
 

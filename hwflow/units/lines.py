@@ -16,7 +16,8 @@ from hwflow.bits import BIPOLAR, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Unit
-from hwflow.units.costs import STYLE, Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import STYLE, Store
 from hwflow.units.window import Window
 
 

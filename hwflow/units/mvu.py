@@ -16,7 +16,8 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port, exact_matmul
 from hwflow.units import sharing
 from hwflow.units.base import MULTS, PIXELS, Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import STYLE, Params, Products, Shape, Store, counter
+from hwflow.units.costs import Params, Products, Shape, counter
+from hwflow.units.stores import STYLE, Store
 from hwflow.units.trees import adder_tree, popcount, rows
 from hwflow.units.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
@@ -132,6 +133,11 @@ class Mvu(Weighted):
         return self.contents(order.transpose(0, 2, 1, 3), self.pe * self.simd)
 
     @property
+    def shareable(self) -> bool:
+        """True where rows could share adders: all weights at once are one bit each, as are all elements."""
+        return self.steps == 1 and self.counted
+
+    @property
     def network(self) -> sharing.Network | None:
         """The shared adders of constant one-bit weights; None for other styles, and where it is too large to search."""
         return sharing.network(self.weights) if self.style == "const" and self.counted else None
@@ -210,11 +216,12 @@ def _shape(p: Params) -> Shape:
     fixed = "_fixed" if steps == 1 else ""
     late = p["Style"] == 2 or (p["Style"] == 0 and steps >= 64)
     products: Products = ()
-    fused = False
+    fused, masks = False, 0
     if {p["XKind"], p["WKind"]} <= SIGNS:
         masks = 2 if p["WKind"] == 3 else 1 if p["XKind"] == 3 else 0
         fused = p["Style"] < 2 and 1 < steps <= 32
-        kind = f"bits{masks}{'_table' if fused else ''}{fixed}"
+        held = "_table" if fused else "_block" if p["Style"] == 2 and steps > 1 else ""
+        kind = f"bits{masks}{held}{fixed}"
         trees = pe * (2 if masks == 2 else 1)
         leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
         size = simd.bit_length() + (masks > 0)
@@ -222,6 +229,7 @@ def _shape(p: Params) -> Shape:
             kind: trees * leaves,
             f"adders{fixed}": (trees + (masks == 1)) * adders,
             "less": pe * size * (masks > 0),
+            "masked": (masks == 1) * popcount(simd, 3)[0],
         }
         registers = (trees + (masks == 1)) * registers + pe * size + fused * (trees * simd + (masks == 1) * simd)
         deep += fused
@@ -248,14 +256,14 @@ def _shape(p: Params) -> Shape:
             products = ((lanes, value, w, value + (p["XKind"] == 1) + w),)
     depth = 2 + late + deep
     counts |= {
-        "one": 1, "acc": pe * p["AccBits"], "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
+        "one": 1, "acc": pe * p["AccBits"], "summed": pe * p["AccBits"] * (groups > 1), "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
         "word": simd * x, "out": pe * p["YBits"], "raw": pe * p["YBits"] * (p["Levels"] == 0 and p["XKind"] == p["WKind"] == 0),
         "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "levels": pe * p["Levels"] if p["Levels"] > 1 else 0,
         "replay": simd * x if passes > 1 and groups > 1 else 0,
         "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
     }  # fmt: skip
     stores = [
-        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=simd if fused else 0),
+        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=simd if fused else 0, masked=fused and masks > 0),
         Store(pe * p["Levels"] * p["ThrBits"], passes),
     ]
     if counts["replay"]:

@@ -37,6 +37,10 @@ class Mvus(Mvu):
         return self.simd // self.cols
 
     @property
+    def shareable(self) -> bool:
+        return False
+
+    @property
     def one(self) -> Mvu:
         """One of the units, on its vector."""
         same = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -15,7 +15,8 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, windows
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import Store
 
 KINDS = ("max", "sum")
 

@@ -15,8 +15,9 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
 from hwflow.units.pool import KINDS, mixes, pooled
+from hwflow.units.stores import Store
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,7 +17,8 @@ from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.base import MULTS, Memory, Stream, Unit, check_mult, divide, divisors
-from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import Store
 from hwflow.units.trees import rows
 from hwflow.units.weighted import signed_bits
 
@@ -137,9 +138,10 @@ class RescaleUnit(Unit):
         elif not m and not _wires(factor):
             m = factor.bit_length() + 1
         ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
+        clip = "clip" if m or digits or p["AddBits"] else "clip_alone"
         counts = {
-            "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks),
-            "clip": pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
+            "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks) * (p["MulBits"] + p["AddBits"] > 0),
+            clip: pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
             "digits": pe * digits * p["SumBits"], f"rows{ends}": pe * rows(value, m) * (p["Mult"] == 1 and m > 0),
         }  # fmt: skip
         products = ((pe, value, m, min(value + m, p["SumBits"])),) if m and p["Mult"] != 1 else ()

@@ -16,7 +16,8 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import Store
 from hwflow.units.weighted import signed_bits, staircase
 
 

@@ -12,7 +12,8 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.base import Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import Store
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

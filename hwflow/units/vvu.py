@@ -14,7 +14,8 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port, row_ranges
 from hwflow.units.base import MULTS, Memory, Stream, Unit, divisors
-from hwflow.units.costs import Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import Store
 from hwflow.units.trees import rows
 from hwflow.units.weighted import SIGNS, Weighted, kind, staircase
 

@@ -59,7 +59,7 @@ class Width(Unit):
             return Shape({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1)})
         unit = gcd(i, o)
         held = (i + o - unit) * bits
-        return Shape({"any": 1, "any_bits": held, "any_shifts": held * min(i, o) // unit})
+        return Shape({"any": 1, "any_bits": held, "any_shifts": held * (i + o - unit) // unit})
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)

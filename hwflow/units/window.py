@@ -18,7 +18,8 @@ from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Pads, Port, windows
 from hwflow.units.base import PIXELS, Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import STYLE, Params, Shape, Store, counter
+from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.stores import STYLE, Store
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
 STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style

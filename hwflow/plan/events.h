@@ -1,0 +1,34 @@
+// Processes, what their steps need, and the same with fewer needs.
+//
+// Process a takes n steps an image. A step comes at least its gap after the one before it, and after every step it
+// needs: of the process `source`, that many cycles later (its number negative in images before). What a process needs
+// is a list of needs; need k of one list concerns step index(k) of its process and step(k) of the source. Numbers are
+// a start and a stride, or lie in `lists`; those of a list ascend.
+//
+// A pipeline that stops as a whole is three processes, which name each other as head, lands and goes:
+//   head   its steps enter the pipeline; while it stands still, none can
+//   lands  the result of a step of head reaches the end, `depth` moving cycles later; its first need is that step
+//   goes   there is room for it; until then the pipeline stands still
+// aux[] keeps, step by step, the moving cycle (head, lands) and the cycles stood still so far (goes).
+#pragma once
+
+#include <stdint.h>
+
+enum { PLAIN, HEAD, LANDS, GOES, OFF };
+
+struct process { // gaps: where its list of gaps lies, -1: all are `gap`; needs: where its needs begin, first those of
+                 // every step, from `some` on those of some steps
+  int32_t n, kind, head, lands, goes, depth, gap, gaps, needs, some;
+};
+struct need { // index, step: first and stride, or the place of a list and -1
+  int32_t source, later, count, index, index_by, step, step_by;
+};
+
+// The same processes with other needs, and maybe more processes at the end.
+struct freed {
+  struct process *processes;
+  struct need *needs;
+  int32_t count;
+};
+struct freed heeded(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *heed);
+struct freed set_free(int32_t count, const struct process *processes, const struct need *needs);
