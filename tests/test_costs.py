@@ -100,6 +100,31 @@ def test_block_memories_are_counted_in_the_blocks_own_shapes():
         assert {m: blocks(Store(*m, rom=rom), family) for m in found} == found
 
 
+def test_bits_of_a_memory_that_never_change_take_no_block():
+    rng = np.random.default_rng(0)
+    w = np.zeros((24, 12, 18), np.int64)  # rows, groups of columns; two groups of rows see every other one alone
+    w[:12, ::2], w[12:, 1::2] = rng.integers(-1, 2, (2, 12, 6, 18))
+    t = rng.integers(33, 62, (24, 1))
+    unit = Mvu(
+        name="m",
+        inputs=("i",),
+        x=Port((2, 216), Ints(-200, 100)),
+        weights=w.reshape(24, 216),
+        thresholds=t,
+        bipolar=True,
+        pe=2,
+        simd=6,
+    )
+    _, params = unit.structure()
+    for name, same in (("m_weights.mem", "SameWeights"), ("m_thresh.mem", "SameThresholds")):
+        memory = unit.memories()[name]
+        both, either = (1 << memory.bits) - 1, 0
+        for word in memory.words:
+            both, either = both & int(word), either | int(word)
+        assert params[same] == memory.bits - (both ^ either).bit_count()
+    assert params["SameThresholds"] > 0
+
+
 def test_the_tool_chooses_block_memory_where_it_was_seen_to():
     for family, bits, depth, rom, block in (
         ("ecp5", 22, 128, True, True), ("ecp5", 80, 16, True, False), ("ecp5", 32, 252, False, True), ("ecp5", 8, 112, False, False),

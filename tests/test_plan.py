@@ -396,6 +396,18 @@ def test_the_course_is_the_hardwares_to_the_cycle():
         assert dataflow.cycles == run.cycles_per_image
 
 
+def test_no_fifo_could_lose_a_word():
+    tried = 0
+    for seed in range(30):
+        net = random_net(seed)
+        dataflow = sized(net, random_folding(net, seed))
+        whole, less = bench_fifos.in_model(net.name, dataflow)
+        assert whole["event model"] == dataflow.cycles, net.name
+        assert less["event model"].endswith(", 0 as fast"), net.name
+        tried += less["fifos"]
+    assert tried > 8
+
+
 @pytest.mark.slow
 def test_a_word_less_in_a_fifo_of_a_residual_network_loses_the_rate_in_the_rtl_too():
     rng = np.random.default_rng(7)
@@ -416,6 +428,6 @@ def test_a_word_less_in_a_fifo_of_a_residual_network_loses_the_rate_in_the_rtl_t
     for fifo in fifos:
         short = bench_fifos.less(net, dataflow, fifo.name)
         found = bench_fifos.cycles(net, short)
-        trace = events.simulate(short, 5)
+        trace = events.simulate(short, bench_fifos.IMAGES)
         assert found == (trace.interval if trace else None), fifo.name
         assert found is None or found > dataflow.cycles, fifo.name

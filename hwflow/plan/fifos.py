@@ -17,7 +17,7 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.plan.events import Course, Trace, simulate
-from hwflow.plan.nearby import Nearby
+from hwflow.plan.nearby import SOON, Nearby
 from hwflow.units.base import Dataflow, Unit
 
 IMAGES = 3  # of one trial; the last two tell the steady pace
@@ -75,6 +75,7 @@ def least_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: floa
     while loose := [p for p in order if p in trial.depths and p not in trial.least]:
         for place in loose:
             trial.shrink(place, balances=place in meet)
+    trial.spare()
     return trial.depths, trial.pace
 
 
@@ -92,6 +93,7 @@ class _Trial:
         self.kind = kind  # words and bits of each place: alike places mostly need alike
         self.least: set[str] = set()  # fifos seen to need their last word beside what `depths` has or more
         self.known: dict[tuple[int, int], int] = {}  # depths found, by kind
+        self.close: set[str] = set()  # fifos whose last word few cycles spoke for, seen nearby over few images
         self.low: dict[str, int] = {}  # the least that each could need, of those known to need more than alike ones
 
     def loses(self, depths: Mapping[str, int]) -> int | None:
@@ -142,6 +144,7 @@ class _Trial:
                 step = 3 * step
             else:
                 least = depth + 1
+                self.close |= {place} if loss and loss <= SOON else set()
                 lost += [(depth, loss)] if loss else []
                 guess, told = _enough(lost[-2:], least, deep)
                 if not told and not balances and len(lost) == 2:
@@ -154,6 +157,14 @@ class _Trial:
             self.low[next(iter(alike))] = depth + 1
         if depth == 2:
             self.remove([place])
+
+    def spare(self) -> None:
+        """Take words out of fifos that are close to it, where the answers come no later over many images."""
+        for place in sorted(self.close & set(self.depths)):
+            while (depth := self.depths[place]) > LEAST and self.nearby.steady(
+                less := {**self.depths, place: depth - 1}
+            ):
+                self.depths = less
 
 
 def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> tuple[int, bool]:

@@ -19,6 +19,7 @@ from hwflow.plan.kernel import GOES, HEAD, OFF, Table, evaluate, unmet
 
 NEAR = 3  # processes away from a change that move with it at first
 SOON = 16  # cycles; a loss of no more may be what a shorter path gains
+MANY = 12  # images, where few tell little
 FAR = 0.8  # of all steps: where so much would move, all of it may
 
 
@@ -52,6 +53,12 @@ class Nearby:
         """What these fifos, none deeper than those known, do to the course; where they cost no rate, it is theirs from
         now on."""
         return self._part(depths) or self._whole(depths)
+
+    def steady(self, depths: Mapping[str, int]) -> bool:
+        """True when these fifos keep the pace over MANY images."""
+        trace = self.course.run(MANY, depths, listen=(), enough=self.pace)
+        self._room[0, : len(self.known)] = self.known
+        return trace is not None and trace.interval <= self.pace
 
     def _whole(self, depths: Mapping[str, int]) -> Change:
         trace = self.course.run(self.images, depths, listen=(), enough=self.pace)

@@ -140,8 +140,8 @@ class _Price:
     def __init__(self, unit: Unit, family: str):
         foldings = list(unit.foldings())
         (self.module, first), (_, last) = (unit.folded(**f).structure() for f in (foldings[0], foldings[-1]))
-        self.family, self.base = family, dict(first)
-        self.varies = {k for k, v in first.items() if last.get(k) != v} - {"Pe", "Simd"}
+        self.family, self.base = family, {k: v for k, v in first.items() if not k.startswith("Same")}
+        self.varies = {k for k, v in self.base.items() if last.get(k) != v} - {"Pe", "Simd"}
 
     def __call__(self, unit: Unit, style: Mapping[str, str]) -> tuple[float, ...]:
         module, given = unit.structure() if self.varies else (self.module, self.base)

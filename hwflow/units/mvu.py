@@ -17,7 +17,7 @@ from hwflow.ops import Port, exact_matmul
 from hwflow.units import sharing
 from hwflow.units.base import MULTS, PIXELS, Memory, Stream, Unit, divide, divisors
 from hwflow.units.costs import Params, Products, Shape, counter
-from hwflow.units.stores import STYLE, Store
+from hwflow.units.stores import FEW, STYLE, Store
 from hwflow.units.trees import adder_tree, popcount, rows
 from hwflow.units.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
@@ -164,11 +164,24 @@ class Mvu(Weighted):
         """Its own parameters, or what a network of shared adders is made of."""
         net = self.network
         if net is None:
-            return self.module, self.params()
+            return self.module, self.params() | self._same
         return "mvu_net", {
             "Cols": self.cols, "Rows": self.rows, "Levels": self.levels, "YBits": self.y_ints.bits, "NodeBits": net.bits,
             "NetLatency": net.latency, "AdderBits": net.adder_bits, "RegisterBits": net.register_bits,
         }  # fmt: skip
+
+    @property
+    def _same(self) -> dict[str, int]:
+        """Bits of words of weights and of thresholds that are the same in all words, as those of grouped convolutions are:
+        tools keep them out of memories."""
+        w, out = self.weight_ints, {}
+        if self.steps > FEW:
+            shape = self.rows // self.pe, self.pe, self.cols // self.simd, self.simd
+            out["SameWeights"] = constant_bits(w.encode(self.weights).reshape(shape), (0, 2), w.bits)
+        if self.levels and self.rows // self.pe > FEW:
+            limits = self._stored.reshape(-1, self.pe, self.levels)
+            out["SameThresholds"] = constant_bits(limits, (0,), self.thr_bits)
+        return out
 
     @staticmethod
     def shape(p: Params) -> Shape:
@@ -263,12 +276,24 @@ def _shape(p: Params) -> Shape:
         "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
     }  # fmt: skip
     stores = [
-        Store(lanes * w, steps, STYLE[p["Style"] % 3], compared=simd if fused else 0, masked=fused and masks > 0),
-        Store(pe * p["Levels"] * p["ThrBits"], passes),
+        Store(
+            lanes * w - p.get("SameWeights", 0),
+            steps,
+            STYLE[p["Style"] % 3],
+            compared=simd if fused else 0,
+            masked=fused and masks > 0,
+        ),
+        Store(pe * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0), passes),
     ]
     if counts["replay"]:
         stores.append(Store(simd * x, groups, rom=False))
     return Shape(counts, tuple(stores), products)
+
+
+def constant_bits(codes: Array, words: tuple[int, ...], bits: int) -> int:
+    """How many bits of numbers of so many are the same along some axes, all others told apart."""
+    changing = np.bitwise_or.reduce(codes, words) ^ np.bitwise_and.reduce(codes, words)
+    return sum(int((changing >> b & 1 == 0).sum()) for b in range(bits))
 
 
 def tree_latency(unit: Mvu) -> int:

@@ -92,6 +92,7 @@ def mapped(rams: tuple[Ram, ...], bits: int, depth: int, rom: bool) -> tuple[flo
     return min(found, key=lambda f: f[0])
 
 
+FEW = 8  # words of a ROM of which bits are equal by chance
 WIDEST_ROM = 9  # address bits of the largest ROM with a coefficient of its own
 
 
@@ -114,7 +115,7 @@ def distinct(bits: int, depth: int, compared: int) -> float:
 
     Bits compared with `compared` different ones in turn are alike only where they meet the same one.
     """
-    if depth > 8:
+    if depth > FEW:
         return bits
     every = 2**depth
     if compared:
