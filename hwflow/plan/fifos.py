@@ -1,7 +1,8 @@
 """How deep each fifo must be so that no rate is lost, and no deeper; when the first answer comes.
 
 Stands on lower and events. A depth is tried in the event model, which moves as the hardware does; a shallower fifo
-never makes a design faster, so one pass over the fifos leaves none that could lose a word.
+never makes a design faster, so one pass over the fifos leaves none that could lose a word; in designs so large that
+WORK is spent before, some that hold a few more than they must.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hwflow.units.base import Dataflow, Unit
 IMAGES = 3  # of one trial; the last two tell the steady pace
 LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster
 FLOODED = 1000  # words
+WORK = 700_000_000  # steps worked out after which fifos stay as deep as they are: enough, if not the least
 
 
 def sized(net: Net, folding: Folding, slowest: float = inf) -> Dataflow:
@@ -72,9 +74,10 @@ def least_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: floa
     trial.remove([p for p in order if trial.depths[p] <= LEAST])
     trial.remove([p for p in order if p in trial.depths and trial.depths[p] > FLOODED and p not in meet])
     # a fifo gone makes a path shorter, so another may have become too deep
-    while loose := [p for p in order if p in trial.depths and p not in trial.least]:
+    while (loose := [p for p in order if p in trial.depths and p not in trial.least]) and trial.nearby.work < WORK:
         for place in loose:
-            trial.shrink(place, balances=place in meet)
+            if trial.nearby.work < WORK:
+                trial.shrink(place, balances=place in meet)
     trial.spare()
     return trial.depths, trial.pace
 

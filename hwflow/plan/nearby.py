@@ -41,6 +41,7 @@ class Nearby:
         self.known = np.empty(0, np.int32)  # cycle of every step, process after process, image after image
         self._table: Table | None = None  # of the course known
         self._depths: dict[str, int] = {}
+        self.work = 0  # steps worked out so far
         self._wide: dict[bytes, Array] = {}  # by what is changed, how much had to move
         self._heed: dict[bytes, Array] = {}  # and which needs had to be heeded
 
@@ -61,6 +62,7 @@ class Nearby:
         return trace is not None and trace.interval <= self.pace
 
     def _whole(self, depths: Mapping[str, int]) -> Change:
+        self.work += int(self.course.sizes.sum()) * self.images
         trace = self.course.run(self.images, depths, listen=(), enough=self.pace)
         if trace is None or trace.interval > self.pace:
             self._room[0, : len(self.known)] = self.known
@@ -96,6 +98,7 @@ class Nearby:
             processes = table.processes.copy()
             processes["kind"][:-1][~inside] = OFF
             part = replace(table, processes=processes)
+            self.work += int(self.course.sizes[inside].sum()) * self.images
             if evaluate(part, self.images, self._room, heed) is None:
                 self._undo(moved)
                 return Change(None, {})
