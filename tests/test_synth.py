@@ -192,6 +192,8 @@ def test_a_matrix_unit_is_its_lanes_side_by_side(pe: int, parts: list[int], monk
     )  # fmt: skip
     assert len(side_by_side(unit, "xc7", most=1)) == 1  # their own control would be too much of it
     monkeypatch.setattr(measure, "OWN", 9)
+    assert len(side_by_side(unit, "xc7", most=1)) == 1  # and they have tables of 6 words in common
+    monkeypatch.setattr(measure, "LANES", 1)
     lanes = side_by_side(unit, "xc7", most=unit.cost("xc7").lut / (len(parts) - 0.5))
     assert [lane.pe for lane in lanes] == parts
     assert {lane.cycles for lane in lanes} == {unit.cycles}
@@ -206,6 +208,7 @@ def test_units_alike_but_for_their_weights_are_measured_once_and_counted_each(
     monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path))
     monkeypatch.setattr(measure, "_version", lambda: "Yosys test")
     monkeypatch.setattr(measure, "OWN", 9)
+    monkeypatch.setattr(measure, "LANES", 1)
     calls: list[str] = []
 
     def count(units: list[Any], *_: object) -> list[dict[str, float]]:
