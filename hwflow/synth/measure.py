@@ -30,6 +30,8 @@ TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
 OWN = 0.03  # of a unit, what its lanes apart may take more
 SHARE, LANES = 8, 16  # weights of so few words are tables that lanes have in common: so many lanes stay together
+SHARED = 0.1  # of such a unit, what its lanes apart may take more
+LARGE = 25_000  # LUTs of such lanes; Yosys takes some ten minutes for them
 TIMEOUT = 600.0  # seconds of one synthesis
 
 Facts = dict[str, float]
@@ -108,8 +110,8 @@ def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
     """Units of at most `most` LUTs, as estimated, that do the same on the same words: lanes of a matrix unit; else itself.
 
     Lane p of pass i is row i * pe + p, in all of them. The units are larger, up to LUTS, where what each brings of its
-    own is more than OWN of the whole or costs block RAMs, and beyond where lanes share tables; shared adders of
-    constant weights stay together.
+    own is more than OWN of the whole or costs block RAMs; where lanes share tables, LANES of them stay together, or as
+    many as keep it below SHARED, up to LARGE. Shared adders of constant weights stay together.
     """
     if isinstance(unit, Mvus):
         return [part for _ in range(unit.pixels) for part in side_by_side(unit.one, family, most)]
@@ -117,12 +119,13 @@ def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
         return [unit]
     whole = unit.cost(family)
     apart = [n for n in divisors(unit.pe) if unit.steps > SHARE or unit.pe // n >= min(LANES, unit.pe)]
-    numbers = [n for n in apart if whole.lut / n <= max(most, LUTS)] or apart[-1:]
+    largest, own = (max(most, LUTS), OWN) if unit.steps > SHARE else (max(most, LARGE), max(SHARED, OWN))
+    numbers = [n for n in apart if whole.lut / n <= largest] or apart[-1:]
     smallest = next((n for n in numbers if whole.lut / n <= most), numbers[-1])
     for n in reversed([n for n in numbers if n <= smallest]):
         parts: list[Unit] = [_lanes(unit, n, i) for i in range(n)]
         cost = sum((p.cost(family) for p in parts), Cost())
-        if cost.bram == whole.bram and cost.lut <= (1 + OWN) * whole.lut:
+        if cost.bram == whole.bram and cost.lut <= (1 + own) * whole.lut:
             break
     return parts
 
