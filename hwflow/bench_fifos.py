@@ -14,9 +14,10 @@ from typing import Any
 from hwflow import bench_nets
 from hwflow.errors import ToolError
 from hwflow.lower import folding_of, lower
-from hwflow.lower.join import fifo_name, join, unjoin
+from hwflow.lower.join import join, unjoin
 from hwflow.net import Net
 from hwflow.plan import events, plan
+from hwflow.plan.fifos import ample_depths
 from hwflow.simulate import rtl
 from hwflow.units import Fifo
 from hwflow.units.base import Dataflow
@@ -48,8 +49,7 @@ def in_model(name: str, dataflow: Dataflow) -> list[Row]:
     """The design as it is sized, and what a word less in each of its fifos does."""
     units = unjoin(dataflow)
     depths = {u.name: u.depth for u in dataflow.units if isinstance(u, Fifo)}
-    ample = {fifo_name(u, k): 2 * s.words + 2 for u in units for k, s in enumerate(u.ins)}
-    course = events.Course(join(dataflow.name, dataflow.input.port, units, ample))
+    course = events.Course(join(dataflow.name, dataflow.input.port, units, ample_depths(units)))
     whole = course.run(IMAGES, depths, listen=())
     slower = halts = 0
     for fifo, depth in depths.items():

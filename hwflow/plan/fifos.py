@@ -54,11 +54,16 @@ def _course(dataflow: Dataflow, images: int) -> Trace:
     return trace
 
 
+def ample_depths(units: tuple[Unit, ...]) -> dict[str, int]:
+    """A fifo in front of every input, by name, that holds two images and so never stops anything."""
+    return {fifo_name(u, k): 2 * s.words + 2 for u in units for k, s in enumerate(u.ins)}
+
+
 def least_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: float = inf) -> tuple[dict[str, int], int]:
     """The depth of each fifo that is needed, by name, and the cycles an image that they keep: mostly those of the slowest
     unit, more where units hold each other up; unbounded where these are more than `slowest`."""
     streams = {fifo_name(u, k): s for u in units for k, s in enumerate(u.ins)}
-    ample = {place: 2 * s.words + 2 for place, s in streams.items()}
+    ample = ample_depths(units)
     course = Course(join(name, source, units, ample))
     first = course.run(IMAGES)
     assert first, f"{name} comes to a halt with unbounded fifos"

@@ -27,8 +27,7 @@ from hwflow.units import speed
 from hwflow.units.base import Dataflow
 
 FIRST, DESIGNS, UNITS = 400_000, 12, range(4, 12)
-ROOM = 0.5  # of the part's LUTs, that a design may be estimated to take
-MOST = {"ecp5": 6000, "gowin": 1500, "ice40": 2500}  # LUTs that nextpnr's WASM routes within minutes
+MOST = {"ecp5": 6000, "gowin": 1500, "ice40": 2500}  # LUTs estimated: nextpnr's WASM routes them within minutes
 TIMEOUT = 400.0
 LEAST = 4  # designs that a family is fitted to
 # nanoseconds of one of each kind before anything is measured
@@ -46,7 +45,7 @@ def designs(family: str) -> Iterator[Dataflow]:
         cost = dataflow.cost(family)
         if (
             len(dataflow.units) in UNITS
-            and cost.lut < min(ROOM * board.lut, MOST[family])
+            and cost.lut < MOST[family]
             and cost.dsp <= board.dsp
             and cost.bram <= board.bram
         ):
