@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwflow.bench_nets import NETS, images
+from hwflow.bench.nets import NETS, images
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.bridges import finn
 from hwflow.errors import ModelError

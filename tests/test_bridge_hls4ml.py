@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from hwflow import tools
-from hwflow.bench_nets import images
+from hwflow.bench.nets import images
 from hwflow.bits import BIPOLAR
 from hwflow.bridges import bridge as cross
 from hwflow.bridges import hls4ml, vitis

@@ -11,7 +11,8 @@ from c_nets import branches, inputs, residual
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hwflow import bench_nets, tools
+from hwflow import tools
+from hwflow.bench import nets as bench_nets
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.c import emit, weight_bytes
 from hwflow.errors import ModelError, RecipeError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from c_nets import branches, inputs, residual
 
-from hwflow import bench_nets
+from hwflow.bench import nets as bench_nets
 from hwflow.emit.c import emit, input_type, size
 from hwflow.net import Net
 from hwflow.simulate.c import TYPES

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from hwflow.bench.designs import random_folding, random_net
+from hwflow.bench.fit import nonnegative, units
+from hwflow.bench.measure import measure
 from hwflow.bits import Ints
 from hwflow.errors import RecipeError
 from hwflow.lower import lower
 from hwflow.ops import Port
-from hwflow.synth.designs import random_folding, random_net
-from hwflow.synth.fit import nonnegative, units
-from hwflow.synth.measure import measure
 from hwflow.units import UNITS, Mvu, RescaleUnit, Vvu, samples
 from hwflow.units.base import FAMILIES, Unit
 from hwflow.units.costs import dsps, table

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwflow.bench_nets import images, tfc
+from hwflow.bench.nets import images, tfc
 from hwflow.board import load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy.sim import DMA, program

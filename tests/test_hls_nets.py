@@ -15,7 +15,7 @@ import pytest
 from conftest import IMAGES
 
 from hwflow import tools
-from hwflow.bench_nets import NETS, images
+from hwflow.bench.nets import NETS, images
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.hls import emit, identifier
 from hwflow.lower import lower

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from hwflow import bench_nets
+from hwflow.bench import nets as bench_nets
+from hwflow.bench.designs import random_folding, random_images, random_net
 from hwflow.bits import BIPOLAR, U8, Ints
 from hwflow.errors import ModelError, RecipeError
 from hwflow.lower import cores, folding_of, load_folding, lower, save_folding
 from hwflow.lower.join import identifier, unjoin
 from hwflow.net import Net
 from hwflow.ops import Add, Concat, Conv, Dense, Flatten, MaxPool, Port, SumPool, Threshold, TopK
-from hwflow.synth.designs import random_folding, random_images, random_net
 
 
 def dense_net(rows=6, cols=12, **more):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hwflow.synth.pairs import paired, sites, spared
+from hwflow.bench.pairs import paired, sites, spared
 
 
 @pytest.mark.parametrize(

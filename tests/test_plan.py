@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hwflow import bench_fifos, bench_nets
+from hwflow.bench import fifos as bench_fifos
+from hwflow.bench import nets as bench_nets
+from hwflow.bench.designs import random_folding, random_net
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
@@ -20,7 +22,6 @@ from hwflow.ops import Add, Conv, Dense, MaxPool, Port, Threshold
 from hwflow.plan import events, explain, kernel, nearby, plan
 from hwflow.plan.fifos import least_depths, sized
 from hwflow.plan.search import Search, minimise, vector, worth
-from hwflow.synth.designs import random_folding, random_net
 from hwflow.units import Fifo
 
 UNIT = np.array([1.0, 0.5, 100.0, 100.0])
@@ -383,8 +384,8 @@ def test_products_go_to_luts_where_a_board_has_few_dsp_blocks():
 
 @pytest.mark.slow
 def test_the_course_is_the_hardwares_to_the_cycle():
+    from hwflow.bench.designs import random_images
     from hwflow.simulate.rtl import run_many
-    from hwflow.synth.designs import random_images
 
     nets = [random_net(seed) for seed in (1, 6, 7, 12, 15, 34, 40, 45, 700035, 3100006)]
     dataflows = [sized(n, random_folding(n, int(n.name.removeprefix("random")))) for n in nets]

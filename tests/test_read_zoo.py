@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import IMAGES, shared
 
-from hwflow.bench_compiler import AT_ONCE, BREVITAS, QCDQ, RECIPES, ROUNDS
-from hwflow.bench_nets import images
+from hwflow.bench.compiler import AT_ONCE, BREVITAS, QCDQ, RECIPES, ROUNDS
+from hwflow.bench.nets import images
 from hwflow.fold import fold
 from hwflow.qonnx import explained, read, reference, save_stage
 from hwflow.real import parse_input
@@ -39,7 +39,7 @@ def zoo():
     """The room that writes networks; it needs torch and Brevitas."""
     pytest.importorskip("torch")
     pytest.importorskip("brevitas")
-    from hwflow.train import zoo
+    from hwflow.bench import zoo
 
     return zoo
 

@@ -12,17 +12,17 @@ FLOORS = (
     "ops net real units recipe",
     "fold qonnx train",
     "lower plan",
-    "build emit bridges bench_nets",
+    "build emit bridges",
     "simulate verify synth deploy explore",
     "flow report predict",
-    "demo doctor fuzz bench bench_compiler bench_cpu bench_fifos bench_rtl bench_trained",
+    "demo doctor fuzz bench",
     "cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 ONLY_IN = {
-    "torch": "train",
-    "brevitas": "train",
-    "onnx": "qonnx train bridges",
+    "torch": "train bench",
+    "brevitas": "train bench",
+    "onnx": "qonnx train bridges bench",
     "qonnx": "qonnx train bridges",
     "hls4ml": "bridges",
     "tensorflow": "bridges",

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwflow import bench_nets
+from hwflow.bench import measure as room
+from hwflow.bench import nets as bench_nets
+from hwflow.bench.designs import random_folding, random_net
+from hwflow.bench.speed import errors, fit
 from hwflow.board import load_board
 from hwflow.errors import ToolError
 from hwflow.lower import lower
 from hwflow.plan import explain
 from hwflow.plan.power import SOURCE_TEXT, TYPICAL, activity, coefficient, power
-from hwflow.synth import measure as room
-from hwflow.synth.designs import random_folding, random_net
-from hwflow.synth.speed import errors, fit
 from hwflow.units import speed
 from hwflow.units.base import SOURCE, Dataflow
 
@@ -104,8 +104,8 @@ def test_a_unit_that_is_always_busy_moves_as_its_input_does():
 
 @pytest.mark.slow
 def test_the_toggles_of_the_rtl_are_those_of_the_streams():
+    from hwflow.bench.designs import random_images
     from hwflow.simulate.rtl import run_many
-    from hwflow.synth.designs import random_images
 
     nets = [random_net(seed) for seed in (3, 6)]
     flows = [design(seed) for seed in (3, 6)]

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from hwflow import tools
+from hwflow.bench import measure
+from hwflow.bench.measure import measured, side_by_side, total
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import boards, load_board
 from hwflow.emit.rtl import emit
@@ -15,8 +17,7 @@ from hwflow.errors import RecipeError, ToolError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
-from hwflow.synth import cells, measure, route, synth, yosys
-from hwflow.synth.measure import measured, side_by_side, total
+from hwflow.synth import cells, route, synth, yosys
 from hwflow.synth.pll import Clock, choices, clock
 from hwflow.units import Mvu, Mvus
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from hwflow.bench import ablation
+from hwflow.bench.training import step_cost
 from hwflow.errors import RecipeError
-from hwflow.train import ablation
-from hwflow.train.bench import step_cost
 
 
 @pytest.mark.slow
@@ -32,7 +32,7 @@ def test_a_table_is_kept_gone_on_with_and_told(tmp_path, monkeypatch):
     path = tmp_path / "trained" / path.name
     assert "| STE | " in text
     assert (
-        "1 epochs over 128 training images: `python -m hwflow.train.ablation mlp:digits t.json --epochs 1 --limit 128 --seeds 2`"
+        "1 epochs over 128 training images: `python -m hwflow.bench.ablation mlp:digits t.json --epochs 1 --limit 128 --seeds 2`"
         in text
     )
     assert "/" not in json.loads(path.read_text())["command"].replace("hwflow", "")

@@ -164,10 +164,3 @@ def run(
             return board.infer(x, progress), board.stats
     except LinkError as e:
         raise ToolError(f"{port}: {e}") from e
-
-
-def bench_rows(say: Say = _silent) -> list[dict[str, Any]]:
-    """The table of boards: networks as bitstreams, what they use, the clock they close at, how long it took."""
-    from hwflow.deploy.bench import bench_rows as rows
-
-    return rows(say)

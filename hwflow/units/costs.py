@@ -1,6 +1,6 @@
 """What hardware costs on each family: coefficients of structural counts, memories and multipliers by shape.
 
-Stands on units.base and units.stores. A unit says what it is made of (`Unit.shape`). The coefficients in costs.json come from `python -m hwflow.synth.fit`, which measures units with
+Stands on units.base and units.stores. A unit says what it is made of (`Unit.shape`). The coefficients in costs.json come from `python -m hwflow.bench.fit`, which measures units with
 Yosys and says there with which version and when.
 """
 

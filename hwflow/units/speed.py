@@ -1,6 +1,6 @@
 """How fast a design can be clocked on each family: its longest paths by kind, and what nextpnr made of such.
 
-Stands on units.base and board. speed.json comes from `python -m hwflow.synth.speed`, which places and routes designs of this
+Stands on units.base and board. speed.json comes from `python -m hwflow.bench.speed`, which places and routes designs of this
 library and says there with which versions and when.
 """
 

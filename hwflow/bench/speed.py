@@ -1,6 +1,6 @@
 """The clock model: designs placed and routed by nextpnr, and the nanoseconds that explain their clocks best.
 
-Stands on synth, plan and units. `python -m hwflow.synth.speed` measures what the cache does not hold and writes speed.json.
+Stands on synth, plan and units. `python -m hwflow.bench.speed` measures what the cache does not hold and writes speed.json.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from hwflow.bench.designs import random_folding, random_net
+from hwflow.bench.fit import nonnegative
 from hwflow.board import load_board
 from hwflow.emit.rtl import emit
 from hwflow.errors import ToolError
 from hwflow.lower import lower
 from hwflow.places import contents, held, kept
 from hwflow.synth import USUAL, route, synth, yosys
-from hwflow.synth.designs import random_folding, random_net
-from hwflow.synth.fit import nonnegative
 from hwflow.units import speed
 from hwflow.units.base import Dataflow
 

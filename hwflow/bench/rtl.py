@@ -1,7 +1,7 @@
 """What the SystemVerilog units cost, and whether whole networks of them compute what they mean at the rate they claim.
 
 Stands on plan, emit, synth and the simulator. `lut` is counted as `hwflow synth` counts it, `lut6_paired` where two
-functions of the same five inputs at most share a LUT6 (synth/pairs.py); nothing is quoted. The units of a design are
+functions of the same five inputs at most share a LUT6 (bench/pairs.py); nothing is quoted. The units of a design are
 synthesised apart and added. What was measured of the very same texts by the same tool is not measured again, so a
 bench that was stopped goes on.
 """
@@ -23,7 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from hwflow import bench_nets, tools
+from hwflow import tools
+from hwflow.bench import nets as bench_nets
+from hwflow.bench import pairs
+from hwflow.bench.measure import total
 from hwflow.bits import BIPOLAR, Array
 from hwflow.board import load_board
 from hwflow.emit.rtl import TEMPLATES, emit
@@ -34,8 +37,7 @@ from hwflow.places import MODELS, contents, kept
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
-from hwflow.synth import cells, outreg, pairs, yosys
-from hwflow.synth.measure import total
+from hwflow.synth import cells, outreg, yosys
 from hwflow.units import Mvu
 from hwflow.units.base import SOURCE, Dataflow
 
@@ -88,7 +90,7 @@ def matrix(rows: int, cols: int, pe: int, simd: int, style: str) -> Dataflow:
 
 
 def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], family: str = "xc7") -> Row:
-    """One design, its units synthesised apart and added, where `hwflow synth` keeps their boundaries; see synth.measure.total."""
+    """One design, its units synthesised apart and added, where `hwflow synth` keeps their boundaries; see measure.total."""
     flow = make()
     facts = total(flow.units, family, lambda line: say(f"{name}: {line}"), TIMEOUT, paired=True)
     out: Row = {"design": name, "family": family, "cycles": flow.cycles}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hwflow import bench_nets
+from hwflow.bench import nets as bench_nets
 from hwflow.board import Board, load_board
 from hwflow.deploy import package
 from hwflow.driver import Accelerator

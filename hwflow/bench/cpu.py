@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from hwflow import tools
-from hwflow.bench_nets import NETS, images
+from hwflow.bench.nets import NETS, images
 from hwflow.bits import Array
 from hwflow.emit.c import ENGINE, weight_bytes
 from hwflow.net import INPUT, Net
@@ -83,7 +83,7 @@ def floats(net: Net, x: Array) -> dict[str, Callable[[], object]]:
     """The float twins on one thread: onnxruntime with its best settings, PyTorch where it is installed."""
     import onnxruntime
 
-    from hwflow.bridges.float_twin import activates, float_twin
+    from hwflow.bench.float_twin import activates, float_twin
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -94,7 +94,7 @@ def floats(net: Net, x: Array) -> dict[str, Callable[[], object]]:
     bound.bind_output(session.get_outputs()[0].name)
     out: dict[str, Callable[[], object]] = {"onnxruntime": lambda: session.run_with_iobinding(bound)}
     try:
-        from hwflow.train.float_twin import timed
+        from hwflow.bench.float_twin_torch import timed
     except ImportError:
         return out
     twin: Any = timed(net, frozenset(op.name for op in net.ops if activates(op, net)))

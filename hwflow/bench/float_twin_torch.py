@@ -1,6 +1,6 @@
 """The float32 network of the same shapes as an integer one, in PyTorch, for timing.
 
-Stands on net and torch; `bridges.float_twin` says what such a network is.
+Stands on net and torch; `bench.float_twin` says what such a network is.
 """
 
 from __future__ import annotations

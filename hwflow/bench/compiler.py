@@ -1,6 +1,6 @@
 """The compiler on whole networks: integers against the file's own execution, and the time from file to dataflow.
 
-Stands on qonnx, fold and plan; the networks come from `train.zoo`.
+Stands on qonnx, fold and plan; the networks come from `zoo`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hwflow import bench_nets
+from hwflow.bench import nets as bench_nets
 from hwflow.bits import Array
 from hwflow.errors import ToolError
 from hwflow.fold import fold
@@ -45,7 +45,7 @@ def rows(say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
 def networks() -> Iterator[tuple[str, Callable[..., Path], str | None]]:
     """Every network by name, what writes it into a folder, and its input type where the file does not say."""
     try:
-        from hwflow.train import zoo
+        from hwflow.bench import zoo
     except ImportError as e:
         raise ToolError(f"the networks of this bench need torch and brevitas ({e}): pip install 'hwflow[train]'") from e
     for spec in RECIPES:

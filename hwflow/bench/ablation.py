@@ -76,7 +76,7 @@ def _opened(path: Path, recipe: Recipe, seeds: int, label: str) -> dict[str, Any
     if kept and not label and kept["data"] != recipe.data:
         label = kept["data"]
     head = {
-        "command": f"python -m hwflow.train.ablation {recipe.source} {path.name} --epochs {plan.epochs} --limit {plan.limit} --seeds {seeds}"
+        "command": f"python -m hwflow.bench.ablation {recipe.source} {path.name} --epochs {plan.epochs} --limit {plan.limit} --seeds {seeds}"
         + (f" --label '{label}'" if label else ""),
         "network": recipe.source, "data": label or recipe.data, "epochs": plan.epochs, "images": plan.limit, "seeds": seeds,
         "versions": versions(),
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line: SPEC FILE --epochs E --limit N --seeds S --label TEXT."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog="hwflow.train.ablation", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="hwflow.bench.ablation", description=main.__doc__)
     parser.add_argument("spec")
     parser.add_argument("path", type=Path)
     for name, value in (("--epochs", 5), ("--limit", 0), ("--seeds", 3)):

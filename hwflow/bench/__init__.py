@@ -18,17 +18,17 @@ from hwflow.flow import tool_versions
 
 # part -> (module, function); each function takes `say` and returns rows, one dict a line of the table
 PARTS = {
-    "compiler": ("hwflow.bench_compiler", "rows"),
-    "cpu": ("hwflow.bench_cpu", "rows"),
-    "costs": ("hwflow.synth.holdout", "rows"),
-    "fifos": ("hwflow.bench_fifos", "rows"),
-    "fits": ("hwflow.synth.fits", "rows"),
-    "rtl": ("hwflow.bench_rtl", "rows"),
-    "nets": ("hwflow.bench_rtl", "network_rows"),
-    "boards": ("hwflow.deploy", "bench_rows"),
-    "train": ("hwflow.train.bench", "rows"),
-    "ablation": ("hwflow.train.ablation", "rows"),
-    "trained": ("hwflow.bench_trained", "rows"),
+    "compiler": ("hwflow.bench.compiler", "rows"),
+    "cpu": ("hwflow.bench.cpu", "rows"),
+    "costs": ("hwflow.bench.holdout", "rows"),
+    "fifos": ("hwflow.bench.fifos", "rows"),
+    "fits": ("hwflow.bench.fits", "rows"),
+    "rtl": ("hwflow.bench.rtl", "rows"),
+    "nets": ("hwflow.bench.rtl", "network_rows"),
+    "boards": ("hwflow.bench.boards", "bench_rows"),
+    "train": ("hwflow.bench.training", "rows"),
+    "ablation": ("hwflow.bench.ablation", "rows"),
+    "trained": ("hwflow.bench.trained", "rows"),
 }
 
 

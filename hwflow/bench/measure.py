@@ -1,6 +1,6 @@
 """What units take on a family: some of them side by side in one synthesis, each kept by its own text; designs by adding.
 
-Stands on emit, synth and the cache. `fit` learns the cost models from this; `holdout`, `fits` and `bench_rtl` measure
+Stands on emit, synth and the cache. `fit` learns the cost models from this; `holdout`, `fits` and `rtl` measure
 designs with it. The boundaries of units are kept in `hwflow synth` too, so that what is added here is what is counted there.
 """
 
@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from hwflow.bench import pairs
 from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.places import cache as cache_folder
-from hwflow.synth import cells, pairs, yosys
+from hwflow.synth import cells, yosys
 from hwflow.units import Mvu, Mvus
 from hwflow.units.base import Cost, Stream, Unit, divisors
 from hwflow.units.weighted import Weighted
@@ -61,7 +62,7 @@ def measure(
 ) -> list[Facts]:
     """lut, ff, bram and dsp of each unit, in their order; sources, script and log stay in `folder`.
 
-    `paired` (xc7): also lut6_paired, where two functions of the same five inputs at most share a LUT6 (synth/pairs.py).
+    `paired` (xc7): also lut6_paired, where two functions of the same five inputs at most share a LUT6 (bench/pairs.py).
     """
     named = [replace(u, name=f"u{i}") for i, u in enumerate(units)]
     design = folder / "design"

@@ -1,8 +1,8 @@
 """What `--fit` promises, held to Yosys: the fastest design of a network for every board, its units synthesised and added.
 
-Lanes and units that are alike but for their weights are measured once: see synth.measure.total.
+Lanes and units that are alike but for their weights are measured once: see measure.total.
 
-Stands on synth.measure and plan. `hwflow bench fits` prints the rows, smallest designs first; the cache keeps what was measured.
+Stands on measure and plan. `hwflow bench fits` prints the rows, smallest designs first; the cache keeps what was measured.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hwflow import bench_nets
+from hwflow.bench import nets as bench_nets
+from hwflow.bench.measure import total
 from hwflow.board import Board, boards
 from hwflow.errors import RecipeError
 from hwflow.net import Net
 from hwflow.plan import plan
-from hwflow.synth.measure import total
 from hwflow.units.base import Cost, Dataflow
 
 NETWORKS = ("tfc", "sfc", "resnet20", "cnv")

@@ -1,6 +1,6 @@
 """The cost models: units measured by Yosys side by side, and the coefficients that explain them best.
 
-Stands on synth and units. `python -m hwflow.synth.fit` measures what the cache does not hold and writes costs.json.
+Stands on synth and units. `python -m hwflow.bench.fit` measures what the cache does not hold and writes costs.json.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from hwflow.bench.designs import random_folding, random_net
+from hwflow.bench.measure import key, measured
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.synth import yosys
-from hwflow.synth.designs import random_folding, random_net
-from hwflow.synth.measure import key, measured
 from hwflow.units import Fifo, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window, costs
 from hwflow.units.base import FAMILIES, Unit
 from hwflow.units.weighted import TERNARY
@@ -405,7 +405,7 @@ def main(args: Sequence[str]) -> None:
             costs.TABLE.write_text(json.dumps(fit(only=modules), indent=1) + "\n")
             print(f"fitted {', '.join(modules)} in {costs.TABLE}")
         case _:
-            raise SystemExit("python -m hwflow.synth.fit [kept | only MODULE ... | measure FAMILY [MODULE ...]]")
+            raise SystemExit("python -m hwflow.bench.fit [kept | only MODULE ... | measure FAMILY [MODULE ...]]")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwflow import bench_nets
+from hwflow.bench import nets as bench_nets
 from hwflow.errors import ToolError
 from hwflow.lower import folding_of, lower
 from hwflow.lower.join import join, unjoin

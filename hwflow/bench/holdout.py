@@ -1,6 +1,6 @@
 """The cost models against designs they were not fitted to: random networks, foldings and families.
 
-Stands on synth.fit, plan and simulate. `hwflow bench costs` prints the rows; synth/holdout.json keeps the last result.
+Stands on fit, plan and simulate. `hwflow bench costs` prints the rows; bench/holdout.json keeps the last result.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from hwflow.bench.designs import random_folding, random_images, random_net
+from hwflow.bench.measure import measured
 from hwflow.lower import cores, lower
 from hwflow.net import Net
 from hwflow.plan.events import simulate
 from hwflow.plan.fifos import sized
 from hwflow.synth import yosys
-from hwflow.synth.designs import random_folding, random_images, random_net
-from hwflow.synth.measure import measured
 from hwflow.units.base import FAMILIES, MULTS, Cost, Dataflow
 
 KEPT = Path(__file__).with_name("holdout.json")
