@@ -1,4 +1,4 @@
-"""Where things lie: the hardware room, the models, the cache and what was measured before.
+"""Where things lie: the hardware room, the C engine, the models, the cache and what was measured before.
 
 Stands on nothing. In a wheel `hls` and `models` are inside the package; in a checkout they are beside it.
 """
@@ -21,6 +21,7 @@ def _room(name: str) -> Path:
 
 
 HLS = _room("hls")
+ENGINE = _PACKAGE / "engine"  # the C sources that emit/c copies
 MODELS = _room("models")
 
 

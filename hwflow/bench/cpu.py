@@ -20,9 +20,10 @@ import numpy as np
 from hwflow import tools
 from hwflow.bench.nets import NETS, images
 from hwflow.bits import Array
-from hwflow.emit.c import ENGINE, weight_bytes
+from hwflow.emit.c import weight_bytes
 from hwflow.net import INPUT, Net
 from hwflow.ops import Conv, Dense
+from hwflow.places import ENGINE
 from hwflow.simulate import c
 
 COMPARED = ("cnv", "vgg_small", "resnet20")

@@ -1,6 +1,6 @@
 """The C engine of one network: net.h, net.c, an example and a Makefile, ready for any C99 or C++ compiler.
 
-Stands on c_plan. The kernels are the files of `engine/`, copied whole; only tables and calls are written here.
+Stands on c_plan. The kernels are the files of `hwflow/engine/`, copied whole; only tables and calls are written here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
 from hwflow.emit.names import plain
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, MaxPool, SumPool
+from hwflow.places import ENGINE
 
-ENGINE = Path(__file__).parent / "engine"
 KERNELS = (
     "engine.h",
     "paths.c",
