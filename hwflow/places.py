@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ def _room(name: str) -> Path:
 HLS = _room("hls")
 ENGINE = _PACKAGE / "engine"  # the C sources that emit/c copies
 MODELS = _room("models")
+
+
+def hardware(name: str) -> Path:
+    """The file of the hardware room with this name; a name occurs once in all its folders."""
+    return hardware_files()[name]
+
+
+@lru_cache(maxsize=1)
+def hardware_files() -> dict[str, Path]:
+    """Every source of the hardware room by its name: units/, parts/, board/, sim/ and vendor/ together."""
+    return {file.name: file for file in sorted(HLS.glob("*/*")) if file.is_file()}
 
 
 def cache() -> Path:

@@ -32,7 +32,7 @@ from hwflow.errors import ToolError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.synth import route, yosys
 from hwflow.synth.pll import clock
 from hwflow.units.base import Dataflow
@@ -224,7 +224,7 @@ def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mappin
     """Yosys' word on the tops of these boards around a design, each with its own PLL, clock and baud rate."""
     names = yosys.gather(made.rtl, folder)
     for file in (*(f"{m}.sv" for m in route.LINK), *(f"pll_{f}.sv" for f in MODELS)):
-        shutil.copyfile(HLS / file, folder / file)
+        shutil.copyfile(hardware(file), folder / file)
     lines = []
     for board in targets:
         at = clock(board, board.clock_mhz)
@@ -347,8 +347,8 @@ class SimulatedDma:
 
     def __init__(self, made: Made, folder: Path):
         params = {k: v for k, v in designs.parameters(made.dataflow, made.rtl).items() if k != "DesignId"}
-        files = [*(HLS / name for name in DMA), *sorted(made.rtl.glob("*.sv"))]
-        self.program = program("board_dma", {**params, "Bytes": 8}, files, HLS / "dma_sim.cpp")
+        files = [*(hardware(name) for name in DMA), *sorted(made.rtl.glob("*.sv"))]
+        self.program = program("board_dma", {**params, "Bytes": 8}, files, hardware("dma_sim.cpp"))
         self.rtl, self.folder, self.buffers = made.rtl, folder, []
 
     def exchange(self, data: np.ndarray, back_bytes: int) -> np.ndarray:
@@ -387,7 +387,7 @@ def test_the_pynq_buffers_equal_the_simulated_dma_byte_for_byte(
 
 
 def test_the_c_example_gets_the_same_answers(digits: Made, tmp_path: Path):
-    sources = [HLS / "driver_example.c", Path(__file__).with_name("driver_example_main.c")]
+    sources = [hardware("driver_example.c"), Path(__file__).with_name("driver_example_main.c")]
     subprocess.run(
         ["gcc", "-std=gnu99", "-Wall", "-Wextra", "-Werror", "-O1", *sources, "-o", tmp_path / "host"], check=True
     )

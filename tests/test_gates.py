@@ -15,7 +15,7 @@ from hwflow.driver import Accelerator
 from hwflow.emit.rtl import emit
 from hwflow.errors import RecipeError
 from hwflow.lower import lower
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.synth.gates import gates
 
 
@@ -24,8 +24,8 @@ class Gates:
 
     def __init__(self, dataflow, rtl: Path, family: str, folder: Path):
         params = {k: v for k, v in designs.parameters(dataflow, rtl).items() if k != "DesignId"}
-        files = [*(HLS / name for name in DMA), *gates(rtl, family, folder / family)]
-        self.program, self.folder = program("board_dma", {**params, "Bytes": 8}, files, HLS / "dma_sim.cpp"), folder
+        files = [*(hardware(name) for name in DMA), *gates(rtl, family, folder / family)]
+        self.program, self.folder = program("board_dma", {**params, "Bytes": 8}, files, hardware("dma_sim.cpp")), folder
 
     def exchange(self, data: np.ndarray, back_bytes: int) -> np.ndarray:
         (self.folder / "to_board").write_bytes(data.tobytes())

@@ -21,7 +21,7 @@ from hwflow.emit.hls import emit, identifier
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.simulate import hls
 from hwflow.units.base import Dataflow
 
@@ -115,7 +115,7 @@ def test_generated_files_hold_instances_and_numbers_only(tmp_path: Path) -> None
     assert not re.search(r"\b(for|if|while|switch|return)\b", top)
     for copied in folder.glob("*.hpp"):
         if copied.name not in ("top.hpp", "memories.hpp"):
-            assert copied.read_text() == (HLS / copied.name).read_text()
+            assert copied.read_text() == (hardware(copied.name)).read_text()
     assert "open_project -reset" in (folder / "run_hls.tcl").read_text()
     assert "set part" in (folder / "project.tcl").read_text()
 

@@ -18,7 +18,7 @@ from hwflow import tools
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.emit.hls import call, from_beats, sources, to_beats
 from hwflow.ops import Port
-from hwflow.places import HLS
+from hwflow.places import HLS, hardware
 from hwflow.simulate import hls
 from hwflow.units import UNITS, ConcatUnit, Fork, Mvu, RescaleUnit, ThresholdUnit, Width, samples
 from hwflow.units.base import SOURCE, Dataflow, Stream, Unit
@@ -143,7 +143,7 @@ def test_a_sample_equals_its_meaning_with_ap_uint(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.module)
 def test_a_template_has_the_parameters_of_its_unit_in_order(unit: type[Unit]) -> None:
-    text = (HLS / f"{unit.module}.hpp").read_text()
+    text = (HLS / "units" / f"{unit.module}.hpp").read_text()
     heads = re.findall(rf"template <([^<>]*)>\s*void {unit.module}\(([^{{]*)\)", text)
     assert heads, f"{unit.module}.hpp has no function {unit.module}"
     for sample in (u for u in SAMPLES.values() if type(u) is unit):
@@ -159,7 +159,11 @@ def test_a_template_has_the_parameters_of_its_unit_in_order(unit: type[Unit]) ->
 def test_words_streams_and_memories_mean_the_same_bits(ap: bool, tmp_path: Path) -> None:
     flags = [*hls.FLAGS, *(hls.AP_TYPES_FLAGS if ap else ()), *(["-isystem", str(ap_types())] if ap else [])]
     program = tmp_path / "tb_stream"
-    built = tools.run("g++", [*flags, "-I", HLS, "-o", program, HLS / "tb_stream.cpp"], cwd=tmp_path)
+    built = tools.run(
+        "g++",
+        [*flags, *(f"-I{HLS / room}" for room in ("units", "parts")), "-o", program, hardware("tb_stream.cpp")],
+        cwd=tmp_path,
+    )
     assert built == "", built
     done = subprocess.run([program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "0 failures\n")

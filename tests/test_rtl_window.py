@@ -10,7 +10,7 @@ from hwflow.bits import BIPOLAR, Ints, ints_of
 from hwflow.emit.rtl import instance
 from hwflow.errors import RecipeError
 from hwflow.ops import Conv, Port
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.units import window
 from hwflow.units.window import Window
 
@@ -151,7 +151,7 @@ def test_a_pad_value_of_its_own_widens_the_elements():
 def test_the_ring_of_style_block_lies_in_block_ram_and_nothing_else_does(tmp_path):
     unit = Window(name="w", inputs=("input",), x=Port((30, 30, 64), BIPOLAR), kernel=(3, 3), simd=64, style="block")
     for name in ("window.sv", "ram.sv"):
-        (tmp_path / name).write_text((HLS / name).read_text())
+        (tmp_path / name).write_text((hardware(name)).read_text())
     numbers = " ".join(f"-set {k} {v}" for k, v in instance(unit).params if k != "PadFile")
     steps = f"read_verilog -sv window.sv ram.sv; chparam {numbers} window; hierarchy -top window; synth_ecp5 -nowidelut; tee -o stat.txt stat"
     tools.run("yosys", ["-q", "-p", steps], cwd=tmp_path)

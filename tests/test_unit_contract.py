@@ -15,23 +15,23 @@ SAMPLES = samples()
 
 
 def sv_parameters(module: str) -> list[str]:
-    """Names in the parameter list of hls/<module>.sv, in order, localparams left out."""
-    text = re.sub(r"//[^\n]*", "", (HLS / f"{module}.sv").read_text())
+    """Names in the parameter list of hls/units/<module>.sv, in order, localparams left out."""
+    text = re.sub(r"//[^\n]*", "", (HLS / "units" / f"{module}.sv").read_text())
     head = re.search(rf"\bmodule\s+{module}\s*#\((.*?)\)\s*\(\s*(?:input|output)", text, re.DOTALL)
-    assert head, f"hls/{module}.sv has no parameter list"
+    assert head, f"hls/units/{module}.sv has no parameter list"
     return re.findall(r"\bparameter\s+(?:int unsigned\s+|int\s+|bit\s+|logic\s*(?:\[[^\]]*\])?\s*)?(\w+)\s*=", head[1])
 
 
 def cpp_parameters(module: str) -> list[str]:
-    """Names of the template parameters of the function `module` in hls/<module>.hpp, in order."""
-    text = re.sub(r"//[^\n]*", "", (HLS / f"{module}.hpp").read_text())
+    """Names of the template parameters of the function `module` in hls/units/<module>.hpp, in order."""
+    text = re.sub(r"//[^\n]*", "", (HLS / "units" / f"{module}.hpp").read_text())
     head = re.search(rf"template\s*<([^<>]*)>\s*(?:inline\s+|static\s+)*void\s+{module}\s*\(", text)
-    assert head, f"hls/{module}.hpp has no template function {module}"
+    assert head, f"hls/units/{module}.hpp has no template function {module}"
     return [re.split(r"\s+", p.strip())[-1].split("=")[0] for p in head[1].split(",") if "..." not in p]
 
 
 def ports(module: str) -> list[str]:
-    text = re.sub(r"//[^\n]*", "", (HLS / f"{module}.sv").read_text())
+    text = re.sub(r"//[^\n]*", "", (HLS / "units" / f"{module}.sv").read_text())
     head = text[text.index("module ") : text.index(");\n")]
     return re.findall(r"\b(?:input|output)\s+logic\s*(?:\[[^\]]*\]\s*)*(\w+)", head)
 

@@ -19,7 +19,7 @@ from hwflow.bits import Array
 from hwflow.board import Board
 from hwflow.emit.names import plain
 from hwflow.net import Net
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.units.base import Dataflow, Stream
 
 BEAT_BYTES = 8  # of one beat of an AXI DMA
@@ -75,7 +75,7 @@ def write(out: Path, design: dict[str, Any], inputs: Array, expected: Array, how
     shutil.copyfile(Path(driver.__file__), out / "driver.py")
     shutil.copyfile(Path(__file__).with_name("selftest.py"), out / "selftest.py")
     if design["link"] == "uart":
-        shutil.copyfile(HLS / "driver_example.c", out / "driver_example.c")
+        shutil.copyfile(hardware("driver_example.c"), out / "driver_example.c")
     np.save(out / "inputs.npy", narrow(inputs))
     np.save(out / "expected.npy", np.asarray(expected, np.int64))
     (out / "README.md").write_text(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwflow import tools
-from hwflow.places import HLS, cache
+from hwflow.places import cache, hardware
 from hwflow.simulate.verilate import WARNINGS, compile_cpp, runtime, version
 
 LINK = (
@@ -68,5 +68,5 @@ def program(module: str, params: Mapping[str, int], files: Sequence[Path], main:
 def uart_board(params: Mapping[str, int], rtl: Path) -> Path:
     """board_uart around the design in `rtl`, its line on a pseudo-terminal."""
     baud = 1_000_000
-    files = [*(HLS / name for name in LINK), *sorted(rtl.glob("*.sv"))]
-    return program("board_uart", {**params, "ClockHz": CLOCKS * baud, "Baud": baud}, files, HLS / "board_sim.cpp")
+    files = [*(hardware(name) for name in LINK), *sorted(rtl.glob("*.sv"))]
+    return program("board_uart", {**params, "ClockHz": CLOCKS * baud, "Baud": baud}, files, hardware("board_sim.cpp"))

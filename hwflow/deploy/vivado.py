@@ -1,6 +1,6 @@
 """A Vivado project as a folder: sources, the script that builds it, and design.tcl with the numbers it reads.
 
-Stands on board, pll and hls/vivado_*.tcl. Nothing here needs Vivado; the script does, later, on the user's machine.
+Stands on board, pll and hls/vendor/vivado_*.tcl. Nothing here needs Vivado; the script does, later, on the user's machine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hwflow.board import Board
 from hwflow.errors import RecipeError
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.synth.pll import clock
 from hwflow.synth.route import LINK
 
@@ -26,8 +26,8 @@ def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> di
         shutil.copyfile(path, out / "rtl" / path.name)
     modules = DMA if board.link == "dma" else [f"{m}.sv" for m in (*LINK, "pll_xc7")]
     for name in modules:
-        shutil.copyfile(HLS / name, out / "rtl" / name)
-    shutil.copyfile(HLS / script, out / script)
+        shutil.copyfile(hardware(name), out / "rtl" / name)
+    shutil.copyfile(hardware(script), out / script)
     if board.link == "dma":
         settings, made = _dma(board, params), {"clock_mhz": board.clock_mhz}
     else:

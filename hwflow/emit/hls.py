@@ -15,7 +15,7 @@ import numpy as np
 
 from hwflow.bits import Array, sign
 from hwflow.emit.names import plain
-from hwflow.places import HLS
+from hwflow.places import hardware, hardware_files
 from hwflow.units.base import SOURCE, Dataflow, Memory, Stream, Unit
 
 STREAM_DEPTH = 2  # words between two units that no fifo joins
@@ -79,8 +79,8 @@ def sources(names: Iterable[str]) -> list[Path]:
     found: dict[str, Path] = {}
     wanted = list(names)
     for name in wanted:
-        if name not in found and (HLS / name).is_file():
-            found[name] = HLS / name
+        if name not in found and name in hardware_files():
+            found[name] = hardware(name)
             wanted += re.findall(r'^#include "(\w+\.hpp)"', found[name].read_text(), re.MULTILINE)
     return list(found.values())
 

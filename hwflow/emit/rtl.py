@@ -1,6 +1,6 @@
 """A dataflow as SystemVerilog: top.sv with instances and numbers, memory files, the modules it uses.
 
-Stands on units. The logic is in `hls/*.sv`; nothing here writes any.
+Stands on units. The logic is in `hls/units and hls/parts`; nothing here writes any.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ def write_memories(unit: Unit, folder: Path, prefix: str = "") -> None:
 
 
 def sources(modules: Iterable[str]) -> list[Path]:
-    """The files of `hls/` that hold these modules, whatever those stand on, and the top's own axis_last."""
-    known = {file.stem: file for file in HLS.glob("*.sv")}
+    """The files of `hls/units` and `hls/parts` that hold these modules, whatever those stand on, and the top's own axis_last."""
+    known = {file.stem: file for folder in ("units", "parts") for file in (HLS / folder).glob("*.sv")}
     todo, found = [*modules, "axis_last"], dict[str, Path]()
     while todo:
         name = todo.pop()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hwflow import tools
 from hwflow.errors import ToolError
-from hwflow.places import HLS, cache
+from hwflow.places import HLS, cache, hardware
 
 SIM_SOURCES = ("sim_main.cpp", "sim_streams.cpp", "sim_streams.h")
 SIM_MODULES = ("sim_source.sv", "sim_sink.sv", "sim_tap.sv", "sim_level.sv")
@@ -30,7 +30,7 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
     `trace` is the format of its waveforms, one of `waves`, or none.
     `by_word`: popcounts are one instruction instead of the tree of adders that synthesis sees; many times faster.
     """
-    files = [*modules, *(HLS / name for name in (*SIM_MODULES, *SIM_SOURCES))]
+    files = [*modules, *(hardware(name) for name in (*SIM_MODULES, *SIM_SOURCES))]
     state = hashlib.sha256(repr((version(), trace, by_word)).encode() + bench.encode())
     for file in (*files, Path(__file__)):
         state.update(
@@ -45,7 +45,9 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         work = Path(scratch)
         (work / "bench.sv").write_text(bench)
-        for file in [HLS / name for name in SIM_MODULES] + [*modules]:  # Verilator expands `$` in paths: it sees none
+        for file in [hardware(name) for name in SIM_MODULES] + [
+            *modules
+        ]:  # Verilator expands `$` in paths: it sees none
             shutil.copyfile(file, work / file.name)
         tools.run(
             "verilator",
@@ -65,7 +67,10 @@ def link(work: Path, library: Path, trace: str, home: Path, quick: bool) -> None
     `quick`: many small units that run for a moment, so the compiler makes little effort."""
     generated = sorted((work / "obj").glob("*.cpp"))
     slow = [f for f in generated if "__Slow" in f.name or "__Syms" in f.name or "__ConstPool" in f.name]
-    fast = [*(f for f in generated if f not in slow), *(HLS / name for name in SIM_SOURCES if name.endswith(".cpp"))]
+    fast = [
+        *(f for f in generated if f not in slow),
+        *(hardware(name) for name in SIM_SOURCES if name.endswith(".cpp")),
+    ]
     large = sum(f.stat().st_size for f in fast) > LARGE
     pieces = [
         *_pieces(slow, work, "slow", "-O0"),
@@ -74,7 +79,7 @@ def link(work: Path, library: Path, trace: str, home: Path, quick: bool) -> None
 
     def compile_piece(piece: tuple[Path, str]) -> Path:
         source, effort = piece
-        compile_cpp(source, source.with_suffix(".o"), effort, trace, [work / "obj", HLS])
+        compile_cpp(source, source.with_suffix(".o"), effort, trace, [work / "obj", HLS / "sim"])
         return source.with_suffix(".o")
 
     with ThreadPoolExecutor(2) as pool:

@@ -1,6 +1,6 @@
 """A mapped design as Verilog gates with Yosys' own cell models, so that synthesis itself can be simulated.
 
-Stands on yosys and tools. ECP5's block RAM has no model there, so `hls/DP16KD.sv` is one; multipliers have none at all.
+Stands on yosys and tools. ECP5's block RAM has no model there, so `hls/sim/DP16KD.sv` is one; multipliers have none at all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hwflow import tools
 from hwflow.errors import RecipeError, ToolError
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.synth import yosys
 
 MODELS = {
@@ -46,7 +46,7 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
     for name in own:
         cells = re.sub(rf"^(\(\*[^\n]*\n)?module {name}\b.*?^endmodule$", "", cells, flags=re.MULTILINE | re.DOTALL)
     (out / "cells.v").write_text(cells)
-    return [out / "gates.v", out / "cells.v", *(HLS / f"{name}.sv" for name in own)]
+    return [out / "gates.v", out / "cells.v", *(hardware(f"{name}.sv") for name in own)]
 
 
 def models(family: str) -> Path:

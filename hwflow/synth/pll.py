@@ -1,6 +1,6 @@
 """The clock of a board: which frequencies its PLL can make, and with which numbers.
 
-Stands on board. Ranges are those of the data sheets; the modules are hls/pll_<family>.sv.
+Stands on board. Ranges are those of the data sheets; the modules are hls/board/pll_<family>.sv.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any
 from hwflow import tools
 from hwflow.board import Board
 from hwflow.errors import RecipeError, ToolError
-from hwflow.places import HLS
+from hwflow.places import hardware
 from hwflow.synth import outreg, yosys
 from hwflow.synth.pll import Clock, clock
 
@@ -114,7 +114,7 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
     """`board.json`: the board's top mapped around the mapped core, which is not worked on again."""
     names = [f"{m}.sv" for m in (*LINK, f"pll_{board.family}")]
     for name in names:
-        shutil.copyfile(HLS / name, work / name)
+        shutil.copyfile(hardware(name), work / name)
     command = yosys.COMMANDS[board.family].replace(" -noiopads", "") + yosys.gowin_family(board.family, board.device)
     yosys.run_script(
         [

@@ -1,6 +1,6 @@
 """The add unit: streams of one shape summed element by element, each times its scale.
 
-Stands on units.base. hls/add.sv and hls/add.hpp are the same unit.
+Stands on units.base. hls/units/add.sv and hls/units/add.hpp are the same unit.
 """
 
 from __future__ import annotations

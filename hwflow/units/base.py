@@ -1,6 +1,6 @@
 """What every hardware unit answers, and the dataflow that joins units by streams.
 
-Stands on bits and ops' Port. A unit is one Python class here, one `hls/<module>.sv`, one `hls/<module>.hpp`:
+Stands on bits and ops' Port. A unit is one Python class here, one `hls/units/<module>.sv`, one `hls/units/<module>.hpp`:
 same name, same parameters, same order; a test compares the three.
 """
 
@@ -80,7 +80,7 @@ class Unit(Node):
     Every question has one answer here and is a test against simulation or synthesis.
     """
 
-    module: ClassVar[str]  # hls/<module>.sv and hls/<module>.hpp
+    module: ClassVar[str]  # hls/units/<module>.sv and hls/units/<module>.hpp
 
     @property
     def ins(self) -> tuple[Stream, ...]:

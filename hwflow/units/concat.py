@@ -1,6 +1,6 @@
 """The concat unit: the channels of several streams, one after the other in every pixel.
 
-Stands on units.base. hls/concat.sv and hls/concat.hpp are the same unit.
+Stands on units.base. hls/units/concat.sv and hls/units/concat.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The fifo: room between two units whose rhythms differ.
 
-Stands on units.base. hls/fifo.sv and hls/fifo.hpp are the same unit.
+Stands on units.base. hls/units/fifo.sv and hls/units/fifo.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The fork: one stream becomes several equal ones, each taken in its own time.
 
-Stands on units.base. hls/split.sv and hls/split.hpp are the same unit.
+Stands on units.base. hls/units/split.sv and hls/units/split.hpp are the same unit.
 """
 
 from __future__ import annotations

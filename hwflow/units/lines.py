@@ -1,6 +1,6 @@
 """The lines unit: every patch of an image that a convolution looks at, one or several whole ones a cycle.
 
-Stands on units.window. hls/lines.sv and hls/lines.hpp are the same unit.
+Stands on units.window. hls/units/lines.sv and hls/units/lines.hpp are the same unit.
 """
 
 from __future__ import annotations

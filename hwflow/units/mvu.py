@@ -1,6 +1,6 @@
 """The matrix-vector-threshold unit: every dense and convolution layer, from one multiplier to all of them.
 
-Stands on units.weighted. hls/mvu.sv and hls/mvu.hpp are the same unit.
+Stands on units.weighted. hls/units/mvu.sv and hls/units/mvu.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class Mvu(Weighted):
 
 
 def _shape(p: Params) -> Shape:
-    """As hls/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
+    """As hls/units/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
     x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
     groups, passes, lanes = p["Cols"] // simd, p["Rows"] // pe, pe * simd
     steps = groups * passes
@@ -252,7 +252,7 @@ def _shape(p: Params) -> Shape:
         few = "_few" if steps == 2 else fixed  # two words of weights: a bit of one is 0, 1 or the address
         kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
         each = w + 1 if kind == "signed" else x
-        if p["Mult"] == 1 and not select:  # as hls/product.sv makes them
+        if p["Mult"] == 1 and not select:  # as hls/parts/product.sv makes them
             kind = "rows" if not {p["XKind"], p["WKind"]} & SIGNS else "choice" if simd > 1 else "alone"
             each = w if p["XKind"] in SIGNS else x
             each = rows(x + (p["XKind"] == 1), w + (p["WKind"] == 1)) if kind == "rows" else each

@@ -1,6 +1,6 @@
 """Matrix-vector-threshold units side by side: several vectors a cycle, where one is not enough.
 
-Stands on units.mvu. hls/mvus.sv and hls/mvus.hpp are the same unit.
+Stands on units.mvu. hls/units/mvus.sv and hls/units/mvus.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The pad unit: zeros around an image and beside its channels.
 
-Stands on units.base. hls/pad.sv and hls/pad.hpp are the same unit.
+Stands on units.base. hls/units/pad.sv and hls/units/pad.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The pool unit: the largest or the sum of every tile of an image, in accumulators, without storing pixels.
 
-Stands on units.base. hls/pool.sv and hls/pool.hpp are the same unit.
+Stands on units.base. hls/units/pool.sv and hls/units/pool.hpp are the same unit.
 """
 
 from __future__ import annotations

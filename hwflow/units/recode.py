@@ -1,6 +1,6 @@
 """The recoder: the same values in another encoding, made of wires.
 
-Stands on units.base. hls/recode.sv and hls/recode.hpp are the same unit.
+Stands on units.base. hls/units/recode.sv and hls/units/recode.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The reduce unit: the largest or the sum of the taps of every window, for pools that overlap or are padded.
 
-Stands on units.base. hls/reduce.sv and hls/reduce.hpp are the same unit.
+Stands on units.base. hls/units/reduce.sv and hls/units/reduce.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rescale unit: an affine map of every channel in integers, a BatchNorm on a fixed-point shortcut.
 
-Stands on units.base. hls/rescale.sv and hls/rescale.hpp are the same unit.
+Stands on units.base. hls/units/rescale.sv and hls/units/rescale.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Network:
 
 
 def shape(p: Params) -> Shape:
-    """As hls/mvu_net.sv is made: adders that rows share, registers between them, comparisons with constants."""
+    """As hls/units/mvu_net.sv is made: adders that rows share, registers between them, comparisons with constants."""
     rows, levels = p["Rows"], p["Levels"]
     counts = {
         "one": 1, "adders": p["AdderBits"], "registers": p["RegisterBits"] + p["Cols"], "places": p["NetLatency"] + 1, "out": rows * p["YBits"],

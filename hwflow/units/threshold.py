@@ -1,6 +1,6 @@
 """The threshold unit: a staircase per channel, where no matrix-vector unit stands before it to do it.
 
-Stands on units.base. hls/threshold.sv and hls/threshold.hpp are the same unit.
+Stands on units.base. hls/units/threshold.sv and hls/units/threshold.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The top-k unit: the indices of the largest scores.
 
-Stands on units.base. hls/topk.sv and hls/topk.hpp are the same unit.
+Stands on units.base. hls/units/topk.sv and hls/units/topk.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What hls/popcount.sv, adder_tree.sv and product.sv are made of: adders, flip-flops and latency by their shapes.
+"""What hls/parts/popcount.sv, adder_tree.sv and product.sv are made of: adders, flip-flops and latency by their shapes.
 
 Stands on nothing.
 """
@@ -10,7 +10,7 @@ from functools import cache
 
 @cache
 def popcount(n: int, first: int, height: int = 0) -> tuple[float, int, int, int]:
-    """Full leaves, full adders, flip-flops and latency of hls/popcount.sv for n bits."""
+    """Full leaves, full adders, flip-flops and latency of hls/parts/popcount.sv for n bits."""
     leaf = 3 if first == 3 else 6
     height = height or (n.bit_length() if first == 3 else 3 + ((n + 7) // 7 - 1).bit_length())
     latency = (height >= first) + max(height - first - 1, 0)
@@ -31,7 +31,7 @@ def popcount(n: int, first: int, height: int = 0) -> tuple[float, int, int, int]
 
 @cache
 def adder_tree(n: int, bits: int, most: int, height: int = -1) -> tuple[int, int, int]:
-    """Bits of adders, flip-flops and latency of hls/adder_tree.sv for n terms, of which no more than `most` bits of
+    """Bits of adders, flip-flops and latency of hls/parts/adder_tree.sv for n terms, of which no more than `most` bits of
     the sum are used."""
     height = (n - 1).bit_length() if height < 0 else height
     latency = (height - 1) // 2 if height > 0 else 0
@@ -45,5 +45,5 @@ def adder_tree(n: int, bits: int, most: int, height: int = -1) -> tuple[int, int
 
 
 def rows(a: int, b: int) -> int:
-    """Bits of the adders that join the rows of a product of numbers of a and b bits (hls/product.sv in LUTs)."""
+    """Bits of the adders that join the rows of a product of numbers of a and b bits (hls/parts/product.sv in LUTs)."""
     return (min(a, b) - 1) * max(a, b)

@@ -1,6 +1,6 @@
 """The upsample unit: every pixel repeated in both directions.
 
-Stands on units.base. hls/upsample.sv and hls/upsample.hpp are the same unit.
+Stands on units.base. hls/units/upsample.sv and hls/units/upsample.hpp are the same unit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The vector-vector-threshold unit: a depthwise convolution, each channel with its own few weights.
 
-Stands on units.weighted. hls/vvu.sv and hls/vvu.hpp are the same unit.
+Stands on units.weighted. hls/units/vvu.sv and hls/units/vvu.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Vvu(Weighted):
         a, b, kinds = p["XBits"], p["WBits"], {p["XKind"], p["WKind"]}
         made = "bits" if kinds <= SIGNS else "select" if kinds & SIGNS else "multiply"
         size = a * b if made == "multiply" else a + b
-        own = made == "multiply" and p["Mult"] == 1  # as hls/product.sv makes them
+        own = made == "multiply" and p["Mult"] == 1  # as hls/parts/product.sv makes them
         counts = {
             "one": 1, made: pe * size, "rows": pe * rows(a + (p["XKind"] == 1), b + (p["WKind"] == 1)) * own, "acc": pe * p["AccBits"], "out": pe * p["YBits"],
             "counters": counter(p["Taps"], p["Taps"] * blocks, blocks),

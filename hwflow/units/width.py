@@ -1,6 +1,6 @@
 """The width converter: the same elements in words of another size.
 
-Stands on units.base. hls/width.sv and hls/width.hpp are the same unit.
+Stands on units.base. hls/units/width.sv and hls/units/width.hpp are the same unit.
 """
 
 from __future__ import annotations

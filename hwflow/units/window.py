@@ -1,6 +1,6 @@
 """The window unit: every patch of an image that a convolution or a padded pool looks at, one after another.
 
-Stands on units.base. hls/window.sv and hls/window.hpp are the same unit.
+Stands on units.base. hls/units/window.sv and hls/units/window.hpp are the same unit.
 """
 
 from __future__ import annotations
