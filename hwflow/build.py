@@ -18,7 +18,7 @@ from hwflow.board import Board, load_board
 from hwflow.errors import RecipeError
 from hwflow.lower import load_folding, lower
 from hwflow.net import Net
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 MANIFEST = "build.json"
 RANDOM_IMAGES = 100  # when a build has no held-out images

@@ -23,7 +23,7 @@ from hwflow.net import Net
 from hwflow.plan import plan
 from hwflow.qonnx import read
 from hwflow.synth import synth
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 DEFAULT_CLOCK_MHZ = 100.0
 Say = Callable[[str], None]

@@ -11,10 +11,10 @@ from hwflow.errors import RecipeError
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.units import UNITS, Mvu, RescaleUnit, Vvu, samples
-from hwflow.units.base import FAMILIES, Unit
-from hwflow.units.costs import dsps, table
-from hwflow.units.stores import Store, blocks, distinct, in_block
-from hwflow.units.trees import adder_tree, popcount
+from hwflow.units.kit.base import FAMILIES, Unit
+from hwflow.units.kit.costs import dsps, table
+from hwflow.units.kit.stores import Store, blocks, distinct, in_block
+from hwflow.units.kit.trees import adder_tree, popcount
 
 
 def test_the_table_says_where_it_comes_from():

@@ -35,7 +35,7 @@ from hwflow.ops import Dense, Port, Threshold, TopK
 from hwflow.places import hardware
 from hwflow.synth import route, yosys
 from hwflow.synth.pll import clock
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 
 def mlp(ints: Ints, widths: tuple[int, ...], labels: bool = False, seed: int = 0) -> Net:

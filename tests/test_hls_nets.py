@@ -23,7 +23,7 @@ from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
 from hwflow.places import hardware
 from hwflow.simulate import hls
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="g++ is not on PATH")
 

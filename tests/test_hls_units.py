@@ -21,7 +21,7 @@ from hwflow.ops import Port
 from hwflow.places import HLS, hardware
 from hwflow.simulate import hls
 from hwflow.units import UNITS, ConcatUnit, Fork, Mvu, RescaleUnit, ThresholdUnit, Width, samples
-from hwflow.units.base import SOURCE, Dataflow, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
 
 needs_gxx = pytest.mark.skipif(tools.find("g++") is None, reason="g++ is not on PATH")
 SAMPLES = {u.name: u for u in samples()}

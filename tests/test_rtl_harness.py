@@ -14,7 +14,7 @@ from hwflow.errors import RecipeError, ToolError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Fifo, Mvu, ThresholdUnit, TopKUnit, Width
-from hwflow.units.base import SOURCE, Dataflow
+from hwflow.units.kit.base import SOURCE, Dataflow
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
 

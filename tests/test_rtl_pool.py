@@ -8,7 +8,7 @@ from rtl_check import check, lint
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import MaxPool, Port, SumPool
 from hwflow.units import pool, reduce
-from hwflow.units.base import divisors
+from hwflow.units.kit.base import divisors
 from hwflow.units.pool import Pool
 from hwflow.units.reduce import Reduce
 from hwflow.units.window import Window

@@ -11,9 +11,9 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units import add, concat, fork, pad, rescale, upsample
 from hwflow.units.add import AddUnit
-from hwflow.units.base import MULTS, divisors
 from hwflow.units.concat import ConcatUnit
 from hwflow.units.fork import Fork
+from hwflow.units.kit.base import MULTS, divisors
 from hwflow.units.pad import PadUnit
 from hwflow.units.rescale import RescaleUnit
 from hwflow.units.upsample import UpsampleUnit

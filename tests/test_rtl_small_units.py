@@ -13,7 +13,7 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Fifo, Recode, ThresholdUnit, TopKUnit, Width, fifo, recode, threshold, topk, width
-from hwflow.units.base import Unit, divisors
+from hwflow.units.kit.base import Unit, divisors
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
 
@@ -101,7 +101,7 @@ def test_verilator_has_nothing_to_say():
 
 def test_a_full_fifo_holds_as_many_words_as_it_claims():
     # the sink of patience 40/256 and a quick source: the fifo fills up, and the watch on its level says how far
-    from hwflow.units.base import Dataflow
+    from hwflow.units.kit.base import Dataflow
 
     flows, x = [], Port((64,), BIPOLAR)
     for depth in (2, 3, 4, 9, 16):

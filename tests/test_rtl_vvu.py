@@ -8,7 +8,7 @@ from rtl_check import check, lint
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
 from hwflow.units import vvu
-from hwflow.units.base import MULTS, divisors
+from hwflow.units.kit.base import MULTS, divisors
 from hwflow.units.vvu import Vvu
 from hwflow.units.window import Window
 

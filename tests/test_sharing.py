@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwflow.units import sharing
+from hwflow.units.kit import sharing
 
 
 def bits(n: int, cols: int, seed: int = 0) -> np.ndarray:

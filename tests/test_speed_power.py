@@ -15,7 +15,7 @@ from hwflow.lower import lower
 from hwflow.plan import explain
 from hwflow.plan.power import SOURCE_TEXT, TYPICAL, activity, coefficient, power
 from hwflow.units import speed
-from hwflow.units.base import SOURCE, Dataflow
+from hwflow.units.kit.base import SOURCE, Dataflow
 
 
 def design(seed: int) -> Dataflow:

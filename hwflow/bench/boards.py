@@ -23,7 +23,7 @@ from hwflow.net import Net
 from hwflow.places import contents, kept
 from hwflow.plan import plan
 from hwflow.synth import yosys
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 Say = Callable[[str], None]
 

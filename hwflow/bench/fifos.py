@@ -20,7 +20,7 @@ from hwflow.plan import events, plan
 from hwflow.plan.fifos import ample_depths
 from hwflow.simulate import rtl
 from hwflow.units import Fifo
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 ASKED = (("cnv", 9132), ("cnv", 32768), ("resnet20", 6144), ("resnet20", 36864))  # networks and cycles an image
 IN_RTL = ("resnet20", 6144)

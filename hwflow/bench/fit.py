@@ -20,9 +20,10 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.synth import yosys
-from hwflow.units import Fifo, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window, costs
-from hwflow.units.base import FAMILIES, Unit
-from hwflow.units.weighted import TERNARY
+from hwflow.units import Fifo, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
+from hwflow.units.kit import costs
+from hwflow.units.kit.base import FAMILIES, Unit
+from hwflow.units.kit.weighted import TERNARY
 
 SEEDS = (1, 2, 5)
 MOST = {"mvu": 36, "window": 16, "threshold": 16, "width": 12, "rescale": 14, "vvu": 14, "fifo": 8, "recode": 0}

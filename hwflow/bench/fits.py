@@ -16,7 +16,7 @@ from hwflow.board import Board, boards
 from hwflow.errors import RecipeError
 from hwflow.net import Net
 from hwflow.plan import plan
-from hwflow.units.base import Cost, Dataflow
+from hwflow.units.kit.base import Cost, Dataflow
 
 NETWORKS = ("tfc", "sfc", "resnet20", "cnv")
 SHARE = 0.8  # of the board, the default of --max-util

@@ -20,7 +20,7 @@ from hwflow.net import Net
 from hwflow.plan.events import simulate
 from hwflow.plan.fifos import sized
 from hwflow.synth import yosys
-from hwflow.units.base import FAMILIES, MULTS, Cost, Dataflow
+from hwflow.units.kit.base import FAMILIES, MULTS, Cost, Dataflow
 
 KEPT = Path(__file__).with_name("holdout.json")
 FIRST = 3_300_000  # seeds from here on; those of the fit are far below

@@ -24,8 +24,8 @@ from hwflow.errors import ToolError
 from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, yosys
 from hwflow.units import Mvu, Mvus
-from hwflow.units.base import Cost, Stream, Unit, divisors
-from hwflow.units.weighted import Weighted
+from hwflow.units.kit.base import Cost, Stream, Unit, divisors
+from hwflow.units.kit.weighted import Weighted
 
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together

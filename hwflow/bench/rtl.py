@@ -39,7 +39,7 @@ from hwflow.plan.fifos import first_image
 from hwflow.simulate import rtl, verilate
 from hwflow.synth import cells, outreg, yosys
 from hwflow.units import Mvu
-from hwflow.units.base import SOURCE, Dataflow
+from hwflow.units.kit.base import SOURCE, Dataflow
 
 CLOCK_MHZ = 200.0
 MATRICES = (64, 128, 256)  # columns a cycle

@@ -24,7 +24,7 @@ from hwflow.lower import lower
 from hwflow.places import contents, held, kept
 from hwflow.synth import USUAL, route, synth, yosys
 from hwflow.units import speed
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 FIRST, DESIGNS, UNITS = 400_000, 12, range(4, 12)
 MOST = {"ecp5": 6000, "gowin": 1500, "ice40": 2500}  # LUTs estimated: nextpnr's WASM routes them within minutes

@@ -12,7 +12,7 @@ from typing import Any
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.net import Net
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 TARGETS = ("hls4ml", "finn")
 

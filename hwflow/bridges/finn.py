@@ -15,7 +15,7 @@ import numpy as np
 from hwflow.bits import Array
 from hwflow.net import Net
 from hwflow.units import Mvus, ThresholdUnit, Window
-from hwflow.units.base import Dataflow, Unit
+from hwflow.units.kit.base import Dataflow, Unit
 
 MOST_PRODUCTS = 4_000_000_000  # of one comparison
 CLOCK_NS = 5.0

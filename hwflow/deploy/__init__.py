@@ -22,7 +22,7 @@ from hwflow.driver import Accelerator, LinkError, Stats
 from hwflow.errors import RecipeError, ToolError
 from hwflow.net import Net
 from hwflow.synth import route, synth, yosys
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 EXAMPLES = 16  # images a deploy folder carries
 Say = Callable[[str], None]

@@ -20,7 +20,7 @@ from hwflow.board import Board
 from hwflow.emit.names import plain
 from hwflow.net import Net
 from hwflow.places import hardware
-from hwflow.units.base import Dataflow, Stream
+from hwflow.units.kit.base import Dataflow, Stream
 
 BEAT_BYTES = 8  # of one beat of an AXI DMA
 SIM = "sim"

@@ -16,7 +16,7 @@ import numpy as np
 from hwflow.bits import Array, sign
 from hwflow.emit.names import plain
 from hwflow.places import hardware, hardware_files
-from hwflow.units.base import SOURCE, Dataflow, Memory, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Memory, Stream, Unit
 
 STREAM_DEPTH = 2  # words between two units that no fifo joins
 ALWAYS = ("axis.hpp", "tb.cpp", "run_hls.tcl")

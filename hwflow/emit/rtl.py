@@ -16,7 +16,7 @@ import jinja2
 from hwflow.emit.names import plain
 from hwflow.errors import RecipeError
 from hwflow.places import HLS
-from hwflow.units.base import SOURCE, Dataflow, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Unit
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),

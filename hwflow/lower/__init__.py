@@ -20,7 +20,7 @@ from hwflow.lower.folding import Folding, clean, fold_units, folding_of, keep_pa
 from hwflow.lower.join import Names, join
 from hwflow.net import INPUT, Net
 from hwflow.ops import Op, Port
-from hwflow.units.base import SOURCE, Dataflow, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Unit
 
 __all__ = ["cores", "folding_of", "load_folding", "lower", "save_folding"]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from hwflow import units as hw
 from hwflow.errors import RecipeError
 from hwflow.lower.join import JOINTS, identifier
-from hwflow.units.base import Dataflow, Unit
+from hwflow.units.kit.base import Dataflow, Unit
 
 Folding: TypeAlias = Mapping[str, Mapping[str, Any]]
 CHOICES = ("pe", "simd", "style", "mult")

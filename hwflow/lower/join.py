@@ -14,7 +14,7 @@ from typing import TypeAlias
 from hwflow import units as hw
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import SOURCE, Dataflow, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
 
 Depths: TypeAlias = Mapping[str, int]
 JOINTS = ("split", "width", "recode", "fifo")  # modules that only join others

@@ -1,6 +1,6 @@
 """Choosing the hardware: the cheapest design that reaches a rate, the fastest that fits a board, and why.
 
-Stands on lower, units and board. Costs are estimates (units/costs.py); under them the choice is exact.
+Stands on lower, units and board. Costs are estimates (units/kit/costs.py); under them the choice is exact.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hwflow.net import Net
 from hwflow.plan.explain import explain
 from hwflow.plan.fifos import first_image, paced, sized
 from hwflow.plan.search import RESOURCES, Search, vector, worth
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 __all__ = ["Ask", "explain", "plan"]
 

@@ -17,7 +17,7 @@ from hwflow import units as hw
 from hwflow.bits import Array
 from hwflow.plan.kernel import OFF, ROWS, Table, evaluate, unmet
 from hwflow.plan.processes import Graph, Line, Numbers, arange, plain
-from hwflow.units.base import SOURCE, Dataflow
+from hwflow.units.kit.base import SOURCE, Dataflow
 
 
 @dataclass(frozen=True, eq=False)

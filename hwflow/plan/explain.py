@@ -16,7 +16,7 @@ from hwflow.lower.join import unjoin
 from hwflow.plan.events import simulate
 from hwflow.plan.power import power
 from hwflow.plan.search import RESOURCES, Search, vector, worth
-from hwflow.units.base import Cost, Dataflow
+from hwflow.units.kit.base import Cost, Dataflow
 from hwflow.units.speed import fmax
 
 

@@ -19,7 +19,7 @@ from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.plan.events import Course, Trace, simulate
 from hwflow.plan.nearby import SOON, Nearby
-from hwflow.units.base import Dataflow, Unit
+from hwflow.units.kit.base import Dataflow, Unit
 
 IMAGES = 3  # of one trial; the last two tell the steady pace
 LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 # Shang, Kaviani, Bathala, "Dynamic power consumption in Virtex-II FPGA family", FPGA 2002 (doi 10.1145/503048.503072): a CLB (eight
 # LUT4s and flip-flops) dissipates 5.9 uW at 1 MHz in typical designs, of which routing is 60 %, logic 16 %, clocking 14 %.

@@ -21,8 +21,8 @@ from hwflow.board import Board
 from hwflow.errors import RecipeError
 from hwflow.lower.folding import Folding, blocks_of, choices
 from hwflow.ops import Port
-from hwflow.units.base import MULTS, SOURCE, Cost, Unit
-from hwflow.units.costs import estimate
+from hwflow.units.kit.base import MULTS, SOURCE, Cost, Unit
+from hwflow.units.kit.costs import estimate
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
 STYLES = ("auto", "lut", "block", "const")

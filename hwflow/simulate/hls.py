@@ -15,7 +15,7 @@ from hwflow.bits import Array
 from hwflow.emit.hls import emit, from_beats, to_beats
 from hwflow.places import cache
 from hwflow.simulate.base import Run
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 FLAGS = ("-std=c++14", "-O2", "-march=native", "-Wall", "-Wextra", "-Wconversion", "-Wno-unknown-pragmas")
 AP_TYPES_FLAGS = ("-DHWFLOW_AP_TYPES", "-Wno-uninitialized", "-Wno-maybe-uninitialized")

@@ -20,8 +20,8 @@ from hwflow.errors import ToolError
 from hwflow.simulate.base import Run
 from hwflow.simulate.verilate import build
 from hwflow.simulate.verilate import waves as wave_format
-from hwflow.units.base import SOURCE, Dataflow, Stream, Unit
 from hwflow.units.fifo import Fifo
+from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
 
 IDLE = 10_000  # cycles without a handshake at either end that mean it will never come, beyond four images
 

@@ -26,10 +26,10 @@ from hwflow.units import (
     window,
 )
 from hwflow.units.add import AddUnit
-from hwflow.units.base import Unit
 from hwflow.units.concat import ConcatUnit
 from hwflow.units.fifo import Fifo
 from hwflow.units.fork import Fork
+from hwflow.units.kit.base import Unit
 from hwflow.units.lines import Lines
 from hwflow.units.mvu import Mvu
 from hwflow.units.mvus import Mvus

@@ -1,6 +1,6 @@
 """The add unit: streams of one shape summed element by element, each times its scale.
 
-Stands on units.base. hls/units/add.sv and hls/units/add.hpp are the same unit.
+Stands on units.kit.base. hls/units/add.sv and hls/units/add.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape
+from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape
 
 MOST = 4  # inputs of one unit; longer sums are chains
 

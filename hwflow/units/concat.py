@@ -1,6 +1,6 @@
 """The concat unit: the channels of several streams, one after the other in every pixel.
 
-Stands on units.base. hls/units/concat.sv and hls/units/concat.hpp are the same unit.
+Stands on units.kit.base. hls/units/concat.sv and hls/units/concat.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.add import check_inputs, padded, signed_digits
-from hwflow.units.base import Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The fifo: room between two units whose rhythms differ.
 
-Stands on units.base. hls/units/fifo.sv and hls/units/fifo.hpp are the same unit.
+Stands on units.kit.base. hls/units/fifo.sv and hls/units/fifo.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import STYLE, Store
+from hwflow.units.kit.base import Stream, Unit
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import STYLE, Store
 
 STYLES = ("auto", "lut", "block")  # where its words lie; the index is the module's Style
 

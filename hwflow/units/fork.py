@@ -1,6 +1,6 @@
 """The fork: one stream becomes several equal ones, each taken in its own time.
 
-Stands on units.base. hls/units/split.sv and hls/units/split.hpp are the same unit.
+Stands on units.kit.base. hls/units/split.sv and hls/units/split.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit, divide
-from hwflow.units.costs import Params, Shape
+from hwflow.units.kit.base import Stream, Unit, divide
+from hwflow.units.kit.costs import Params, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

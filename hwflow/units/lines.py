@@ -15,9 +15,9 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Unit
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import STYLE, Store
+from hwflow.units.kit.base import Memory, Unit
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import STYLE, Store
 from hwflow.units.window import Window
 
 

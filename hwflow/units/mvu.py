@@ -1,6 +1,6 @@
 """The matrix-vector-threshold unit: every dense and convolution layer, from one multiplier to all of them.
 
-Stands on units.weighted. hls/units/mvu.sv and hls/units/mvu.hpp are the same unit.
+Stands on units.kit.weighted. hls/units/mvu.sv and hls/units/mvu.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
 from hwflow.ops import Port, exact_matmul
-from hwflow.units import sharing
-from hwflow.units.base import MULTS, PIXELS, Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Products, Shape, counter
-from hwflow.units.stores import FEW, STYLE, Store
-from hwflow.units.trees import adder_tree, popcount, rows
-from hwflow.units.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
+from hwflow.units.kit import sharing
+from hwflow.units.kit.base import MULTS, PIXELS, Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Products, Shape, counter
+from hwflow.units.kit.stores import FEW, STYLE, Store
+from hwflow.units.kit.trees import adder_tree, popcount, rows
+from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
 
 STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
 TABLE = 32  # words of weights that bits are compared with in the LUTs that hold them

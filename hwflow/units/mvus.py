@@ -13,10 +13,10 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Unit
-from hwflow.units.costs import Params, Shape
+from hwflow.units.kit.base import Memory, Unit
+from hwflow.units.kit.costs import Params, Shape
+from hwflow.units.kit.weighted import TERNARY
 from hwflow.units.mvu import Mvu
-from hwflow.units.weighted import TERNARY
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

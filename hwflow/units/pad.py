@@ -1,6 +1,6 @@
 """The pad unit: zeros around an image and beside its channels.
 
-Stands on units.base. hls/units/pad.sv and hls/units/pad.hpp are the same unit.
+Stands on units.kit.base. hls/units/pad.sv and hls/units/pad.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Pads, Port
-from hwflow.units.base import Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The pool unit: the largest or the sum of every tile of an image, in accumulators, without storing pixels.
 
-Stands on units.base. hls/units/pool.sv and hls/units/pool.hpp are the same unit.
+Stands on units.kit.base. hls/units/pool.sv and hls/units/pool.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, windows
-from hwflow.units.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import Store
+from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import Store
 
 KINDS = ("max", "sum")
 

@@ -1,6 +1,6 @@
 """The reduce unit: the largest or the sum of the taps of every window, for pools that overlap or are padded.
 
-Stands on units.base. hls/units/reduce.sv and hls/units/reduce.hpp are the same unit.
+Stands on units.kit.base. hls/units/reduce.sv and hls/units/reduce.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import Store
 from hwflow.units.pool import KINDS, mixes, pooled
-from hwflow.units.stores import Store
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The rescale unit: an affine map of every channel in integers, a BatchNorm on a fixed-point shortcut.
 
-Stands on units.base. hls/units/rescale.sv and hls/units/rescale.hpp are the same unit.
+Stands on units.kit.base. hls/units/rescale.sv and hls/units/rescale.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.base import MULTS, Memory, Stream, Unit, check_mult, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import Store
-from hwflow.units.trees import rows
-from hwflow.units.weighted import signed_bits
+from hwflow.units.kit.base import MULTS, Memory, Stream, Unit, check_mult, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import Store
+from hwflow.units.kit.trees import rows
+from hwflow.units.kit.weighted import signed_bits
 
 WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
 

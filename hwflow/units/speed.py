@@ -1,6 +1,6 @@
 """How fast a design can be clocked on each family: its longest paths by kind, and what nextpnr made of such.
 
-Stands on units.base and board. speed.json comes from `python -m hwflow.bench.speed`, which places and routes designs of this
+Stands on units.kit.base and board. speed.json comes from `python -m hwflow.bench.speed`, which places and routes designs of this
 library and says there with which versions and when.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.board import boards
-from hwflow.units.base import Dataflow
+from hwflow.units.kit.base import Dataflow
 
 TABLE = Path(__file__).with_name("speed.json")
 UNKNOWN = (

@@ -1,6 +1,6 @@
 """The threshold unit: a staircase per channel, where no matrix-vector unit stands before it to do it.
 
-Stands on units.base. hls/units/threshold.sv and hls/units/threshold.hpp are the same unit.
+Stands on units.kit.base. hls/units/threshold.sv and hls/units/threshold.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import Store
-from hwflow.units.weighted import signed_bits, staircase
+from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import Store
+from hwflow.units.kit.weighted import signed_bits, staircase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

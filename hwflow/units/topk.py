@@ -1,6 +1,6 @@
 """The top-k unit: the indices of the largest scores.
 
-Stands on units.base. hls/units/topk.sv and hls/units/topk.hpp are the same unit.
+Stands on units.kit.base. hls/units/topk.sv and hls/units/topk.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The upsample unit: every pixel repeated in both directions.
 
-Stands on units.base. hls/units/upsample.sv and hls/units/upsample.hpp are the same unit.
+Stands on units.kit.base. hls/units/upsample.sv and hls/units/upsample.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import Store
+from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import Store
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The vector-vector-threshold unit: a depthwise convolution, each channel with its own few weights.
 
-Stands on units.weighted. hls/units/vvu.sv and hls/units/vvu.hpp are the same unit.
+Stands on units.kit.weighted. hls/units/vvu.sv and hls/units/vvu.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port, row_ranges
-from hwflow.units.base import MULTS, Memory, Stream, Unit, divisors
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import Store
-from hwflow.units.trees import rows
-from hwflow.units.weighted import SIGNS, Weighted, kind, staircase
+from hwflow.units.kit.base import MULTS, Memory, Stream, Unit, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import Store
+from hwflow.units.kit.trees import rows
+from hwflow.units.kit.weighted import SIGNS, Weighted, kind, staircase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """The width converter: the same elements in words of another size.
 
-Stands on units.base. hls/units/width.sv and hls/units/width.hpp are the same unit.
+Stands on units.kit.base. hls/units/width.sv and hls/units/width.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.base import Stream, Unit, divide
-from hwflow.units.costs import Params, Shape, counter
+from hwflow.units.kit.base import Stream, Unit, divide
+from hwflow.units.kit.costs import Params, Shape, counter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

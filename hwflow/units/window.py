@@ -1,6 +1,6 @@
 """The window unit: every patch of an image that a convolution or a padded pool looks at, one after another.
 
-Stands on units.base. hls/units/window.sv and hls/units/window.hpp are the same unit.
+Stands on units.kit.base. hls/units/window.sv and hls/units/window.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Pads, Port, windows
-from hwflow.units.base import PIXELS, Memory, Stream, Unit, divide, divisors
-from hwflow.units.costs import Params, Shape, counter
-from hwflow.units.stores import STYLE, Store
+from hwflow.units.kit.base import PIXELS, Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.stores import STYLE, Store
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
 STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style

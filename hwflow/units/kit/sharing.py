@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwflow.bits import Array, Ints
-from hwflow.units.costs import Params, Shape
+from hwflow.units.kit.costs import Params, Shape
 
 LARGEST = 8192  # weights; beyond it the search takes minutes and the table is too long for a parameter
 LEVELS = 3  # adders between two registers

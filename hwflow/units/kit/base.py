@@ -19,7 +19,7 @@ from hwflow.graph import Node, Nodes
 from hwflow.ops import Port
 
 if TYPE_CHECKING:
-    from hwflow.units.costs import Params, Shape
+    from hwflow.units.kit.costs import Params, Shape
 
 SOURCE = "input"  # the stream that enters a dataflow
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
@@ -145,7 +145,7 @@ class Unit(Node):
 
     def cost(self, family: str) -> Cost:
         """Estimated resources on one of FAMILIES: what units of this module took when Yosys measured them."""
-        from hwflow.units.costs import estimate
+        from hwflow.units.kit.costs import estimate
 
         module, params = self.structure()
         return estimate(module, self.shape(params), family)

@@ -1,6 +1,6 @@
 """What hardware costs on each family: coefficients of structural counts, memories and multipliers by shape.
 
-Stands on units.base and units.stores. A unit says what it is made of (`Unit.shape`). The coefficients in costs.json come from `python -m hwflow.bench.fit`, which measures units with
+Stands on units.kit.base and units.kit.stores. A unit says what it is made of (`Unit.shape`). The coefficients in costs.json come from `python -m hwflow.bench.fit`, which measures units with
 Yosys and says there with which version and when.
 """
 
@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hwflow.units.base import Cost
-from hwflow.units.stores import Store, blocks, distinct, in_block, ram_luts, rom_name
+from hwflow.units.kit.base import Cost
+from hwflow.units.kit.stores import Store, blocks, distinct, in_block, ram_luts, rom_name
 
 TABLE = Path(__file__).with_name("costs.json")
 

@@ -1,6 +1,6 @@
 """What units with weights share: rows of integers, their thresholds, and the widths that follow from both.
 
-Stands on units.base. `mvu` and `vvu` say which inputs a row of weights meets.
+Stands on units.kit.base. `mvu` and `vvu` say which inputs a row of weights meets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
-from hwflow.units.base import Memory, Unit, check_mult, divide
+from hwflow.units.kit.base import Memory, Unit, check_mult, divide
 
 TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
 TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a multiplier
