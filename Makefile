@@ -18,7 +18,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 help:          ## this list
 	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
 	@echo
-	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
 	@echo "  MODEL=$(MODEL)  BUILD=$(BUILD)  BOARD=$(BOARD)"
 
@@ -38,6 +38,9 @@ test: $(READY)  ## every test, lint and types
 
 test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
 	$(PYTEST) -m "not slow"
+
+test-%: $(READY) ## (test-<room>) the tests of one room, such as test-units
+	$(PYTEST) tests/$*
 
 test-all: $(READY) ## every test, 200 random shapes of each hardware unit instead of 40, 100 images of each network; an hour
 	HWFLOW_SHAPES=200 HWFLOW_IMAGES=100 $(PYTEST) --durations=15

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+KIT = ROOT / "tests" / "kit"  # what several rooms' tests share
+GOLDEN = KIT / "golden"
 # random shapes of each hardware unit; `make test-all` takes 200
 SHAPES = int(os.environ.get("HWFLOW_SHAPES", "40"))
 # images of each whole network; 0 leaves each test its own few, `make test-all` takes 100

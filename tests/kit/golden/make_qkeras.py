@@ -1,7 +1,7 @@
 """Writes the QKeras models beside it and what QKeras itself predicts for them. Needs TensorFlow; the tests do not.
 
 pip install 'tensorflow==2.21.*' tf_keras 'qkeras==0.9.0' pyparsing
-python tests/golden/make_qkeras.py
+python tests/kit/golden/make_qkeras.py
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_nets import branches, inputs, residual
+from conftest import KIT
 
 from hwflow.bench import nets as bench_nets
 from hwflow.emit.c import emit, input_type, size
@@ -68,7 +69,7 @@ def test_avx512_gives_the_same_answers_on_any_processor(net, tmp_path):
     if "avx2" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("the emulation stands on AVX2")
     x = inputs(net, 2)
-    emulation = Path(__file__).with_name("emulate_avx512.h")
+    emulation = KIT / "emulate_avx512.h"
     got, said = answers(net, tmp_path, f"gcc -O1 -mavx2 -w -include {emulation}", x, path="avx512")
     assert "avx512" in said and (got == net.run(x)).all()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SHARED
 
 from hwflow.bench.nets import NETS, images
 from hwflow.bits import BIPOLAR, Array, Ints
@@ -17,8 +17,6 @@ from hwflow.errors import ModelError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, Flatten, MaxPool, Op, Port, Rescale, Threshold, TopK
-
-SHARED = Path(os.environ.get("HWFLOW_SHARED", Path(__file__).parents[1].parent / "shared"))
 
 
 def sharp(name: str, channels: int, source: str, seed: int, **more: object) -> Threshold:

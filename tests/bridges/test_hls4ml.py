@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import GOLDEN, SHARED
 
 from hwflow import tools
 from hwflow.bench.nets import images
@@ -26,8 +26,6 @@ from hwflow.errors import ModelError, RecipeError, ToolError
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
 
-SHARED = Path(os.environ.get("HWFLOW_SHARED", Path(__file__).parents[1].parent / "shared"))
-GOLDEN = Path(__file__).parent / "golden"
 here = pytest.mark.skipif(
     importlib.util.find_spec("hls4ml") is None, reason="hls4ml is not here: pip install 'hwflow[hls4ml]'"
 )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import serial
+from conftest import KIT
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.bits import words as stream_words
@@ -291,7 +292,7 @@ def vivado(name: str, made: Made, folder: Path) -> Path:
 
 def tclsh(folder: Path) -> subprocess.CompletedProcess[str]:
     script = next(folder.glob("vivado_*.tcl"))
-    stub = Path(__file__).with_name("vivado_stub.tcl")
+    stub = KIT / "vivado_stub.tcl"
     return subprocess.run(
         ["tclsh", str(stub), script.name], cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
@@ -387,7 +388,7 @@ def test_the_pynq_buffers_equal_the_simulated_dma_byte_for_byte(
 
 
 def test_the_c_example_gets_the_same_answers(digits: Made, tmp_path: Path):
-    sources = [hardware("driver_example.c"), Path(__file__).with_name("driver_example_main.c")]
+    sources = [hardware("driver_example.c"), KIT / "driver_example_main.c"]
     subprocess.run(
         ["gcc", "-std=gnu99", "-Wall", "-Wextra", "-Werror", "-O1", *sources, "-o", tmp_path / "host"], check=True
     )

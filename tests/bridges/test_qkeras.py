@@ -1,6 +1,6 @@
 """QKeras models in: two stored models against what QKeras predicted, every quantizer against QKeras where it is here.
 
-The stored models and predictions come from tests/golden/make_qkeras.py; reading them needs h5py only.
+The stored models and predictions come from tests/kit/golden/make_qkeras.py; reading them needs h5py only.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import GOLDEN
 
 from hwflow import tools
 from hwflow.bridges import qkeras, qkeras_file, qkeras_meaning
 from hwflow.errors import ModelError, ToolError
 from hwflow.real import Graph
 
-GOLDEN = Path(__file__).parent / "golden"
 MODELS = {"mlp": ("qkeras_mlp.h5", "bipolar"), "cnn": ("qkeras_cnn.keras", "u8/256")}
 QUANTIZERS = (
     "binary(alpha=1)", "binary()", "binary(alpha='auto')", "binary(alpha='auto_po2')", "binary(alpha=0.25)",

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from conftest import KIT
 from train_worker import small
 
 from hwflow.errors import ModelError, RecipeError, ToolError
@@ -83,7 +84,7 @@ def test_resume_refuses_another_recipe_and_a_broken_checkpoint(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one(tmp_path):
-    worker = Path(__file__).with_name("train_worker.py")
+    worker = KIT / "train_worker.py"
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     for count in (1, 2):
