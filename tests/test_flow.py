@@ -9,13 +9,8 @@ import pytest
 from hwflow import flow
 from hwflow.build import Build
 from hwflow.errors import RecipeError, ToolError
-from hwflow.report import report
 from hwflow.simulate import simulate
 from hwflow.verify import ENGINES, as_integers, verify
-
-REPORT_KEYS = {
-    "model", "board", "clock_mhz", "units", "throughput", "latency", "resources", "exactness", "accuracy", "fifo", "tools",
-}  # fmt: skip
 
 
 def test_every_engine_gives_the_same_integers_on_the_whole_test_split(digits):
@@ -46,20 +41,6 @@ def test_a_build_comes_back_from_its_files(digits):
     assert (again.dataflow.run(x) == digits.net.run(x)).all()
     assert again.dataflow.cycles == digits.dataflow.cycles
     assert (simulate(again, x, "numpy").outputs == digits.net.run(x)).all()
-
-
-def test_the_report_says_what_section_nine_promises(digits):
-    verify(digits, n=10, engines=("numpy", "dataflow"))
-    facts = report(digits)
-    assert facts.keys() >= REPORT_KEYS
-    on_disk = json.loads((digits.folder / "report.json").read_text())
-    assert on_disk["throughput"]["cycles_per_image"] == digits.dataflow.cycles
-    assert all(
-        {"name", "kind", "pe", "simd", "cycles", "bits", "estimate", "synth"} <= u.keys() for u in on_disk["units"]
-    )
-    page = (digits.folder / "report.html").read_text()
-    assert page.count("<svg") == 2
-    assert "estimated" in (digits.folder / "report.md").read_text()
 
 
 def test_a_folding_changes_cycles_as_the_simulation_says(digits, tmp_path):

@@ -84,7 +84,7 @@ def compare(
         "cycles per image": lambda f: f["throughput"]["cycles_per_image"], "images/s": lambda f: round(f["throughput"]["fps"]),
         "bottleneck": lambda f: f["throughput"]["bottleneck"], "LUT estimated": lambda f: f["resources"]["estimate"]["lut"],
         "BRAM estimated": lambda f: f["resources"]["estimate"]["bram"], "LUT synthesised": lambda f: (f["resources"]["synth"] or {}).get("lut"),
-        "latency, cycles": lambda f: f["latency"]["cycles"], "accuracy": lambda f: f["accuracy"], "family": lambda f: f["family"],
+        "latency, cycles": lambda f: f["latency"]["cycles"], "accuracy": lambda f: f["metrics"].get("accuracy"), "family": lambda f: f["family"],
     }  # fmt: skip
     rows = {what: [of(f) for f in facts] for what, of in pick.items()}
     table = Table("what", str(first), str(second))
