@@ -5,6 +5,7 @@ Stands on ops. Made by `fold`, consumed by `lower`, the C engine and the referen
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Sequence
@@ -134,6 +135,24 @@ class Net:
 
     def save(self, path: Path) -> None:
         """Write net.npz: one JSON header, arrays beside it, -1/+1 weights one bit each. Never half-written."""
+        head, arrays = self._parts()
+        arrays["header"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        part.replace(path)
+
+    @cached_property
+    def hash(self) -> str:
+        """What this network is, in 32 hexadecimal digits: equal where operations, weights, input and finish are."""
+        head, arrays = self._parts()
+        state = hashlib.sha256(json.dumps(head).encode())
+        for key in sorted(arrays):
+            state.update(f"{key} {arrays[key].dtype} {arrays[key].shape}".encode() + arrays[key].tobytes())
+        return state.hexdigest()[:32]
+
+    def _parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What net.npz holds: a header for JSON, and the arrays it names."""
         arrays: dict[str, Array] = {}
         head = {
             "format": FORMAT, "name": self.name, "denominator": self.denominator,
@@ -141,11 +160,7 @@ class Net:
             "ops": [_pack(op, arrays) for op in self.ops],
             "finish": [{"op": s.op, "value": _store(f"finish.{i}", s.value, arrays)} for i, s in enumerate(self.finish)],
         }  # fmt: skip
-        arrays["header"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        part.replace(path)
+        return head, arrays
 
     @staticmethod
     def load(path: Path) -> Net:

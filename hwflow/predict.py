@@ -5,8 +5,8 @@ Stands on build and simulate. `hwflow.load("build/x").predict(images)`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ BATCH = 256
 class Predictor:
     """One network that answers. Integer images are what the hardware receives; float ones are real values.
 
-    `engine` is "c" where a compiler is found, else "numpy"; both give the same integers.
+    `engine` is "c" where a compiler is found, else "numpy"; both give the same integers. Any number of threads may ask
+    at the same time: each call has working memory of its own. `threads` is how many one call spreads its images over.
     """
 
     def __init__(self, net: Net, folder: Path, threads: int = 1):
@@ -31,6 +32,8 @@ class Predictor:
         self.folder = folder
         self.threads = threads
         self.engine = "c" if tools.find("g++") else "numpy"
+        self._loading = threading.Lock()
+        self._loaded: c.Engine | None = None
 
     def predict(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
         """Labels (n,) int64 of images (n, *shape), or of one image without its first axis."""
@@ -44,7 +47,7 @@ class Predictor:
         """Integer answers (n, outputs) int64; ModelError where the images do not suit the network."""
         x = self.integers(images)
         if self.engine == "c":
-            return self._compiled.run(x, self.threads, progress)
+            return self._compiled().run(x, self.threads, progress)
         parts = []
         for at in range(0, len(x), BATCH):
             parts.append(self.net.run(x[at : at + BATCH]))
@@ -61,9 +64,12 @@ class Predictor:
             x = np.rint(x * self.net.denominator)
         return self.net.check_input(x)
 
-    @cached_property
     def _compiled(self) -> c.Engine:
-        return c.load(self.net, self.folder, flags=c.FAST)
+        """The engine, compiled by the first thread that asks; ModelError where the folder's is another network's."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = c.load(self.net, self.folder, flags=c.FAST)
+            return self._loaded
 
 
 def load(folder: str | Path, threads: int = 1) -> Predictor:

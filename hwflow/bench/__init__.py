@@ -20,6 +20,7 @@ from hwflow.flow import tool_versions
 PARTS = {
     "compiler": ("hwflow.bench.compiler", "rows"),
     "cpu": ("hwflow.bench.cpu", "rows"),
+    "threads": ("hwflow.bench.threads", "rows"),
     "costs": ("hwflow.bench.holdout", "rows"),
     "fifos": ("hwflow.bench.fifos", "rows"),
     "fits": ("hwflow.bench.fits", "rows"),

@@ -150,7 +150,7 @@ def bench(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="compiler, cpu, costs, fifos, fits, rtl, nets, boards, train, ablation or trained; all without it."
+            help="compiler, cpu, threads, costs, fifos, fits, rtl, nets, boards, train, ablation or trained; all without it."
         ),
     ] = None,
     page: Annotated[Path | None, typer.Option("--write", help="Put the tables into this page, README.md say.")] = None,

@@ -61,6 +61,7 @@ def header(net: Net) -> str:
         "#ifndef HW_NET_H",
         "#define HW_NET_H",
         f'#define NET_NAME "{plain(net.name)}"',
+        f'#define NET_HASH "{net.hash}"',
         f"enum {{ NET_INPUTS = {net.input.size}, NET_OUTPUTS = {net.output.size} }};",
         f"enum {{ NET_FIXED = {sizes.scratch}, NET_LINE = {line_channels(sizes)}, NET_ROW = {row_bytes(sizes)} }};",
         "#if defined(__x86_64__)",

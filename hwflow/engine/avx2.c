@@ -210,7 +210,7 @@ HW_AVX2 HW_FN void hw_gemm_bits_avx2(const hw_run *run, const hw_gemm *g) {
     const int pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE), per = l->c / g->groups, depth = g->x->c / g->groups;
     const int h = hw_reach(l->h, v->sh, v->kh, v->dh), w = hw_reach(l->w, v->sw, v->kw, v->dw), bytes = hw_bytes(HW_BIT, depth), all = v->kh * v->kw * bytes;
     const size_t pixel = 2 * (size_t)hw_bytes(HW_BIT, g->x->c);
-    const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
+    const uint8_t *arranged = hw_own_weights(run, g);
     const int straight = hw_straight_to_bits(g);
     hw_runs runs = hw_window_runs(g, (size_t)w, pixel, 2 * (size_t)bytes);
     int first, p, q, r;

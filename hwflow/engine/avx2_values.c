@@ -144,7 +144,7 @@ HW_AVX2 HW_FN void hw_gemm_values_avx2(const hw_run *run, const hw_gemm *g) {
     hw_value_image(run, g, g->small ? HW_U8 : HW_I16, h, w);
     for (first = 0; first < pixels; first += HW_TILE) {
         const int n = hw_min(HW_TILE, pixels - first);
-        const uint8_t *weights = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index], *corner[HW_TILE];
+        const uint8_t *weights = hw_own_weights(run, g), *corner[HW_TILE];
         int taps[HW_TILE];
         hw_corners(g, run->spread, (size_t)w, pixel, first, n, corner, taps);
         for (q = 0; q < g->groups; q++) {

@@ -161,6 +161,7 @@ typedef struct {
 
 /* Everything one image needs while it runs. */
 typedef struct {
+    int path;            /* HW_PATH_..., with which `arranged` was made */
     const uint8_t *input;
     uint8_t *output;
     uint8_t *scratch;
@@ -184,6 +185,11 @@ HW_INLINE uint8_t *hw_at(const hw_run *run, const hw_tensor *t) {
 
 HW_INLINE const uint8_t *hw_read(const hw_run *run, const hw_tensor *t) {
     return t->place == HW_INPUT ? run->input : hw_at(run, t);
+}
+
+/* The arranged weights of one layer: behind the path they were arranged for stands where each begins. */
+HW_INLINE const uint8_t *hw_own_weights(const hw_run *run, const hw_gemm *g) {
+    return run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index + 1];
 }
 
 HW_INLINE int hw_flag(const void *bits, int i) { return (((const uint8_t *)bits)[i >> 3] >> (i & 7)) & 1; }

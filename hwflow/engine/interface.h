@@ -6,15 +6,20 @@ typedef int net_output;
 extern "C" {
 #endif
 
-/* The processor path in use: "plain", "neon", "avx2" or "avx512". The best one unless net_choose named another. */
+/* Which network this is: the hash of its operations, weights and input, as NET_HASH. */
+const char *net_hash(void);
+
+/* The processor path that net_arrange arranges for: "plain", "neon", "avx2" or "avx512". The best one unless
+ * net_choose named another. */
 const char *net_path(void);
 
-/* Use the named path; 0 where this build or this processor does not have it. Call it before net_arrange. */
+/* Name the path; null: the best one. 0 where this build or this processor does not have it. Only net_arranged_bytes
+ * and net_arrange ask for it: a run takes the path its arranged weights were made for. */
 int net_choose(const char *path);
 
 /* Bytes of the weights as the path in use wants them, and the memory to keep them in (any alignment).
- * Written once by net_arrange, then only read: threads share it. 0 bytes, and a null pointer, where
- * the constant tables are used as they are. */
+ * Written once by net_arrange, then only read: threads share it. A build for one plain path needs 0 bytes and
+ * a null pointer. Where there are more paths, a null pointer takes the plain one. */
 size_t net_arranged_bytes(void);
 void net_arrange(void *arranged);
 

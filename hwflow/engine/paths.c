@@ -4,7 +4,14 @@
 
 enum { HW_PATH_UNKNOWN, HW_PATH_PLAIN, HW_PATH_NEON, HW_PATH_AVX2, HW_PATH_AVX512, HW_PATHS };
 
-static int hw_path_in_use = HW_PATH_UNKNOWN;
+/* Whether there is more than the plain path, so that weights are arranged for the one in use. */
+#if defined(HW_X86) || defined(HW_NEON)
+#define HW_PATHS_DIFFER 1
+#else
+#define HW_PATHS_DIFFER 0
+#endif
+
+static int hw_path_in_use = HW_PATH_UNKNOWN; /* for the next weights to be arranged; a run follows its weights */
 
 HW_FN const char *hw_path_name(int path) {
     return path == HW_PATH_NEON ? "neon" : path == HW_PATH_AVX2 ? "avx2" : path == HW_PATH_AVX512 ? "avx512" : "plain";
@@ -42,6 +49,10 @@ HW_FN int hw_path(void) {
 
 HW_FN int hw_choose(const char *name) {
     int path;
+    if (!name) {
+        hw_path_in_use = HW_PATH_UNKNOWN;
+        return 1;
+    }
     for (path = HW_PATH_PLAIN; path < HW_PATHS; path++) {
         const char *a = hw_path_name(path), *b = name;
         while (*a && *a == *b) a++, b++;

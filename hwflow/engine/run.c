@@ -7,6 +7,8 @@
 
 static uint8_t *hw_aligned(void *p) { return (uint8_t *)p + (HW_ALIGN - (uintptr_t)p % HW_ALIGN) % HW_ALIGN; }
 
+const char *net_hash(void) { return NET_HASH; }
+
 const char *net_path(void) { return hw_path_name(hw_path()); }
 
 int net_choose(const char *path) { return hw_choose(path); }
@@ -27,7 +29,12 @@ size_t net_scratch_bytes(void) {
 void net_run(const void *arranged, void *scratch, const net_input *images, net_output *answers, size_t n) {
     hw_run run;
     size_t i;
-    run.arranged = arranged ? hw_aligned((void *)(uintptr_t)arranged) : 0;
+    run.path = HW_PATH_PLAIN;
+    run.arranged = 0;
+    if (HW_PATHS_DIFFER && arranged) {
+        run.arranged = hw_aligned((void *)(uintptr_t)arranged);
+        run.path = (int)*(const hw_u64 *)(const void *)run.arranged;
+    }
     run.scratch = hw_aligned(scratch);
     run.line = (hw_i32 *)(void *)(run.scratch + hw_up(NET_FIXED, HW_ALIGN));
     run.rows = (uint8_t *)run.line + HW_TILE * NET_LINE * 4;

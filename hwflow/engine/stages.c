@@ -6,11 +6,11 @@ HW_FN void hw_stages_run(const hw_run *run, const hw_lines *l, int first, int pi
     void (*f)(const hw_run *, const hw_stage *, hw_i32 *, int, int, int) = hw_stage_plain;
     int i;
 #if defined(HW_X86)
-    if (hw_path() == HW_PATH_AVX512) {
+    if (run->path == HW_PATH_AVX512) {
         hw_stages_512(run, l, first, pixels);
         return;
     }
-    if (hw_path() >= HW_PATH_AVX2) f = hw_stage_avx2;
+    if (run->path >= HW_PATH_AVX2) f = hw_stage_avx2;
 #endif
     for (i = 0; i < l->stages; i++) f(run, l->stage + i, run->line, first, pixels, l->c);
 }

@@ -83,7 +83,7 @@ HW_INLINE void hw_pool_body(const hw_run *run, const hw_pool *d) {
             for (c = 0; c < l->c; c += HW_LANE) {
                 const int m = hw_min(HW_LANE, l->c - c);
 #if defined(HW_X86)
-                if (hw_path() >= HW_PATH_AVX2 && m == HW_LANE) {
+                if (run->path >= HW_PATH_AVX2 && m == HW_LANE) {
                     hw_pool16_avx2(d, from, y0, x0, c, run->line + p * pitch + c);
                     continue;
                 }

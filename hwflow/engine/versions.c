@@ -7,7 +7,7 @@
     HW_FN void name##_plain(const hw_run *run, const type *step) { body(run, step); }               \
     HW_AVX2 HW_FN void name##_avx2(const hw_run *run, const type *step) { body(run, step); }        \
     HW_FN void name(const hw_run *run, const type *step) {                                          \
-        if (hw_path() >= HW_PATH_AVX2) name##_avx2(run, step);                                      \
+        if (run->path >= HW_PATH_AVX2) name##_avx2(run, step);                                      \
         else name##_plain(run, step);                                                               \
     }
 #else
@@ -22,23 +22,23 @@ HW_FN void hw_run_pool(const hw_run *run, const hw_pool *d) { hw_pool_body(run, 
 
 HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
 #if defined(HW_X86)
-    if (hw_path() == HW_PATH_AVX512 && hw_fast_512(g)) {
-        const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
+    if (run->path == HW_PATH_AVX512 && hw_fast_512(g)) {
+        const uint8_t *arranged = hw_own_weights(run, g);
         size_t way;
         memcpy(&way, arranged, sizeof way);
         (way == HW_BY_PIXELS ? hw_gemm_pixels : hw_gemm_512)(run, g, arranged);
         return;
     }
-    if (hw_path() == HW_PATH_AVX2 && hw_fast_bits(g)) {
+    if (run->path == HW_PATH_AVX2 && hw_fast_bits(g)) {
         hw_gemm_bits_avx2(run, g);
         return;
     }
-    if (hw_path() == HW_PATH_AVX2 && hw_fast_values(g)) {
+    if (run->path == HW_PATH_AVX2 && hw_fast_values(g)) {
         hw_gemm_values_avx2(run, g);
         return;
     }
 #elif defined(HW_NEON)
-    if (hw_path() == HW_PATH_NEON && hw_fast_words(g)) {
+    if (run->path == HW_PATH_NEON && hw_fast_words(g)) {
         hw_gemm_bits_neon(run, g);
         return;
     }
@@ -61,14 +61,15 @@ HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
     }
 }
 
-/* Bytes of all arranged weights behind a list of where each begins; writes them where `to` is given. */
+/* Bytes of all arranged weights behind the path they are for and a list of where each begins; writes them where `to` is given. */
 HW_FN size_t hw_arrange(const hw_gemm *const *gemms, uint8_t *to) {
     size_t n = 0, at;
-    if (hw_path() == HW_PATH_PLAIN) return 0;
+    if (!HW_PATHS_DIFFER) return 0;
+    if (to) ((hw_u64 *)(void *)to)[0] = (hw_u64)hw_path();
     while (gemms[n]) n++;
-    at = (n * 8 + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN;
+    at = ((n + 1) * 8 + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN;
     for (n = 0; gemms[n]; n++) {
-        if (to) ((hw_u64 *)(void *)to)[n] = at;
+        if (to) ((hw_u64 *)(void *)to)[n + 1] = at;
         at += hw_arrange_one(gemms[n], to ? to + at : to);
         at = (at + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN;
     }

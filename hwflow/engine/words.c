@@ -43,7 +43,7 @@ HW_INLINE void hw_gemm_words(const hw_run *run, const hw_gemm *g, hw_count_fn *c
     const hw_window *v = &g->win;
     const int pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE), per = l->c / g->groups, up = hw_up(per, HW_ROWS), taps = v->kh * v->kw;
     const int bytes = hw_words_bytes(g), all = taps * hw_bytes(HW_BIT, g->x->c / g->groups);
-    const uint8_t *arranged = run->arranged + ((const hw_u64 *)(const void *)run->arranged)[g->index];
+    const uint8_t *arranged = hw_own_weights(run, g);
     const hw_i32 *zeros = (const hw_i32 *)(const void *)arranged;
     const uint8_t *weights = arranged + (hw_words_border(g) ? (size_t)pitch * (size_t)taps * 4 : 0);
     int counts[HW_TILE];

@@ -1,4 +1,4 @@
-"""Running a network in its C engine: compiled once, kept in the cache by content, fed in batches.
+"""Running a network in its C engine: compiled once, kept in the cache by content, called from any number of threads.
 
 Stands on emit.c. The answers are those of `Net.run`, to the last bit.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import platform
+import tempfile
+import threading
 import time
 from collections.abc import Callable
+from functools import cache as once
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import numpy as np
 from hwflow import tools
 from hwflow.bits import Array
 from hwflow.emit.c import emit, input_type
+from hwflow.errors import ModelError
 from hwflow.net import Net
 from hwflow.places import cache
 from hwflow.simulate.base import Run
@@ -27,12 +30,18 @@ FLAGS = ("-O2", "-DNET_THREADS", "-fPIC", "-shared")
 FAST = ("-O3", *FLAGS[1:])  # three times the compilation for a twentieth of the speed
 TYPES = {"unsigned char": np.uint8, "signed char": np.int8, "short": np.int16, "int": np.int32}
 BATCH = 1024
+MOST_THREADS = 64  # HW_THREADS of the engine
+
+_arranging = threading.Lock()  # a library has one path in use, asked for between choosing and arranging
+_building: dict[str, threading.Lock] = {}
 
 
-def run(net: Net, folder: Path, x: Array, threads: int = 1, progress: Callable[[int, int], None] | None = None) -> Run:
+def run(
+    net: Net, folder: Path | None, x: Array, threads: int = 1, progress: Callable[[int, int], None] | None = None
+) -> Run:
     """Answers of the C engine for inputs (n, *shape); `progress(done, of)` after each batch of images.
 
-    `folder` holds net.c; it is written there when absent.
+    The sources are those in `folder` where it has net.c; ModelError where that is another network's.
     """
     engine = load(net, folder)
     x = net.check_input(x)
@@ -42,65 +51,135 @@ def run(net: Net, folder: Path, x: Array, threads: int = 1, progress: Callable[[
 
 
 class Engine:
-    """One compiled network in this process. `run` is not reentrant; make one per caller."""
+    """One compiled network in this process. Any number of threads may call `run` at the same time."""
 
     def __init__(self, library: Path, net: Net, path: str | None = None):
         self.net = net
         self.library = ctypes.CDLL(str(library))
+        self._check_network(library)
         for name in ("net_arranged_bytes", "net_scratch_bytes"):
             getattr(self.library, name).restype = ctypes.c_size_t
         self.library.net_path.restype = ctypes.c_char_p
-        if path and not self.library.net_choose(path.encode()):
-            raise LookupError(f"this processor or build has no {path} path")
-        self.path: str = self.library.net_path().decode()
+        with _arranging:
+            if not self.library.net_choose(path.encode() if path else None):
+                raise LookupError(f"this processor or build has no {path} path")
+            self.path: str = self.library.net_path().decode()
+            self.arranged = np.empty(max(self.library.net_arranged_bytes(), 1), np.uint8)
+            self.library.net_arrange(_pointer(self.arranged))
         self.dtype = TYPES[input_type(net)]
-        self.arranged = np.empty(max(self.library.net_arranged_bytes(), 1), np.uint8)
-        self.library.net_arrange(self.arranged.ctypes.data_as(ctypes.c_void_p))
-        self.scratch = np.empty(0, np.uint8)
+        self._scratch_bytes = int(self.library.net_scratch_bytes())
+        self._idle: list[Array] = []  # scratch memory that no call uses now
+        self._taking = threading.Lock()
+
+    def _check_network(self, library: Path) -> None:
+        """ModelError unless the library says that it is this network."""
+        try:
+            self.library.net_hash.restype = ctypes.c_char_p
+            found = self.library.net_hash().decode()
+        except AttributeError:
+            found = "none"
+        if found != self.net.hash:
+            raise ModelError(
+                f"{self.net.name}: the engine {library.name} is of another network (hash {found}, not {self.net.hash}); "
+                "compile the model again, so that net.npz and c/ are of one build"
+            )
 
     def run(self, x: Array, threads: int = 1, progress: Callable[[int, int], None] | None = None) -> Array:
         """Integer answers (n, outputs) int64 of integer inputs in the network's range."""
-        n = len(x)
+        n, threads = len(x), min(max(threads, 1), MOST_THREADS)
         out = np.empty((n, self.net.output.size), np.int32)
-        need = self.library.net_scratch_bytes() * threads
-        if len(self.scratch) < need:
-            self.scratch = np.empty(need, np.uint8)
-        for at in range(0, n, BATCH):
-            images = np.ascontiguousarray(x[at : at + BATCH].reshape(-1, self.net.input.size), self.dtype)
-            self.call(images, out[at : at + BATCH], threads)()
-            if progress:
-                progress(min(at + BATCH, n), n)
+        scratch = self._take(threads)
+        try:
+            for at in range(0, n, BATCH):
+                images = np.ascontiguousarray(x[at : at + BATCH].reshape(-1, self.net.input.size), self.dtype)
+                self._call(images, out[at : at + BATCH], scratch, threads)()
+                if progress:
+                    progress(min(at + BATCH, n), n)
+        finally:
+            with self._taking:
+                self._idle.append(scratch)
         return out.astype(np.int64)
 
     def call(self, images: Array, out: Array, threads: int = 1) -> Callable[[], None]:
         """What runs contiguous images of the engine's own type into contiguous int32 answers, as often as it is called.
 
-        The engine must have done one `run` with as many threads. Pointers are made here, once: Python takes tens of
-        microseconds for them, a third of a small network's time for an image.
+        It has scratch memory of its own. Pointers are made here, once: Python takes tens of microseconds for them, a
+        third of a small network's time for an image. The caller keeps `images` and `out`; one thread calls it at a time.
         """
-        pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (self.arranged, self.scratch, images, out)]
+        return self._call(images, out, self._take(threads), threads)
+
+    def _call(self, images: Array, out: Array, scratch: Array, threads: int) -> Callable[[], None]:
+        pointers = [_pointer(a) for a in (self.arranged, scratch, images, out)]
         return partial(self.library.net_run_threads, *pointers, ctypes.c_size_t(len(images)), ctypes.c_int(threads))
 
+    def _take(self, threads: int) -> Array:
+        """Scratch memory for so many threads, which nothing else uses."""
+        need = self._scratch_bytes * threads
+        with self._taking:
+            for i, scratch in enumerate(self._idle):
+                if len(scratch) >= need:
+                    return self._idle.pop(i)
+            if self._idle:
+                self._idle.pop()  # too small for what is asked now; the larger one will be kept in its place
+        return np.empty(need, np.uint8)
 
-def load(net: Net, folder: Path, path: str | None = None, flags: tuple[str, ...] = FLAGS) -> Engine:
-    """The compiled engine of a network; `path` forces plain, avx2, avx512 or neon (LookupError where absent)."""
-    if not (folder / "net.c").exists():
-        emit(net, folder)
-    return Engine(library(folder, flags=flags), net, path)
+
+def _pointer(values: Array) -> ctypes.c_void_p:
+    """The address of an array, which it keeps alive."""
+    return values.ctypes.data_as(ctypes.c_void_p)
+
+
+def load(net: Net, folder: Path | None, path: str | None = None, flags: tuple[str, ...] = FLAGS) -> Engine:
+    """The compiled engine of a network; `path` forces plain, avx2, avx512 or neon (LookupError where absent).
+
+    The sources are those in `folder` where it has net.c, else the network's own, made now. ModelError where the
+    folder's are another network's.
+    """
+    if folder and (folder / "net.c").is_file():
+        return Engine(library(folder, flags=flags), net, path)
+    with tempfile.TemporaryDirectory() as sources:
+        emit(net, Path(sources))
+        return Engine(library(Path(sources), flags=flags), net, path)
 
 
 def library(folder: Path, compiler: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
-    """The shared library of a folder with net.c and net.h, compiled unless the cache has it."""
+    """The shared library of a folder with net.c and net.h, compiled unless the cache has it whole.
+
+    The entry is named by what it is made from: both sources, the compiler with its version, flags and processor. The
+    file in it is named by its own content, which is checked on every use, so a damaged one is built again. It is built
+    beside and moved into place: threads and processes that build the same entry at once do no harm.
+    """
     compiler = compiler or tools.need("g++")
-    files = [folder / "net.c", folder / "net.h"]
-    key = hashlib.sha256(b"\0".join(f.read_bytes() for f in files))
-    key.update("\0".join([str(compiler), platform.machine(), *flags]).encode())
-    home = cache() / "c" / key.hexdigest()[:24]
-    built = home / "libnet.so"
-    if not built.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        part = home / f"libnet.{os.getpid()}.so"
-        language = ("-x", "c++") if "++" in compiler.name else ()
+    key = hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in ("net.c", "net.h")))
+    key.update("\0".join([str(compiler), _version(compiler), platform.machine(), *flags]).encode())
+    home = cache() / "c" / key.hexdigest()[:32]
+    with _building.setdefault(home.name, threading.Lock()):
+        return _whole(home) or _build(home, folder, compiler, flags)
+
+
+def _whole(home: Path) -> Path | None:
+    """The library of a cache entry whose content is what its name says; None where there is none."""
+    return next((f for f in sorted(home.glob("net-*.so")) if f.name == _name(f)), None)
+
+
+def _name(file: Path) -> str:
+    """What a library is called by its content; nothing where it has just been replaced."""
+    try:
+        return f"net-{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}.so"
+    except OSError:
+        return ""
+
+
+def _build(home: Path, folder: Path, compiler: Path, flags: tuple[str, ...]) -> Path:
+    home.mkdir(parents=True, exist_ok=True)
+    language = ("-x", "c++") if "++" in compiler.name else ()
+    with tempfile.TemporaryDirectory(dir=home, prefix="building-") as beside:
+        part = Path(beside) / "libnet.so"
         tools.run_program(compiler, [*flags, *language, "-o", part, "net.c", "-lpthread"], cwd=folder, timeout=600)
-        part.replace(built)
-    return built
+        return part.replace(home / _name(part))
+
+
+@once
+def _version(compiler: Path) -> str:
+    """What a compiler says of itself: another version of it makes another library."""
+    return tools.run_program(compiler, ["--version"], cwd=Path.cwd(), timeout=60)
