@@ -13,15 +13,15 @@ import numpy as np
 from hwflow import ops, real
 from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
-from hwflow.fold.items import Beside, Item, integer_move
+from hwflow.fold.items import Item, integer_move
 from hwflow.fold.polish import polished
 from hwflow.net import STEPS as FINISH
 from hwflow.net import Net
 from hwflow.net import Step as Finish
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
-from hwflow.real.plans import Finer, Plan, renamed
-from hwflow.real.steps import Step
+from hwflow.real.plans import MOST_SUM, Finer, Plan, renamed
+from hwflow.real.steps import Beside, Step
 
 
 def fold(graph: Graph) -> Net:
@@ -130,12 +130,12 @@ class _Folding:
         n = len(item.lo)
         if len(grid.step) == n:
             return grid
-        return Grid(grid.step[:n], grid.offset[:n], grid.lo[:n], grid.hi[:n], grid.bipolar)
+        return grid.first(n)
 
     def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
         """Thresholds or a rescale where the steps change the integers."""
         found = lv.find(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
-        behind = _linear(grid)
+        behind = grid.steps  # the float32 operations that the file makes of these integers
         lo, hi = grid.lo, grid.hi
         shift = lv.identity(found) if self.ports[item.op].ints.is_bipolar == grid.bipolar else None
         if shift == 0:
@@ -155,13 +155,13 @@ class _Folding:
             op = op or lv.threshold(found, name, item.op, True)
         else:
             op = self._narrowed(found, item, grid, name)
-        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.step < 0)) for m in item.moves)
+        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
         return Item(self.emit(op), lo, hi, behind, moves)
 
     def _narrowed(self, found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
         """The op of a function of several levels: a rescale from 4 bits on where one is exact, else thresholds."""
         if found.count >= lv.RESCALE_FROM:
-            op = lv.rescale(found, item.slope() / grid.step, name, item.op)
+            op = lv.rescale(found, item.slope() / grid.scale, name, item.op)
             if op is not None:
                 return op
         if found.count > lv.MOST_LEVELS:
@@ -251,8 +251,11 @@ class _Folding:
         return item.op, tuple(Finish(s.op, s.wider(pixels).value) for s in item.steps)
 
     def emit(self, op: ops.Op) -> str:
-        self.ops[op.name] = op
-        self.ports[op.name] = op.port(*(self.ports[i] for i in op.inputs))
+        """Take an operation into the network; its numbers must be what every engine holds."""
+        port = op.port(*(self.ports[i] for i in op.inputs))
+        if max(-port.ints.lo, port.ints.hi) > MOST_SUM:
+            raise _Wide(f"reaches {port.ints.lo} .. {port.ints.hi}, more than 32 bits", "use fewer bits")
+        self.ops[op.name], self.ports[op.name] = op, port
         return op.name
 
     def fresh(self, name: str) -> str:
@@ -287,13 +290,6 @@ def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
                 return _stepped(folding, folding.flushed(item), steps)
         made.append(step)
     return replace(item, steps=(*item.steps, *made))
-
-
-def _linear(grid: Grid) -> tuple[Step, ...]:
-    """The steps from a grid's integers to its values."""
-    step, offset = (v.astype(np.float32) for v in (grid.step, grid.offset))
-    short = [v[:1] if (v == v[0]).all() else v for v in (step, offset)]
-    return real.steps.tidy((Step("mul", short[0]), Step("add", short[1])))
 
 
 def _same_order(item: Item) -> bool:

@@ -11,38 +11,7 @@ import numpy as np
 
 from hwflow import ops, real
 from hwflow.bits import Array
-from hwflow.real.steps import Step
-
-
-@dataclass(frozen=True, eq=False)
-class Beside(Step):
-    """Chains of neighbouring channels side by side, behind a concatenation."""
-
-    parts: tuple[tuple[int, tuple[Step, ...]], ...] = ()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-
-    def run(self, x: Array) -> Array:
-        out, at = [], 0
-        for width, steps in self.parts:
-            y = x[..., at : at + width]
-            for step in steps:
-                y = step.run(y)
-            out.append(y)
-            at += width
-        return np.concatenate(out, -1)
-
-    @property
-    def affine(self) -> bool:
-        return all(s.affine for _, steps in self.parts for s in steps)
-
-    @property
-    def per_channel(self) -> bool:
-        return True
-
-    def wider(self, times: int) -> Step:
-        return replace(self, parts=self.parts * times)
+from hwflow.real.steps import Beside, Step
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,9 @@ from hwflow.bits import Array
 
 MOST_LEVELS = 255
 MOST_SHIFT = 30
+# what every engine multiplies by and adds: a 32-bit product is summed in 63 bits
+MOST_MUL = 1 << 31
+MOST_ADD = 1 << 46
 RESCALE_FROM = 8  # levels: from 4 bits on a multiplier and a shift are smaller than thresholds
 
 
@@ -104,6 +107,8 @@ def rescale(levels: Levels, slope: Array, name: str, source: str) -> ops.Rescale
                 np.where(levels.falling, -mul, mul),
                 np.where(levels.falling, add + mul * levels.hi, add - mul * levels.lo),
             )
+            if int(np.abs(add).max()) >= MOST_ADD:
+                return None
             return ops.Rescale(
                 name=name, inputs=(source,), mul=mul, add=add, shift=shift, lo=levels.base, hi=levels.top
             )
@@ -114,15 +119,21 @@ def _with_shift(
     places: Array, level: Array, reached: Array, entered: Array, slope: Array, shift: int
 ) -> tuple[Array, Array] | None:
     """M and B of every channel for one shift, or None."""
-    far = np.int64(1) << 61
+    far, half = np.int64(1) << 62, np.int64(1 << shift >> 1)
     mul = np.zeros(len(places), np.int64)
     add = np.zeros(len(places), np.int64)
     open_ = np.ones(len(places), bool)
+    some, none = reached.any(1), ~entered.any(1)
+    largest = float(min(MOST_MUL - 1, (1 << 60) // (int(places.max(initial=0)) + 1)))
     for guess in (np.floor(slope), np.ceil(slope), np.floor(slope) - 1, np.ceil(slope) + 1):
-        m = np.maximum(guess, 0).astype(np.int64)[:, None]
+        fits = guess <= largest  # a slope of infinity does not
+        m = np.where(fits, np.maximum(guess, 0), 0).astype(np.int64)[:, None]
         least = np.where(reached, level - m * places, -far).max(1)
         most = np.where(entered, level - 1 - m * (places - 1), far).min(1)
-        good = open_ & (least <= most)
+        # a side without a bound needs no number beyond zero, or beyond the other bound
+        least = np.where(some, least, np.minimum(most, 0))
+        most = np.where(none, np.maximum(least, half), most)
+        good = open_ & fits & (least <= most)
         mul = np.where(good, m[:, 0], mul)
         add = np.where(good, _simplest(least, most, shift), add)
         open_ &= ~good

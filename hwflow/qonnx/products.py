@@ -13,7 +13,6 @@ from hwflow.qonnx.constants import moved
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.reader import Handler, Reader, Refused
 from hwflow.qonnx.values import Const, Ref, Value, dims_of
-from hwflow.real.grids import NEAR
 
 QUANTISE = "quantise the weights to 1 to 8 bits with one scale, or one for each output channel"
 MOST_WEIGHT = 128
@@ -36,14 +35,17 @@ def weights(value: Const) -> real.Weights:
 
 
 def guessed(values: Array) -> real.Weights:
-    """Integers and row scales of weights whose quantizer the file no longer names."""
-    v = values.astype(np.float64).reshape(len(values), -1)
+    """Integers and row scales of weights whose quantizer the file no longer names, equal to the last bit.
+
+    A row is float32(integer * scale) of one float32 scale, or DoReFa's float32(float32(2 r / n) - 1).
+    """
+    v = values.astype(np.float32).reshape(len(values), -1)
     if (v == np.rint(v)).all() and np.abs(v).max(initial=0) <= MOST_WEIGHT:
         return real.Weights(values, np.ones(1))
     scale = np.ones(len(v))
     ints = np.zeros(v.shape)
     for r, row in enumerate(v):
-        found = _row(row)
+        found = _row(row) or _dorefa(row)
         if found is None:
             raise Refused("weights", f"are not integers times a scale (row {r})", QUANTISE)
         scale[r], ints[r] = found
@@ -51,20 +53,35 @@ def guessed(values: Array) -> real.Weights:
 
 
 def _row(row: Array) -> tuple[float, Array] | None:
-    """The largest scale of which every weight of a row is a multiple of at most 128."""
+    """The largest float32 scale for which every weight of a row is float32(integer * scale), integers up to 128."""
     sizes = np.unique(np.abs(row))
     sizes = sizes[sizes > 0]
     if len(sizes) == 0:
         return 1.0, row
-    if len(sizes) > MOST_WEIGHT or sizes[-1] / sizes[0] > MOST_WEIGHT * 1.01:
+    if len(sizes) > MOST_WEIGHT:
         return None
-    for d in range(1, MOST_WEIGHT + 1):
-        ratio = sizes * (d / sizes[0])
-        if ratio[-1] > MOST_WEIGHT * 1.01:
+    wide = sizes.astype(np.float64)
+    # a float32 stands for every real number between the middles to its neighbours
+    low, high = (0.5 * (wide + np.nextafter(sizes, np.float32(end)).astype(np.float64)) for end in (0, np.inf))
+    for least in range(1, MOST_WEIGHT + 1):
+        k = np.rint(wide * (least / wide[0]))
+        if k[-1] > MOST_WEIGHT:
             return None
-        if (np.abs(ratio - np.rint(ratio)) <= NEAR * ratio).all():
-            scale = sizes[0] / d
-            return scale, np.rint(row / scale)
+        first, last = (low / k).max(), (high / k).min()
+        for scale in (np.float32(first), np.nextafter(np.float32(first), np.float32(np.inf)), np.float32(last)):
+            if (k.astype(np.float32) * scale == sizes).all():
+                ints = np.sign(row) * k[np.searchsorted(sizes, np.abs(row)).clip(max=len(k) - 1)] * (row != 0)
+                return float(scale), ints
+    return None
+
+
+def _dorefa(row: Array) -> tuple[float, Array] | None:
+    """DoReFa's weights with n + 1 levels, 2 r / n - 1 in float32, as (2 r - n) / n."""
+    for bits in range(1, 8):
+        n = np.float32((1 << bits) - 1)
+        r = np.rint((row.astype(np.float64) + 1) * float(n) / 2).astype(np.float32)
+        if (np.float32(2) * r / n - np.float32(1) == row).all():
+            return 1 / float(n), 2 * r - n
     return None
 
 

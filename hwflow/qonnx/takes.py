@@ -54,10 +54,9 @@ def _of_quantizer(file: File, call: Call) -> str | None:
     numbers = [float(v.reshape(-1)[0]) for v in values if v is not None]
     if not numbers[0] > 0:
         return None
-    den = 1 / numbers[0]
-    if abs(den - np.rint(den)) > 1e-5 * den or den < 1:
+    per = int(np.rint(1 / numbers[0]))
+    if per < 1 or np.float32(1) / np.float32(per) != np.float32(numbers[0]):
         return None
-    per = int(np.rint(den))
     kind = None
     if call.op == "BipolarQuant":
         kind = "bipolar"

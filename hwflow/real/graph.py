@@ -106,10 +106,12 @@ class Graph:
                 return ins[0]
             case real.TopK():
                 top = np.full(1, int(np.prod(self.shapes[node.inputs[0]])) - 1)
-                return grids.of_grid(grids.Grid(np.ones(1), np.zeros(1), 0 * top, top), ())
+                return grids.of_grid(grids.whole(0 * top, top))
         found = plan(node, *ins)
         if found is None:
-            return Span(np.concatenate([s.low for s in ins]), np.concatenate([s.high for s in ins]), _beside(ins))
+            on = [s.grid for s in ins if s.grid is not None]
+            grid = grids.beside(on) if len(on) == len(ins) else None
+            return Span(np.concatenate([s.low for s in ins]), np.concatenate([s.high for s in ins]), grid)
         plans[node.name] = found
         return found.span
 
@@ -165,16 +167,7 @@ class Graph:
 
 def _finite(span: Span) -> Span:
     """The span itself; `Off` where float32 does not hold its ends, or float64 its grid."""
-    on = (span.grid.step, span.grid.offset) if span.grid is not None else ()
+    on = (span.grid.scale, span.grid.shift) if span.grid is not None else ()
     if not all(np.isfinite(v).all() for v in (span.low, span.high, *on)):
         raise BEYOND
     return span
-
-
-def _beside(ins: list[Span]) -> grids.Grid | None:
-    """The grid of channels side by side, each with its own step."""
-    on = [s.grid for s in ins if s.grid is not None]
-    if len(on) < len(ins):
-        return None
-    step, offset, lo, hi = (np.concatenate([getattr(g, k) for g in on]) for k in ("step", "offset", "lo", "hi"))
-    return grids.Grid(step, offset, lo, hi, all(g.bipolar for g in on))

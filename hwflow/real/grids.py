@@ -1,47 +1,97 @@
 """Which values a tensor can hold: its ends, and the grid step * integer + offset they lie on, channel by channel.
 
-Stands on steps. Steps are monotone, so the ends of a chain are the chain of the ends.
+Stands on steps and rationals. Steps are monotone, so the ends of a chain are the chain of the ends. A grid knows its
+step and offset exactly, the float32 operations that give its values, and a proven bound on what those round. Where
+float32 could no longer tell one integer from the next, there is no grid.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, lcm
 
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.real.steps import INTEGRAL, ROUNDINGS, Step
+from hwflow.real.rationals import exact, floats, integers
+from hwflow.real.steps import IDLE, INTEGRAL, NONMONOTONE, ROUNDINGS, Step, run_all, side_by_side, tidy
 
-# float32 constants carry about 7 digits, so scales that are meant to be multiples agree to this
-NEAR = 1e-6
-MOST_MULTIPLE = 4096
 # beyond this, float32 values no longer tell which integer they came from
 MOST_INTEGER = 1 << 22
+HALF_ULP = 2.0**-24  # of a float32 value, in units of the value
+LEAST = 2.0**-150  # half the smallest float32 number
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """value = step * k + offset with k in lo .. hi, each (channels,); only k = -1 and +1 where `bipolar`."""
+    """value = step * k + offset with k in lo .. hi, each (channels,); only k = -1 and +1 where `bipolar`.
 
-    step: Array
-    offset: Array
+    `steps` are the float32 operations that make the value of k; they differ from the exact value by at most `error`.
+    """
+
+    step: Array  # fractions
+    offset: Array  # fractions
     lo: Array
     hi: Array
     bipolar: bool = False
+    steps: tuple[Step, ...] = ()
+    error: Array | None = None  # float64, (channels,); None where every value is exact
 
     @property
     def ints(self) -> Ints:
         return BIPOLAR if self.bipolar else Ints(int(self.lo.min()), int(self.hi.max()))
 
+    @cached_property
+    def scale(self) -> Array:
+        """The step of each channel, (channels,) float64."""
+        return floats(self.step)
+
+    @cached_property
+    def shift(self) -> Array:
+        """The offset of each channel, (channels,) float64."""
+        return floats(self.offset)
+
+    @property
+    def moving(self) -> Array:
+        """The channels that hold more than one value."""
+        return self.lo < self.hi
+
     def integers(self, values: Array) -> Array:
         """The k of float32 values (..., channels) that lie on this grid, as int64."""
-        return np.rint((values.astype(np.float64) - self.offset) / self.step).astype(np.int64)
+        return np.rint((values.astype(np.float64) - self.shift) / self.scale).astype(np.int64)
+
+    def values(self, k: Array) -> Array:
+        """The float32 values of integers (..., channels)."""
+        return np.broadcast_to(run_all(self.steps, k.astype(np.float32)), k.shape)
+
+    def place(self, value: Array) -> Array | None:
+        """The integers (channels,) whose float32 values are `value` to the last bit, or None where a channel has none."""
+        at = np.broadcast_to(value, self.lo.shape).astype(np.float32)
+        k = self.integers(at)
+        inside = np.abs(k) <= MOST_INTEGER
+        return k if bool(inside.all() and (self.values(np.where(inside, k, 0)) == at).all()) else None
+
+    @property
+    def distinct(self) -> bool:
+        """True where float32 tells every integer from its neighbours: the error is below half a step."""
+        if self.error is None:
+            return True
+        return bool((2 * self.error < np.abs(self.scale))[self.moving].all())
 
     def wider(self, times: int) -> Grid:
         """The grid of a flattened image of `times` pixels, channel fastest."""
         step, offset, lo, hi = (np.tile(v, times) for v in (self.step, self.offset, self.lo, self.hi))
-        return Grid(step, offset, lo, hi, self.bipolar)
+        error = None if self.error is None else np.tile(self.error, times)
+        return Grid(step, offset, lo, hi, self.bipolar, tuple(s.wider(times) for s in self.steps), error)
+
+    def first(self, channels: int) -> Grid:
+        """The grid of the first few channels."""
+        step, offset, lo, hi = (v[:channels] for v in (self.step, self.offset, self.lo, self.hi))
+        error = None if self.error is None else self.error[:channels]
+        return Grid(step, offset, lo, hi, self.bipolar, tuple(s.first(channels) for s in self.steps), error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,112 +106,163 @@ class Span:
         return Span(np.tile(self.low, times), np.tile(self.high, times), self.grid.wider(times) if self.grid else None)
 
 
+def whole(lo: Array, hi: Array, bipolar: bool = False) -> Grid:
+    """The grid of integers themselves; what float32 rounds of large ones is its error."""
+    lo, hi = lo.astype(np.int64), hi.astype(np.int64)
+    most = np.maximum(np.abs(lo), np.abs(hi)).astype(np.float64)
+    error = None if bool((most <= 1 << 24).all()) else np.where(most <= 1 << 24, 0, most * HALF_ULP)
+    return Grid(exact(np.ones(lo.shape)), exact(np.zeros(lo.shape)), lo, hi, bipolar, (), error)
+
+
 def of_input(port: Port, denominator: int) -> Span:
     """The span of the network's input."""
-    ones = np.ones(port.channels)
     lo, hi = (np.full(port.channels, v) for v in (port.ints.lo, port.ints.hi))
-    grid = Grid(ones / denominator, 0 * ones, lo, hi, port.ints.is_bipolar)
-    per = np.float32(denominator)
-    return Span(lo.astype(np.float32) / per, hi.astype(np.float32) / per, grid)
+    grid = whole(lo, hi, port.ints.is_bipolar)
+    return of_grid(grid if denominator == 1 else affine(grid, "div", np.array([denominator])))
 
 
-def of_grid(grid: Grid, steps: tuple[Step, ...]) -> Span:
-    """The span of integers followed by the steps that give them their real value."""
-    ends = [np.full(1, 0, np.float32) + end.astype(np.float32) for end in (grid.lo, grid.hi)]
-    for step in steps:
-        ends = [step.run(end) for end in ends]
+def of_grid(grid: Grid) -> Span:
+    """The span of all the values of a grid."""
+    ends = grid.values(grid.lo), grid.values(grid.hi)
     return Span(np.minimum(*ends), np.maximum(*ends), grid)
+
+
+def scaled(lo: Array, hi: Array, step: Array, offset: Array, bipolar: bool = False) -> Grid:
+    """The grid of sums of integers lo .. hi whose exact values are step * k + offset, made by float32 `mul` and `add`."""
+    grid = whole(lo, hi, bipolar)
+    factor, addend = (_short(floats(v).astype(np.float32)) for v in (step, offset))
+    grid = affine(affine(grid, "mul", factor), "add", addend)
+    # the constants themselves are rounded to float32
+    most = np.maximum(np.abs(lo), np.abs(hi)).astype(np.float64)
+    off = most * np.abs(floats(grid.step - step)) + np.abs(floats(grid.offset - offset))
+    error = off if grid.error is None else grid.error + off
+    return replace(grid, step=step + 0 * step, offset=offset + 0 * offset, error=error if error.any() else None)
+
+
+def _short(values: Array) -> Array:
+    return values[:1] if (values == values[0]).all() else values
 
 
 def after(span: Span, step: Step) -> Span:
     """The span behind one step."""
+    if step.op in NONMONOTONE:
+        low, high = NONMONOTONE[step.op](step, span.low, span.high)
+        return Span(low, high, None)
     ends = step.run(span.low), step.run(span.high)
     low, high = np.minimum(*ends).astype(np.float32), np.maximum(*ends).astype(np.float32)
     same = bool((low == span.low).all() and (high == span.high).all())
-    return Span(low, high, _grid_after(span.grid, step, low, high, same))
+    grid = _grid_after(span.grid, step, low, high, same)
+    return Span(low, high, grid if grid is not None and grid.distinct else None)
 
 
 def _grid_after(grid: Grid | None, step: Step, low: Array, high: Array, same: bool) -> Grid | None:
-    value = step.value.astype(np.float64)
     if step.op in INTEGRAL and not (step.op in ROUNDINGS and grid is not None and _integral(grid)):
         if not bool((np.maximum(np.abs(low), np.abs(high)) < 1 << 31).all()):
             return None
-        one = np.ones(low.shape)
-        return Grid(one, 0 * one, low.astype(np.int64), high.astype(np.int64), step.op == "sign")
+        return whole(low, high, step.op == "sign")
     if grid is None or (same and step.op in (*ROUNDINGS, "max", "min", "leaky")):
         return grid
-    match step.op:
-        case "add":
-            return _centred(replace(grid, offset=grid.offset + value))
-        case "sub":
-            return _centred(replace(grid, offset=grid.offset - value))
-        case "mul" | "div":
-            return _scaled(grid, value if step.op == "mul" else 1 / value)
-        case "max" | "min":
-            return _clipped(grid, value, low, high)
+    if step.op in ("add", "sub", "mul", "div"):
+        return centred(affine(grid, step.op, step.value))
+    if step.op in ("max", "min"):
+        found = _clipped(grid, step.value, low, high)
+        return found and centred(found)
     return grid if step.op in ROUNDINGS else None
 
 
 def _integral(grid: Grid) -> bool:
     """True where every value is an integer already, so that rounding keeps it."""
-    return bool((grid.step == np.rint(grid.step)).all() and (grid.offset == np.rint(grid.offset)).all())
+    return grid.error is None and integers(grid.step) is not None and integers(grid.offset) is not None
 
 
-def _scaled(grid: Grid, by: Array) -> Grid:
-    zero = np.broadcast_to(by == 0, grid.step.shape)
-    if not zero.any():
-        return replace(grid, step=grid.step * by, offset=grid.offset * by)
-    # a channel times zero is constant; it may borrow the step of any other
-    step = np.where(zero, 1.0, grid.step * by)
-    if not zero.all():
-        step = np.where(zero, np.abs(step[~zero]).min(), step)
-    none = np.zeros_like(grid.lo)
-    return Grid(step, grid.offset * by, np.where(zero, none, grid.lo), np.where(zero, none, grid.hi), False)
+def affine(grid: Grid, op: str, constant: Array) -> Grid:
+    """The grid behind a sum, difference, product or quotient with a float32 constant of each channel."""
+    c = exact(np.broadcast_to(constant, grid.lo.shape))
+    step, offset, slope = grid.step, grid.offset, np.ones(len(c))
+    if op == "add":
+        offset = offset + c
+    elif op == "sub":
+        offset = offset - c
+    else:
+        c = c if op == "mul" else 1 / c
+        step, offset, slope = step * c, offset * c, np.abs(floats(c))
+    made = replace(grid, steps=tidy((*grid.steps, Step(op, constant))))
+    zero = np.array([f == 0 for f in step])
+    if zero.any():  # a channel times zero is constant; its integers are all 0, with any step
+        step = step.copy()
+        step[zero] = min((abs(f) for f in step[~zero]), default=Fraction(1))
+        lo, hi = (np.where(zero, 0, end) for end in (grid.lo, grid.hi))
+        made = replace(made, lo=lo, hi=hi, bipolar=False)
+    made = replace(made, step=step, offset=offset)
+    most = np.maximum(np.abs(made.scale * made.lo + made.shift), np.abs(made.scale * made.hi + made.shift))
+    if grid.error is None and _representable(made, most):
+        return replace(made, error=None)
+    before = 0.0 if grid.error is None else grid.error
+    return replace(made, error=before * slope + most * HALF_ULP + LEAST)
 
 
-def _centred(grid: Grid) -> Grid:
+def _representable(grid: Grid, most: Array) -> bool:
+    """True where float32 holds every exact value of the grid: multiples of a power of two, of at most 24 bits."""
+    known: dict[tuple[object, object], float | None] = {}
+    for i, pair in enumerate(zip(grid.step, grid.offset, strict=True)):
+        if pair not in known:
+            a, b = pair
+            bottom = lcm(a.denominator, b.denominator)
+            top = gcd(a.numerator * (bottom // a.denominator), b.numerator * (bottom // b.denominator))
+            dyadic = bottom & (bottom - 1) == 0 and bottom <= 1 << 149
+            known[pair] = float(Fraction(top & -top or bottom, bottom)) if dyadic else None
+        unit = known[pair]
+        if unit is None or not most[i] <= unit * (1 << 24):
+            return False
+    return bool((most < 2.0**127).all())
+
+
+def centred(grid: Grid) -> Grid:
     """Two values an equal way from zero are a sign times a scale, whatever levels they were counted in."""
-    half = grid.step * (grid.lo + 0.5)
-    if grid.bipolar or not bool((grid.hi - grid.lo == 1).all()) or not bool(np.allclose(grid.offset, -half, NEAR, 0)):
+    if grid.bipolar or not bool((grid.hi - grid.lo == 1).all()):
+        return grid
+    if any(2 * o + s * int(2 * k + 1) != 0 for s, o, k in zip(grid.step, grid.offset, grid.lo, strict=True)):
         return grid
     ones = np.ones_like(grid.lo)
-    return Grid(grid.step / 2, 0 * grid.offset, -ones, ones, True)
+    start = tidy((Step("mul", np.array([0.5])), Step("add", _short(grid.lo + 0.5))))
+    return Grid(grid.step / 2, 0 * grid.offset, -ones, ones, True, (*start, *grid.steps), grid.error)
 
 
 def _clipped(grid: Grid, at: Array, low: Array, high: Array) -> Grid | None:
-    moved = (low != _ends(grid)[0]) | (high != _ends(grid)[1])
-    level = (np.broadcast_to(at, grid.step.shape) - grid.offset) / grid.step
-    if bool((np.abs(level - np.rint(level)) > NEAR * np.maximum(1, np.abs(level)))[moved].any()):
+    """The grid between new ends; None where a channel's new end is none of its values and more than two are left."""
+    ends = grid.values(grid.lo), grid.values(grid.hi)
+    moved = (low != np.minimum(*ends)) | (high != np.maximum(*ends))
+    at = np.broadcast_to(at, low.shape)
+    off = moved & (grid.values(grid.integers(at)) != at)
+    new = grid.integers(low), grid.integers(high)
+    lo, hi = np.minimum(*new), np.maximum(*new)
+    if not off.any():
+        # a sign clipped at zero is a sign no longer
+        bipolar = grid.bipolar and bool((np.abs(lo) == 1).all() and (np.abs(hi) == 1).all())
+        return replace(grid, lo=lo, hi=hi, bipolar=bipolar)
+    # one or two values are integers 0 and 1, whatever they are
+    inner = grid.values(np.stack([lo - 1, lo, lo + 1, hi - 1, hi, hi + 1]))
+    if bool(np.any((inner > low) & (inner < high) & off)):
         return None
-    ends = grid.integers(low), grid.integers(high)
-    lo, hi = np.minimum(*ends), np.maximum(*ends)
-    # a sign clipped at zero is a sign no longer
-    return replace(
-        grid, lo=lo, hi=hi, bipolar=grid.bipolar and bool((np.abs(lo) == 1).all() and (np.abs(hi) == 1).all())
-    )
-
-
-def _ends(grid: Grid) -> tuple[Array, Array]:
-    ends = [(grid.step * k + grid.offset).astype(np.float32) for k in (grid.lo, grid.hi)]
-    return np.minimum(*ends), np.maximum(*ends)
-
-
-def near_integer(values: Array) -> Array | None:
-    """The integers that float64 values are meant to be, or None."""
-    near = np.rint(values)
-    if not bool(np.isfinite(values).all()) or bool(
-        (np.abs(values - near) > NEAR * np.maximum(1, np.abs(values))).any()
-    ):
+    step, offset = exact(high) - exact(low), exact(low)
+    factor, addend = np.where(off, floats(step), 1).astype(np.float32), np.where(off, low, 0).astype(np.float32)
+    if bool(np.any((factor + addend != high) & off)):
         return None
-    return near.astype(np.int64)
+    keep = tuple(Step(s.op, np.where(off, IDLE[s.op], s.value)) for s in grid.steps)
+    error = None if grid.error is None else np.where(off, 0, grid.error)
+    one = np.array([f if f != 0 else Fraction(1) for f in step], object)
+    return Grid(
+        np.where(off, one, grid.step), np.where(off, offset, grid.offset), np.where(off, 0, lo),
+        np.where(off, (low < high).astype(np.int64), hi), False,
+        tidy((*keep, Step("mul", _short(factor)), Step("add", _short(addend)))), error,
+    )  # fmt: skip
 
 
-def multiples(steps: Array, most: int = MOST_MULTIPLE) -> tuple[float, Array] | None:
-    """One step and small integers with step * integers = steps, or None where there is no common step."""
-    least = float(np.abs(steps).min())
-    ratios = np.unique(steps / least)
-    for d in range(1, 65):
-        whole = near_integer(ratios * d)
-        if whole is not None and int(np.abs(whole).max()) <= most:
-            return least / d, near_integer(steps / least * d)  # type: ignore[return-value]
-    return None
+def beside(grids: list[Grid]) -> Grid:
+    """The grid of channels side by side, each with its own step."""
+    step, offset, lo, hi = (np.concatenate([getattr(g, k) for g in grids]) for k in ("step", "offset", "lo", "hi"))
+    error = None
+    if any(g.error is not None for g in grids):
+        error = np.concatenate([np.zeros(len(g.lo)) if g.error is None else g.error for g in grids])
+    steps = side_by_side([(len(g.lo), g.steps) for g in grids])
+    return Grid(step, offset, lo, hi, all(g.bipolar for g in grids), steps, error)

@@ -7,6 +7,7 @@ the trained network's own elementwise arithmetic goes on in its own order.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -16,10 +17,14 @@ from hwflow.errors import Finding
 from hwflow.graph import Node
 from hwflow.ops import Shape
 from hwflow.real import nodes as real
-from hwflow.real.grids import MOST_INTEGER, Grid, Span, multiples, near_integer, of_grid
-from hwflow.real.steps import Step, tidy
+from hwflow.real.grids import MOST_INTEGER, Grid, Span, of_grid, scaled
+from hwflow.real.rationals import exact, integers, multiples
+from hwflow.real.steps import Step
 
 QUANTIZE = "put a quantizer (1 to 8 bits, one scale) in front of it"
+MOST_RATIO = 128  # of the scales of channels that enter one sum
+MOST_MULTIPLE = 4096  # of the scales of branches
+MOST_SUM = (1 << 31) - 2  # what every engine holds, with one to spare for a threshold above it all
 
 
 class Off(Exception):  # noqa: N818  it is a verdict, not an error
@@ -45,16 +50,21 @@ class Finer:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """`op` on the integers of each input (after `finer`), then `steps`; the result lies on `grid`."""
+    """`op` on the integers of each input (after `finer`); the result lies on `grid`, whose steps give its values."""
 
     op: ops.Op
-    steps: tuple[Step, ...]
     grid: Grid
     finer: tuple[Finer | None, ...]
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.grid.steps
+
+    @property
     def span(self) -> Span:
-        return of_grid(self.grid, self.steps)
+        """The values, and the grid where float32 tells them apart."""
+        span = of_grid(self.grid)
+        return span if self.grid.distinct else Span(span.low, span.high, None)
 
     def run(self, *integers: Array) -> Array:
         """The float32 values behind the sum of inputs given by their integers."""
@@ -87,18 +97,18 @@ def plan(node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | 
             return _pad(node, grids[0])
 
 
-def _uniform(grid: Grid) -> tuple[float, Array, Array]:
+def _uniform(grid: Grid) -> tuple[Fraction, Array, Array]:
     """(step, m, offset) with value = step * m * k + offset; m integers, 1 wherever channels agree."""
-    still = grid.lo == grid.hi
-    moving = grid.step[~still]
-    found = multiples(moving, 128) if len(moving) else (1.0, moving.astype(np.int64))
+    moving = grid.moving
+    found = multiples(grid.step[moving], MOST_RATIO) if moving.any() else (Fraction(1), np.ones(0, np.int64))
     if found is None:
         raise Off("its channels have scales that are no multiples of one scale", QUANTIZE)
     step, some = found
     m = np.ones(grid.step.shape, np.int64)
-    m[~still] = some
+    m[moving] = some
     # a channel with one value needs no scale of its own
-    offset = np.where(still, grid.offset + grid.step * grid.lo - step * grid.lo, grid.offset)
+    k = exact(grid.lo)
+    offset = np.where(moving, grid.offset, grid.offset + grid.step * k - step * k)
     return step, m, offset
 
 
@@ -107,20 +117,25 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
     w = node.weights.ints.astype(np.int64)
     finer, pad = None, np.zeros(1, np.int64)
     if isinstance(node, real.Conv) and any(node.pads):
-        whole = near_integer((node.pad - offset) / (step * m))
-        if whole is None:
+        found = _padding(node, grid, step, m, offset)
+        if found is None:
             finer, step = _finer(node, step * m, offset)
             lo, hi = (finer.mul * k + finer.add for k in (grid.lo, grid.hi))
-            grid = Grid(np.full(len(m), step), 0 * offset, np.minimum(lo, hi), np.maximum(lo, hi))
-            whole, m, offset = near_integer(np.full(len(m), node.pad / step)), np.ones_like(m), 0 * offset
-            assert whole is not None
-        pad = whole
+            grid = replace(grid, lo=np.minimum(lo, hi), hi=np.maximum(lo, hi))
+            found = integers(np.full(len(m), Fraction(node.pad) / step))
+            m, offset = np.ones_like(m), 0 * offset
+            assert found is not None
+        pad = found
     m_taps, offset_taps = (_by_tap(node, v) for v in (m, offset))
     w = w * m_taps
-    scale = step * node.weights.scale
-    sums = (node.weights.ints * offset_taps).reshape(len(w), -1).sum(1) * node.weights.scale
+    rows = exact(np.broadcast_to(node.weights.scale, (len(w),)))
+    sums = _row_sums(node.weights.ints, offset_taps) * rows
     lo, hi = _ranges(node, w, grid, pad)
     op: ops.Op
+    if max(-int(lo.min()), int(hi.max())) >= MOST_SUM:
+        raise Off("its accumulator exceeds 32 bits", "use fewer bits for weights or inputs")
+    if int(np.abs(w).max(initial=0)) >= MOST_SUM:
+        raise Off("its weights exceed 32 bits", "use fewer bits for weights or inputs")
     if isinstance(node, real.Dense):
         op = ops.Dense(name=node.name, inputs=node.inputs, weights=w)
     else:
@@ -129,21 +144,48 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
             name=node.name, inputs=node.inputs, weights=w, stride=node.stride, pads=node.pads, pad=pad,
             dilation=node.dilation, groups=node.groups,
         )  # fmt: skip
-    if max(-int(lo.min()), int(hi.max())) >= 1 << 31:
-        raise Off("its accumulator exceeds 32 bits", "use fewer bits for weights or inputs")
-    out = Grid(np.broadcast_to(scale, lo.shape) * 1.0, sums, lo, hi)
-    return Plan(op, _real_steps(scale, sums), out, (finer,))
+    return Plan(op, scaled(lo, hi, step * rows, sums), (finer,))
 
 
-def _finer(node: real.Conv, steps: Array, offset: Array) -> tuple[Finer, float]:
+def _padding(node: real.Conv, grid: Grid, step: Fraction, m: Array, offset: Array) -> Array | None:
+    """The integer of each channel whose value the padding is: exactly, or as float32 makes it; else None."""
+    pad = np.full(len(m), node.pad, np.float32)
+    near = grid.integers(pad)
+    near = np.where(np.abs(near) <= MOST_INTEGER, near, 0)
+    made = grid.moving & (grid.values(near) == pad)
+    out = []
+    for k, ratio, ok in zip(near, (Fraction(node.pad) - offset) / (step * m), made, strict=True):
+        if ratio.denominator == 1 and abs(ratio) <= MOST_INTEGER:
+            out.append(int(ratio))
+        elif ok:
+            out.append(int(k))
+        else:
+            return None
+    return np.array(out, np.int64)
+
+
+def _row_sums(ints: Array, per_tap: Array) -> Array:
+    """sum over taps of ints[r, tap] * per_tap[tap], exact."""
+    flat = ints.reshape(len(ints), -1).astype(np.int64)
+    taps = np.broadcast_to(per_tap, ints.shape).reshape(len(ints), -1)
+    if all(f == 0 for f in set(per_tap.flat)):
+        return exact(np.zeros(len(ints)))
+    out = exact(np.zeros(len(ints)))
+    for value in set(per_tap.flat):
+        mine = np.array([f == value for f in per_tap.flat]).reshape(per_tap.shape)
+        out = out + exact(np.where(np.broadcast_to(mine, ints.shape).reshape(taps.shape), flat, 0).sum(1)) * value
+    return out
+
+
+def _finer(node: real.Conv, steps: Array, offset: Array) -> tuple[Finer, Fraction]:
     """Integers on a grid that contains the padding, where their own grid does not."""
     for d in range(1, 17):
-        add, pad = near_integer(d * offset / steps), near_integer(d * node.pad / steps)
+        add, pad = integers(d * offset / steps), integers(d * Fraction(node.pad) / steps)
         if add is not None and pad is not None:
-            found = multiples(steps / d)
+            found = multiples(steps / d, MOST_MULTIPLE)
             if found is not None:
                 step, m = found
-                return Finer(m * d, m * add), step / 1.0 if d == 1 else step
+                return Finer(m * d, m * add), step
     raise Off(
         f"its padding with {node.pad:g} is none of the values its input can take",
         "quantise the input behind its normalisation with a scale that represents the padding",
@@ -170,19 +212,9 @@ def _ranges(node: real.Dense | real.Conv, w: Array, grid: Grid, pad: Array) -> t
     return np.minimum(*ends).reshape(len(w), -1).sum(1), np.maximum(*ends).reshape(len(w), -1).sum(1)
 
 
-def _real_steps(step: Array | float, offset: Array) -> tuple[Step, ...]:
-    """The steps from a sum of integers to its real value."""
-    return tidy((Step("mul", _short(np.atleast_1d(step))), Step("add", _short(offset))))
-
-
-def _short(values: Array) -> Array:
-    values = np.asarray(values).astype(np.float32)
-    return values[:1] if (values == values[0]).all() else values
-
-
 def _sum(node: real.Add, grids: list[Grid]) -> Plan:
     parts = [_uniform(g) for g in grids]
-    found = multiples(np.array([p[0] for p in parts]))
+    found = multiples(np.array([p[0] for p in parts], object), MOST_MULTIPLE)
     if found is None:
         raise Off(
             "its inputs have scales that are no multiples of one scale",
@@ -194,8 +226,8 @@ def _sum(node: real.Add, grids: list[Grid]) -> Plan:
     ends = [np.sort([s * m * g.lo, s * m * g.hi], 0) for s, (_, m, _), g in zip(scales, parts, grids, strict=True)]
     lo, hi = np.sum(ends, 0)
     op = ops.Add(name=node.name, inputs=node.inputs, scales=tuple(int(s) for s in scales))
-    out = Grid(np.full(len(lo), step), offset, lo, hi)
-    return Plan(op, _real_steps(step, offset), out, finer)
+    _fits(lo, hi)
+    return Plan(op, scaled(lo, hi, np.full(len(lo), step), offset), finer)
 
 
 def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
@@ -203,7 +235,7 @@ def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
         parts = [_uniform(g) for g in grids]
     except Off:
         return None
-    found = multiples(np.array([p[0] for p in parts]), 128)
+    found = multiples(np.array([p[0] for p in parts], object), MOST_RATIO)
     if found is None or any((m != 1).any() for _, m, _ in parts):
         return None
     step, scales = found
@@ -216,33 +248,40 @@ def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
         0,
     )
     op = ops.Concat(name=node.name, inputs=node.inputs, scales=tuple(int(s) for s in scales))
-    out = Grid(np.full(len(lo), step), offset, lo, hi, all(g.bipolar for g in grids) and set(op.scales) == {1})
-    return Plan(op, _real_steps(step, offset), out, (None,) * len(grids))
+    _fits(lo, hi)
+    bipolar = all(g.bipolar for g in grids) and set(op.scales) == {1}
+    return Plan(op, scaled(lo, hi, np.full(len(lo), step), offset, bipolar), (None,) * len(grids))
 
 
 def _sum_pool(node: real.SumPool, grid: Grid) -> Plan:
-    if any(node.pads) and (grid.offset != 0).any():
+    zero = grid.place(np.zeros(1)) if any(node.pads) else None
+    if any(node.pads) and (zero is None or zero.any()):
         raise Off("it averages over zero padding, which is none of the values of its input", "use no padding", "pads")
     taps = node.kernel[0] * node.kernel[1]
     lo, hi = taps * grid.lo, taps * grid.hi
     if any(node.pads):
         lo, hi = np.minimum(lo, grid.lo), np.maximum(hi, grid.hi)
     op = ops.SumPool(name=node.name, inputs=node.inputs, kernel=node.kernel, stride=node.stride, pads=node.pads)
-    out = Grid(grid.step, taps * grid.offset, lo, hi)
-    return Plan(op, _real_steps(grid.step, out.offset), out, (None,))
+    _fits(lo, hi)
+    return Plan(op, scaled(lo, hi, grid.step, taps * grid.offset), (None,))
 
 
 def _pad(node: real.Pad, grid: Grid) -> Plan:
-    if (grid.offset != 0).any():
+    if any(f != 0 for f in set(grid.offset.flat)):
         raise Off(
             "zero is none of the values of its input", "pad in the convolution, or use a quantizer with zero point 0"
         )
     op = ops.Pad(name=node.name, inputs=node.inputs, pads=node.pads, channels=node.channels)
     before, behind = node.channels
-    step = np.pad(grid.step, (before, behind), constant_values=float(np.abs(grid.step).min()))
+    least = min(abs(f) for f in grid.step)
+    step = np.concatenate([np.full(before, least), grid.step, np.full(behind, least)])
     lo, hi = (np.pad(end, (before, behind)) for end in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
-    out = Grid(step, 0 * step, lo, hi)
-    return Plan(op, _real_steps(step, out.offset), out, (None,))
+    return Plan(op, scaled(lo, hi, step, 0 * step), (None,))
+
+
+def _fits(lo: Array, hi: Array) -> None:
+    if max(-int(lo.min()), int(hi.max())) >= MOST_SUM:
+        raise Off("its sum exceeds 32 bits", "use fewer bits, or scales with smaller ratios")
 
 
 def shape_of(node: real.RealOp, shapes: list[Shape]) -> Shape:

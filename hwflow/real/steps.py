@@ -6,7 +6,7 @@ Stands on graph's frozen arrays. A network's scales, biases, norms, clips and qu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,9 +46,42 @@ class Step:
             return self
         return Step(self.op, np.tile(self.value, (times,) + (1,) * (self.value.ndim - 1)))
 
-    def part(self, channels: slice) -> Step:
-        """The same step for a few of its channels."""
-        return Step(self.op, self.value[channels]) if self.per_channel else self
+    def first(self, channels: int) -> Step:
+        """The same step for the first few of its channels."""
+        return Step(self.op, self.value[:channels]) if self.per_channel else self
+
+
+@dataclass(frozen=True, eq=False)
+class Beside(Step):
+    """Chains of neighbouring channels side by side, behind a concatenation."""
+
+    parts: tuple[tuple[int, tuple[Step, ...]], ...] = ()
+
+    def run(self, x: Array) -> Array:
+        out, at = [], 0
+        for width, steps in self.parts:
+            out.append(np.broadcast_to(run_all(steps, x[..., at : at + width]), (*x.shape[:-1], width)))
+            at += width
+        return np.concatenate(out, -1)
+
+    @property
+    def affine(self) -> bool:
+        return all(s.affine for _, steps in self.parts for s in steps)
+
+    @property
+    def per_channel(self) -> bool:
+        return True
+
+    def wider(self, times: int) -> Step:
+        return replace(self, parts=self.parts * times)
+
+    def first(self, channels: int) -> Step:
+        out, left = [], channels
+        for width, steps in self.parts:
+            if left > 0:
+                out.append((min(width, left), tuple(s.first(min(width, left)) for s in steps)))
+            left -= width
+        return replace(self, parts=tuple(out))
 
 
 def half_away(x: Array, _: Array) -> Array:
@@ -80,6 +113,8 @@ STEPS: dict[str, Callable[[Array, Array], Array]] = {
 
 ROUNDINGS = ("round", "floor", "ceil", "fix", "away", "half_away", "half_to_zero")
 INTEGRAL = (*ROUNDINGS, "sign", "signum", "count")
+# steps that fall and rise, with the least and the largest value they have between two ends
+NONMONOTONE: dict[str, Callable[[Step, Array, Array], tuple[Array, Array]]] = {}
 
 
 def run_all(steps: Sequence[Step], x: Array) -> Array:
@@ -107,7 +142,30 @@ def limits(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
     return 0, (1 << n) - 1 - narrow
 
 
+IDLE = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "max": -np.inf, "min": np.inf}  # what changes no value
+
+
+def side_by_side(chains: Sequence[tuple[int, Sequence[Step]]]) -> tuple[Step, ...]:
+    """One chain for neighbouring channels (count, steps of their own); the steps are those of `IDLE`."""
+    widths = [width for width, _ in chains]
+    ops = {tuple(s.op for s in steps) for _, steps in chains}
+    if len(ops) == 1:  # step by step together
+        return tuple(
+            Step(own[0].op, _beside(widths, [s.value for s in own]))
+            for own in zip(*(c for _, c in chains), strict=True)
+        )
+    return tuple(
+        Step(s.op, _beside(widths, [s.value if j == i else np.array([IDLE[s.op]]) for j in range(len(widths))]))
+        for i, (_, steps) in enumerate(chains)
+        for s in steps
+    )
+
+
+def _beside(widths: Sequence[int], values: Sequence[Array]) -> Array:
+    out = np.concatenate([np.broadcast_to(v, (n,)) for n, v in zip(widths, values, strict=True)])
+    return out[:1] if (out == out[0]).all() else out
+
+
 def tidy(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The chain without its steps that change no value: plus 0, times 1."""
-    idle = {"add": 0, "sub": 0, "mul": 1, "div": 1}
-    return tuple(s for s in steps if not (s.op in idle and bool((s.value == idle[s.op]).all())))
+    return tuple(s for s in steps if not (s.op in IDLE and bool((s.value == IDLE[s.op]).all())))

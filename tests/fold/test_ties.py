@@ -15,12 +15,12 @@ TAKES = "i5/10"
 
 
 def network(folder):
-    """A residual network whose every second sum of 0.1 times 0.3 lies on a boundary of a quantizer of step 0.06."""
+    """A residual network whose every second sum of 0.1 times 0.25 lies on a boundary of a quantizer of step 0.05."""
     rng = np.random.default_rng(4)
     b = Build((1, 3, 6, 6))
     x = b.quant("x", 0.1, 5)
-    w = b.quant(b.const(rng.normal(0, 1, (3, 3, 3, 3))), 0.3, 3)
-    y = b.quant(b.conv(x, w, (1, 1, 1, 1), bias=[0.0, 0.03, -0.06]), 0.06, 8)
+    w = b.quant(b.const(rng.normal(0, 1, (3, 3, 3, 3))), 0.25, 3)
+    y = b.quant(b.conv(x, w, (1, 1, 1, 1), bias=[0.0, 0.025, -0.05]), 0.05, 8)
     z = b.node("AveragePool", b.quant(b.node("Add", y, x), 0.12, 7), kernel_shape=[3, 3], strides=[3, 3])
     last = b.quant(b.const(rng.normal(0, 1, (12, 4))), 0.7, 3)
     return b.save(folder, b.node("MatMul", b.node("Flatten", b.quant(z, 0.08, 7), axis=1), last), "model.onnx")
