@@ -12,8 +12,8 @@ from typing import Any
 from hwflow.errors import RecipeError
 
 WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu")
-ACTS = ("sign", "asd", "asd-dynamic")
-ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail")
+ACTS = ("sign", "asd", "asd-dynamic", "deviation")
+ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Method:
 
     `weights` is one of WEIGHTS, `acts` one of ACTS, `estimator` one of ESTIMATORS (`act_estimator` for the
     activations when it differs). More than one bit makes both fixed point: `weight_bits`, `act_bits` in 1..8.
-    `t_min` and `t_max` bound the sharpness of EDE and DTE; `epsilon` is the share DTE keeps updatable.
+    `t_min` and `t_max` bound the sharpness of EDE and DTE; `epsilon` is the share DTE keeps updatable. With `hardtanh`
+    no gradient passes where an activation lies outside (-1, 1), as with the Hardtanh that the references put in front of
+    every sign; nothing that is exported changes.
     `full` switches all quantizers off: the full-precision twin that teaches.
     """
 
@@ -35,6 +37,7 @@ class Method:
     t_min: float = 0.1
     t_max: float = 10.0
     epsilon: float = 0.1
+    hardtanh: bool = True
     full: bool = False
 
     def __post_init__(self) -> None:

@@ -31,7 +31,7 @@ def mlp(
     return nn.Sequential(*layers, dense(method, inputs, outputs, shift=False), Scale(2 * width**-0.5))
 
 
-DIGITS = Plan(epochs=30, batch=64, lr=5e-3, label_smoothing=0.05, threads=1)
+DIGITS = Plan(epochs=30, batch=64, lr=0.03, label_smoothing=0.05, threads=1)
 # DTE for weights and Bi-Real's polynomial for activations: the best pair on 10,000 training images kept apart
 MIXED = Method(act_estimator="poly")
 WARPED = Plan(

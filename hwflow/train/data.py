@@ -221,6 +221,10 @@ class Batches:
     def __len__(self) -> int:
         return len(self.x) // self.batch
 
+    def mean(self) -> Tensor:
+        """The mean integer of each channel over the images in use, float32 (C,)."""
+        return (self.x.sum((0, 2, 3), dtype=torch.float64) / (self.x.numel() / self.x.shape[1])).float()
+
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """uint8 images (b, C, H, W) and labels (b,) of this process, batch after batch."""
         dice = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + number)

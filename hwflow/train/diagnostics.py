@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwflow.train.estimators import Estimator
+from hwflow.train.estimators import Ede, Estimator
 from hwflow.train.quantizers import BinaryAct, BinaryWeight
 
 
@@ -38,7 +38,7 @@ def inspect(model: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
     """One row for each binary quantizer, in order of use, for one batch of real inputs and labels.
 
     name, kind (weight, act), positive (share of +1), entropy (bits, mean over channels), updatable, gradient_error, and
-    gradient (mean |dL/dx| that arrives).
+    gradient (mean |dL/dx| that arrives); sharpness (the t in use) for EDE and DTE.
     """
     rows: list[dict[str, Any]] = []
     handles = []
@@ -56,6 +56,7 @@ def inspect(model: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
             row = {
                 "name": name, "kind": kind, "positive": float(share.mean()), "entropy": float(entropy(share).mean()),
                 "updatable": updatable(quant.estimate, w), "gradient_error": gradient_error(quant.estimate, w),
+                **({"sharpness": float(quant.estimate.sharp)} if isinstance(quant.estimate, Ede) else {}),
             }  # fmt: skip
             rows.append(row)
             if v.requires_grad:

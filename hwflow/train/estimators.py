@@ -1,4 +1,4 @@
-"""Backward passes of sign: what stands for its derivative, one slope function and one module for each.
+"""Backward passes of sign: what stands for its derivative, one slope function and one entry of ESTIMATORS for each.
 
 Stands on torch. Forward is always sign with sign(0) = +1; only the slope differs.
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import all_gather, get_world_size, is_initialized
 
+from hwflow.errors import RecipeError
 from hwflow.recipe import Method
 
 Slope = Callable[[Tensor], Tensor]
@@ -32,6 +33,11 @@ def long_tail(x: Tensor) -> Tensor:
     """Long-tailed estimator: dQ/dx = 2 - 4|x| for |x| <= 0.4, 0.4 for 0.4 < |x| <= 1, else 0 (Xu & Cheung 2019)."""
     a = x.abs()
     return (2 - 4 * a).clamp_(min=0.4) * (a <= 1)
+
+
+def identity(x: Tensor) -> Tensor:
+    """Straight-through everywhere: dQ/dx = 1 (ReCU's weights, which are clamped before; Xu et al. 2021)."""
+    return torch.ones_like(x)
 
 
 def ede(x: Tensor, t: float | Tensor) -> Tensor:
@@ -65,30 +71,45 @@ class _Sign(torch.autograd.Function):
 
 
 class Estimator(nn.Module):
-    """sign forward, an estimate of its derivative backward; `advance` moves it along the schedule."""
+    """sign forward, an estimate of its derivative backward; `advance` moves it along the schedule.
+
+    With `bounded` nothing passes where |x| >= 1: the Hardtanh that the references put in front of every sign.
+    """
+
+    bounded = False
 
     def __init__(self, slope: Slope):
         super().__init__()
         self._slope = slope
 
-    def slope(self, x: Tensor) -> Tensor:
-        """The stand-in derivative at every element of x, now."""
+    def curve(self, x: Tensor) -> Tensor:
+        """The estimator's own stand-in derivative at every element of x, now."""
         return self._slope(x)
+
+    def slope(self, x: Tensor) -> Tensor:
+        """What a gradient is multiplied by at every element of x, now."""
+        return inside(x, self.curve(x)) if self.bounded else self.curve(x)
 
     def pull(self, x: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
         """scale slope(x) grad, what backward passes on."""
-        return self.slope(x).mul_(grad).mul_(scale)
+        out = self.curve(x).mul_(grad).mul_(scale)
+        return inside(x, out) if self.bounded else out
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """scale sign(x); the positive `scale` (1 if None) broadcasts and gets no gradient."""
         return _Sign.apply(x, x.new_ones(()) if scale is None else scale, self)
 
-    def advance(self, progress: float) -> None:
-        """Set the state for `progress` = epoch / epochs in [0, 1]; nothing for estimators without a schedule."""
+    def advance(self, progress: float, step: int = 0) -> None:
+        """Set the state for step `step`, `progress` = step / steps in [0, 1]; nothing without a schedule."""
+
+
+def inside(x: Tensor, grad: Tensor) -> Tensor:
+    """`grad` where |x| < 1, else 0: how a gradient passes Hardtanh."""
+    return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)  # type: ignore[no-any-return]
 
 
 class Ede(Estimator):
-    """IR-Net's estimator: t = t_min (t_max / t_min)^(epoch / epochs), see `ede`."""
+    """IR-Net's estimator: t = t_min (t_max / t_min)^progress, see `ede`."""
 
     def __init__(self, t_min: float, t_max: float):
         super().__init__(ste)
@@ -99,16 +120,17 @@ class Ede(Estimator):
         """The t in use."""
         return self.t
 
-    def advance(self, progress: float) -> None:
+    def advance(self, progress: float, step: int = 0) -> None:  # noqa: ARG002  one signature for all that moves
         self.t = self.t_min * (self.t_max / self.t_min) ** progress
 
-    def slope(self, x: Tensor) -> Tensor:
+    def curve(self, x: Tensor) -> Tensor:
         return ede(x, self.sharp)
 
     def pull(self, x: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
         # the same product as the base class's with one pass less: the factors at zero and `scale` go together
         s = (x * (2 * self.sharp)).sigmoid_()
-        return torch.addcmul(s, s, s, value=-1).mul_(grad).mul_(scale * (4 * at_zero(self.sharp)))
+        out = torch.addcmul(s, s, s, value=-1).mul_(grad).mul_(scale * (4 * at_zero(self.sharp)))
+        return inside(x, out) if self.bounded else out
 
 
 # tanh^2(t x) = 0.9 at t |x| = KEEP: there the slope is a tenth of its peak, the least we call useful
@@ -118,10 +140,12 @@ KEEP = math.atanh(math.sqrt(0.9))
 class Dte(Ede):
     """Distribution-sensitive two-stage estimator, OUR READING of DIR-Net (its body could not be obtained).
 
-    EDE's curve and schedule, the sharpness capped for each tensor so that at least the share `epsilon` of its
-    elements keeps a slope of a tenth of the peak or more:
-        t = min(t_min (t_max / t_min)^(epoch / epochs), KEEP / q),  q = the epsilon-quantile of |x|.
-    q is measured on a sample of the tensor every `EVERY` steps and averaged, the same sample for any number of processes.
+    EDE's curve and schedule in each tensor's own unit, and never so sharp that too few elements move:
+        t = min(t_EDE / q_{1-epsilon}, KEEP / q_epsilon),  q_p = the p-quantile of |x| in this tensor.
+    The first stage so covers the bulk of the tensor whatever its spread (t_min and t_max are scaled by the same
+    quantile); in the second at least the share `epsilon` keeps a slope of a tenth of the peak or more.
+    The quantiles are measured on a sample of the tensor every `EVERY` steps and averaged, on the same sample for any
+    number of processes; until they are measured, t is EDE's.
     """
 
     EVERY, SAMPLE, BLEND = 32, 64, 0.5
@@ -129,59 +153,69 @@ class Dte(Ede):
     def __init__(self, t_min: float, t_max: float, epsilon: float):
         super().__init__(t_min, t_max)
         self.epsilon = epsilon
-        self.register_buffer("quantile", torch.zeros(()))  # 0: not measured yet
+        self.register_buffer("quantiles", torch.zeros(2))  # of epsilon and 1 - epsilon; 0: not measured yet
         self.sharpness: float | Tensor = t_min
-        self._step = 0
+        self._due = True
 
-    def advance(self, progress: float) -> None:
+    def advance(self, progress: float, step: int = 0) -> None:
         super().advance(progress)
-        self._step = 0
-        self._cap()
+        self._due = step % self.EVERY == 0
+        self._sharpen()
 
     @property
     def sharp(self) -> float | Tensor:
         return self.sharpness
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        if self.training and torch.is_grad_enabled():
-            if self._step % self.EVERY == 0:
-                self.measure(x.detach())
-            self._step += 1
+        if self._due and self.training and torch.is_grad_enabled():
+            self._due = False
+            self.measure(x.detach())
         return super().forward(x, scale)
 
     @torch.no_grad()
     def measure(self, x: Tensor) -> None:
-        """Blend the epsilon-quantile of |x| into the average and set the sharpness."""
+        """Blend the quantiles of |x| into their averages and set the sharpness."""
         rows = x.flatten(1) if x.ndim > 1 else x.view(1, -1)
         sample = rows[:, :: max(1, rows.shape[1] // self.SAMPLE)].abs().float().flatten()
         if self.shared and is_initialized() and get_world_size() > 1:
             parts = [torch.empty_like(sample) for _ in range(get_world_size())]
             all_gather(parts, sample)
             sample = torch.cat(parts)
-        q = sample.kthvalue(max(1, math.ceil(self.epsilon * sample.numel()))).values
-        old = torch.where(self.quantile > 0, self.quantile, q)
-        self.quantile.copy_(old + self.BLEND * (q - old))
-        self._cap()
+        ordered = sample.sort().values
+        ranks = [max(1, math.ceil(share * len(ordered))) - 1 for share in (self.epsilon, 1 - self.epsilon)]
+        q = ordered[ranks]
+        old = torch.where(self.quantiles > 0, self.quantiles, q)
+        self.quantiles.copy_(old + self.BLEND * (q - old))
+        self._sharpen()
 
     shared = False  # True for activations: each process sees its own part of the batch
 
-    def _cap(self) -> None:
-        # 1e-6 keeps the cap finite where most elements are zero, and leaves t alone until q is measured
-        self.sharpness = (KEEP / self.quantile.clamp(min=1e-6)).clamp(max=self.t)
+    def _sharpen(self) -> None:
+        few, most = self.quantiles
+        unit = torch.where(most > 0, most, 1)
+        # 1e-6 keeps the cap finite where most elements are zero, and leaves t alone until the quantiles are measured
+        self.sharpness = torch.minimum(self.t / unit, KEEP / few.clamp(min=1e-6))
+
+
+# one entry for each name of hwflow.recipe.ESTIMATORS
+ESTIMATORS: dict[str, Callable[[Method], Estimator]] = {
+    "ste": lambda _: Estimator(ste),
+    "poly": lambda _: Estimator(poly),
+    "longtail": lambda _: Estimator(long_tail),
+    "identity": lambda _: Estimator(identity),
+    "ede": lambda method: Ede(method.t_min, method.t_max),
+    "dte": lambda method: Dte(method.t_min, method.t_max, method.epsilon),
+}
 
 
 def estimator(method: Method, acts: bool = False) -> Estimator:
-    """The estimator `method` names, for weights or for activations."""
-    match method.for_acts if acts else method.estimator:
-        case "ste":
-            return Estimator(ste)
-        case "poly":
-            return Estimator(poly)
-        case "longtail":
-            return Estimator(long_tail)
-        case "ede":
-            return Ede(method.t_min, method.t_max)
-        case _:
-            out = Dte(method.t_min, method.t_max, method.epsilon)
-            out.shared = acts
-            return out
+    """The estimator `method` names, for weights or for activations; a RecipeError for a name that has no entry."""
+    name = method.for_acts if acts else method.estimator
+    if name not in ESTIMATORS:
+        raise RecipeError(f"estimator: must be one of {', '.join(ESTIMATORS)}, not {name!r}")
+    out = ESTIMATORS[name](method)
+    if acts:
+        out.bounded = method.hardtanh
+        if isinstance(out, Dte):
+            out.shared = True
+    return out

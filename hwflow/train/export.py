@@ -27,7 +27,7 @@ from torch.nn.utils import parametrize
 from hwflow.bits import Array
 from hwflow.errors import ModelError
 from hwflow.recipe import Recipe
-from hwflow.train.quantizers import Fixed
+from hwflow.train.views import Fixed
 
 INPUT_KEY = "hwflow.input"
 

@@ -6,7 +6,8 @@ writes, in the same order, so PyTorch and the exported file agree to the last bi
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from torch.nn.utils import parametrize
 
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method
-from hwflow.train.quantizers import act_quantizer, fixed_quantizer, gain, views, weight_quantizer
+from hwflow.train.estimators import inside
+from hwflow.train.quantizers import act_quantizer, fixed_quantizer, weight_quantizer
+from hwflow.train.views import form
 
 RESIDUAL_BITS, RESIDUAL_STEP = 8, 2.0**-7  # Hardtanh bounds a shortcut to [-1, 1)
 
@@ -45,7 +48,7 @@ class Conv(_Gained, QuantConv2d):
 def dense(method: Method, inputs: int, outputs: int, shift: bool = True) -> nn.Module:
     """A fully connected layer of `method`; without `shift` all its rows share the scale 1."""
     if method.full:
-        return nn.Linear(inputs, outputs, bias=False)
+        return _started(nn.Linear(inputs, outputs, bias=False))
     quant = weight_quantizer(method, shift)
     return _viewed(Dense(inputs, outputs, bias=False, weight_quant=quant), method, outputs, shift)
 
@@ -55,18 +58,33 @@ def conv(
 ) -> nn.Module:
     """A convolution of `method`, `kernel` x `kernel`, zero padding of `padding`."""
     if method.full:
-        return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False)
+        return _started(nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False))
     quant = weight_quantizer(method)
     layer = Conv(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False, weight_quant=quant)
     return _viewed(layer, method, outputs, True)
 
 
+def _started(layer: nn.Module, bits: int = 1) -> nn.Module:
+    """`layer` with weights of variance 2 / inputs of a row, normal: Kaiming's start, which the references take everywhere.
+
+    Weights of 2 to 7 bits start uniform: their step holds the largest, so a normal's tail would round most of them to 0.
+    """
+    start = nn.init.kaiming_uniform_ if 1 < bits < 8 else nn.init.kaiming_normal_
+    start(layer.weight)  # type: ignore[arg-type]
+    return layer
+
+
 def _viewed(layer: nn.Module, method: Method, rows: int, gained: bool) -> nn.Module:
-    binary = method.weight_bits == 1
-    view = views(method, rows) if binary else None
-    if view is not None:
-        parametrize.register_parametrization(layer, "weight", view)
-    layer.gain = gain(method, rows) if binary and gained else None
+    _started(layer, method.weight_bits)
+    layer.weight_bits = method.weight_bits  # type: ignore[assignment]
+    layer.gain = None  # type: ignore[assignment]
+    if method.weight_bits > 1:
+        return layer
+    how = form(method)
+    if how.view is not None:
+        parametrize.register_parametrization(layer, "weight", how.view(rows))
+    if how.gain is not None and gained:
+        layer.gain = how.gain(rows)
     return layer
 
 
@@ -120,17 +138,71 @@ class DynamicOffset(nn.Module):
         return x + y.view(*y.shape, *([1] * (x.ndim - 2)))
 
 
+class Deviation(nn.Module):
+    """ReCU's activations: while training each image is divided by its standard deviation, which moves no sign."""
+
+    MORE = 1e-5  # added to the variance, as the published code does
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x * torch.rsqrt(x.var(tuple(range(1, x.ndim)), keepdim=True) + self.MORE)
+
+
+class Bound(nn.Module):
+    """Hardtanh's gradient without its forward: passes x, and no gradient where |x| >= 1. Nothing of it is exported."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Bound.apply(x) if torch.is_grad_enabled() and x.requires_grad else x
+
+
+class _Bound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return inside(ctx.saved_tensors[0], grad)
+
+
+class Clipped(nn.Hardtanh):
+    """Hardtanh while training, nothing outside: what follows reads signs only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.training else x
+
+
+@dataclass(frozen=True)
+class Before:
+    """What one method puts in front of the sign of activations, and which Hardtanh stands before that."""
+
+    part: Callable[[int], nn.Module]
+    hardtanh: Callable[[], nn.Module] = Bound
+
+
+# one entry for each name of hwflow.recipe.ACTS; None is the sign alone, whose estimator bounds the gradient itself
+BEFORE: dict[str, Before | None] = {
+    "sign": None,
+    "asd": Before(Offset),
+    # the mean over the image is that of bounded values, so this Hardtanh is exported too
+    "asd-dynamic": Before(DynamicOffset, nn.Hardtanh),
+    "deviation": Before(lambda _: Deviation(), Clipped),
+}
+
+
 def act(method: Method, channels: int) -> nn.Module:
-    """The activation quantizer of `method` for `channels` channels."""
+    """The activation quantizer of `method` for `channels` channels; a RecipeError for a name that has no entry."""
+    if method.acts not in BEFORE:
+        raise RecipeError(f"acts: must be one of {', '.join(BEFORE)}, not {method.acts!r}")
     if method.full:
         return nn.Hardtanh()
-    quant = QuantIdentity(act_quant=act_quantizer(method))
-    match method.acts:
-        case "asd":
-            return nn.Sequential(Offset(channels), quant)
-        case "asd-dynamic":
-            return nn.Sequential(DynamicOffset(channels), quant)
-    return quant
+    before = BEFORE[method.acts] if method.act_bits == 1 else None
+    if before is None:
+        return QuantIdentity(act_quant=act_quantizer(method))
+    quant = QuantIdentity(act_quant=act_quantizer(replace(method, hardtanh=False)))
+    return nn.Sequential(*([before.hardtanh()] if method.hardtanh else []), before.part(channels), quant)
 
 
 def fixed(bits: int = RESIDUAL_BITS, step: float = RESIDUAL_STEP, down: bool = False) -> nn.Module:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
-from hwflow.recipe import Plan, Recipe, method_of, plan_of
+from hwflow.recipe import Recipe, method_of, plan_of
 from hwflow.train import export as exporting
 from hwflow.train.data import Batches, Images, load, test_split
 from hwflow.train.diagnostics import inspect, plot
@@ -160,10 +160,10 @@ class _Run:
         self.twin = _twin(recipe, self.batches, device) if plan.rbd or plan.logits else None
         torch.manual_seed(plan.seed)
         self.model = recipe.network(recipe.method).to(device)
-        self.schedule = Schedule(self.model, plan.epochs)
-        self.optimizer = _optimizer(plan, self.model)
+        self.schedule = Schedule(self.model, plan.epochs * len(self.batches))
+        self.optimizer = _optimizer(recipe, self.model)
         self.average = copy.deepcopy(self.model.state_dict()) if plan.ema else None
-        self.objective = Objective(plan, self.model, self.twin)
+        self.objective = Objective(plan, self.model, self.twin, self.batches.mean() / recipe.denominator)
         self.runner: nn.Module = torch.compile(self.model) if plan.compile else self.model  # type: ignore[assignment]
         # half precision is sound for training alone: every evaluation and the export run in float32
         self.amp = plan.amp and _has_bfloat16(device)
@@ -171,14 +171,13 @@ class _Run:
     def epoch(self, number: int) -> dict[str, Any]:
         """One epoch; the row it adds to the history."""
         plan, begin = self.recipe.plan, time.monotonic()
-        self.schedule.advance(number)
         self.model.train()
         total = torch.zeros(3, device=self.device)
         steps = len(self.batches)
         for i, (x, y) in enumerate(self.batches.epoch(number)):
             lr = learning_rate(plan, number * steps + i, plan.epochs * steps, steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
+            set_rate(self.optimizer, lr)
+            self.schedule.advance(number * steps + i)
             total += self._step(self._real(x), y)
         if self.world > 1:
             dist.all_reduce(total)
@@ -295,14 +294,27 @@ def _read(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: is not a whole checkpoint ({type(e).__name__}); train the recipe again") from e
 
 
-def _optimizer(plan: Plan, model: nn.Module) -> torch.optim.Optimizer:
-    weights = list(model.parameters())
-    match plan.optimizer:
-        case "sgd":
-            return torch.optim.SGD(weights, plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay)
-        case "adamw":
-            return torch.optim.AdamW(weights, plan.lr, weight_decay=plan.weight_decay, fused=True)
-    return torch.optim.Adam(weights, plan.lr, weight_decay=plan.weight_decay, fused=True)
+REAL_RATE = 0.1  # of the learning rate, for layers of more bits (the references' real first and last layers) with Adam
+
+
+def _optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    plan = recipe.plan
+    real = [
+        p for m in model.modules() if getattr(m, "weight_bits", 0) > recipe.method.weight_bits for p in m.parameters()
+    ]
+    slow = {id(p) for p in real}
+    others = [p for p in model.parameters() if id(p) not in slow]
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay)
+    kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
+    groups = [{"params": others, "share": 1.0}, *([{"params": real, "share": REAL_RATE}] if real else [])]
+    return kind(groups, plan.lr, weight_decay=plan.weight_decay, fused=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every group of weights its share of the learning rate `lr`."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("share", 1.0)
 
 
 def _twin(recipe: Recipe, batches: Batches, device: torch.device) -> nn.Module:
@@ -310,10 +322,10 @@ def _twin(recipe: Recipe, batches: Batches, device: torch.device) -> nn.Module:
     plan = replace(recipe.plan, epochs=recipe.plan.teacher_epochs, rbd=0.0, logits=0.0, restriction=False)
     torch.manual_seed(plan.seed + 1)
     twin = recipe.network(replace(recipe.method, full=True)).to(device).train()
-    objective, optimizer, steps = Objective(plan, twin, None), _optimizer(plan, twin), len(batches)
+    objective, optimizer, steps = Objective(plan, twin, None), _optimizer(recipe, twin), len(batches)
     for epoch in range(plan.epochs):
         for i, (x, y) in enumerate(batches.epoch(epoch)):
-            optimizer.param_groups[0]["lr"] = learning_rate(plan, epoch * steps + i, plan.epochs * steps, steps)
+            set_rate(optimizer, learning_rate(plan, epoch * steps + i, plan.epochs * steps, steps))
             real = x.float() / recipe.denominator
             loss, _ = objective(twin, real.permute(0, 2, 3, 1).flatten(1) if recipe.flat else real, y)
             optimizer.zero_grad(set_to_none=True)

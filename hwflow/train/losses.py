@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hwflow.recipe import Plan
 from hwflow.train.layers import Norm
-from hwflow.train.quantizers import Trained
+from hwflow.train.views import Trained
 
 
 class Inside:
@@ -52,26 +52,47 @@ def soft_labels(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def restricted(images: Tensor, features: Tensor, share: float = 0.15) -> Tensor:
-    """IR2Net's restriction of information: `images` without what draws little attention.
+def restricted(images: Tensor, features: Tensor, mean: Tensor, share: float = 0.15) -> Tensor:
+    """IR2Net's restriction of information: `images` with the data set's `mean` (C,) where little draws attention.
 
-    A = mean_c F^2 of the last feature map F, normalised to length 1 over its columns (as the published code does),
-    enlarged to the image, kept where A > share * mean(A). Networks without a feature map have every pixel's attention
-    equal, so nothing is erased.
+    A = mean_c F^2 of the last stage's map F (n, c, h, w) after Hardtanh, normalised to length 1 over its columns (as the
+    published code does), enlarged to the image, kept where A > share * mean(A). Networks without a map have every
+    pixel's attention equal, so nothing is erased.
     """
     if features.ndim != 4 or images.ndim != 4:
         return images
+    return torch.where(attended(features, images.shape[2:], share), images, mean.view(-1, 1, 1))
+
+
+def attended(features: Tensor, size: torch.Size, share: float = 0.15) -> Tensor:
+    """Where `restricted` keeps an image of `size`: bool (n, 1, *size)."""
     a = F.normalize(features.clamp(-1, 1).float().square().mean(1), dim=1)
-    a = F.interpolate(a[:, None], size=images.shape[2:], mode="bilinear", align_corners=True)
-    return images * (a > share * a.mean((1, 2, 3), keepdim=True))
+    a = F.interpolate(a[:, None], size=size, mode="bilinear", align_corners=True)
+    return a > share * a.mean((1, 2, 3), keepdim=True)
+
+
+class Attention:
+    """The map whose attention restricts the input: the output of `model.last_stage()`, else of its last norm of a map."""
+
+    def __init__(self, model: nn.Module):
+        self.value: Tensor | None = None
+        name = getattr(model, "last_stage", None)
+        for module in [name()] if name is not None else [m for m in model.modules() if isinstance(m, Norm)]:
+            module.register_forward_hook(self._saw)
+
+    def _saw(self, _module: nn.Module, _inputs: object, out: Tensor) -> None:
+        if out.ndim == 4:
+            self.value = out.detach()
 
 
 class Objective:
     """The loss of one plan: callable on (model, images, labels), gives the loss and the scores of the clean pass."""
 
-    def __init__(self, plan: Plan, model: nn.Module, twin: nn.Module | None):
-        self.plan, self.twin = plan, twin
-        self.inside = Inside(model) if plan.rbd or plan.restriction else None
+    def __init__(self, plan: Plan, model: nn.Module, twin: nn.Module | None, mean: Tensor | None = None):
+        """`mean` (C,) is what the restriction of information erases to, in the network's real input; black without it."""
+        self.plan, self.twin, self.mean = plan, twin, mean
+        self.inside = Inside(model) if plan.rbd else None
+        self.attention = Attention(model) if plan.restriction else None
         self.twins_inside = Inside(twin) if twin is not None and plan.rbd else None
         self.scales = [m for m in model.modules() if isinstance(m, Trained)] if plan.scale_decay else []
 
@@ -80,9 +101,9 @@ class Objective:
         scores = model(x)
         loss = self._labels(scores, y)
         inside = list(self.inside.values) if self.inside else []
-        if plan.restriction:
-            maps = [v for v in inside if v.ndim == 4]
-            erased = restricted(x, maps[-1].detach()) if maps else x
+        if self.attention is not None:
+            seen, mean = self.attention.value, x.new_zeros(1) if self.mean is None else self.mean
+            erased = x if seen is None else restricted(x, seen, mean)
             loss = 0.5 * (loss + self._labels(model(erased), y))
         if self.twin is not None and (plan.rbd or plan.logits):
             with torch.no_grad():

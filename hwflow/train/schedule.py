@@ -13,17 +13,16 @@ from hwflow.recipe import Plan
 
 
 class Schedule:
-    """Tells every estimator and weight view of `model` how far training is, once for each epoch."""
+    """Tells every estimator and weight view of `model` how far training is, once for each step."""
 
-    def __init__(self, model: nn.Module, epochs: int):
-        self.model, self.epochs = model, epochs
+    def __init__(self, model: nn.Module, steps: int):
+        self.steps = steps
+        self.moving = [m for m in model.modules() if hasattr(m, "advance")]
 
-    def advance(self, epoch: int) -> None:
-        """Set progress = epoch / epochs, epoch counted from 0, everywhere (IR-Net: t never quite reaches t_max)."""
-        for module in self.model.modules():
-            move = getattr(module, "advance", None)
-            if move is not None:
-                move(epoch / self.epochs)
+    def advance(self, step: int) -> None:
+        """Set progress = step / steps, step counted from 0, everywhere (so t never quite reaches t_max)."""
+        for module in self.moving:
+            module.advance(step / self.steps, step)  # type: ignore[operator]
 
 
 def learning_rate(plan: Plan, step: int, steps: int, steps_per_epoch: int) -> float:

@@ -54,18 +54,19 @@ def test_restriction_erases_what_draws_little_attention():
     features = torch.zeros(1, 3, 4, 4)
     features[:, :, :2] = 0.9  # the upper half draws all attention
     images = torch.ones(1, 2, 16, 16)
-    erased = restricted(images, features)
+    erased = restricted(images, features, torch.tensor([0.25, 0.5]))
     assert erased[:, :, :6].eq(1).all()
-    assert erased[:, :, -6:].eq(0).all()
+    assert erased[:, 0, -6:].eq(0.25).all()
+    assert erased[:, 1, -6:].eq(0.5).all()
     a = np.square(features.numpy()).mean(1)
     a = a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
     up = torch.nn.functional.interpolate(torch.tensor(a)[:, None], size=(16, 16), mode="bilinear", align_corners=True)
-    assert torch.equal(erased[:, :1], (up > 0.15 * up.mean()).float())
+    assert torch.equal(erased[:, :1] == 1, up > 0.15 * up.mean())
 
 
 def test_a_network_of_vectors_has_nothing_to_erase():
     images = torch.rand(3, 7)
-    assert restricted(images, torch.rand(3, 4)) is images
+    assert restricted(images, torch.rand(3, 4), torch.zeros(7)) is images
 
 
 def test_restriction_averages_the_clean_and_the_erased_pass():
@@ -80,6 +81,26 @@ def test_restriction_averages_the_clean_and_the_erased_pass():
     assert not torch.equal(seen[1], x)
     assert math.isclose(float(loss), float((clean + erased) / 2), rel_tol=1e-5)
     assert scores.shape == (8, 10)
+
+
+def test_the_restriction_reads_the_last_stage_before_taps_are_joined():
+    torch.manual_seed(0)
+    sizes = {"widths": (4, 8), "blocks": (1, 1), "recovery": 4}
+    model = load_recipe("resnet20-ir2").network(Method(), **sizes).train()
+    stage, seen = [], []
+
+    def half(_module, _inputs, out):
+        out = out * (torch.arange(8) < 4)  # the right half draws no attention
+        stage.append(out.detach())
+        return out
+
+    model.stages[-1].register_forward_hook(half)
+    model.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+    x, mean = torch.rand(5, 3, 16, 16), torch.tensor([0.1, 0.2, 0.3])
+    Objective(Plan(restriction=True), model, None, mean)(model, x, torch.arange(5))
+    assert stage[0].shape == (5, 8, 8, 8)
+    assert torch.equal(seen[1], restricted(x, stage[0], mean))
+    assert not torch.equal(seen[1], x)
 
 
 def test_inside_sees_every_norm_of_the_latest_pass():

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from hwflow.recipe import WEIGHTS, Method
+from hwflow.errors import RecipeError
+from hwflow.recipe import ACTS, WEIGHTS, Method
+from hwflow.recipe import ESTIMATORS as NAMES
 from hwflow.train import quantizers as q
+from hwflow.train import views
 from hwflow.train.diagnostics import entropy, updatable
-from hwflow.train.estimators import Estimator, ste
+from hwflow.train.estimators import ESTIMATORS, Estimator, estimator, ste
 from hwflow.train.export import freeze
-from hwflow.train.layers import DynamicOffset, Norm, Offset, Recovery, Scale, Tap, act, conv, dense, fixed
+from hwflow.train.layers import BEFORE, DynamicOffset, Norm, Offset, Recovery, Scale, Tap, act, conv, dense, fixed
 from hwflow.train.schedule import Schedule
 
 SHAPES = [(3, 7), (4, 17), (5, 3, 3, 3), (1, 2)]
@@ -34,28 +37,31 @@ def wide64(module):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_balance_centres_and_standardises_each_channel(shape):
     w = weights(shape)
-    got = q.Balance()(torch.tensor(w)).numpy()
+    got = views.Balance()(torch.tensor(w)).numpy()
     assert np.allclose(got, standardise(w), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("more", [0.0, 1e-3])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_pass_through_mean_and_deviation(shape):
+def test_gradients_pass_through_mean_and_deviation(shape, more):
     w = torch.tensor(weights(shape), requires_grad=True)
-    assert torch.autograd.gradcheck(q.standardised, (w,))
+    assert torch.autograd.gradcheck(views.standardised, (w, more))
 
 
 def test_a_channel_of_equal_weights_and_one_of_a_single_weight_stay_finite():
-    assert np.array_equal(q.standardised(torch.full((2, 5), 0.3)).numpy(), np.zeros((2, 5)))
-    assert np.array_equal(q.standardised(torch.tensor([[0.3], [-2.0]])).numpy(), np.array([[0.3], [-2.0]], np.float32))
+    assert np.array_equal(views.standardised(torch.full((2, 5), 0.3)).numpy(), np.zeros((2, 5)))
+    assert np.array_equal(
+        views.standardised(torch.tensor([[0.3], [-2.0]])).numpy(), np.array([[0.3], [-2.0]], np.float32)
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_imb_writes_sign_times_a_power_of_two(shape):
     w = weights(shape, 3)
     v = standardise(w)
-    value, scale, zero, bits = q.BinaryWeight(Estimator(ste), True)(q.Balance()(torch.tensor(w)))
+    value, scale, zero, bits = q.BinaryWeight(Estimator(ste), True)(views.Balance()(torch.tensor(w)))
     s = np.round(np.log2(np.abs(v.reshape(len(v), -1)).mean(1)))
-    want = np.where(v >= 0, 1.0, -1.0) * 2.0 ** s.reshape(q.per_row(torch.tensor(v)))
+    want = np.where(v >= 0, 1.0, -1.0) * 2.0 ** s.reshape(views.per_row(torch.tensor(v)))
     assert np.array_equal(value.numpy(), want)
     assert np.array_equal(scale.numpy().ravel(), 2.0**s)
     assert (float(zero), float(bits)) == (0.0, 1.0)
@@ -63,14 +69,14 @@ def test_imb_writes_sign_times_a_power_of_two(shape):
 
 def test_imb_on_gaussian_weights_is_balanced_with_shift_zero_or_minus_one():
     w = torch.tensor(np.random.default_rng(5).normal(0.3, 2.0, (512, 1152)))
-    v = q.Balance()(w)
+    v = views.Balance()(w)
     positive = (v >= 0).double().mean(1)
     assert abs(float(positive.mean()) - 0.5) < 0.01
     assert float((positive - 0.5).abs().mean()) < 0.02
     assert float((w >= 0).double().mean()) > 0.55, "the raw weights must not be balanced already"
     assert set(q.shift_of(v).ravel().tolist()) <= {1.0, 0.5}
     heavy = torch.tensor(np.random.default_rng(6).laplace(0, 1, (512, 144)))
-    assert set(q.shift_of(q.Balance()(heavy)).ravel().tolist()) == {1.0, 0.5}
+    assert set(q.shift_of(views.Balance()(heavy)).ravel().tolist()) == {1.0, 0.5}
 
 
 def test_shifts_are_exact_powers_of_two_over_the_whole_range():
@@ -82,7 +88,7 @@ def test_shifts_are_exact_powers_of_two_over_the_whole_range():
 
 def test_wsd_adds_a_hundredth_of_the_mean_weighed_by_a_learned_sigmoid():
     w, alpha = weights((4, 2, 3, 3), 7), np.array([-2.0, 0.0, 1.0, 30.0])
-    view = wide64(q.Shift(4))
+    view = wide64(views.Shift(4))
     view.alpha.data.copy_(torch.tensor(alpha))
     mean = w.reshape(4, -1).mean(1)
     want = w + (1 / (1 + np.exp(-alpha)) * 0.01 * mean).reshape(4, 1, 1, 1)
@@ -96,14 +102,15 @@ def test_wsd_adds_a_hundredth_of_the_mean_weighed_by_a_learned_sigmoid():
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
-def test_recu_clamps_standardised_weights_at_q_of_tau(progress):
-    w, view = weights((6, 50), 8), q.Rectify()
+def test_recu_clamps_standardised_weights_at_q_of_tau_of_the_whole_layer(progress):
+    w, view = weights((6, 50), 8), views.Rectify()
     view.advance(progress)
     a = (0.99 - 0.85) / (math.e - 1)
     tau = a * math.exp(progress) + 0.85 - a
     assert math.isclose(view.tau, tau)
-    w1 = standardise(w) * 2 * math.sqrt(2)
-    limit = -np.abs(w1).mean(1, keepdims=True) * math.log(2 - 2 * tau)
+    hat = w - w.mean(1, keepdims=True)
+    w1 = hat / np.sqrt(hat.var(1, ddof=1, keepdims=True) + 1e-5) * 2 * math.sqrt(2)
+    limit = -np.abs(w1).mean() * math.log(2 - 2 * tau)
     assert np.allclose(view(torch.tensor(w)).numpy(), np.clip(w1, -limit, limit), rtol=1e-10)
     assert math.isclose({0.0: 0.85, 1.0: 0.99}.get(progress, view.tau), view.tau, rel_tol=1e-12)
 
@@ -208,13 +215,56 @@ def test_taps_and_recovery_stay_on_the_grid_of_the_stream():
     assert torch.equal(y * 128, torch.round(y * 128))
 
 
-def test_one_schedule_advances_every_quantizer():
+def test_one_schedule_advances_every_quantizer_with_every_step():
     method = Method(weights="recu", estimator="ede", act_estimator="dte")
     model = torch.nn.Sequential(dense(method, 4, 4), act(method, 4), dense(method, 4, 2))
-    Schedule(model, 10).advance(5)
-    assert math.isclose(model[0].weight_quant.tensor_quant.estimate.t, 1.0)
-    assert math.isclose(model[1].act_quant.fused_activation_quant_proxy.tensor_quant.estimate.t, 1.0)
-    assert model[2].parametrizations.weight[0].tau > 0.85
+    schedule = Schedule(model, 1000)
+    sharp = []
+    for step in (500, 501):
+        schedule.advance(step)
+        sharp.append(model[0].weight_quant.tensor_quant.estimate.t)
+        assert model[1].act_quant.fused_activation_quant_proxy.tensor_quant.estimate.t == sharp[-1]
+        assert model[2].parametrizations.weight[0].tau > 0.85
+    assert math.isclose(sharp[0], 1.0)
+    assert math.isclose(sharp[1], 100**0.001)
+
+
+def test_every_name_of_a_method_has_its_entry_and_an_unknown_one_is_refused():
+    assert tuple(views.FORMS) == WEIGHTS
+    assert tuple(BEFORE) == ACTS
+    assert set(ESTIMATORS) == set(NAMES)
+    wrong = Method()
+    for field, build in (("estimator", lambda m: estimator(m)), ("weights", views.form), ("acts", lambda m: act(m, 3))):
+        object.__setattr__(wrong, field, "magic")
+        with pytest.raises(RecipeError, match=f"{field}: must be one of .*, not 'magic'"):
+            build(wrong)
+        object.__setattr__(wrong, field, getattr(Method(), field))
+
+
+def test_the_mask_of_hardtanh_stands_before_the_offset_and_exports_nothing():
+    x = torch.tensor([[-1.2, -0.9, 0.0, 0.9, 1.2]], requires_grad=True)
+    bare = torch.autograd.grad(act(Method(acts="asd", estimator="ede", hardtanh=False), 5)(x).sum(), x)[0]
+    masked = torch.autograd.grad(act(Method(acts="asd", estimator="ede"), 5)(x).sum(), x)[0]
+    assert torch.equal(masked, torch.where(x.detach().abs() < 1, bare, 0))
+    assert bare.abs().min() > 0
+    plain = act(Method(estimator="ede"), 5)
+    assert torch.autograd.grad(plain(x).sum(), x)[0][0, [0, 4]].tolist() == [0, 0]
+    for acts in ("sign", "asd"):
+        values = [act(Method(acts=acts, hardtanh=on), 5)(x).tolist() for on in (False, True)]
+        assert values[0] == values[1]
+
+
+def test_layers_start_as_kaiming_says_and_few_bit_weights_stay_alive():
+    torch.manual_seed(0)
+    for method in (Method(), Method(full=True), Method(weight_bits=8)):
+        w = conv(method, 32, 64).state_dict()
+        (values,) = (v for k, v in w.items() if k.endswith(("weight", "original")) and v.ndim == 4)
+        assert math.isclose(float(values.std()), (2 / 288) ** 0.5, rel_tol=0.02)
+        assert float(values.abs().max()) > 3 * float(values.std()), "a normal has tails"
+    few = dense(Method(weight_bits=2), 300, 40)
+    alive = (few.quant_weight().value != 0).float().mean()
+    torch.nn.init.kaiming_normal_(few.weight)
+    assert alive > 0.1 > (few.quant_weight().value != 0).float().mean()
 
 
 def test_entropy_and_updatable_shares_are_what_they_say():
