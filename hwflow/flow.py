@@ -20,6 +20,7 @@ from hwflow.errors import ModelError, RecipeError, ToolError
 from hwflow.fold import fold
 from hwflow.lower import folding_of, load_folding, save_folding
 from hwflow.net import Net
+from hwflow.passes import canonical
 from hwflow.plan import plan
 from hwflow.qonnx import read
 from hwflow.synth import synth
@@ -125,7 +126,7 @@ def _net_of(source: str, out: Path | None, input: str | None, say: Say) -> tuple
         if not path.is_file():
             raise ModelError(f"{source}: no such file; give the path of a QONNX file")
     elif path.suffix == ".npz":
-        return path, out or Path("build") / path.stem, Net.load(path)
+        return path, out or Path("build") / path.stem, canonical(Net.load(path))
     else:
         folder = out
         if folder is None or not (folder / "model.onnx").is_file():

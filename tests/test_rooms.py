@@ -10,7 +10,7 @@ FLOORS = (
     "errors bits places",
     "graph board boards tools driver",
     "ops net real units recipe",
-    "fold qonnx train",
+    "fold passes qonnx train",
     "lower plan",
     "build emit bridges",
     "simulate verify synth deploy explore",

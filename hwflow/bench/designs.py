@@ -27,6 +27,7 @@ from hwflow.ops import (
     TopK,
     Upsample,
 )  # fmt: skip
+from hwflow.passes import canonical
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16)
 RANGES = (BIPOLAR, BIPOLAR, Ints(0, 255), Ints(0, 3), Ints(-8, 7))
@@ -140,7 +141,12 @@ class _Maker:
 
 
 def random_net(seed: int) -> Net:
-    """A small network of any of the operations; half of them have images, half vectors."""
+    """A small network of any of the operations in the form `fold` gives; half of them have images, half vectors."""
+    return canonical(raw_net(seed))
+
+
+def raw_net(seed: int) -> Net:
+    """The same network as it was drawn, before any pass."""
     rng = np.random.default_rng(seed)
     ints = RANGES[rng.integers(len(RANGES))]
     if rng.random() < 0.3:

@@ -12,6 +12,7 @@ import numpy as np
 from hwflow.bits import U8, Array, Ints
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, Flatten, MaxPool, Op, Pad, Pads, Port, Rescale, SumPool, Threshold
+from hwflow.passes import canonical
 
 SAME: Pads = (1, 1, 1, 1)
 BYTE = Ints(-128, 127)
@@ -63,7 +64,7 @@ class _Layers:
         return self.add(MaxPool, kernel=(size, size), stride=(size, size), minimum=flags)
 
     def net(self, name: str) -> Net:
-        return Net(name=name, input=self.input, ops=tuple(self.ops))
+        return canonical(Net(name=name, input=self.input, ops=tuple(self.ops)))
 
 
 def _mlp(name: str, width: int, hidden: int, seed: int) -> Net:

@@ -6,7 +6,6 @@ Stands on net; onnx and qonnx live here and in the other bridges only.
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
 from typing import Any, assert_never
 
 import numpy as np
@@ -41,33 +40,12 @@ def build(net: Net, batch: int) -> Any:
     for name in ("onnx", "qonnx"):
         if importlib.util.find_spec(name) is None:
             raise ToolError(f"the bridge to FINN needs {name}: pip install {name}")
-    net = rising(net)
     writer = _Writer(net, batch)
     for op in net.ops:
         writer.add(op)
     if writer.findings:
         raise ModelError(*writer.findings)
     return writer.model()
-
-
-def rising(net: Net) -> Net:
-    """The same network without falling staircases behind a layer of sums: the rows' weights are negated instead.
-
-    n - count(x >= t) = count(-x >= 1 - t) for integers.
-    """
-    ops_ = {op.name: op for op in net.ops}
-    for op in net.ops:
-        before = ops_.get(op.inputs[0])
-        if not isinstance(op, Threshold) or not op.falling.any() or not isinstance(before, Dense | Conv):
-            continue
-        if len(net.nodes.users(before.name)) > 1 or len(op.falling) != len(before.weights):
-            continue
-        falls = op.falling
-        flip = np.where(falls, -1, 1).reshape(-1, *[1] * (before.weights.ndim - 1))
-        t = np.where(falls[:, None], np.sort(1 - op.thresholds, 1), op.thresholds)
-        ops_[before.name] = replace(before, weights=before.weights * flip)
-        ops_[op.name] = replace(op, thresholds=t, falling=np.zeros(len(falls), bool))
-    return replace(net, ops=tuple(ops_.values()))
 
 
 def execute(onnx: Any, net: Net, x: Array) -> Array:

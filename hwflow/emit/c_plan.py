@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -116,32 +115,9 @@ def plan(net: Net) -> Plan:
             raise ModelError(
                 f"{net.name}.{name}: reaches {port.ints.lo} .. {port.ints.hi}, the C engine holds 32 bits; use fewer bits or the numpy engine"
             )
-    work = _Planner(pool_after_threshold(net))
+    work = _Planner(net)
     work.all()
     return _laid_out(work.steps, work.tensors, work.alias)
-
-
-def pool_after_threshold(net: Net) -> Net:
-    """The same network with thresholds before the pools they follow: a step function commutes with a maximum.
-
-    A falling channel turns the maximum into a minimum. Packed bits are then pooled, not accumulators.
-    """
-    users = net.nodes.users
-    swap: dict[str, tuple[MaxPool, Threshold]] = {}
-    for op in net.ops:
-        if isinstance(op, Threshold) and op.inputs[0] != INPUT:
-            pool = net.nodes[op.inputs[0]]
-            if isinstance(pool, MaxPool) and users(pool.name) == (op,):
-                swap[pool.name] = swap[op.name] = (pool, op)
-    ops: list[Op] = []
-    for op in net.ops:
-        if op.name not in swap:
-            ops.append(op)
-        elif isinstance(op, Threshold):
-            pool, threshold = swap[op.name]
-            early = replace(threshold, name=f"{op.name}.early", inputs=pool.inputs)
-            ops += [early, replace(pool, name=op.name, inputs=(early.name,), minimum=pool.minimum ^ threshold.falling)]
-    return replace(net, ops=tuple(ops))
 
 
 def cheap_first(ops: Iterable[Op]) -> list[Op]:
@@ -176,20 +152,11 @@ class _Planner:
         kind = kind_of(net.input.ints)
         self.tensors = {INPUT: Tensor(INPUT, "INPUT", "I8" if kind == "BIT" else kind, image(net.input))}
 
-    @cached_property
-    def live(self) -> set[str]:
-        """Operations the answer depends on."""
-        out = {self.answer}
-        for op in reversed(self.net.ops):
-            if op.name in out:
-                out.update(op.inputs)
-        return out
-
     def users(self, name: str) -> list[Op]:
-        return [op for op in self.net.nodes.users(name) if op.name in self.live]
+        return list(self.net.nodes.users(name))
 
     def all(self) -> None:
-        for op in cheap_first(op for op in self.net.ops if op.name in self.live):
+        for op in cheap_first(self.net.ops):
             if op.name not in self.absorbed:
                 self.step(op)
 

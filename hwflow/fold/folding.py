@@ -14,10 +14,10 @@ from hwflow import ops, real
 from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
 from hwflow.fold.items import Item, integer_move
-from hwflow.fold.polish import polished
 from hwflow.net import STEPS as FINISH
 from hwflow.net import Net
 from hwflow.net import Step as Finish
+from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
 from hwflow.real.plans import MOST_SUM, Finer, Plan, renamed
@@ -58,8 +58,8 @@ class _Folding:
         if self.findings:
             raise ModelError(*self.findings)
         last, finish = self._finish(self.answer)
-        chosen = _needed(self.ops, last)
-        return Net(self.graph.name, self.graph.input, polished(chosen), self.graph.denominator, finish)
+        chosen = needed(self.ops.values(), last)
+        return canonical(Net(self.graph.name, self.graph.input, chosen, self.graph.denominator, finish))
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
@@ -301,12 +301,3 @@ def _same_order(item: Item) -> bool:
         return False
     values = item.values(np.arange(lo, hi + 1)[:, None].repeat(1, 1))
     return bool((np.diff(values[:, 0]) > 0).all())
-
-
-def _needed(made: dict[str, ops.Op], last: str) -> tuple[ops.Op, ...]:
-    """The operations the answer depends on, in order."""
-    wanted = {last}
-    for op in reversed(made.values()):
-        if op.name in wanted:
-            wanted |= set(op.inputs)
-    return tuple(op for op in made.values() if op.name in wanted)

@@ -6,7 +6,7 @@ Stands on net, ops and units. The only switch on kinds of operations is here.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,16 +46,14 @@ def lower(net: Net, folding: Folding | None = None) -> Dataflow:
 def cores(net: Net) -> tuple[Unit, ...]:
     """Every unit that computes, at its smallest folding, reading the units it depends on by name.
 
-    A threshold is fused into the matrix unit before it (a falling row gets its weights negated); a pool between
-    the two moves behind the threshold, where values are narrow: a monotone step commutes with max and min.
-    ModelError, with a remedy, for what no unit can do.
+    A rising threshold is fused into the matrix unit before it, when nothing else reads the sums; `passes.canonical`
+    has brought those of a folded network there. ModelError, with a remedy, for what no unit can do.
     """
-    steps = _thresholds_first(_alive(net))
-    readers = Counter(i for op in steps for i in op.inputs)
-    by_input = {op.inputs[0]: op for op in steps if isinstance(op, ops.Threshold)}
+    readers = Counter(i for op in net.ops for i in op.inputs)
+    by_input = {op.inputs[0]: op for op in net.ops if isinstance(op, ops.Threshold) and not op.falling.any()}
     built = _Built({INPUT: SOURCE}, {INPUT: net.input}, [], Names({SOURCE}))
     fused: set[str] = set()
-    for op in steps:
+    for op in net.ops:
         if op.name in fused:
             continue
         after = by_input.get(op.name) if readers[op.name] == 1 and isinstance(op, ops.Dense | ops.Conv) else None
@@ -64,32 +62,6 @@ def cores(net: Net) -> tuple[Unit, ...]:
     if not built.units:
         raise ModelError(Finding(net.name, "", "only reshapes its input", "leave it to software, or add a layer"))
     return tuple(built.units)
-
-
-def _alive(net: Net) -> tuple[Op, ...]:
-    """The operations the answer depends on."""
-    need = {net.ops[-1].name}
-    for op in reversed(net.ops):
-        if op.name in need:
-            need.update(op.inputs)
-    return tuple(op for op in net.ops if op.name in need)
-
-
-def _thresholds_first(steps: tuple[Op, ...]) -> tuple[Op, ...]:
-    """Matrix, pool, threshold -> matrix, threshold, pool; a falling threshold turns max into min and back."""
-    readers = Counter(i for op in steps for i in op.inputs)
-    by_name = {op.name: op for op in steps}
-    swapped: dict[str, Op] = {}
-    for op in steps:
-        pool = by_name.get(op.inputs[0])
-        if not isinstance(op, ops.Threshold) or not isinstance(pool, ops.MaxPool) or readers[pool.name] != 1:
-            continue
-        before = by_name.get(pool.inputs[0])
-        if isinstance(before, ops.Conv) and readers[before.name] == 1:
-            # names stay in place: the pool's name now holds thresholds, the threshold's name the pooled answer
-            swapped[pool.name] = replace(op, name=pool.name, inputs=pool.inputs)
-            swapped[op.name] = replace(pool, name=op.name, inputs=op.inputs, minimum=pool.minimum ^ op.falling)
-    return tuple(swapped.get(op.name, op) for op in steps)
 
 
 @dataclass
@@ -171,8 +143,7 @@ class _Built:
                 assert_never(op)
 
     def _matrix(self, name: str, edge: str, x: Port, weights: Array, after: ops.Threshold | None) -> str:
-        rows, fuse = _risen(weights, after)
-        return self.put(hw.Mvu, name, edge, x=x, weights=rows, **fuse)
+        return self.put(hw.Mvu, name, edge, x=x, weights=weights, **_fused(after))
 
     def _chain(self, kind: type[Unit], name: str, xs: list[Port], edges: list[str], scales: tuple[int, ...]) -> str:
         """A unit of several inputs; more than it can take are taken in turn, the result so far always first."""
@@ -193,8 +164,7 @@ class _Built:
             edge = self._window(op, op.dilation, op.pad, order, name, self.names.new(f"{name}_window"), x, edge)
             x = self.port
         if depthwise:
-            weights, fuse = _risen(op.weights.reshape(rows, kh * kw), after)
-            return self.put(hw.Vvu, name, edge, x=x, weights=weights, **fuse)
+            return self.put(hw.Vvu, name, edge, x=x, weights=op.weights.reshape(rows, kh * kw), **_fused(after))
         return self._matrix(name, edge, x, _dense_groups(op), after)
 
     def _pool(
@@ -265,20 +235,11 @@ def _is_nothing(op: Op) -> bool:
             return False
 
 
-def _risen(weights: Array, after: ops.Threshold | None) -> tuple[Array, dict[str, Any]]:
-    """Weights and threshold arguments in which every row rises.
-
-    A falling row counts the thresholds its sum is below: n - #{a >= t} = #{a <= t-1} = #{-a >= 1-t}.
-    """
+def _fused(after: ops.Threshold | None) -> dict[str, Any]:
+    """The threshold arguments of a matrix unit; no thresholds where none follows."""
     if after is None:
-        return weights, {"thresholds": None, "base": 0, "bipolar": False}
-    falling = after.falling[:, None]
-    thresholds = np.where(falling, 1 - after.thresholds[:, ::-1], after.thresholds)
-    return np.where(falling, -weights, weights), {
-        "thresholds": thresholds,
-        "base": after.base,
-        "bipolar": after.bipolar,
-    }
+        return {"thresholds": None, "base": 0, "bipolar": False}
+    return {"thresholds": after.thresholds, "base": after.base, "bipolar": after.bipolar}
 
 
 def _dense_groups(op: ops.Conv) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 from hwflow.bits import Array
 from hwflow.errors import Finding, HwflowError, ModelError
 from hwflow.ops import Port
+from hwflow.passes import needed
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
 from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step
@@ -180,21 +181,17 @@ class Reader:
         return Graph(
             self.file.name,
             Port(self.input_shape, self.takes.ints),
-            self._needed(out.name),
+            self._chosen(out.name),
             self.takes.denominator,
             tuple(self.notes),
         )
 
-    def _needed(self, last: str) -> tuple[RealOp, ...]:
+    def _chosen(self, last: str) -> tuple[RealOp, ...]:
         """The nodes the answer depends on, in order."""
         if last == INPUT:
             self.nodes["identity"] = Pointwise(name="identity", inputs=(INPUT,), steps=())
             last = "identity"
-        wanted = {last}
-        for node in reversed(self.nodes.values()):
-            if node.name in wanted:
-                wanted |= set(node.inputs)
-        return tuple(node for node in self.nodes.values() if node.name in wanted)
+        return needed(self.nodes.values(), last)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

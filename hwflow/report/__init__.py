@@ -30,7 +30,14 @@ def report(build: Build) -> dict[str, Any]:
     write_json(build.folder / "report.json", facts)
     figures = headline(facts)
     _render("report.md.j2", build.folder / "report.md", escape=False, figures=figures, **facts)
-    _render("report.html.j2", build.folder / "report.html", escape=True, figures=figures, **page_values(build, facts), **facts)
+    _render(
+        "report.html.j2",
+        build.folder / "report.html",
+        escape=True,
+        figures=figures,
+        **page_values(build, facts),
+        **facts,
+    )
     return facts
 
 

@@ -16,7 +16,13 @@ from hwflow.report.checks import warnings
 
 FORMAT = 2  # of report.json; 1 had `accuracy` beside the rest and no kinds
 
-ASSUMED, ESTIMATED, SIMULATED, SYNTHESISED, PLACED = "assumed", "estimated", "simulated", "synthesised", "placed and routed"
+ASSUMED, ESTIMATED, SIMULATED, SYNTHESISED, PLACED = (
+    "assumed",
+    "estimated",
+    "simulated",
+    "synthesised",
+    "placed and routed",
+)
 RESOURCES = ("lut", "ff", "bram", "dsp")
 
 

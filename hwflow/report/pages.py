@@ -47,7 +47,9 @@ def _drawings(build: Build, facts: dict[str, Any]) -> dict[str, str]:
             out[resource] = bars(f"{title} of each unit", names, series, mark=slow)
     percent = facts["resources"]["percent"]
     if percent:
-        out["board"] = bars("share of the board in use", [r.upper() for r in percent], {"used": list(percent.values())}, " %")
+        out["board"] = bars(
+            "share of the board in use", [r.upper() for r in percent], {"used": list(percent.values())}, " %"
+        )
     history = [row for row in build.json("metrics.json").get("history", []) if isinstance(row, dict)]
     lines = {
         label: [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
@@ -81,7 +83,11 @@ def _answers(build: Build) -> dict[str, Any] | None:
     """The confusion matrix and the mistakes made with most confidence; None without labelled held-out images."""
     if not (build.folder / "test.npz").is_file():
         return None
-    products = sum(op.weights.size * math.prod(build.net.ports[op.name].shape[:-1]) for op in build.net.ops if hasattr(op, "weights"))
+    products = sum(
+        op.weights.size * math.prod(build.net.ports[op.name].shape[:-1])
+        for op in build.net.ops
+        if hasattr(op, "weights")
+    )
     x, labels = build.images(int(min(MOST_IMAGES, max(10, MOST_PRODUCTS // max(products, 1)))))
     if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         return None
@@ -97,7 +103,11 @@ def _answers(build: Build) -> dict[str, Any] | None:
         scores = build.net.scores(answer[wrong])
         lead = scores[np.arange(len(wrong)), said[wrong]] - scores[np.arange(len(wrong)), labels[wrong]]
         wrong = wrong[np.argsort(-lead, kind="stable")]
-    pictures = [{"image": picture, "label": int(labels[i]), "said": int(said[i])} for i in wrong[:WORST] if (picture := _picture(x[i]))]
+    pictures = [
+        {"image": picture, "label": int(labels[i]), "said": int(said[i])}
+        for i in wrong[:WORST]
+        if (picture := _picture(x[i]))
+    ]
     shade = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     return {"images": len(x), "matrix": matrix.tolist(), "shade": shade.round(3).tolist(), "worst": pictures}  # fmt: skip
 
@@ -139,5 +149,8 @@ def _commands(build: Build, facts: dict[str, Any]) -> list[str]:
     out = [" ".join([*words, "-o", folder])]
     if facts["exactness"]["rungs"]:
         out.append(f"hwflow verify {folder} -n {max(r['images'] for r in facts['exactness']['rungs'])}")
-    out += [f"hwflow synth {folder} --{'board' if m.get('board') else 'family'} {name}{' --place' if m.get('fmax_mhz') else ''}" for name, m in facts["resources"]["results"].items()]
+    out += [
+        f"hwflow synth {folder} --{'board' if m.get('board') else 'family'} {name}{' --place' if m.get('fmax_mhz') else ''}"
+        for name, m in facts["resources"]["results"].items()
+    ]
     return [*out, f"hwflow report {folder}"]  # fmt: skip

@@ -18,7 +18,9 @@ from hwflow.bits import Array
 LABEL, ROW, GAP = 150, 18, 6  # pixels: the column of names, a bar, the space between groups
 
 
-def bars(title: str, names: Sequence[str], series: dict[str, Sequence[float | None]], unit: str = "", mark: str = "") -> str:
+def bars(
+    title: str, names: Sequence[str], series: dict[str, Sequence[float | None]], unit: str = "", mark: str = ""
+) -> str:
     """Horizontal bars, one group for each name, one bar for each series; `mark` names the group to emphasise.
 
     A value of None leaves its bar out. Values stand beside their bars, so that no axis has to be read.
@@ -29,7 +31,9 @@ def bars(title: str, names: Sequence[str], series: dict[str, Sequence[float | No
     for i, name in enumerate(names):
         top = i * group + 4
         weight = ' class="marked"' if name == mark else ""
-        parts.append(f'<text x="{LABEL - 8}" y="{top + ROW * len(series) / 2 + 4}" text-anchor="end"{weight}>{escape(_short(name))}</text>')
+        parts.append(
+            f'<text x="{LABEL - 8}" y="{top + ROW * len(series) / 2 + 4}" text-anchor="end"{weight}>{escape(_short(name))}</text>'
+        )
         for j, (_label, values) in enumerate(series.items()):
             value = values[i]
             if value is None:
@@ -37,7 +41,9 @@ def bars(title: str, names: Sequence[str], series: dict[str, Sequence[float | No
             length = max(1.0, (width - LABEL - 90) * value / most)
             y = top + j * ROW
             parts.append(f'<rect class="s{j}" x="{LABEL}" y="{y + 2}" width="{length:.1f}" height="{ROW - 4}" rx="2"/>')
-            parts.append(f'<text class="n" x="{LABEL + length + 6:.1f}" y="{y + ROW - 5}">{_number(value)}{escape(unit)}</text>')
+            parts.append(
+                f'<text class="n" x="{LABEL + length + 6:.1f}" y="{y + ROW - 5}">{_number(value)}{escape(unit)}</text>'
+            )
     return _picture(title, width, len(names) * group + 8, parts)  # fmt: skip
 
 
@@ -59,13 +65,17 @@ def curves(title: str, series: dict[str, Sequence[tuple[float, float]]], percent
         level = y0 + (y1 - y0) * k / 4
         at = place(x0, level).split(",")[1]
         parts.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text class="n" x="{left - 6}" y="{float(at) + 4}" text-anchor="end">{_level(level, percent)}</text>')
+        parts.append(
+            f'<text class="n" x="{left - 6}" y="{float(at) + 4}" text-anchor="end">{_level(level, percent)}</text>'
+        )
     free = 0.0  # labels that would overlap move below the one before
     for j, (label, line) in enumerate(sorted(series.items(), key=lambda item: -item[1][-1][1])):
         parts.append(f'<polyline class="l{j}" points="{" ".join(place(*p) for p in line)}"/>')
         x, y = (float(v) for v in place(*line[-1]).split(","))
         free = max(y + 4, free + 14 if j else 0)
-        parts.append(f'<text class="t{j}" x="{x + 6:.1f}" y="{free:.1f}">{escape(label)} {_level(line[-1][1], percent)}</text>')
+        parts.append(
+            f'<text class="t{j}" x="{x + 6:.1f}" y="{free:.1f}">{escape(label)} {_level(line[-1][1], percent)}</text>'
+        )
     parts.append(f'<text class="n" x="{left}" y="{height - 6}">{x0:g}</text>')
     parts.append(f'<text class="n" x="{width - right}" y="{height - 6}" text-anchor="end">epoch {x1:g}</text>')
     return _picture(title, width, height, parts)

@@ -17,6 +17,7 @@ from hwflow.errors import ModelError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, Flatten, MaxPool, Op, Port, Rescale, Threshold, TopK
+from hwflow.passes import canonical
 
 
 def sharp(name: str, channels: int, source: str, seed: int, **more: object) -> Threshold:
@@ -46,7 +47,7 @@ def small(*tail: Op) -> Net:
     )
     falls = {op.name for op in ops if isinstance(op, Threshold) and op.inputs[0] == "flat"}
     ops = tuple(replace(op, falling=np.zeros(24, bool)) if op.name in falls else op for op in ops)  # type: ignore[type-var]
-    return Net(name="small", input=Port((6, 4, 2), Ints(0, 255)), ops=ops)
+    return canonical(Net(name="small", input=Port((6, 4, 2), Ints(0, 255)), ops=ops))
 
 
 @pytest.mark.parametrize("tail", [(), (TopK(name="label", inputs=("d",), k=2),)], ids=["scores", "labels"])

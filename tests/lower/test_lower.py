@@ -13,6 +13,7 @@ from hwflow.lower import cores, folding_of, load_folding, lower, save_folding
 from hwflow.lower.join import identifier, unjoin
 from hwflow.net import Net
 from hwflow.ops import Add, Concat, Conv, Dense, Flatten, MaxPool, Port, SumPool, Threshold, TopK
+from hwflow.passes import canonical
 
 
 def dense_net(rows=6, cols=12, **more):
@@ -69,12 +70,12 @@ def test_the_networks_of_the_field_answer_as_before(name):
     assert np.array_equal(lower(net, random_folding(net, 5)).run(x), net.run(x))
 
 
-def test_a_falling_row_has_its_weights_negated_and_needs_no_other_unit():
+def test_a_rising_threshold_is_fused_and_a_falling_one_is_a_unit_of_its_own():
     net = dense_net()
-    (unit,) = cores(net)
-    falling = net.ops[1].falling
-    assert np.array_equal(unit.weights[falling], -net.ops[0].weights[falling])
-    assert np.array_equal(lower(net).run(signs(net)), net.run(signs(net)))
+    assert [u.module for u in cores(net)] == ["mvu", "threshold"]
+    assert [u.module for u in cores(canonical(net))] == ["mvu"]
+    for made in (net, canonical(net)):
+        assert np.array_equal(lower(made).run(signs(net)), net.run(signs(net)))
 
 
 def test_a_falling_staircase_counts_down_from_its_top():
@@ -90,36 +91,6 @@ def test_a_falling_staircase_counts_down_from_its_top():
     net = Net("stairs", Port((9,), Ints(-3, 3)), (d, t))
     x = rng.integers(-3, 4, (200, 9))
     assert np.array_equal(lower(net).run(x), net.run(x))
-
-
-@pytest.mark.parametrize("minimum", [False, True])
-def test_a_pool_between_convolution_and_threshold_moves_behind_it(minimum):
-    rng = np.random.default_rng(7)
-    c = Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (6, 3, 3, 2)), pads=(1, 1, 1, 1))
-    p = MaxPool(
-        name="p",
-        inputs=("c",),
-        kernel=(2, 2),
-        stride=(2, 2),
-        minimum=rng.random(6) < 0.5 if minimum else np.zeros(6, bool),
-    )
-    t = Threshold(
-        name="t", inputs=("p",), thresholds=rng.integers(-5, 6, (6, 1)), falling=rng.random(6) < 0.5, bipolar=True
-    )
-    net = Net("pooled", Port((6, 6, 2), BIPOLAR), (c, p, t))
-    x = rng.choice((-1, 1), (9, 6, 6, 2))
-    dataflow = lower(net)
-    assert np.array_equal(dataflow.run(x), net.run(x))
-    pool = next(u for u in dataflow.units if u.module == "pool")
-    assert pool.x.ints == BIPOLAR
-
-
-def test_a_pool_read_twice_stays_where_it_is():
-    c = Conv(name="c", inputs=("input",), weights=np.ones((2, 1, 1, 2), int))
-    p = MaxPool(name="p", inputs=("c",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(2, bool))
-    t = Threshold(name="t", inputs=("p",), thresholds=np.zeros((2, 1), int), falling=np.zeros(2, bool), bipolar=True)
-    net = Net("twice", Port((4, 4, 2), BIPOLAR), (c, p, t, Add(name="a", inputs=("p", "t"), scales=(1, 1))))
-    assert next(u for u in lower(net).units if u.module == "pool").x.ints == Ints(-2, 2)
 
 
 def test_groups_become_blocks_of_a_matrix_and_depthwise_a_unit_of_its_own():
@@ -154,12 +125,6 @@ def test_a_sum_of_seven_values_is_a_chain_of_adders():
         )
         x = rng.integers(0, 256, (20, 3))
         assert np.array_equal(lower(net).run(x), net.run(x))
-
-
-def test_operations_the_answer_does_not_need_become_nothing():
-    net = dense_net()
-    dead = Dense(name="dead", inputs=("input",), weights=np.ones((2, 12), int))
-    assert [u.name for u in cores(Net("n", net.input, (dead, *net.ops)))] == ["d"]
 
 
 def test_the_answer_may_be_a_reshape_of_a_unit():
