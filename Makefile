@@ -13,7 +13,7 @@ PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfi
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train hls test test-fast test-all lint bench deploy doctor clean
+.PHONY: help demo train hls test test-fast test-all lint bench docs deploy doctor clean
 
 help:          ## this list
 	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
@@ -49,8 +49,12 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check hwflow models tests
 	$(BIN)/mypy
 
-bench: $(READY) ## the tables of the README
-	$(BIN)/hwflow bench
+bench: $(READY) ## the tables of docs/pages/results
+	$(BIN)/hwflow bench --write docs/pages/results
+
+docs: $(READY) ## the documentation as a site in build/site, links checked
+	$(BIN)/python docs/gen_cli.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/mkdocs.yml
 
 deploy: $(READY) ## bitstream or vendor project, driver and self-test of BUILD for BOARD
 	$(BIN)/hwflow compile $(MODEL) --board $(BOARD) -o $(BUILD)

@@ -153,26 +153,29 @@ def bench(
             help="compiler, cpu, threads, costs, fifos, fits, rtl, nets, boards, train, ablation or trained; all without it."
         ),
     ] = None,
-    page: Annotated[Path | None, typer.Option("--write", help="Put the tables into this page, README.md say.")] = None,
+    pages: Annotated[
+        Path | None, typer.Option("--write", help="Put each table into PART.md of this folder: docs/pages/results.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """The tables of the README, measured here and now, with tool versions."""
-    from hwflow.bench import PARTS, write
+    """The tables of docs/pages/results, measured here and now, with tool versions."""
+    from hwflow.bench import PARTS
     from hwflow.bench import bench as run
+    from hwflow.bench.tables import cell, columns, heading, write
 
     if part and part not in PARTS:
         raise RecipeError(f"bench has no part {part!r}; choose one of {', '.join(PARTS)}")
     facts = {}
     for name in [part] if part else PARTS:
         facts[name] = run(name, say)
-        if page:
-            write(page, name, facts[name])
+        if pages:
+            write(pages / f"{name}.md", name, facts[name])
     if json:
         show(facts, True)
         return
     for name, rows in facts.items():
-        heads = list(dict.fromkeys(key for r in rows for key in r)) or ["nothing measured"]
-        table = Table(*heads, title=name)
+        keys = columns(rows)
+        table = Table(*(map(heading, keys) if keys else ["nothing measured"]), title=name)
         for r in rows:
-            table.add_row(*(str(r.get(h, "")) for h in heads))
+            table.add_row(*(cell(r.get(k)) for k in keys))
         show(rows, False, table)

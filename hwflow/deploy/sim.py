@@ -31,6 +31,7 @@ CLOCKS = 4  # of one bit on the simulated line: the fewest the receiver takes, s
 
 def program(module: str, params: Mapping[str, int], files: Sequence[Path], main: Path) -> Path:
     """The program that runs `main` around Verilator's model `Vboard` of `module`; run it where the memory files are."""
+    files = [f.resolve() for f in files]  # Verilator runs in a folder of its own
     given = {k: v for k, v in params.items() if v is not None}
     state = hashlib.sha256(repr((version(), module, given, CLOCKS)).encode())
     for file in (*files, main, Path(__file__)):

@@ -55,7 +55,8 @@ def _files() -> list[Path]:
 
 
 def _find(name: str) -> Path | None:
-    for path in (Path(name), MODELS / name, MODELS / f"{name}.py"):
+    # a file of the reader's own comes first; "models/x.py" means the shipped one in any folder, a wheel's too
+    for path in (Path(name), MODELS.parent / name, MODELS / name, MODELS / f"{name}.py"):
         if path.suffix == ".py" and path.is_file():
             return path.resolve()
     return None

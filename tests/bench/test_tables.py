@@ -1,10 +1,12 @@
-"""The README's tables: a table replaces the one before it and says where its numbers come from."""
+"""The results pages: a table replaces the one before it and says where its numbers come from."""
 
 from importlib import import_module
 
 import pytest
+from conftest import ROOT
 
-from hwflow.bench import PARTS, markdown, write
+from hwflow.bench import PARTS
+from hwflow.bench.tables import cell, markdown, write
 from hwflow.errors import RecipeError
 
 
@@ -32,6 +34,23 @@ def test_a_page_without_the_mark_is_refused(tmp_path):
     (tmp_path / "p.md").write_text("nothing")
     with pytest.raises(RecipeError, match="bench cpu"):
         write(tmp_path / "p.md", "cpu", [{"a": 1}])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1234567, "1,234,567"), (66.66666666666667, "66.67"), (1289.9, "1,290"), (None, ""), (True, "yes"), ("a|b", "a\\|b")]
+)
+def test_numbers_are_rounded_for_people(value, text):
+    assert cell(value) == text
+
+
+def test_a_column_without_a_value_is_left_out():
+    assert "empty" not in markdown("cpu", [{"a": 1, "empty": ""}, {"a": 2, "empty": None}])
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_has_a_page(part):
+    page = ROOT / "docs" / "pages" / "results" / f"{part}.md"
+    assert f"<!-- bench {part} -->" in page.read_text()
 
 
 @pytest.mark.parametrize("part", PARTS)

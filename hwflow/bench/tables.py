@@ -1,0 +1,124 @@
+"""How the rows of a benchmark become a table that a person reads: headings with units, rounded numbers.
+
+Stands on nothing of the product; `hwflow bench PART --write` puts these tables into docs/pages/results.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from hwflow.errors import RecipeError
+from hwflow.flow import tool_versions
+
+# key of a row -> heading of its column; a key without an entry is shown with blanks for underscores
+HEADINGS = {
+    "c_us": "hwflow, µs an image",
+    "onnxruntime_us": "onnxruntime, µs",
+    "over_onnxruntime": "times faster than onnxruntime",
+    "torch_us": "PyTorch, µs",
+    "over_torch": "times faster than PyTorch",
+    "gmac_s": "G products/s",
+    "smaller": "times smaller than float32",
+    "of_peak": "share of the kernel's peak",
+    "peak_gmac_s": "peak, G products/s",
+    "words_gmac_s": "plain words, G products/s",
+    "imb_dte_s": "IMB + DTE, s a step",
+    "brevitas_s": "Brevitas, s a step",
+    "cycles_per_image": "cycles an image",
+    "lut": "LUT",
+    "lut6_paired": "LUT6, pairs counted once",
+    "ff": "FF",
+    "bram": "BRAM",
+    "dsp": "DSP",
+    "utilisation": "LUTs in use, %",
+    "fmax_mhz": "Fmax, MHz",
+    "clock_mhz": "clock, MHz",
+    "images_per_s": "images/s",
+    "bitstream_bytes": "bitstream, bytes",
+    "seconds": "time, s",
+    "cycles_claimed": "cycles an image, claimed",
+    "cycles_simulated": "cycles an image, simulated",
+    "latency_claimed": "latency, cycles, claimed",
+    "latency_simulated": "latency, cycles, simulated",
+    "differing": "images that differ",
+    "stalled": "images with stalls",
+    "stalled_differing": "of them differ",
+    "build_s": "build, s",
+    "build_cpu_s": "build, CPU s",
+    "s_per_image": "simulation, s an image",
+    "lut_per_mac": "LUT a product",
+    "carry4": "CARRY4",
+    "fmax_by_seed": "Fmax by seed, MHz",
+}
+MOST_COLUMNS = 16
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The keys that stand in some row with a value, in the order in which they first appear."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return [k for k in keys if any(row.get(k) not in (None, "") for row in rows)] or keys
+
+
+def heading(key: str) -> str:
+    """The heading of a column, with its unit."""
+    return HEADINGS.get(key, key.replace("_", " "))
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it: four significant digits, thousands apart; nothing for what was not measured."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def write(page: Path, part: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace the table between `<!-- bench PART -->` and `<!-- end -->` of a page, with command, tools and machine."""
+    if not page.is_file():
+        raise RecipeError(f"{page}: no such page; run in a checkout, or name a page with `<!-- bench {part} -->` in it")
+    text = page.read_text()
+    begin, end = f"<!-- bench {part} -->", "<!-- end -->"
+    if begin not in text or end not in text.split(begin, 1)[1]:
+        raise RecipeError(f"{page}: has no table for {part}; put `{begin}` and `{end}` where it shall stand")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    part_page = page.with_name(page.name + ".part")
+    part_page.write_text(f"{before}{begin}\n{markdown(part, rows)}\n{end}{after}")
+    part_page.replace(page)
+
+
+def markdown(part: str, rows: Sequence[dict[str, Any]], source: str | None = None) -> str:
+    """A table of rows and the line that says where its numbers come from: this machine, today, unless told."""
+    keys = columns(rows)
+    numeric = [all(isinstance(row.get(k), int | float) or row.get(k) in (None, "") for row in rows) for k in keys]
+    lines = [
+        "| " + " | ".join(map(heading, keys)) + " |",
+        "|" + "".join("---:|" if n else "---|" for n in numeric),
+        *("| " + " | ".join(cell(row.get(k)) for k in keys) + " |" for row in rows),
+    ]
+    return "\n".join([*lines, "", source or _source(part)])
+
+
+def _source(part: str) -> str:
+    """The command, the day, the machine and the tools that a table was made with."""
+    tools = ", ".join(f"{name} {version}" for name, version in tool_versions().items())
+    return f"`hwflow bench {part}`, {date.today().isoformat()}, {os.cpu_count()} cores {_processor()}; {tools}"
+
+
+def _processor() -> str:
+    """The processor's name and the vector extensions that matter, from /proc/cpuinfo."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in fields.items()}
+    flags = [f for f in ("avx2", "avx512f", "avx512_vpopcntdq") if f in facts.get("flags", "").split()]
+    return " ".join([facts.get("model name", platform.machine()), *flags])
