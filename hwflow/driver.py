@@ -1,15 +1,18 @@
 """The host beside a board: `Accelerator(port).infer(images)`, the same for a serial line, PYNQ and the simulated board.
 
-Stands on numpy and pyserial alone, so that a copy of this one file is all a host needs (and design.json beside it).
+Stands on numpy and pyserial alone, so that a copy of this one file is all a host needs (and design.json beside it);
+a Zynq board needs driver_dma.py too.
 
 What goes over a serial line (8 data bits, no parity, one stop bit)
     frame    0x7E  kind  tag(2)  payload  crc(4)  0x7E       0x7E or 0x7D inside is sent as 0x7D, byte XOR 0x20
     crc      CRC-32 of zlib over kind, tag and payload; numbers have their low byte first
     IMAGE    0x01  host to board: tag says which image; payload is the image, packed
     HELLO    0x02  host to board: resets the accelerator; tag is a random number; no payload
+    READ     0x03  host to board: tag is the address of a register; no payload
     ANSWER   0x81  board to host: tag of the image; payload is the answer, packed
     HELLO    0x82  board to host: the same random number; payload is the protocol's version (1) and the design's id (4)
     BUSY     0x83  board to host: tag of an image that was dropped, because two others wait to be computed; no payload
+    VALUE    0x84  board to host: tag is the address of the register; payload is its value (4)
 Packing: a stream word is `par` neighbouring elements, element 0 in the low bits, padded with zero bits to whole bytes.
 
 Why no wrong answer is ever delivered: the board computes only images whose CRC is right, whole, and sends each answer
@@ -32,16 +35,23 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-IMAGE, HELLO, ANSWER, HELLO_BACK, BUSY = 0x01, 0x02, 0x81, 0x82, 0x83
+IMAGE, HELLO, READ, ANSWER, HELLO_BACK, BUSY, VALUE = 0x01, 0x02, 0x03, 0x81, 0x82, 0x83, 0x84
 FLAG, ESCAPE = 0x7E, 0x7D
-VERSION = 1
+VERSION = 2
 WINDOW = 16  # images on the way at once, at most
-BATCH = 1024  # images of one DMA transfer
+MAGIC = 0x6C667768  # "hwfl"
+# what a running accelerator tells of itself, by byte address (hls/board/control.sv says what each one is)
+REGISTERS = {
+    "magic": 0x00, "version": 0x04, "design": 0x08, "hash_low": 0x0C, "hash_high": 0x10, "control": 0x14, "status": 0x18,
+    "errors": 0x1C, "images": 0x20, "answers": 0x24, "interval": 0x28, "fastest": 0x2C, "latency": 0x30, "starved": 0x34,
+    "held_up": 0x38, "cycles": 0x3C,
+}  # fmt: skip
 TRIES = 10  # timeouts in a row before the board is given up
 
 Array = np.ndarray
@@ -148,15 +158,14 @@ class Accelerator:
         self.timeout = timeout or float(self.design.get("timeout_s", 1.0))
         self._own: Any = None
         self._board: subprocess.Popen[str] | None = None
-        self._link: _Serial | _Dma
+        self._link: Any  # _Serial, or Dma of driver_dma.py
         line: Any = port
         if self.design["link"] == "dma":
+            dma = import_module(f"{__package__}.driver_dma" if __package__ else "driver_dma")
             if isinstance(port, str):
-                bitfile = (
-                    Path(port) if port.endswith(".bit") else path.with_name(self.design.get("bitstream", "design.bit"))
-                )
-                line = _PynqDma(str(bitfile))
-            self._link = _Dma(line, self)
+                usual = path.with_name(self.design.get("bitstream", "design.bit"))
+                line = self._own = dma.PynqDma(str(port if port.endswith(".bit") else usual), self.design)
+            self._link = dma.Dma(line, self)
             return
         if port == "sim":
             self._board, line = start_board(path.parent / self.design.get("program", "board_sim"))
@@ -176,6 +185,14 @@ class Accelerator:
         if clock:
             self.stats.compute_seconds = len(images) * float(self.design.get("cycles_per_image", 0)) / clock / 1e6
         return answers
+
+    def status(self) -> dict[str, int]:
+        """What the accelerator tells of itself: the registers of REGISTERS by name, 32 bits each."""
+        return {name: self._link.register(address) for name, address in REGISTERS.items()}
+
+    def reset(self) -> None:
+        """Empty the accelerator: images inside are forgotten, counters and errors stay."""
+        self._link.reset()
 
     def close(self) -> None:
         if self._own:
@@ -269,6 +286,20 @@ class _Serial:
             stats.link_seconds = 10 * max(stats.bytes_out, stats.bytes_in) / float(self.owner.design["baud"])
         return self.owner.output.unpack(raw)
 
+    def register(self, address: int) -> int:
+        """The value of a register; LinkError when nobody answers. Not while images are on the way."""
+        for _ in range(TRIES):
+            self._send(READ, address)
+            until = time.monotonic() + min(self.owner.timeout, 1.0)
+            while time.monotonic() < until:
+                for kind, tag, payload in self._receive():
+                    if (kind, tag, len(payload)) == (VALUE, address, 4):
+                        return int.from_bytes(payload, "little")
+        raise LinkError(f"register {address:#04x} is not answered; is the bitstream of this folder loaded?")
+
+    def reset(self) -> None:
+        self.hello()
+
     def hello(self) -> None:
         """Reset the accelerator and make sure it is the design it should be; LinkError when nobody answers."""
         until = time.monotonic() + 1
@@ -341,62 +372,6 @@ class _Serial:
         found = list(self.frames.feed(data))
         self.owner.stats.damaged, self.frames.damaged = self.owner.stats.damaged + self.frames.damaged, 0
         return found
-
-
-class _Dma:
-    """Images out and answers in by one DMA transfer a batch. `port.exchange(bytes (n, a), b) -> bytes (n, b)` moves them."""
-
-    def __init__(self, port: Any, owner: Accelerator):
-        self.port, self.owner = port, owner
-        self.beat = int(owner.design["beat_bytes"])
-
-    def infer(self, images: Array, tell: Callable[[int, int], None]) -> Array:
-        stats, answers = self.owner.stats, []
-        for start in range(0, len(images), BATCH):
-            data = padded(self.owner.input.pack(images[start : start + BATCH]), self.beat)
-            began = time.monotonic()
-            back = self.port.exchange(data, -(-self.owner.output.bytes // self.beat) * self.beat)
-            stats.link_seconds += time.monotonic() - began
-            stats.bytes_out, stats.bytes_in = stats.bytes_out + data.size, stats.bytes_in + back.size
-            answers.append(self.owner.output.unpack(back[:, : self.owner.output.bytes]))
-            tell(start + len(data), len(images))
-        return (
-            np.concatenate(answers)
-            if answers
-            else np.zeros((0, self.owner.output.words * self.owner.output.par), np.int64)
-        )
-
-
-def padded(data: Array, beat: int) -> Array:
-    """Images (n, bytes), each padded with zeros to whole beats: what a DMA buffer holds."""
-    return np.pad(data, ((0, 0), (0, -data.shape[1] % beat)))
-
-
-class _PynqDma:
-    """PYNQ's AXI DMA with buffers it allocates."""
-
-    def __init__(self, bitfile: str):
-        try:
-            from pynq import Overlay, allocate
-        except ImportError as e:
-            raise LinkError("pynq is not installed; run this on the board itself, under PYNQ") from e
-        self._allocate = allocate
-        self._dma = Overlay(bitfile).dma
-
-    def exchange(self, data: Array, back_bytes: int) -> Array:
-        source = self._allocate(shape=data.shape, dtype=np.uint8)
-        sink = self._allocate(shape=(len(data), back_bytes), dtype=np.uint8)
-        source[:] = data
-        source.flush()
-        self._dma.recvchannel.transfer(sink)
-        self._dma.sendchannel.transfer(source)
-        self._dma.sendchannel.wait()
-        self._dma.recvchannel.wait()
-        sink.invalidate()
-        answers = np.array(sink)
-        source.freebuffer()
-        sink.freebuffer()
-        return answers
 
 
 def start_board(program: Path) -> tuple[subprocess.Popen[str], str]:

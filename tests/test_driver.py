@@ -112,7 +112,9 @@ class Board:
         for kind, tag, payload in self.frames.feed(self._line(data)):
             if kind == driver.HELLO:
                 self.queue = []
-                self.back += self._line(frame(driver.HELLO_BACK, tag, bytes([1]) + DESIGN["id"].to_bytes(4, "little")))
+                self.back += self._line(
+                    frame(driver.HELLO_BACK, tag, bytes([driver.VERSION]) + DESIGN["id"].to_bytes(4, "little"))
+                )
             elif kind == driver.IMAGE and len(payload) == IN.bytes:
                 if len(self.queue) >= self.slots:
                     self.back += self._line(frame(driver.BUSY, tag))

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
     "errors bits places",
-    "graph board boards tools driver",
+    "graph board boards tools driver driver_dma",
     "ops net real units recipe",
     "fold passes qonnx train",
     "lower plan",

@@ -1,4 +1,4 @@
-// accelerator - the network (module `top`) behind two byte streams, with a tag that follows each image.
+// accelerator - the network (module `network`) behind two byte streams, with a tag that follows each image.
 //
 // An image is InWords words, each padded to whole bytes (the unused high bits are ignored), packed into beats of Bytes
 // bytes; the answer likewise, its padding zero. At most 16 images are inside at a time.
@@ -24,7 +24,9 @@ module accelerator #(
   input  logic               y_ready_i,
   output logic [8*Bytes-1:0] y_data_o,
   output logic [TagBits-1:0] y_tag_o,
-  output logic               y_last_o
+  output logic               y_last_o,
+  output logic               first_o,  // the first beat of an image enters
+  output logic               done_o    // the last beat of an answer leaves
 );
   localparam int unsigned InBytes = (InBits + 7) / 8, OutBytes = (OutBits + 7) / 8;
   localparam int unsigned InBeats = (InWords * InBytes + Bytes - 1) / Bytes;
@@ -44,6 +46,8 @@ module accelerator #(
   assign come      = x_valid_i && x_ready_o && carries_tag;
   assign gone      = y_valid_o && y_ready_i && y_last_o;
   assign y_tag_o   = tags_q[tag_out_q];
+  assign first_o   = x_valid_i && x_ready_o && beat_q == 0;
+  assign done_o    = gone;
 
   always_ff @(posedge clk_i) begin
     if (come) tags_q[tag_in_q] <= x_tag_i;
@@ -70,22 +74,36 @@ module accelerator #(
   logic [8*InBytes-1:0]  in_data;  // the padding of a word is not looked at
   // verilator lint_on UNUSEDSIGNAL
   logic [8*OutBytes-1:0] out_data;
+  logic unused_end;
+  logic net_valid, net_ready, answer_valid, answer_ready;
+  logic [InBits-1:0]  net_data;
+  logic [OutBits-1:0] answer_data;
   assign room      = !carries_tag || inside_q != (ImageBits + 1)'(Images);
   assign x_ready_o = gear_ready && room;
 
   gear #(.In(Bytes), .Out(InBytes), .InWords(InBeats), .OutWords(InWords)) gear_in (
     .clk_i(clk_i), .rst_ni(rst_ni),
     .x_valid_i(x_valid_i && room), .x_ready_o(gear_ready), .x_data_i(x_data_i),
-    .y_valid_o(in_valid), .y_ready_i(in_ready), .y_data_o(in_data), .y_last_o()
+    .y_valid_o(in_valid), .y_ready_i(in_ready), .y_data_o(in_data), .y_last_o(unused_end)
   );
 
   if (OutBits % 8 != 0) begin : gen_pad
     assign out_data[8*OutBytes-1:OutBits] = '0;
   end
-  top network (
+  slice #(.Bits(InBits)) slice_in (
     .clk_i(clk_i), .rst_ni(rst_ni),
-    .s_axis_tvalid(in_valid), .s_axis_tready(in_ready), .s_axis_tdata(in_data[InBits-1:0]),
-    .m_axis_tvalid(out_valid), .m_axis_tready(out_ready), .m_axis_tdata(out_data[OutBits-1:0]), .m_axis_tlast()
+    .x_valid_i(in_valid), .x_ready_o(in_ready), .x_data_i(in_data[InBits-1:0]),
+    .y_valid_o(net_valid), .y_ready_i(net_ready), .y_data_o(net_data)
+  );
+  network core (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(net_valid), .x_ready_o(net_ready), .x_data_i(net_data),
+    .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data)
+  );
+  slice #(.Bits(OutBits)) slice_out (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(answer_valid), .x_ready_o(answer_ready), .x_data_i(answer_data),
+    .y_valid_o(out_valid), .y_ready_i(out_ready), .y_data_o(out_data[OutBits-1:0])
   );
 
   gear #(.In(OutBytes), .Out(Bytes), .InWords(OutWords), .OutWords(OutBeats)) gear_out (

@@ -1,14 +1,20 @@
-// board_dma - the network between two AXI streams of an AXI DMA: what Zynq boards run.
+// board_dma - the network between two AXI streams of an AXI DMA, with registers on AXI4-Lite: what Zynq boards run.
 //
 // One DMA transfer is a batch of images, each padded to whole beats; tlast on its last beat comes back on the last beat of
 // the last answer, so the receiving channel ends when the batch does. tkeep is all ones: answers are padded too.
+// A transfer that ends inside an image is counted in ERRORS (see control); the image is filled up, so that an answer, which
+// means nothing, comes with tlast, and the next transfer starts with an image of its own.
+// A soft reset (CONTROL) empties the network; the streams stand still while it lasts.
 
 module board_dma #(
   parameter int unsigned Bytes    = 8,
   parameter int unsigned InBits   = 8,
   parameter int unsigned InWords  = 1,
   parameter int unsigned OutBits  = 8,
-  parameter int unsigned OutWords = 1
+  parameter int unsigned OutWords = 1,
+  parameter int unsigned DesignId = 0,
+  parameter int unsigned HashLow  = 0,
+  parameter int unsigned HashHigh = 0
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -20,17 +26,72 @@ module board_dma #(
   input  logic               m_axis_tready,
   output logic [8*Bytes-1:0] m_axis_tdata,
   output logic [Bytes-1:0]   m_axis_tkeep,
-  output logic               m_axis_tlast
+  output logic               m_axis_tlast,
+  input  logic               s_axil_awvalid,
+  output logic               s_axil_awready,
+  input  logic [7:0]         s_axil_awaddr,
+  input  logic [2:0]         s_axil_awprot,
+  input  logic               s_axil_wvalid,
+  output logic               s_axil_wready,
+  input  logic [31:0]        s_axil_wdata,
+  input  logic [3:0]         s_axil_wstrb,
+  output logic               s_axil_bvalid,
+  input  logic               s_axil_bready,
+  output logic [1:0]         s_axil_bresp,
+  input  logic               s_axil_arvalid,
+  output logic               s_axil_arready,
+  input  logic [7:0]         s_axil_araddr,
+  input  logic [2:0]         s_axil_arprot,
+  output logic               s_axil_rvalid,
+  input  logic               s_axil_rready,
+  output logic [31:0]        s_axil_rdata,
+  output logic [1:0]         s_axil_rresp
 );
-  logic last_image, last_beat;
+  localparam int unsigned InBeats = (InWords * ((InBits + 7) / 8) + Bytes - 1) / Bytes;
 
+  logic run_n, beat_valid, beat_ready, beat_last, out_valid, last_image, last_beat, frame_ready, first, done, error, busy,
+        unused_broken, unused_first;
+  logic [8*Bytes-1:0] beat_data;
+  logic [3:0]  addr;
+  logic        write;
+  logic [1:0]  to_control;
+  logic [31:0] from_control;
+
+  assign s_axis_tready = frame_ready && run_n;
+  assign m_axis_tvalid = out_valid && run_n;
+  assign m_axis_tkeep  = '1;
+  assign m_axis_tlast  = last_image && last_beat;
+
+  framing #(
+    .Bits(8 * Bytes), .Words(InBeats), .Framing(1)
+  ) frame (
+    .clk_i(clk_i), .rst_ni(run_n),
+    .x_valid_i(s_axis_tvalid && run_n), .x_ready_o(frame_ready), .x_data_i(s_axis_tdata), .x_last_i(s_axis_tlast),
+    .y_valid_o(beat_valid), .y_ready_i(beat_ready), .y_data_o(beat_data), .y_last_o(beat_last),
+    .done_i(done), .broken_o(unused_broken), .error_o(error), .first_o(first), .busy_o(busy)
+  );
   accelerator #(
     .Bytes(Bytes), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(1), .TagLast(1'b1)
   ) net (
-    .clk_i(clk_i), .rst_ni(rst_ni),
-    .x_valid_i(s_axis_tvalid), .x_ready_o(s_axis_tready), .x_data_i(s_axis_tdata), .x_tag_i(s_axis_tlast),
-    .y_valid_o(m_axis_tvalid), .y_ready_i(m_axis_tready), .y_data_o(m_axis_tdata), .y_tag_o(last_image), .y_last_o(last_beat)
+    .clk_i(clk_i), .rst_ni(run_n),
+    .x_valid_i(beat_valid), .x_ready_o(beat_ready), .x_data_i(beat_data), .x_tag_i(beat_last),
+    .y_valid_o(out_valid), .y_ready_i(m_axis_tready && run_n), .y_data_o(m_axis_tdata), .y_tag_o(last_image), .y_last_o(last_beat),
+    .first_o(unused_first), .done_o(done)
   );
-  assign m_axis_tkeep = '1;
-  assign m_axis_tlast = last_image && last_beat;
+  control #(
+    .DesignId(DesignId), .HashLow(HashLow), .HashHigh(HashHigh)
+  ) registers (
+    .clk_i(clk_i), .rst_ni(rst_ni), .addr_i(addr), .write_i(write), .data_i(to_control), .data_o(from_control), .run_no(run_n),
+    .first_i(first), .done_i(done), .error_i(error), .busy_i(busy),
+    .refused_i(s_axis_tvalid && !s_axis_tready), .waiting_i(m_axis_tvalid && !m_axis_tready)
+  );
+  axil_slave axil (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .s_axil_awvalid(s_axil_awvalid), .s_axil_awready(s_axil_awready), .s_axil_awaddr(s_axil_awaddr), .s_axil_awprot(s_axil_awprot),
+    .s_axil_wvalid(s_axil_wvalid), .s_axil_wready(s_axil_wready), .s_axil_wdata(s_axil_wdata), .s_axil_wstrb(s_axil_wstrb),
+    .s_axil_bvalid(s_axil_bvalid), .s_axil_bready(s_axil_bready), .s_axil_bresp(s_axil_bresp),
+    .s_axil_arvalid(s_axil_arvalid), .s_axil_arready(s_axil_arready), .s_axil_araddr(s_axil_araddr), .s_axil_arprot(s_axil_arprot),
+    .s_axil_rvalid(s_axil_rvalid), .s_axil_rready(s_axil_rready), .s_axil_rdata(s_axil_rdata), .s_axil_rresp(s_axil_rresp),
+    .addr_o(addr), .write_o(write), .data_o(to_control), .data_i(from_control)
+  );
 endmodule

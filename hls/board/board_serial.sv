@@ -9,6 +9,8 @@ module board_serial #(
   parameter int unsigned OutBits   = 8,
   parameter int unsigned OutWords  = 1,
   parameter int unsigned DesignId  = 0,
+  parameter int unsigned HashLow   = 0,
+  parameter int unsigned HashHigh  = 0,
   parameter int unsigned ClockHz   = 25000000,
   parameter int unsigned Baud      = 1000000,
   parameter Family = "xc7",
@@ -49,6 +51,7 @@ module board_serial #(
   board_reset reset (.clk_i(clk), .locked_i(locked), .rst_no(rst_n));
   board_uart #(
     .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .DesignId(DesignId),
+    .HashLow(HashLow), .HashHigh(HashHigh), .Counters(Family != "ice40"),
     .ClockHz(ClockHz), .Baud(Baud)
   ) board (.clk_i(clk), .rst_ni(rst_n), .rx_i(rx_i), .tx_o(tx_o));
 endmodule

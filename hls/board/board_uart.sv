@@ -1,6 +1,7 @@
 // board_uart - the network behind a serial line: what every board with a USB serial bridge runs.
 //
-// A HELLO frame resets the network, so a host that starts finds it empty. See link_rx, link_tx and hwflow/driver.py.
+// A READ frame asks for one of the registers of `control` (its address is the frame's tag); ERRORS counts frames whose CRC is
+// wrong. A HELLO frame resets the network, so a host that starts finds it empty. See link_rx, link_tx and hwflow/driver.py.
 
 module board_uart #(
   parameter int unsigned InBits   = 8,
@@ -8,6 +9,9 @@ module board_uart #(
   parameter int unsigned OutBits  = 8,
   parameter int unsigned OutWords = 1,
   parameter int unsigned DesignId = 0,
+  parameter int unsigned HashLow  = 0,
+  parameter int unsigned HashHigh = 0,
+  parameter bit          Counters = 1'b1,
   parameter int unsigned ClockHz  = 25000000,
   parameter int unsigned Baud     = 1000000
 ) (
@@ -18,7 +22,7 @@ module board_uart #(
 );
   localparam int unsigned InBytes = InWords * ((InBits + 7) / 8), OutBytes = OutWords * ((OutBits + 7) / 8);
 
-  logic hello, busy;
+  logic hello, busy, read, error, first, done, unused_last;
   logic [15:0] tag;
 
   // the network is reset for a few cycles after each HELLO
@@ -39,18 +43,42 @@ module board_uart #(
   );
   link_rx #(.Bytes(InBytes)) from_host (
     .clk_i(clk_i), .rst_ni(rst_ni), .flush_i(!run_n_q), .valid_i(rx_valid), .data_i(rx_data),
-    .hello_o(hello), .busy_o(busy), .tag_o(tag),
+    .hello_o(hello), .busy_o(busy), .read_o(read), .error_o(error), .tag_o(tag),
     .y_valid_o(image_valid), .y_ready_i(image_ready), .y_data_o(image_data), .y_tag_o(image_tag)
   );
   accelerator #(.Bytes(1), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(16)) net (
     .clk_i(clk_i), .rst_ni(run_n_q),
     .x_valid_i(image_valid), .x_ready_o(image_ready), .x_data_i(image_data), .x_tag_i(image_tag),
-    .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data), .y_tag_o(answer_tag), .y_last_o()
+    .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data), .y_tag_o(answer_tag), .y_last_o(unused_last),
+    .first_o(first), .done_o(done)
   );
   link_tx #(.Bytes(OutBytes), .DesignId(DesignId)) to_host (
     .clk_i(clk_i), .rst_ni(rst_ni), .hello_i(hello), .busy_i(busy), .tag_i(tag),
+    .value_i(read_q[1]), .value_tag_i(read_tag_q), .value_data_i(value),
     .x_valid_i(answer_valid && run_n_q), .x_ready_o(answer_ready), .x_data_i(answer_data), .x_tag_i(answer_tag),
     .y_valid_o(tx_valid), .y_ready_i(tx_ready), .y_data_o(tx_data)
+  );
+  // a register's value is there two cycles after its READ; the line is far slower
+  logic [1:0]  read_q;
+  logic [15:0] read_tag_q;
+  logic [31:0] value;
+  logic        working, unused_run_n;
+  logic [4:0]  images_q;  // images between the link's two ends, 16 at most
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) read_q <= '0;
+    else read_q <= {read_q[0], read};
+    if (read) read_tag_q <= tag;
+    if (!run_n_q) images_q <= '0;
+    else if (first && !done) images_q <= images_q + 1'b1;
+    else if (done && !first) images_q <= images_q - 1'b1;
+  end
+  assign working = images_q != '0;
+  control #(
+    .DesignId(DesignId), .HashLow(HashLow), .HashHigh(HashHigh), .Counters(Counters)
+  ) registers (
+    .clk_i(clk_i), .rst_ni(rst_ni), .addr_i(read_tag_q[5:2]), .write_i(1'b0), .data_i(2'b00), .data_o(value), .run_no(unused_run_n),
+    .first_i(first), .done_i(done), .error_i(error), .busy_i(working),
+    .refused_i(image_valid && !image_ready), .waiting_i(answer_valid && !answer_ready)
   );
   uart_tx #(.ClockHz(ClockHz), .Baud(Baud)) tx (
     .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(tx_valid), .ready_o(tx_ready), .data_i(tx_data), .tx_o(tx_o)

@@ -1,7 +1,7 @@
 // gear - packets of In-byte words become packets of Out-byte words, the bytes in order.
 //
 // A packet is InWords words in and OutWords words out; each packet starts on a word of its own. Bytes missing at its
-// end read as zero, bytes left over are dropped. Byte 0 is in the low bits.
+// end read as zero, bytes left over in the last word in are dropped. Byte 0 is in the low bits.
 // Timing: where one width divides the other, a plain shift register; else a buffer of In + 2*Out bytes that keeps the
 // narrower side busy within a packet. One to two cycles pass between packets.
 
@@ -27,6 +27,11 @@ module gear #(
 
   if (InWords * In < OutWords * Out - (Out - 1)) begin : gen_too_few
     $error("gear: %0d words of %0d bytes do not fill %0d words of %0d", InWords, In, OutWords, Out);
+  end
+
+  // the last word in must be needed: one that is not would be taken for the next packet's first when it comes late
+  if ((InWords - 1) * In >= OutWords * Out) begin : gen_too_many
+    $error("gear: %0d words of %0d bytes fill %0d words of %0d without the last", InWords, In, OutWords, Out);
   end
 
   logic take, give;

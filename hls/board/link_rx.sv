@@ -5,6 +5,8 @@
 // sees a part of one; two slots let one image arrive while the other leaves.
 //   hello_o  a good HELLO frame came       (pulse, with tag_o)
 //   busy_o   a good image had to be dropped (pulse, with tag_o): both slots were full
+//   read_o   a good READ frame came       (pulse, with tag_o: the address of a register)
+//   error_o  a frame came whose CRC is wrong, or an image of another length (pulse)
 // The image leaves on y, byte by byte, y_tag_o beside it.
 
 module link_rx #(
@@ -17,13 +19,15 @@ module link_rx #(
   input  logic [7:0]  data_i,
   output logic        hello_o,
   output logic        busy_o,
+  output logic        read_o,
+  output logic        error_o,
   output logic [15:0] tag_o,
   output logic        y_valid_o,
   input  logic        y_ready_i,
   output logic [7:0]  y_data_o,
   output logic [15:0] y_tag_o
 );
-  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02;
+  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02, Read = 8'h03;
   localparam logic [31:0] Residue = 32'hDEBB20E3;  // of a frame followed by its own CRC
   localparam int unsigned Head = 3, Tail = 4;
   localparam int unsigned CountBits = $clog2(Head + Bytes + Tail + 2);
@@ -80,6 +84,8 @@ module link_rx #(
   assign good_image = good && kind_q == Image && count_q == CountBits'(Head + Bytes + Tail);
   assign hello_o    = good && kind_q == Hello && count_q == CountBits'(Head + Tail);
   assign busy_o     = good_image && dropped_q;
+  assign read_o     = good && kind_q == Read && count_q == CountBits'(Head + Tail);
+  assign error_o    = end_q && count_q != '0 && (crc != Residue || (kind_q == Image && !good_image));
 
   always_ff @(posedge clk_i) begin
     if (payload && !full_q[in_slot_q]) store[in_addr_q] <= data;

@@ -2,9 +2,19 @@
 #
 #   vivado -mode batch -source vivado_dma.tcl             (in the deploy folder)
 # design.tcl sets: part, board_part (may be empty), processor (ps7 or psu), clock_mhz, generics (name value ..).
-# The processor gives the clock; the DMA reads images from memory and writes answers back, both 64 bits wide.
+# The processor gives the clock and reads the network's registers; the DMA reads images from memory and writes answers back, both 64 bits wide.
+
+# Every release has its own versions of AMD's blocks: whatever is there is taken.
 
 source design.tcl
+
+proc block {kind name} {
+  set found [lsort -dictionary [get_ipdefs -all xilinx.com:ip:$kind:*]]
+  if {![llength $found]} {
+    error "vivado_dma: this Vivado has no block $kind; install the part's device family with AMD's installer"
+  }
+  return [create_bd_cell -type ip -vlnv [lindex $found end] $name]
+}
 
 create_project -force -part $part network vivado
 if {$board_part ne "" && [llength [get_board_parts -quiet $board_part]]} {
@@ -18,16 +28,17 @@ create_bd_design system
 # the processor, its clock and one port into its memory
 
 if {$processor eq "ps7"} {
-  set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 ps]
+  set ps [block processing_system7 ps]
   apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config {make_external "FIXED_IO, DDR" apply_board_preset "1"} $ps
   set_property -dict [list CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz CONFIG.PCW_USE_S_AXI_HP0 1] $ps
   set clock ps/FCLK_CLK0
   set reset ps/FCLK_RESET0_N
   set control ps/M_AXI_GP0
   set memory ps/S_AXI_HP0
+  set address_bits 32
   set clocked {ps/M_AXI_GP0_ACLK ps/S_AXI_HP0_ACLK}
 } else {
-  set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e:3.3 ps]
+  set ps [block zynq_ultra_ps_e ps]
   apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config {apply_board_preset "1"} $ps
   set_property -dict [list CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz CONFIG.PSU__USE__S_AXI_GP2 1 \
     CONFIG.PSU__USE__M_AXI_GP0 1 CONFIG.PSU__USE__M_AXI_GP1 0] $ps
@@ -35,15 +46,16 @@ if {$processor eq "ps7"} {
   set reset ps/pl_resetn0
   set control ps/M_AXI_HPM0_FPD
   set memory ps/S_AXI_HP0_FPD
+  set address_bits 40
   set clocked {ps/maxihpm0_fpd_aclk ps/saxihp0_fpd_aclk}
 }
 
 # the DMA and the network
 
-set dma [create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma:7.1 dma]
+set dma [block axi_dma dma]
 set_property -dict [list CONFIG.c_include_sg 0 CONFIG.c_sg_length_width 26 CONFIG.c_m_axi_mm2s_data_width 64 \
   CONFIG.c_m_axis_mm2s_tdata_width 64 CONFIG.c_m_axi_s2mm_data_width 64 CONFIG.c_s_axis_s2mm_tdata_width 64 \
-  CONFIG.c_mm2s_burst_size 16 CONFIG.c_s2mm_burst_size 16] $dma
+  CONFIG.c_mm2s_burst_size 16 CONFIG.c_s2mm_burst_size 16 CONFIG.c_addr_width $address_bits] $dma
 set network [create_bd_cell -type module -reference board_dma_bd network]
 foreach {name value} $generics {
   set_property CONFIG.$name $value $network
@@ -53,14 +65,15 @@ connect_bd_intf_net [get_bd_intf_pins network/m_axis] [get_bd_intf_pins dma/S_AX
 
 # reset, and the two interconnects
 
-set resets [create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 resets]
+set resets [block proc_sys_reset resets]
 connect_bd_net [get_bd_pins $reset] [get_bd_pins resets/ext_reset_in]
-set to_control [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 to_control]
-set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI 1] $to_control
-set to_memory [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 to_memory]
+set to_control [block smartconnect to_control]
+set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI 2] $to_control
+set to_memory [block smartconnect to_memory]
 set_property -dict [list CONFIG.NUM_SI 2 CONFIG.NUM_MI 1] $to_memory
 connect_bd_intf_net [get_bd_intf_pins $control] [get_bd_intf_pins to_control/S00_AXI]
 connect_bd_intf_net [get_bd_intf_pins to_control/M00_AXI] [get_bd_intf_pins dma/S_AXI_LITE]
+connect_bd_intf_net [get_bd_intf_pins to_control/M01_AXI] [get_bd_intf_pins network/s_axil]
 connect_bd_intf_net [get_bd_intf_pins dma/M_AXI_MM2S] [get_bd_intf_pins to_memory/S00_AXI]
 connect_bd_intf_net [get_bd_intf_pins dma/M_AXI_S2MM] [get_bd_intf_pins to_memory/S01_AXI]
 connect_bd_intf_net [get_bd_intf_pins to_memory/M00_AXI] [get_bd_intf_pins $memory]

@@ -68,7 +68,7 @@ def measure(
     design = folder / "design"
     design.mkdir(parents=True, exist_ok=True)
     benches = [_Bench(u.name, module(u), instance(u).params, u.ins, u.outs) for u in named]
-    (design / "top.sv").write_text(TEMPLATES.get_template(TEMPLATE).render(units=benches))
+    (design / f"{yosys.CORE}.sv").write_text(TEMPLATES.get_template(TEMPLATE).render(units=benches))
     for unit in named:
         write_memories(unit, design)
     for file in sources({module(u) for u in units}):
@@ -76,7 +76,7 @@ def measure(
     netlist = yosys.map_core(design, family, folder / family, timeout=timeout)
     found = cells.units(netlist, family)
     if paired:
-        kinds = {name: cell["type"] for name, cell in netlist["modules"]["top"]["cells"].items()}
+        kinds = {name: cell["type"] for name, cell in netlist["modules"][yosys.CORE]["cells"].items()}
         found = {n: {**f, "lut6_paired": f["lut"] - pairs.spared(netlist, kinds[n])} for n, f in found.items()}
     return [found[u.name] for u in named]
 

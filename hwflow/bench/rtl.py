@@ -122,7 +122,8 @@ def constant_rows(say: Callable[[str], None]) -> list[Row]:
         def measure() -> Row:
             say(f"{name}: synthesis for xc7")
             ours = [*yosys.sources(work)]
-            tops = {"ours": ("top", ours), **({"da4ml": ("da4ml_unit", [*ours[:-1], *theirs])} if theirs else {})}
+            parts = [n for n in ours if n not in ("network.sv", "top.sv", "stream_top.sv")]
+            tops = {"ours": (yosys.CORE, ours), **({"da4ml": ("da4ml_unit", [*parts, *theirs])} if theirs else {})}
             yosys.run_script(
                 [line for key, (top, files) in tops.items() for line in mapping(key, top, files)], work, "core", None
             )
@@ -182,7 +183,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
 
         def measure() -> Row:
             say(f"{name}: place and route on ECP5")
-            facts = cells.resources(cells.count(yosys.map_core(folder, "ecp5", work), "top"), "ecp5")
+            facts = cells.resources(cells.count(yosys.map_core(folder, "ecp5", work), yosys.CORE), "ecp5")
             ring = TEMPLATES.get_template("bench_ring.sv.j2")
             (work / "ring.sv").write_text(ring.render(in_bits=flow.input.bits, out_bits=flow.output.bits))
             yosys.run_script(

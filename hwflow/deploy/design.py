@@ -5,6 +5,7 @@ Stands on net, units and board. `driver.Words` reads what `words` writes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zlib
@@ -23,6 +24,7 @@ from hwflow.places import hardware
 from hwflow.units.kit.base import Dataflow, Stream
 
 BEAT_BYTES = 8  # of one beat of an AXI DMA
+TRANSFER_BYTES = (1 << 26) - 1  # of one transfer: the length field that vivado_dma.tcl asks for has 26 bits
 SIM = "sim"
 
 
@@ -34,11 +36,22 @@ def design_id(rtl: Path) -> int:
     return crc & 0x7FFFFFFF
 
 
+def design_hash(rtl: Path) -> tuple[int, int]:
+    """The first 31 bits, and the next 31, of the SHA-256 of a design's sources and memory files."""
+    state = hashlib.sha256()
+    for path in sorted([*rtl.glob("*.sv"), *rtl.glob("*.mem")], key=lambda p: p.name):
+        state.update(path.name.encode() + b"\0" + path.read_bytes())
+    bits = int.from_bytes(state.digest()[:8], "little")
+    return bits & 0x7FFFFFFF, bits >> 31 & 0x7FFFFFFF
+
+
 def parameters(dataflow: Dataflow, rtl: Path) -> dict[str, int]:
-    """The parameters of board_uart that follow from the design."""
+    """The parameters of board_uart and board_dma that follow from the design."""
+    low, high = design_hash(rtl)
     return {
         "InBits": dataflow.input.bits, "InWords": dataflow.input.words,
-        "OutBits": dataflow.output.bits, "OutWords": dataflow.output.words, "DesignId": design_id(rtl),
+        "OutBits": dataflow.output.bits, "OutWords": dataflow.output.words,
+        "DesignId": design_id(rtl), "HashLow": low, "HashHigh": high,
     }  # fmt: skip
 
 
@@ -58,12 +71,18 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
     """
     link = board.link if board else "uart"
     out: dict[str, Any] = {
-        "name": net.name, "board": board.name if board else SIM, "link": link, "id": design_id(rtl),
+        "name": net.name, "board": board.name if board else SIM, "link": link, "id": design_id(rtl), "hash": list(design_hash(rtl)),
         "clock_mhz": made["clock_mhz"], "cycles_per_image": dataflow.cycles, "labels": net.gives_labels,
         "input": words(dataflow.input), "output": words(dataflow.output),
     }  # fmt: skip
     if link == "dma":
-        return {**out, "port": "pynq", "beat_bytes": BEAT_BYTES, "bitstream": "design.bit"}
+        return {
+            **out,
+            "port": "pynq",
+            "beat_bytes": BEAT_BYTES,
+            "transfer_bytes": TRANSFER_BYTES,
+            "bitstream": "design.bit",
+        }
     if board is None:  # the line's own rate does not bind a pseudo-terminal; simulation is slow
         return {**out, "port": SIM, "program": "board_sim", "baud": 115200, "timeout_s": 10.0}
     return {**out, "port": "/dev/ttyUSB0", "baud": made["baud"]}
@@ -74,6 +93,8 @@ def write(out: Path, design: dict[str, Any], inputs: Array, expected: Array, how
     (out / "design.json").write_text(json.dumps(design, indent=1) + "\n")
     shutil.copyfile(Path(driver.__file__), out / "driver.py")
     shutil.copyfile(Path(__file__).with_name("selftest.py"), out / "selftest.py")
+    if design["link"] == "dma":
+        shutil.copyfile(Path(driver.__file__).with_name("driver_dma.py"), out / "driver_dma.py")
     if design["link"] == "uart":
         shutil.copyfile(hardware("driver_example.c"), out / "driver_example.c")
     np.save(out / "inputs.npy", narrow(inputs))

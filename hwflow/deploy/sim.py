@@ -11,20 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwflow import tools
+from hwflow.emit.rtl import sources
 from hwflow.places import cache, hardware
 from hwflow.simulate.verilate import WARNINGS, compile_cpp, runtime, version
 
-LINK = (
-    "uart_rx.sv",
-    "uart_tx.sv",
-    "crc32.sv",
-    "link_rx.sv",
-    "link_tx.sv",
-    "gear.sv",
-    "accelerator.sv",
-    "board_uart.sv",
-)
-DMA = ("gear.sv", "accelerator.sv", "board_dma.sv")
 SMALL = 1 << 16  # bytes of a generated file
 CLOCKS = 4  # of one bit on the simulated line: the fewest the receiver takes, so the fastest to simulate
 
@@ -69,5 +59,11 @@ def program(module: str, params: Mapping[str, int], files: Sequence[Path], main:
 def uart_board(params: Mapping[str, int], rtl: Path) -> Path:
     """board_uart around the design in `rtl`, its line on a pseudo-terminal."""
     baud = 1_000_000
-    files = [*(hardware(name) for name in LINK), *sorted(rtl.glob("*.sv"))]
-    return program("board_uart", {**params, "ClockHz": CLOCKS * baud, "Baud": baud}, files, hardware("board_sim.cpp"))
+    params = {**params, "ClockHz": CLOCKS * baud, "Baud": baud}
+    return program("board_uart", params, around("board_uart", rtl), hardware("board_sim.cpp"))
+
+
+def around(board: str, rtl: Path) -> list[Path]:
+    """The files of a board top and of the design in `rtl`, each module once."""
+    own = sorted(rtl.glob("*.sv"))
+    return [*(f for f in sources([board]) if f.name not in {o.name for o in own}), *own]

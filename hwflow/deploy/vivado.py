@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwflow.board import Board
+from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError
 from hwflow.places import hardware
 from hwflow.synth.pll import clock
-from hwflow.synth.route import LINK
-
-DMA = ("gear.sv", "accelerator.sv", "board_dma.sv", "board_dma_bd.v")
+from hwflow.synth.route import shell_sources
 
 
 def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> dict[str, float | int]:
@@ -24,9 +23,11 @@ def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> di
     (out / "rtl").mkdir(parents=True)
     for path in (*rtl.glob("*.sv"), *rtl.glob("*.mem")):
         shutil.copyfile(path, out / "rtl" / path.name)
-    modules = DMA if board.link == "dma" else [f"{m}.sv" for m in (*LINK, "pll_xc7")]
-    for name in modules:
-        shutil.copyfile(hardware(name), out / "rtl" / name)
+    shell = (
+        [*sources(["board_dma"]), hardware("board_dma_bd.v")] if board.link == "dma" else shell_sources(board.family)
+    )
+    for path in shell:
+        shutil.copyfile(path, out / "rtl" / path.name)
     shutil.copyfile(hardware(script), out / script)
     if board.link == "dma":
         settings, made = _dma(board, params), {"clock_mhz": board.clock_mhz}
@@ -40,10 +41,9 @@ def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> di
 def _dma(board: Board, params: Mapping[str, int]) -> dict[str, str]:
     if board.processor not in ("ps7", "psu"):
         raise RecipeError(f"board {board.name}: processor must be ps7 or psu, not {board.processor!r}")
-    generics = {k: v for k, v in params.items() if k != "DesignId"}
     return {
         "part": board.part, "board_part": board.vendor_part, "processor": board.processor,
-        "clock_mhz": f"{board.clock_mhz:g}", "generics": " ".join(f"{k} {v}" for k, v in generics.items()),
+        "clock_mhz": f"{board.clock_mhz:g}", "generics": " ".join(f"{k} {v}" for k, v in params.items()),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A dataflow as SystemVerilog: top.sv with instances and numbers, memory files, the modules it uses.
+"""A dataflow as SystemVerilog: network.sv with instances and numbers, top.sv around it, memory files, the modules used.
 
 Stands on units. The logic is in `hls/units and hls/parts`; nothing here writes any.
 """
@@ -24,31 +24,42 @@ TEMPLATES = jinja2.Environment(
     keep_trailing_newline=True,
 )
 
+SHELL = "stream_top"  # the module that `top` is an instance of
+INSTANCE = "u_"  # before every instance's name, so that a unit may be called `reg` or `table`
+
 
 def emit(dataflow: Dataflow, folder: Path) -> Path:
-    """Write top.sv (module `top`), the memory files and copies of the modules used into `folder`; gives the folder."""
+    """Write network.sv, top.sv, the memory files and copies of the modules used into `folder`; gives the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in (*folder.glob("*.sv"), *folder.glob("*.mem")):
         stale.unlink()
+    (folder / "network.sv").write_text(network(dataflow))
     (folder / "top.sv").write_text(top(dataflow))
     for unit in dataflow.units:
         write_memories(unit, folder)
-    for file in sources(module(u) for u in dataflow.units):
+    for file in sources([*(module(u) for u in dataflow.units), SHELL]):
         shutil.copyfile(file, folder / file.name)
     return folder
 
 
-def top(dataflow: Dataflow, module: str = "top", prefix: str = "") -> str:
-    """The text of the top module; memory file names start with `prefix`."""
+def network(dataflow: Dataflow, module: str = "network", prefix: str = "") -> str:
+    """The text of the module that joins the units, with the eight ports of a unit; memory file names start with `prefix`."""
     for unit in dataflow.units:
         if not re.fullmatch(r"[A-Za-z]\w*", unit.name):
             raise RecipeError(f"{unit.name!r} cannot name an instance; use letters, digits and _ in unit names")
     edges = [Wires(label(SOURCE), dataflow.input.bits)]
     edges += [Wires(label(u.name, i), s.bits) for u in dataflow.units for i, s in enumerate(u.outs)]
-    return TEMPLATES.get_template("top.sv.j2").render(
-        name=plain(dataflow.name), top=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output, edges=edges,
-        answer=label(dataflow.units[-1].name), units=[instance(u, prefix) for u in dataflow.units],
+    return TEMPLATES.get_template("network.sv.j2").render(
+        name=plain(dataflow.name), module=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output,
+        edges=edges, answer=label(dataflow.units[-1].name), units=[instance(u, prefix) for u in dataflow.units],
     )  # fmt: skip
+
+
+def top(dataflow: Dataflow) -> str:
+    """The text of module `top`: the network between two AXI4-Stream ports (hls/stream_top.sv)."""
+    return TEMPLATES.get_template("top.sv.j2").render(
+        name=plain(dataflow.name), source=dataflow.input, sink=dataflow.output
+    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ def instance(unit: Unit, prefix: str = "") -> Instance:
     texts = [(k, _literal(v, prefix)) for k, v in params.items()]
     ins = bundle([label(i) for i in unit.inputs])
     outs = bundle([label(unit.name, i) for i in range(len(unit.outs))])
-    return Instance(module, unit.name, texts, ins, outs)
+    return Instance(module, INSTANCE + unit.name, texts, ins, outs)
 
 
 def spelled(unit: Unit) -> tuple[str, dict[str, int | str]]:
@@ -131,9 +142,9 @@ def write_memories(unit: Unit, folder: Path, prefix: str = "") -> None:
 
 
 def sources(modules: Iterable[str]) -> list[Path]:
-    """The files of `hls/units` and `hls/parts` that hold these modules, whatever those stand on, and the top's own axis_last."""
-    known = {file.stem: file for folder in ("units", "parts") for file in (HLS / folder).glob("*.sv")}
-    todo, found = [*modules, "axis_last"], dict[str, Path]()
+    """The files of `hls/` that hold these modules and whatever those stand on, sorted by path."""
+    known = {file.stem: file for folder in ("units", "parts", "board") for file in (HLS / folder).glob("*.sv")}
+    todo, found = [*modules], dict[str, Path]()
     while todo:
         name = todo.pop()
         if name in found:

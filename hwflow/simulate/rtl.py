@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.emit.rtl import TEMPLATES, emit, instance, label, module, sources, top, write_memories
+from hwflow.emit.rtl import TEMPLATES, emit, instance, label, module, network, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.simulate.base import Run
 from hwflow.simulate.verilate import build
@@ -23,6 +23,7 @@ from hwflow.simulate.verilate import waves as wave_format
 from hwflow.units.fifo import Fifo
 from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
 
+TOP = "top"
 IDLE = 10_000  # cycles without a handshake at either end that mean it will never come, beyond four images
 
 
@@ -58,6 +59,11 @@ class Design:
     taps: list[End] = field(default_factory=list)
     levels: list[End] = field(default_factory=list)
     cycles: int = 0
+
+    @property
+    def core(self) -> str:
+        """The instance that holds the units, as the bench sees it."""
+        return f"{self.name}.axis.core" if self.is_top else self.name
 
     @property
     def in_bits(self) -> int:
@@ -126,10 +132,10 @@ def run_many(
     with tempfile.TemporaryDirectory() as scratch:
         folder, designs, count = Path(scratch), [], 0
         for k, dataflow in enumerate(dataflows):
-            (folder / f"top_{k}.sv").write_text(top(dataflow, f"top_{k}", f"d{k}_"))
+            (folder / f"network_{k}.sv").write_text(network(dataflow, f"network_{k}", f"d{k}_"))
             for unit in dataflow.units:
                 write_memories(unit, folder, f"d{k}_")
-            designs.append(of_dataflow(dataflow, f"d{k}", f"top_{k}", first=count))
+            designs.append(of_dataflow(dataflow, f"d{k}", f"network_{k}", first=count))
             count += len(designs[-1].ends)
         files = [*sources(module(u) for d in dataflows for u in d.units), *sorted(folder.glob("*.sv"))]
         runs, _ = _simulate(designs, [(x,) for x in xs], files, folder, stalls, reset_at=reset_at)
@@ -161,8 +167,8 @@ def run_units(
     return runs
 
 
-def of_dataflow(dataflow: Dataflow, name: str, module: str = "top", first: int = 0, capture: bool = False) -> Design:
-    """A top between a source and a sink, with a tap on every stream and a level at every fifo."""
+def of_dataflow(dataflow: Dataflow, name: str, module: str = TOP, first: int = 0, capture: bool = False) -> Design:
+    """A network, or its top, between a source and a sink, with a tap on every stream and a level at every fifo."""
     edges = _edges(dataflow)
     taps = [
         End("tap", first + 2 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture))
@@ -177,7 +183,7 @@ def of_dataflow(dataflow: Dataflow, name: str, module: str = "top", first: int =
         [End("source", first, dataflow.input, label=SOURCE)],
         [End("sink", first + 1, dataflow.output, label="output")],
     )
-    return Design(name, module, True, [], ins, outs, taps, levels, dataflow.cycles)
+    return Design(name, module, module == TOP, [], ins, outs, taps, levels, dataflow.cycles)
 
 
 def of_unit(unit: Unit, name: str, first: int = 0) -> Design:
@@ -198,8 +204,8 @@ def _edges(dataflow: Dataflow) -> list[str]:
 
 
 def _emitted(dataflow: Dataflow, folder: Path) -> list[Path]:
-    written = folder / "top.sv"
-    if not written.is_file() or written.read_text() != top(dataflow):
+    written = folder / "network.sv"
+    if not written.is_file() or written.read_text() != network(dataflow):
         emit(dataflow, folder)
     return sorted(folder.resolve().glob("*.sv"))  # Verilator runs in a folder of its own
 

@@ -25,7 +25,7 @@ def synth(
     place: bool = False,
     timeout: float | None = TIMEOUT,
 ) -> dict[str, Any]:
-    """Measured resources of the design in `folder` (top.sv, units, memory files) on a family or a board.
+    """Measured resources of the design in `folder` (network.sv, units, memory files) on a family or a board.
 
     lut, ff, bram, dsp in the family's own sizes, the same for every unit by instance name, how they were counted,
     seconds and tool. With `place`, also what nextpnr says of it on the board (or the family's usual one) behind the
@@ -38,7 +38,7 @@ def synth(
     began = time.perf_counter()
     device = target.device if isinstance(target, Board) else ""
     netlist = yosys.map_core(folder, family, out, device=device, timeout=timeout)
-    counted = cells.count(netlist, "top")
+    counted = cells.count(netlist, yosys.CORE)
     result: dict[str, Any] = {
         "family": family,
         **cells.resources(counted, family),
@@ -49,8 +49,8 @@ def synth(
         "seconds": round(time.perf_counter() - began, 2),
     }
     if board:
-        ports = {name: len(port["bits"]) for name, port in netlist["modules"]["top"]["ports"].items()}
-        params = {"InBits": ports["s_axis_tdata"], "InWords": 1, "OutBits": ports["m_axis_tdata"], "OutWords": 1}
+        ports = {name: len(port["bits"]) for name, port in netlist["modules"][yosys.CORE]["ports"].items()}
+        params = {"InBits": ports["x_data_i"], "InWords": 1, "OutBits": ports["y_data_o"], "OutWords": 1}
         routed = route.route_once(out, board, params, route.clock(board, board.clock_mhz), seed=1, timeout=timeout)
         result |= {
             "fmax_mhz": round(routed.fmax_mhz, 2), "utilisation": routed.utilisation, "placed_on": board.name,

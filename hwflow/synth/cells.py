@@ -1,6 +1,6 @@
 """What a mapped netlist uses: LUTs, flip-flops, block RAMs and DSPs from Yosys' JSON, for the whole and for each unit.
 
-Stands on the standard library. The one place that knows the cell names of each family.
+Stands on emit's names. The one place that knows the cell names of each family.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import re
 from collections import Counter
 from functools import cache
 from typing import Any
+
+from hwflow.emit.rtl import INSTANCE
 
 LutWeights = tuple[tuple[str, float], ...]
 
@@ -89,11 +91,11 @@ def is_logic(netlist: dict[str, Any], kind: str) -> bool:
     return bool(module) and not ({"blackbox", "whitebox"} & module.get("attributes", {}).keys())
 
 
-def units(netlist: dict[str, Any], family: str, top: str = "top") -> dict[str, dict[str, float]]:
-    """Resources of every instance of the top module that is a module of the design, by instance name."""
+def units(netlist: dict[str, Any], family: str, top: str = "network") -> dict[str, dict[str, float]]:
+    """Resources of every unit of module `top`, by the unit's name."""
     cells = netlist["modules"][top]["cells"]
     return {
-        name: resources(count(netlist, cell["type"]), family)
+        name.removeprefix(INSTANCE): resources(count(netlist, cell["type"]), family)
         for name, cell in cells.items()
         if is_logic(netlist, cell["type"])
     }

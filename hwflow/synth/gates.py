@@ -26,14 +26,14 @@ WITHOUT_MODEL = {"ecp5": " -nodsp"}
 
 
 def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None) -> list[Path]:
-    """Map the design in `folder` and write it as gates: [gates.v, the models of its cells]; `top` keeps its ports."""
+    """Map the design in `folder` and write it as gates: [gates.v, the models of its cells]; `network` keeps its ports."""
     if family not in MODELS:
         raise RecipeError(f"there are no cell models for {family!r}; known: {', '.join(MODELS)}")
     names = yosys.gather(folder, out)
     yosys.run_script(
         [
             *(f"read_verilog -defer -sv {n}" for n in names),
-            f"{yosys.COMMANDS[family]}{WITHOUT_MODEL.get(family, '')} -top top",
+            f"{yosys.COMMANDS[family]}{WITHOUT_MODEL.get(family, '')} -top {yosys.CORE}",
             "write_verilog -noattr -noexpr gates.v",
         ],
         out, "gates", timeout,

@@ -15,13 +15,12 @@ from typing import Any
 
 from hwflow import tools
 from hwflow.board import Board
+from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError, ToolError
-from hwflow.places import hardware
 from hwflow.synth import outreg, yosys
 from hwflow.synth.pll import Clock, clock
 
 TOP = "board_serial"
-LINK = ("uart_rx", "uart_tx", "crc32", "link_rx", "link_tx", "gear", "accelerator", "board_uart", "board_reset", TOP)
 BITSTREAMS = {"ecp5": "design.bit", "gowin": "design.fs", "ice40": "design.bin"}
 # Popcounts are dense: packed as tightly as nextpnr likes, CNV (17,000 LUTs) did not finish routing. With at most 0.6 of any
 # region filled and the router that negotiates over all nets at once, its routing took 108 s.
@@ -112,9 +111,7 @@ def route_once(
 
 def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:
     """`board.json`: the board's top mapped around the mapped core, which is not worked on again."""
-    names = [f"{m}.sv" for m in (*LINK, f"pll_{board.family}")]
-    for name in names:
-        shutil.copyfile(hardware(name), work / name)
+    names = [shutil.copyfile(path, work / path.name).name for path in shell_sources(board.family)]
     command = yosys.COMMANDS[board.family].replace(" -noiopads", "") + yosys.gowin_family(board.family, board.device)
     yosys.run_script(
         [
@@ -133,6 +130,11 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
         netlist = yosys.read_netlist(work / "board.json")
         if outreg.absorb(netlist):
             (work / "board.json").write_text(json.dumps(netlist))
+
+
+def shell_sources(family: str) -> list[Path]:
+    """The files of a board with a serial line, all but the network's own; of the PLLs, the one of `family`."""
+    return [f for f in sources([TOP]) if not f.stem.startswith("pll_") or f.stem == f"pll_{family}"]
 
 
 def values(params: Mapping[str, int | str]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from hwflow import tools
 from hwflow.errors import RecipeError, ToolError
 
+CORE = "network"  # the module that joins the units; what stands around it on a board is mapped apart
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 # The synthesis command of each family, for a design whose ports are not pins. Wide multiplexers made of LUT4 pairs
@@ -28,20 +29,20 @@ COMMANDS = {
 
 
 def sources(folder: Path) -> list[str]:
-    """Names of the SystemVerilog files of an emitted design, `top.sv` last; RecipeError when there is no design."""
+    """Names of the SystemVerilog files of an emitted design; RecipeError when there is no design."""
     names = sorted(p.name for p in folder.glob("*.sv"))
-    if "top.sv" not in names:
-        raise RecipeError(f"{folder}: has no top.sv; emit the design first: hwflow compile")
+    if CORE + ".sv" not in names:
+        raise RecipeError(f"{folder}: has no {CORE}.sv; emit the design first: hwflow compile")
     for name in [*names, *(p.name for p in folder.glob("*.mem"))]:
         if not SAFE.fullmatch(name):
             raise RecipeError(f"{folder}: file name {name!r} must be letters, digits, `_`, `-` and `.`; rename it")
-    return [*(n for n in names if n != "top.sv"), "top.sv"]
+    return names
 
 
 def unit_modules(folder: Path, names: Sequence[str]) -> list[str]:
-    """Modules that `top.sv` instantiates: the boundaries kept in synthesis, so that each unit has its own figures."""
-    text = (folder / "top.sv").read_text()
-    stems = [n.removesuffix(".sv") for n in names if n != "top.sv"]
+    """Modules that `network.sv` instantiates: the boundaries kept in synthesis, so that each unit has its own figures."""
+    text = (folder / f"{CORE}.sv").read_text()
+    stems = [n.removesuffix(".sv") for n in names if n != f"{CORE}.sv"]
     return [s for s in stems if re.search(rf"^\s*{re.escape(s)}\s*(#\s*\(|\w+\s*\()", text, re.MULTILINE)]
 
 
@@ -52,7 +53,7 @@ def run_script(lines: Sequence[str], folder: Path, name: str, timeout: float | N
 
 
 def gather(folder: Path, out: Path) -> list[str]:
-    """Copy a design's sources and memory files into `out`; the names of the sources, `top.sv` last.
+    """Copy a design's sources and memory files into `out`; the names of the sources.
 
     The wheels of Yosys and nextpnr see the working folder and little else, so everything they read lies in it.
     """
@@ -64,15 +65,15 @@ def gather(folder: Path, out: Path) -> list[str]:
 
 
 def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout: float | None = None) -> dict[str, Any]:
-    """Yosys' JSON netlist of module `top`, hierarchy kept at the units; `core.il` in `out` holds it for place and route."""
+    """Yosys' JSON netlist of module `network`, hierarchy kept at the units; `core.il` in `out` holds it for place and route."""
     names = gather(folder, out)
     kept = unit_modules(folder, names)
     run_script(
         [
             *(f"read_verilog -defer -sv {n}" for n in names),
-            "hierarchy -check -top top",
+            f"hierarchy -check -top {CORE}",
             *(f"setattr -mod -set keep_hierarchy 1 A:hdlname={m}" for m in kept),
-            f"{COMMANDS[family]} -top top{gowin_family(family, device)}",
+            f"{COMMANDS[family]} -top {CORE}{gowin_family(family, device)}",
             "write_json core.json",
             "write_rtlil -selected core.il",
         ],

@@ -23,8 +23,8 @@ from hwflow.bits import words as stream_words
 from hwflow.board import Board, boards, load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy import package
-from hwflow.deploy.sim import DMA, program
-from hwflow.driver import Accelerator, Words, start_board, stop_board
+from hwflow.deploy.sim import around, program
+from hwflow.driver import MAGIC, Accelerator, Words, frame, start_board, stop_board
 from hwflow.emit.c import emit as emit_c
 from hwflow.emit.hls import emit as emit_hls
 from hwflow.emit.names import plain
@@ -84,6 +84,22 @@ def test_the_simulated_board_answers_as_the_network_does(digits: Made):
     with Accelerator("sim", digits.out / "design.json") as board:
         assert (board.infer(x) == digits.net.run(x)).all()
         assert board.stats.images == 60 and board.stats.resent == 0 and board.stats.bytes_out > 60 * board.input.bytes
+
+
+def test_a_board_tells_its_identity_its_counters_and_the_cycles_it_takes(digits: Made):
+    x = images(digits.net, 9)
+    with Accelerator("sim", digits.out / "design.json") as board:
+        board.infer(x)
+        told = board.status()
+        assert told["magic"] == MAGIC and told["design"] == board.design["id"]
+        assert [told["hash_low"], told["hash_high"]] == board.design["hash"]
+        assert (told["images"], told["answers"], told["errors"], told["status"]) == (9, 9, 0, 0)
+        assert told["fastest"] <= told["interval"] < told["cycles"] and digits.dataflow.cycles <= told["fastest"]
+        board._link.port.write(
+            frame(1, 3, b"short") + frame(2, 5)[:-3] + b"\x7e"
+        )  # an image of another length, a cut frame
+        assert board.status()["errors"] == 2
+        assert (board.infer(x[:2]) == digits.net.run(x[:2])).all()
 
 
 def test_a_deploy_folder_is_complete_on_its_own(digits: Made):
@@ -224,8 +240,9 @@ MODELS = {
 def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mapping[str, int | str] | None = None) -> str:
     """Yosys' word on the tops of these boards around a design, each with its own PLL, clock and baud rate."""
     names = yosys.gather(made.rtl, folder)
-    for file in (*(f"{m}.sv" for m in route.LINK), *(f"pll_{f}.sv" for f in MODELS)):
-        shutil.copyfile(hardware(file), folder / file)
+    shell = {family: [f for f in route.shell_sources(family) if f.name not in names] for family in MODELS}
+    for file in {f for files in shell.values() for f in files}:
+        shutil.copyfile(file, folder / file.name)
     lines = []
     for board in targets:
         at = clock(board, board.clock_mhz)
@@ -234,10 +251,7 @@ def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mappin
         lines += [
             "design -reset",
             f"read_verilog -lib {MODELS[board.family]}",
-            *(
-                f"read_verilog -defer -sv {n}"
-                for n in (*names, *(f"{m}.sv" for m in (*route.LINK, f"pll_{board.family}")))
-            ),
+            *(f"read_verilog -defer -sv {n}" for n in (*names, *(f.name for f in shell[board.family]))),
             f"chparam {route.values(params)} {route.TOP}",
             f"hierarchy -check -top {route.TOP}",
             "check -assert",
@@ -290,11 +304,11 @@ def vivado(name: str, made: Made, folder: Path) -> Path:
     return folder / name
 
 
-def tclsh(folder: Path) -> subprocess.CompletedProcess[str]:
+def tclsh(folder: Path, release: str = "2024.1") -> subprocess.CompletedProcess[str]:
     script = next(folder.glob("vivado_*.tcl"))
     stub = KIT / "vivado_stub.tcl"
     return subprocess.run(
-        ["tclsh", str(stub), script.name], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        ["tclsh", str(stub), script.name, release], cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -305,9 +319,10 @@ needs_tclsh = pytest.mark.skipif(shutil.which("tclsh") is None, reason="tclsh is
 @needs_tclsh
 @pytest.mark.parametrize("name", AMD)
 def test_every_file_port_and_parameter_the_vivado_script_names_exists(name: str, digits: Made, tmp_path: Path):
-    done = tclsh(vivado(name, digits, tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[1]) > 40
+    for release in ("2020.1", "2022.2", "2024.1"):
+        done = tclsh(vivado(name, digits, tmp_path / release), release)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout.split()[1]) > 40
 
 
 @needs_tclsh
@@ -317,7 +332,15 @@ def test_every_file_port_and_parameter_the_vivado_script_names_exists(name: str,
         ("pynq_z2", "vivado_dma.tcl", "network/clk_i", "network/clock_i", "has no pin clock_i"),
         ("pynq_z2", "vivado_dma.tcl", "dma/S_AXI_LITE", "dma/S_AXI", "has no interface S_AXI"),
         ("pynq_z2", "vivado_dma.tcl", "c_include_sg", "c_use_sg", "has no parameter c_use_sg"),
-        ("pynq_z2", "vivado_dma.tcl", "axi_dma:7.1", "axi_dma:8.1", "unknown IP"),
+        ("pynq_z2", "vivado_dma.tcl", "block axi_dma", "block axi_dmas", "has no block axi_dmas"),
+        (
+            "zcu104",
+            "vivado_dma.tcl",
+            "[block zynq_ultra_ps_e ps]",
+            "[create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e:3.3 ps]",
+            "unknown IP",
+        ),
+        ("zcu104", "rtl/board_dma_bd.v", "s_axis:m_axis:s_axil", "s_axis:m_axis", "interface s_axil goes by no clock"),
         ("pynq_z2", "vivado_dma.tcl", " network/rst_ni", "", "rst_ni is not connected"),
         ("pynq_z2", "vivado_dma.tcl", "validate_bd_design", "check_bd_design", "invalid command name"),
         ("zcu104", "design.tcl", "InBits", "InputBits", "has no parameter InputBits"),
@@ -347,9 +370,10 @@ class SimulatedDma:
     """AXI DMA around board_dma in Verilator: takes what the PYNQ driver would put into its buffers."""
 
     def __init__(self, made: Made, folder: Path):
-        params = {k: v for k, v in designs.parameters(made.dataflow, made.rtl).items() if k != "DesignId"}
-        files = [*(hardware(name) for name in DMA), *sorted(made.rtl.glob("*.sv"))]
-        self.program = program("board_dma", {**params, "Bytes": 8}, files, hardware("dma_sim.cpp"))
+        params = designs.parameters(made.dataflow, made.rtl)
+        self.program = program(
+            "board_dma", {**params, "Bytes": 8}, around("board_dma", made.rtl), hardware("dma_sim.cpp")
+        )
         self.rtl, self.folder, self.buffers = made.rtl, folder, []
 
     def exchange(self, data: np.ndarray, back_bytes: int) -> np.ndarray:

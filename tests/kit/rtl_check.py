@@ -58,7 +58,7 @@ def lint(units: Sequence[Unit]) -> None:
             write_memories(unit, Path(folder))
             made = instance(unit)
             numbers = [f"-G{name}={value}" for name, value in made.params]
-            files = [f for f in sources([made.module]) if f.stem != "axis_last"]
+            files = sources([made.module])
             said = tools.run(
                 "verilator", ["--lint-only", "-Wall", "--quiet", "--top-module", made.module, *numbers, *files],
                 cwd=Path(folder), env=tools.verilator_env(),
@@ -102,7 +102,7 @@ def netlists(units: Sequence[Unit], folder: Path) -> list[rtl.Design]:
         name = f"net_{k}"
         text = WRAP.render(name=name, d=design, n_in=len(design.ins), n_out=len(design.outs))
         (folder / f"wrap_{k}.sv").write_text(text)
-        files = [f for f in sources([design.module]) if f.stem != "axis_last"]
+        files = sources([design.module])
         for f in files:
             (folder / f.name).write_text(f.read_text())
         script += [

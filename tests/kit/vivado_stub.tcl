@@ -1,26 +1,33 @@
 # vivado_stub - Vivado's commands for tclsh, that check what a project names instead of building it (tests only).
 #
-#   tclsh vivado_stub.tcl SCRIPT          (in the deploy folder)
+#   tclsh vivado_stub.tcl SCRIPT [RELEASE]          (in the deploy folder; RELEASE is one of `releases`)
 # Fails when a script names a file, module, port, parameter, IP, IP parameter or pin that does not exist, or a command
 # that Vivado has not. Ends by listing what was checked. The IP's parameters and pins are those of AMD's documentation.
 
 namespace eval stub {
   variable files {} cells {} checked 0 filled {}
-  variable ip {
-    xilinx.com:ip:processing_system7:5.5 {
+  # the versions that block designs saved by each release name
+  variable releases {
+    2020.1 {processing_system7 5.5 zynq_ultra_ps_e 3.3 axi_dma 7.1 proc_sys_reset 5.0 smartconnect 1.0}
+    2022.2 {processing_system7 5.5 zynq_ultra_ps_e 3.4 axi_dma 7.1 proc_sys_reset 5.0 smartconnect 1.0}
+    2024.1 {processing_system7 5.5 zynq_ultra_ps_e 3.5 axi_dma 7.1 proc_sys_reset 5.0 smartconnect 1.0}
+  }
+  variable ip
+  variable blocks {
+    processing_system7 {
       {PCW_FPGA0_PERIPHERAL_FREQMHZ PCW_USE_S_AXI_HP0}
       {FCLK_CLK0 FCLK_RESET0_N M_AXI_GP0_ACLK S_AXI_HP0_ACLK} {M_AXI_GP0 S_AXI_HP0 DDR FIXED_IO}}
-    xilinx.com:ip:zynq_ultra_ps_e:3.3 {
+    zynq_ultra_ps_e {
       {PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ PSU__USE__S_AXI_GP2 PSU__USE__M_AXI_GP0 PSU__USE__M_AXI_GP1}
       {pl_clk0 pl_resetn0 maxihpm0_fpd_aclk saxihp0_fpd_aclk} {M_AXI_HPM0_FPD S_AXI_HP0_FPD}}
-    xilinx.com:ip:axi_dma:7.1 {
+    axi_dma {
       {c_include_sg c_sg_length_width c_m_axi_mm2s_data_width c_m_axis_mm2s_tdata_width c_m_axi_s2mm_data_width
-        c_s_axis_s2mm_tdata_width c_mm2s_burst_size c_s2mm_burst_size}
+        c_s_axis_s2mm_tdata_width c_mm2s_burst_size c_s2mm_burst_size c_addr_width}
       {s_axi_lite_aclk m_axi_mm2s_aclk m_axi_s2mm_aclk axi_resetn}
       {S_AXI_LITE M_AXI_MM2S M_AXI_S2MM M_AXIS_MM2S S_AXIS_S2MM}}
-    xilinx.com:ip:proc_sys_reset:5.0 {{} {ext_reset_in slowest_sync_clk peripheral_aresetn} {}}
-    xilinx.com:ip:smartconnect:1.0 {
-      {NUM_SI NUM_MI} {aclk aresetn} {S00_AXI S01_AXI M00_AXI}}
+    proc_sys_reset {{} {ext_reset_in slowest_sync_clk peripheral_aresetn} {}}
+    smartconnect {
+      {NUM_SI NUM_MI} {aclk aresetn} {S00_AXI S01_AXI M00_AXI M01_AXI}}
   }
 
   proc ok {true text} {
@@ -39,6 +46,21 @@ namespace eval stub {
       set params [lmap {_ p} [regexp -all -inline {parameter[^=;]*?(\w+)\s*=} $head] {set p}]
       set ports [lmap {_ p} [regexp -all -inline {(?:input|output)[^,;]*?(\w+)\s*(?:,|$|\n)} $head] {set p}]
       return [list $params $ports]
+    }
+    error "vivado_stub: module $name is in none of the files added"
+  }
+  # the bus interfaces a module's attributes declare; each must be of the clock's ASSOCIATED_BUSIF
+  proc interfaces {name} {
+    variable files
+    foreach file $files {
+      set in [open $file]
+      set text [read $in]
+      close $in
+      if {![regexp "\\nmodule\\s+$name\\s*(.*?)\\n\\);" "\n$text" _ head]} continue
+      set declared [lsort -unique [lmap {_ n} [regexp -all -inline {X_INTERFACE_INFO = \S+:interface:\w+:1.0 (\w+) } $head] {set n}]]
+      ok [regexp {ASSOCIATED_BUSIF ([\w:]+)} $head _ busif] "$name: no clock is declared for its interfaces"
+      foreach n $declared {ok [expr {$n in [split $busif :]}] "$name: interface $n goes by no clock"}
+      return $declared
     }
     error "vivado_stub: module $name is in none of the files added"
   }
@@ -66,10 +88,7 @@ namespace eval stub {
       set known [lindex [dict get $ip $kind] [expr {$interface ? 2 : 1}]]
     } else {
       set known [lindex [module $kind] 1]
-      # Vivado finds an AXI stream by its signals' common name
-      if {$interface} {
-        set known [lmap p $known {expr {[regexp {(.*)_tvalid$} $p _ base] ? $base : [continue]}}]
-      }
+      if {$interface} {set known [interfaces $kind]}
     }
     ok [expr {$pin in $known}] "$cell ($kind) has no [expr {$interface ? "interface" : "pin"}] $pin"
     return $path
@@ -150,7 +169,7 @@ proc validate_bd_design {} {
   dict for {cell kind} $stub::cells {
     if {[dict exists $stub::ip $kind]} continue
     foreach port [lindex [stub::module $kind] 1] {
-      regsub {_t(valid|ready|data|last|keep)$} $port {} base
+      regsub {_(t(valid|ready|data|last|keep)|(aw|w|b|ar|r)(valid|ready|addr|prot|data|strb|resp))$} $port {} base
       stub::ok [expr {"$cell/$base" in $stub::filled}] "$cell/$port is not connected"
     }
   }
@@ -172,5 +191,10 @@ proc glob {args} {
   uplevel 1 [list tcl_glob {*}$args]
 }
 
+set release [expr {[llength $argv] > 1 ? [lindex $argv 1] : "2024.1"}]
+foreach {kind version} [dict get $stub::releases $release] {
+  dict set stub::ip xilinx.com:ip:$kind:$version [dict get $stub::blocks $kind]
+}
+proc get_ipdefs {args} {lsearch -all -inline [dict keys $stub::ip] [lindex $args end]}
 source [lindex $argv 0]
 puts "vivado_stub: $stub::checked names checked"

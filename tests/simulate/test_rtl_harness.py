@@ -9,7 +9,7 @@ import pytest
 
 from hwflow import tools
 from hwflow.bits import BIPOLAR, Ints
-from hwflow.emit.rtl import emit, label, top
+from hwflow.emit.rtl import emit, label, network
 from hwflow.errors import RecipeError, ToolError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
@@ -117,7 +117,7 @@ def test_what_stands_still_is_named(tmp_path):
 def test_a_name_that_is_no_identifier_is_refused():
     unit = Width(name="a-b", inputs=(SOURCE,), x=Port((4,), BIPOLAR), par_in=2, par_out=4)
     with pytest.raises(RecipeError, match="'a-b' cannot name an instance"):
-        top(Dataflow("bad", unit.ins[0], (unit,)))
+        network(Dataflow("bad", unit.ins[0], (unit,)))
 
 
 def test_streams_are_labelled_by_unit_and_port():

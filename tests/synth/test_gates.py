@@ -10,9 +10,9 @@ import pytest
 from hwflow.bench.nets import images, tfc
 from hwflow.board import load_board
 from hwflow.deploy import design as designs
-from hwflow.deploy.sim import DMA, program
+from hwflow.deploy.sim import program
 from hwflow.driver import Accelerator
-from hwflow.emit.rtl import emit
+from hwflow.emit.rtl import emit, sources
 from hwflow.errors import RecipeError
 from hwflow.lower import lower
 from hwflow.places import hardware
@@ -23,8 +23,8 @@ class Gates:
     """board_dma in Verilator around a design that is gates."""
 
     def __init__(self, dataflow, rtl: Path, family: str, folder: Path):
-        params = {k: v for k, v in designs.parameters(dataflow, rtl).items() if k != "DesignId"}
-        files = [*(hardware(name) for name in DMA), *gates(rtl, family, folder / family)]
+        params = designs.parameters(dataflow, rtl)
+        files = [*sources(["board_dma"]), *gates(rtl, family, folder / family)]
         self.program, self.folder = program("board_dma", {**params, "Bytes": 8}, files, hardware("dma_sim.cpp")), folder
 
     def exchange(self, data: np.ndarray, back_bytes: int) -> np.ndarray:

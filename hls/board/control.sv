@@ -1,0 +1,139 @@
+// control - what a host may ask a running accelerator and tell it: identity, soft reset, errors, counters.
+//
+// 32-bit registers by byte address; what is not listed reads as zero, and writes to it do nothing.
+//   0x00 MAGIC     0x6C667768, "hwfl"
+//   0x04 VERSION   1, of this table
+//   0x08 DESIGN    the design's id, as design.json has it
+//   0x0C HASH_LOW  0x10 HASH_HIGH    31 bits each of the hash of the network's hardware, as design.json has it
+//   0x14 CONTROL   write bit 0: reset the network for 16 cycles, and forget every image inside; bit 1: clear what follows
+//                  read bit 0: the reset is still on
+//   0x18 STATUS    bit 0: a packet was broken since the last clear; bit 1: an image is inside
+//   0x1C ERRORS    broken packets
+//   0x20 IMAGES    images that began to enter        0x24 ANSWERS   answers that left
+//   0x28 INTERVAL  cycles between the ends of the last two answers: the cycles an image takes, where the host keeps up
+//   0x2C FASTEST   the least of them                 0x30 LATENCY   cycles from the first beat of the last image that found
+//                                                                   the accelerator empty to the end of its answer, both counted
+//   0x34 STARVED   cycles in which an answer was offered and not taken
+//   0x38 HELD_UP   cycles in which a beat was offered and not taken
+//   0x3C CYCLES    cycles since the last clear
+// Counters wrap. Counters 0 leaves out those from INTERVAL on (they read as zero), for the smallest parts.
+
+module control #(
+  parameter int unsigned DesignId = 0,
+  parameter int unsigned HashLow  = 0,
+  parameter int unsigned HashHigh = 0,
+  parameter bit          Counters = 1'b1
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  logic [3:0]  addr_i,       // of a word
+  input  logic        write_i,
+  input  logic [1:0]  data_i,
+  output logic [31:0] data_o,       // one cycle after addr_i
+  output logic        run_no,       // reset of the network, active low
+  input  logic        first_i,      // an image begins to enter
+  input  logic        done_i,       // the last beat of an answer leaves
+  input  logic        error_i,
+  input  logic        busy_i,
+  input  logic        refused_i,    // a beat is offered and not taken
+  input  logic        waiting_i     // an answer is offered and not taken
+);
+  localparam logic [31:0] Magic = 32'h6C667768, Version = 32'd1;
+  localparam logic [3:0] Control = 4'd5;
+  localparam int unsigned Hold = 16;  // cycles of a soft reset
+
+  logic [4:0]  reset_q;
+  logic        clear, broken_q;
+  logic [31:0] errors_q, images_q, answers_q;
+  logic [31:0] interval, fastest, latency, starved, held_up, cycles;
+
+  assign clear  = write_i && addr_i == Control && data_i[1];
+  assign run_no = reset_q == '0;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) reset_q <= 5'(Hold);
+    else if (write_i && addr_i == Control && data_i[0]) reset_q <= 5'(Hold);
+    else if (reset_q != '0) reset_q <= reset_q - 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || clear) begin
+      broken_q  <= 1'b0;
+      errors_q  <= '0;
+      images_q  <= '0;
+      answers_q <= '0;
+    end else begin
+      if (error_i) broken_q <= 1'b1;
+      errors_q  <= errors_q + 32'(error_i);
+      images_q  <= images_q + 32'(first_i);
+      answers_q <= answers_q + 32'(done_i);
+    end
+  end
+
+  if (Counters) begin : gen_counters
+    logic [31:0] cycles_q, since_q, interval_q, fastest_q, latency_q, latency_age_q, starved_q, held_up_q;
+    logic        one_left_q, alone_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni || clear) begin
+        cycles_q   <= '0;
+        starved_q  <= '0;
+        held_up_q  <= '0;
+        interval_q <= '0;
+        fastest_q  <= '1;
+        latency_q  <= '0;
+      end else begin
+        cycles_q  <= cycles_q + 1'b1;
+        starved_q <= starved_q + 32'(waiting_i);
+        held_up_q <= held_up_q + 32'(refused_i);
+        if (done_i && one_left_q) begin
+          interval_q <= since_q;
+          if (since_q < fastest_q) fastest_q <= since_q;
+        end
+        if (done_i && alone_q) latency_q <= latency_age_q;
+      end
+    end
+    always_ff @(posedge clk_i) begin
+      since_q <= done_i ? 32'd1 : since_q + 1'b1;
+      latency_age_q <= first_i && !busy_i ? 32'd2 : latency_age_q + 1'b1;
+      if (!rst_ni || clear || !run_no) begin
+        one_left_q <= 1'b0;
+        alone_q    <= 1'b0;
+      end else begin
+        if (done_i) one_left_q <= 1'b1;
+        if (first_i && !busy_i) alone_q <= 1'b1;
+        else if (done_i) alone_q <= 1'b0;
+      end
+    end
+    assign cycles   = cycles_q;
+    assign interval = interval_q;
+    assign fastest  = fastest_q;
+    assign latency  = latency_q;
+    assign starved  = starved_q;
+    assign held_up  = held_up_q;
+  end else begin : gen_no_counters
+    assign {cycles, interval, fastest, latency, starved, held_up} = '0;
+    logic unused;
+    assign unused = &{refused_i, waiting_i};
+  end
+
+  always_ff @(posedge clk_i) begin
+    unique case (addr_i)
+      4'd0:  data_o <= Magic;
+      4'd1:  data_o <= Version;
+      4'd2:  data_o <= 32'(DesignId);
+      4'd3:  data_o <= 32'(HashLow);
+      4'd4:  data_o <= 32'(HashHigh);
+      4'd5:  data_o <= {31'b0, !run_no};
+      4'd6:  data_o <= {30'b0, busy_i, broken_q};
+      4'd7:  data_o <= errors_q;
+      4'd8:  data_o <= images_q;
+      4'd9:  data_o <= answers_q;
+      4'd10: data_o <= interval;
+      4'd11: data_o <= fastest;
+      4'd12: data_o <= latency;
+      4'd13: data_o <= starved;
+      4'd14: data_o <= held_up;
+      default: data_o <= cycles;
+    endcase
+  end
+endmodule
