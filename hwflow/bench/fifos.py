@@ -19,8 +19,7 @@ from hwflow.net import Net
 from hwflow.plan import events, plan
 from hwflow.plan.fifos import ample_depths
 from hwflow.simulate import rtl
-from hwflow.units import Fifo
-from hwflow.units.kit.base import Dataflow
+from hwflow.units.kit.base import Dataflow, Unit
 
 ASKED = (("cnv", 9132), ("cnv", 32768), ("resnet20", 6144), ("resnet20", 36864))  # networks and cycles an image
 IN_RTL = ("resnet20", 6144)
@@ -48,7 +47,7 @@ def rows(say: Callable[[str], None]) -> list[Row]:
 def in_model(name: str, dataflow: Dataflow) -> list[Row]:
     """The design as it is sized, and what a word less in each of its fifos does."""
     units = unjoin(dataflow)
-    depths = {u.name: u.depth for u in dataflow.units if isinstance(u, Fifo)}
+    depths = {u.name: u.capacity for u in dataflow.fifos}
     course = events.Course(join(dataflow.name, dataflow.input.port, units, ample_depths(units)))
     whole = course.run(IMAGES, depths, listen=())
     slower = halts = 0
@@ -69,20 +68,20 @@ def in_rtl(name: str, net: Net, dataflow: Dataflow, say: Callable[[str], None]) 
     """The design in Verilator beside the event model, as it is sized and with a word less in some of its fifos."""
     out = []
     for fifo in (None, *chosen(dataflow)):
-        taken = f"{fifo.name}, {fifo.depth} words" if fifo else "none"
+        taken = f"{fifo.name}, {fifo.capacity} words" if fifo else "none"
         say(f"{name}: a word less in the RTL: {taken}")
         tried = less(net, dataflow, fifo.name) if fifo else dataflow
         trace = events.simulate(tried, IMAGES)
         out.append({
-            "network": name, "fifos": sum(isinstance(u, Fifo) for u in dataflow.units), "slowest unit": dataflow.bottleneck.cycles,
+            "network": name, "fifos": len(dataflow.fifos), "slowest unit": dataflow.bottleneck.cycles,
             "a word less": taken, "event model": trace.interval if trace else "halts", "RTL": cycles(net, tried) or "halts",
         })  # fmt: skip
     return out
 
 
-def chosen(dataflow: Dataflow, n: int = EACH) -> Sequence[Fifo]:
+def chosen(dataflow: Dataflow, n: int = EACH) -> Sequence[Unit]:
     """Some fifos, evenly from the shallowest to the deepest."""
-    every = sorted((u for u in dataflow.units if isinstance(u, Fifo)), key=lambda f: f.depth)
+    every = sorted(dataflow.fifos, key=lambda f: f.capacity)
     return [every[round(k * (len(every) - 1) / max(n - 1, 1))] for k in range(min(n, len(every)))]
 
 

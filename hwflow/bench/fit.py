@@ -44,7 +44,7 @@ def units(seed: int) -> list[Unit]:
     every += multiplied(np.random.default_rng(100 + seed))
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
     every += like_residual(np.random.default_rng(300 + seed))
-    return [u for u in every if quick(u)]
+    return [u for u in every if u.synthesises_quickly]
 
 
 def multiplied(rng: np.random.Generator) -> list[Unit]:
@@ -274,30 +274,19 @@ def whole(rng: np.random.Generator) -> list[Unit]:
     return out
 
 
-def quick(unit: Unit) -> bool:
-    """False for a matrix unit that the tool is minutes at: deep tables of weights in LUTs, thousands of LUTs."""
-    if not isinstance(unit, Mvu):
-        return True
-    if unit.network is not None:
-        return unit.weights.size <= 4096
-    each = unit.x.ints.bits * unit.weight_ints.bits
-    table = unit.pe * unit.simd * unit.weight_ints.bits * unit.steps if unit.style != "block" else 0
-    return table <= 8000 and unit.pe * unit.simd * (1 if each <= 2 else each) <= 1600
-
-
 def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[dict[str, Any]]:
     """Module, shape and measurement of every unit of the fit: of `modules` alone where there are any, of those
     measured before alone where `kept`."""
     some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
-    if family == "ice40":  # its LUTs hold no memory that is written
-        some = [u.folded(style="auto") if isinstance(u, Window) and u.style == "lut" else u for u in some]
+    # some families' LUTs hold no memory that is written
+    some = [u.folded(style="auto") if getattr(u, "style", "") == "lut" and "auto" in u.styles(family) else u for u in some]
     if kept:
         some = [u for u in some if key(u, family).is_file()]
     rows = []
     for unit, facts in zip(some, measured(some, family, print), strict=True):
         if facts:
             module, params = unit.structure()
-            rows.append({"module": module, "shape": unit.shape(params), "measured": facts})
+            rows.append({"module": module, "bill": unit.bill(params), "measured": facts})
     return rows
 
 
@@ -362,7 +351,7 @@ def fit(kept: bool = False, only: Sequence[str] = ()) -> dict[str, Any]:
 
 def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: str) -> dict[str, float]:
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess."""
-    found = [costs.counts(e["shape"], family)[0] for e in rows]
+    found = [costs.counts(e["bill"], family)[0] for e in rows]
     names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
     if not names:
         return {}

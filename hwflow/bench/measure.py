@@ -16,16 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hwflow.bench import pairs
 from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, yosys
-from hwflow.units import Mvu, Mvus
 from hwflow.units.kit.base import Cost, Stream, Unit, divisors
-from hwflow.units.kit.weighted import Weighted
 
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together
@@ -98,9 +94,7 @@ def total(
     """
     parts = [part for u in units for part in side_by_side(u, family, most)]
     models: dict[str, Unit] = {}
-    chosen = [
-        models.setdefault(str(_parameters(_nameless(p))), p) if alike and isinstance(p, Weighted) else p for p in parts
-    ]
+    chosen = [models.setdefault(str(_parameters(_nameless(p))), p) if alike and p.macs else p for p in parts]
     found = measured(chosen, family, say, timeout, paired=paired)
     if None in found:
         return None
@@ -114,28 +108,22 @@ def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
     own is more than OWN of the whole or costs block RAMs; where lanes share tables, LANES of them stay together, or as
     many as keep it below SHARED, up to LARGE. Shared adders of constant weights stay together.
     """
-    if isinstance(unit, Mvus):
-        return [part for _ in range(unit.pixels) for part in side_by_side(unit.one, family, most)]
-    if not isinstance(unit, Mvu) or unit.network is not None:
+    if len(unit.instances) > 1:
+        return [part for one in unit.instances for part in side_by_side(one, family, most)]
+    if unit.lanes == 1:
         return [unit]
     whole = unit.cost(family)
-    apart = [n for n in divisors(unit.pe) if unit.steps > SHARE or unit.pe // n >= min(LANES, unit.pe)]
-    largest, own = (max(most, LUTS), OWN) if unit.steps > SHARE else (max(most, LARGE), max(SHARED, OWN))
+    few = unit.table_words <= SHARE
+    apart = [n for n in divisors(unit.lanes) if not few or unit.lanes // n >= min(LANES, unit.lanes)]
+    largest, own = (max(most, LARGE), max(SHARED, OWN)) if few else (max(most, LUTS), OWN)
     numbers = [n for n in apart if whole.lut / n <= largest] or apart[-1:]
     smallest = next((n for n in numbers if whole.lut / n <= most), numbers[-1])
     for n in reversed([n for n in numbers if n <= smallest]):
-        parts: list[Unit] = [_lanes(unit, n, i) for i in range(n)]
+        parts = [unit.lane_group(n, i) for i in range(n)]
         cost = sum((p.cost(family) for p in parts), Cost())
         if cost.bram == whole.bram and cost.lut <= (1 + own) * whole.lut:
             break
     return parts
-
-
-def _lanes(unit: Mvu, n: int, i: int) -> Mvu:
-    """The i-th n-th of a unit's lanes."""
-    rows = np.arange(unit.rows).reshape(-1, n, unit.pe // n)[:, i].ravel()
-    limits = None if unit.thresholds is None else unit.thresholds[rows]
-    return replace(unit, name=f"{unit.name}_{i}", pe=unit.pe // n, weights=unit.weights[rows], thresholds=limits)
 
 
 def measured(

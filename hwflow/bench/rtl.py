@@ -19,7 +19,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -97,8 +97,8 @@ def cost(name: str, make: Callable[[], Dataflow], say: Callable[[str], None], fa
     if facts is None:
         return {**out, "note": f"Yosys does not finish one of its units in {TIMEOUT:.0f} s"}
     out |= {key: facts[key] for key in ("lut", "lut6_paired", "ff", "bram", "dsp")}
-    if len(flow.units) == 1 and isinstance(unit := flow.units[0], Mvu):
-        out["lut_per_mac"] = round(facts["lut"] / (unit.pe * unit.simd), 2)
+    if len(flow.units) == 1:
+        out["lut_per_mac"] = round(facts["lut"] / flow.units[0].macs, 2)
     return out
 
 
@@ -108,10 +108,8 @@ def constant_rows(say: Callable[[str], None]) -> list[Row]:
     Both are mapped by ABC: ABC9, which `synth_xilinx` calls, does not come to an end on either within minutes.
     """
     net = Net.load(MODELS / "trained" / "tfc" / "net.npz")
-    layers = [u for u in plan(net, clock_mhz=CLOCK_MHZ).units if isinstance(u, Mvu)]
-    unit = replace(
-        layers[1], inputs=(SOURCE,), pe=len(layers[1].weights), simd=layers[1].weights.shape[1], style="const"
-    )
+    layer = cast(Mvu, [u for u in plan(net, clock_mhz=CLOCK_MHZ).units if u.macs][1])
+    unit = replace(layer, inputs=(SOURCE,), pe=layer.rows, simd=layer.cols, style="const")
     name = f"mvu {unit.pe}x{unit.simd}, constant weights, TFC's second layer"
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)

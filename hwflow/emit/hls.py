@@ -97,8 +97,8 @@ def edge(dataflow: Dataflow, name: str) -> Edge:
     """The stream variable of an edge. A fifo's depth is that of the stream it reads."""
     depth = STREAM_DEPTH
     for unit in dataflow.units:
-        if unit.module == "fifo" and name in unit.inputs:
-            depth = max(depth, int(unit.depth))  # type: ignore[attr-defined]
+        if name in unit.inputs:
+            depth = max(depth, unit.capacity)
     return Edge(identifier(name), dataflow.stream(name).bits, depth)
 
 

@@ -108,21 +108,16 @@ def bundle(labels: Sequence[str]) -> Bundle:
 
 def instance(unit: Unit, prefix: str = "") -> Instance:
     """A unit with its parameters as SystemVerilog literals and the signals on its ports."""
-    module, params = spelled(unit)
+    module, params = unit.rtl()
     texts = [(k, _literal(v, prefix)) for k, v in params.items()]
     ins = bundle([label(i) for i in unit.inputs])
     outs = bundle([label(unit.name, i) for i in range(len(unit.outs))])
     return Instance(module, INSTANCE + unit.name, texts, ins, outs)
 
 
-def spelled(unit: Unit) -> tuple[str, dict[str, int | str]]:
-    """The module and parameters of a unit in SystemVerilog: its own, unless it has a `rtl` that says otherwise."""
-    return unit.rtl() if hasattr(unit, "rtl") else (unit.module, unit.params())
-
-
 def module(unit: Unit) -> str:
     """The SystemVerilog module that a unit is an instance of."""
-    return spelled(unit)[0]
+    return unit.rtl()[0]
 
 
 def _literal(value: int | str, prefix: str) -> str:

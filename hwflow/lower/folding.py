@@ -11,9 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hwflow import units as hw
 from hwflow.errors import RecipeError
-from hwflow.lower.join import JOINTS, identifier
+from hwflow.lower.join import identifier
 from hwflow.units.kit.base import Dataflow, Unit
 
 Folding: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -39,7 +38,7 @@ def clean(folding: Folding) -> dict[str, dict[str, Any]]:
 def choices(unit: Unit) -> tuple[str, ...]:
     """The folding fields a unit has; none where it only joins others, and no `mult` where it multiplies nothing."""
     names = {f.name for f in fields(unit)} - ({"mult"} if not unit.multiplies else set())
-    return () if unit.module in JOINTS else tuple(c for c in CHOICES if c in names)
+    return () if unit.glue else tuple(c for c in CHOICES if c in names)
 
 
 def fold_units(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
@@ -56,35 +55,31 @@ def _folded(unit: Unit, entry: Mapping[str, Any]) -> Unit:
 
 
 def keep_pace(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
-    """Widen each window nobody folded until it is no slower than the unit it feeds, or as wide as it goes.
+    """Widen each rate-matched unit (a window) that nobody folded until it is no slower than the unit it feeds, or as wide
+    as it goes.
 
-    A window whose channels come in blocks takes the width of the unit that reads the blocks, always.
+    One whose word order depends on its width always takes the width of the unit that reads it.
     """
     users = {i: u for u in units for i in u.inputs}
     out = []
     for unit in units:
         user = users.get(unit.name)
-        if isinstance(unit, hw.Window) and user:
-            if blocks_of(unit):
+        if unit.rate_matched and user:
+            if unit.width_bound:
                 wanted = user.ins[0].par
                 given = folding.get(unit.name, {}).get("simd", wanted)
                 if given != wanted:
                     raise RecipeError(f"{unit.name}: simd must be {wanted}, the pe of {user.name}, not {given}")
                 unit = unit.folded(simd=wanted)
             elif "simd" not in folding.get(unit.name, {}):
-                unit = _at_pace(unit, user)
+                unit = _match_rate(unit, user)
         out.append(unit)
     return tuple(out)
 
 
-def blocks_of(unit: Unit) -> bool:
-    """True for a window whose word order depends on its width, so that its reader must have the same."""
-    return isinstance(unit, hw.Window) and unit.order == "depthwise"
-
-
-def _at_pace(window: hw.Window, user: Unit) -> Unit:
-    """The narrowest window that does not slow its user down; one of the user's own width where there is one."""
-    made = [window.folded(**f) for f in window.foldings()]
+def _match_rate(unit: Unit, user: Unit) -> Unit:
+    """The narrowest folding of a unit that does not slow its user down; one of the user's own width where there is one."""
+    made = [unit.folded(**f) for f in unit.foldings()]
     quick = [w for w in made if w.cycles <= user.cycles] or [min(made, key=lambda w: w.cycles)]
     same = [w for w in quick if w.outs[0].par == user.ins[0].par]
     return min(same or quick, key=lambda w: w.outs[0].par)
@@ -94,8 +89,8 @@ def folding_of(dataflow: Dataflow) -> dict[str, dict[str, Any]]:
     """What `lower` needs to build this dataflow again: pe, simd, style and mult of every unit, depth of every fifo."""
     out: dict[str, dict[str, Any]] = {}
     for unit in dataflow.units:
-        if isinstance(unit, hw.Fifo):
-            out[unit.name] = {"depth": unit.depth}
+        if unit.capacity:
+            out[unit.name] = {"depth": unit.capacity}
         elif has := choices(unit):
             out[unit.name] = {c: getattr(unit, c) for c in has}
     return out

@@ -17,7 +17,6 @@ from hwflow.ops import Port
 from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
 
 Depths: TypeAlias = Mapping[str, int]
-JOINTS = ("split", "width", "recode", "fifo")  # modules that only join others
 
 
 def join(name: str, source: Port, units: tuple[Unit, ...], depths: Depths | None = None) -> Dataflow:
@@ -49,11 +48,11 @@ def unjoin(dataflow: Dataflow) -> tuple[Unit, ...]:
     out: list[Unit] = []
     for unit in dataflow.units:
         edges = tuple(behind[i] for i in unit.inputs)
-        if unit.module not in JOINTS:
+        if not unit.glue:
             out.append(replace(unit, inputs=edges))
         for k in range(len(unit.outs)):
             name = f"{unit.name}:{k}" if k else unit.name
-            behind[name] = edges[0] if unit.module in JOINTS else name
+            behind[name] = edges[0] if unit.glue else name
     return tuple(out)
 
 

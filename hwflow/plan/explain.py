@@ -70,7 +70,7 @@ def _doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str)
     if target >= cycles:
         return None
     _, total = search.solve(target, worth(board, family))
-    used = vector(sum((u.cost(family) for u in dataflow.units if u.module != "fifo"), Cost()))
+    used = vector(sum((u.cost(family) for u in dataflow.units if not u.capacity), Cost()))
     limit = np.array([board.totals[r] for r in RESOURCES]) if board else np.full(4, np.inf)
     return {
         "cycles": target,

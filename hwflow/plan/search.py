@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from math import prod
 from typing import Any
@@ -19,14 +19,13 @@ from hwflow import units as hw
 from hwflow.bits import Array, Ints
 from hwflow.board import Board
 from hwflow.errors import RecipeError
-from hwflow.lower.folding import Folding, blocks_of, choices
+from hwflow.lower.folding import Folding, choices
 from hwflow.ops import Port
 from hwflow.units.kit.base import MULTS, SOURCE, Cost, Unit
 from hwflow.units.kit.costs import estimate
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
 STYLES = ("auto", "lut", "block", "const")
-SHARED = 4096  # weights up to which shared adders are looked for: a fraction of a second
 LARGEST = 30_000_000  # entries of one table; more than networks of the known kinds ever need
 
 Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
@@ -92,8 +91,7 @@ class Options:
 
 def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
     """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does."""
-    if isinstance(unit, hw.Mvu):
-        unit = replace(unit, style="auto")  # constant weights would have one folding
+    unit = unit.unconstrained()
     if unknown := [k for k in given if k not in choices(unit)]:
         raise RecipeError(f"{unit.name}: has {', '.join(choices(unit)) or 'nothing'} to fold, not {unknown[0]}")
     if given.get("style") != "const":
@@ -150,10 +148,10 @@ class _Price:
             params["Style"] = STYLES.index(style["style"])
         if "mult" in style:
             params["Mult"] = MULTS.index(style["mult"])
-        if isinstance(unit, hw.Mvu) and style.get("style") == "const":
+        if style.get("style") in unit.own_bill:
             cost = unit.folded(**style).cost(self.family)
         else:
-            cost = estimate(module, unit.shape(params), self.family)
+            cost = estimate(module, unit.bill(params), self.family)
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 
@@ -166,19 +164,11 @@ def styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, 
 
 
 def memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none.
-
-    LUTs of iCE40 hold no memory that is written, so there a window's rows are the tool's choice or block RAM. A
-    matrix unit that works on all its weights at once has them as wires, in adders that rows share where it is small.
-    """
+    """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none."""
     if "style" not in choices(unit):
         return [{}]
-    if "style" in given:
-        return [{"style": given["style"]}]
-    if isinstance(unit, hw.Mvu) and unit.steps == 1:
-        shared = unit.shareable and unit.weights.size <= SHARED
-        return [{"style": "lut"}, {"style": "const"}] if shared else [{"style": "lut"}]
-    return [{"style": "auto" if family == "ice40" and unit.module != "mvu" else "lut"}, {"style": "block"}]
+    styles = (given["style"],) if "style" in given else unit.styles(family)
+    return [{"style": style} for style in styles]
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +237,7 @@ class Search:
     def converter(self, edge: tuple[int, int, int, int], par_out: int, par_in: int) -> Array:
         """What it costs (4,) to bring words of `par_out` elements to a reader of `par_in`; too much where it cannot be."""
         source, _, reader, k = edge
-        if blocks_of(self.units[source]) and par_out != par_in:
+        if self.units[source].width_bound and par_out != par_in:
             return np.full(4, 1e9)
         port = self.units[reader].ins[k].port
         return width_cost(port.ints, port.size, par_out, par_in, self.family)

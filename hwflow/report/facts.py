@@ -77,9 +77,7 @@ def gather(build: Build) -> dict[str, Any]:
         "metrics": {"accuracy": proof["accuracy"]} if proof.get("accuracy") is not None else {},
         "training": {k: v for k, v in training.items() if isinstance(v, int | float | str)},
         "fifo": {
-            u.name: {"depth": u.params()["Depth"], "most_words": simulated.get("occupancy", {}).get(u.name)}
-            for u in flow.units
-            if u.module == "fifo"
+            u.name: {"depth": u.capacity, "most_words": simulated.get("occupancy", {}).get(u.name)} for u in flow.fifos
         },
         "measured": build.json("measured.json"),
         "vitis": csynth(build.folder / "hls"),

@@ -35,7 +35,8 @@ def page_values(build: Build, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _drawings(build: Build, facts: dict[str, Any]) -> dict[str, str]:
     """SVG text by name: cycles and areas of each unit, the board, the training."""
-    units = [u for u in facts["units"] if u["kind"] not in ("fifo", "width", "recode")]
+    glue = {u.name for u in build.dataflow.units if u.glue}
+    units = [u for u in facts["units"] if u["name"] not in glue]
     names = [u["name"] for u in units]
     slow = facts["throughput"]["bottleneck"]
     out = {"cycles": bars("cycles an image of each unit", names, {"claimed": [u["cycles"] for u in units]}, mark=slow)}

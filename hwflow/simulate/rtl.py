@@ -20,7 +20,6 @@ from hwflow.errors import ToolError
 from hwflow.simulate.base import Run
 from hwflow.simulate.verilate import build
 from hwflow.simulate.verilate import waves as wave_format
-from hwflow.units.fifo import Fifo
 from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
 
 TOP = "top"
@@ -174,7 +173,7 @@ def of_dataflow(dataflow: Dataflow, name: str, module: str = TOP, first: int = 0
         End("tap", first + 2 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture))
         for i, e in enumerate(edges)
     ]
-    fifos = [u for u in dataflow.units if isinstance(u, Fifo)]
+    fifos = dataflow.fifos
     levels = [
         End("level", first + 2 + len(taps) + i, u.ins[0], label=u.name, into=label(u.inputs[0]), out=label(u.name))
         for i, u in enumerate(fifos)

@@ -14,7 +14,8 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit.base import Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape
+from hwflow.units.kit.costs import Bill, Params
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, elementwise_rhythm
 
 MOST = 4  # inputs of one unit; longer sums are chains
 
@@ -53,6 +54,9 @@ class AddUnit(Unit):
     def latency(self) -> int:
         return 1
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        return elementwise_rhythm(g, self.outs[0].words, len(self.inputs))
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"pe": pe} for pe in divisors(self.xs[0].channels))
 
@@ -64,24 +68,26 @@ class AddUnit(Unit):
         return out
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """Adders of each lane, and those of constant scales."""
-        terms, joins, digits = p["Pe"] * p["YBits"], max(p["Inputs"] - 1, 0), signed_digits(p)
-        counts = {"one": 1, "out": terms, "signs": sum(terms * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"]))}
-        if p["YBits"] <= 4:  # no carry chain is worth it
-            counts["small"] = terms * (joins + digits)
-        else:
-            counts |= {"adders": terms * joins, "digits": terms * digits, "chains": p["Pe"] * (joins + digits)}
-        return Shape(counts)
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of the adders of a lane."""
         return {"carry": p["YBits"] * max(p["Inputs"] - 1, 1)}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         shaped = [x.reshape(len(x), *self.xs[0].shape) for x in xs]
         return (ops.Add(name=self.name, inputs=self.inputs, scales=self.scales).run(*shaped),)
+
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: two equal, three mixed, negative scales."""
+        return (
+            AddUnit(name="add_two", inputs=("a", "b"), xs=(Port((3, 2, 6), Ints(-128, 127)),) * 2, scales=(1, 1), pe=3),
+            AddUnit(name="add_mixed", inputs=("a", "b", "c"), xs=(Port((5,), BIPOLAR), Port((5,), Ints(0, 3)), Port((5,), Ints(-9, 2))), scales=(4, -3, 1), pe=5),
+            AddUnit(name="add_one", inputs=("a",), xs=(Port((7,), BIPOLAR),), scales=(-5,), pe=1),
+        )  # fmt: skip
 
 
 def check_inputs(unit: str, xs: tuple[Port, ...], scales: tuple[int, ...]) -> None:
@@ -105,10 +111,22 @@ def padded(xs: tuple[Port, ...], scales: tuple[int, ...]) -> list[tuple[Port, in
     return [*zip(xs, scales, strict=True), *[unused] * (MOST - len(xs))]
 
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: two equal, three mixed, negative scales."""
-    return (
-        AddUnit(name="add_two", inputs=("a", "b"), xs=(Port((3, 2, 6), Ints(-128, 127)),) * 2, scales=(1, 1), pe=3),
-        AddUnit(name="add_mixed", inputs=("a", "b", "c"), xs=(Port((5,), BIPOLAR), Port((5,), Ints(0, 3)), Port((5,), Ints(-9, 2))), scales=(4, -3, 1), pe=5),
-        AddUnit(name="add_one", inputs=("a",), xs=(Port((7,), BIPOLAR),), scales=(-5,), pe=1),
-    )  # fmt: skip
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/add.sv is made."""
+    lanes, joins = p["Pe"] * p["YBits"], max(p["Inputs"] - 1, 0)
+    digits = signed_digits(p)
+    counts = {
+        "one": 1,  # step, x_ready_o, y_valid_o
+        "out": lanes,  # y_data_o
+        # scaled0 .. scaled3: a bit that chooses between Scale and -Scale, for each -1/+1 input
+        "signs": sum(lanes * (p[f"XKind{i}"] == 0) for i in range(p["Inputs"])),
+    }
+    if p["YBits"] <= 4:  # so few bits that no carry chain is made of them
+        counts["small"] = lanes * (joins + digits)
+    else:
+        counts |= {
+            "adders": lanes * joins,  # gen_element: term[0] + term[1] + ..
+            "digits": lanes * digits,  # scaled0 .. scaled3: one addition for each signed digit of a constant
+            "chains": p["Pe"] * (joins + digits),  # where each of those carry chains begins
+        }
+    return Bill(counts)

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from math import gcd
 from typing import ClassVar
 
+import numpy as np
+
 from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.add import check_inputs, padded, signed_digits
 from hwflow.units.kit.base import Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, Steps, add_wires, arange
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,6 +56,16 @@ class ConcatUnit(Unit):
     def latency(self) -> int:
         return 0
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """The inputs take turns in every pixel; a word passes without a register."""
+        n = self.outs[0].words
+        offered, gone, backpressure = add_wires(g, n, 1)
+        counts = [x.channels // self.simd for x in self.xs]
+        turn = np.tile(np.repeat(np.arange(len(counts)), counts), n // sum(counts))
+        words = [np.flatnonzero(turn == i) for i in range(len(counts))]
+        takes, asks = tuple(Steps(gone, i) for i in words), tuple(Steps(offered, i) for i in words)
+        return Rhythm(takes, (Steps(offered, arange(n)),), backpressure, asks)
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"simd": simd} for simd in divisors(gcd(*(x.channels for x in self.xs))))
 
@@ -73,22 +86,33 @@ class ConcatUnit(Unit):
         return out
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """A choice between the inputs, and the adders of constant scales."""
-        counts = {"one": 1, "counters": counter(max(p[f"Words{i}"] for i in range(4))), "out": p["Simd"] * p["YBits"]}
-        counts["parts"] = p["Simd"] * p["YBits"] * p["Inputs"]
-        counts["digits"] = p["Simd"] * p["YBits"] * signed_digits(p) if p["YKind"] else 0
-        return Shape(counts)
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         shaped = [x.reshape(len(x), *port.shape) for x, port in zip(xs, self.xs, strict=True)]
         return (ops.Concat(name=self.name, inputs=self.inputs, scales=self.scales).run(*shaped),)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: two bit streams, three mixed ones with scales, vectors."""
+        return (
+            ConcatUnit(name="concat_bits", inputs=("a", "b"), xs=(Port((2, 3, 6), BIPOLAR), Port((2, 3, 3), BIPOLAR)), scales=(1, 1), simd=3),
+            ConcatUnit(name="concat_mixed", inputs=("a", "b", "c"), xs=(Port((2, 2, 4), BIPOLAR), Port((2, 2, 2), Ints(0, 3)), Port((2, 2, 6), Ints(-9, 2))), scales=(4, -3, 1), simd=2),
+            ConcatUnit(name="concat_flat", inputs=("a", "b"), xs=(Port((5,), Ints(0, 15)), Port((3,), Ints(0, 255))), scales=(1, 1), simd=1),
+        )  # fmt: skip
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: two bit streams, three mixed ones with scales, vectors."""
-    return (
-        ConcatUnit(name="concat_bits", inputs=("a", "b"), xs=(Port((2, 3, 6), BIPOLAR), Port((2, 3, 3), BIPOLAR)), scales=(1, 1), simd=3),
-        ConcatUnit(name="concat_mixed", inputs=("a", "b", "c"), xs=(Port((2, 2, 4), BIPOLAR), Port((2, 2, 2), Ints(0, 3)), Port((2, 2, 6), Ints(-9, 2))), scales=(4, -3, 1), simd=2),
-        ConcatUnit(name="concat_flat", inputs=("a", "b"), xs=(Port((5,), Ints(0, 15)), Port((3,), Ints(0, 255))), scales=(1, 1), simd=1),
-    )  # fmt: skip
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/concat.sv is made."""
+    lanes = p["Simd"] * p["YBits"]
+    return Bill(
+        {
+            "one": 1,  # turn_q, last, step
+            "counters": counter(max(p[f"Words{i}"] for i in range(4))),  # word_q
+            "out": lanes,  # y_data_o
+            "parts": lanes * p["Inputs"],  # the multiplexer: turn_q & part[i], or-ed
+            # scaled0 .. scaled3: one addition for each signed digit of a constant
+            "digits": lanes * signed_digits(p) if p["YKind"] else 0,
+        }
+    )

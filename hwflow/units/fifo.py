@@ -13,7 +13,8 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit.base import Stream, Unit
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import Backpressure, EventGraph, Line, Rhythm, Steps, arange
 from hwflow.units.kit.stores import STYLE, Store
 
 STYLES = ("auto", "lut", "block")  # where its words lie; the index is the module's Style
@@ -24,6 +25,7 @@ class Fifo(Unit):
     """Holds up to `depth` words and gives them in order; at least 2, so that it never costs a cycle."""
 
     module: ClassVar[str] = "fifo"
+    glue: ClassVar[bool] = True
     x: Port
     par: int
     depth: int = 2
@@ -51,31 +53,53 @@ class Fifo(Unit):
     def latency(self) -> int:
         return 1 if self.depth == 2 else 2
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """A word enters when the word `depth` before it is gone."""
+        n = self.ins[0].words
+        p = g.process(n)
+        # of the words of the images before, so many are asked for that a smaller depth may be tried by moving the line
+        waits = Backpressure(p, arange(n), Line(-self.depth, 1, self.depth + n), 1)
+        return Rhythm((Steps(p, arange(n)),), (Steps(p, arange(n), self.latency),), ((waits,),))
+
+    @property
+    def capacity(self) -> int:
+        return self.depth
+
     def params(self) -> dict[str, int | str]:
         return {"Bits": self.ins[0].bits, "Depth": self.depth, "Style": STYLES.index(self.style)}
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """A buffer of two words, or a memory and its counters."""
-        if p["Depth"] == 2:
-            return Shape({"skid": 1, "skid_bits": p["Bits"]})
-        words = p["Depth"] - 1
-        return Shape({"one": 1, "counters": counter(words)}, (Store(p["Bits"], words, STYLE[p["Style"]], rom=False),))
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of its counters."""
         return {"carry": counter(p["Depth"])}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: the least, odd depths, a power of two, block RAM."""
+        return tuple(
+            Fifo(name=f"fifo_{depth}", inputs=("input",), x=Port((par * 7,), ints), par=par, depth=depth, style=style)
+            for ints, par, depth, style in (
+                (BIPOLAR, 1, 2, "auto"), (Ints(-8, 7), 3, 3, "lut"), (BIPOLAR, 65, 16, "lut"), (Ints(0, 255), 2, 17, "auto"), (BIPOLAR, 9, 63, "block"),
+            )
+        )  # fmt: skip
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: the least, odd depths, a power of two, block RAM."""
-    return tuple(
-        Fifo(name=f"fifo_{depth}", inputs=("input",), x=Port((par * 7,), ints), par=par, depth=depth, style=style)
-        for ints, par, depth, style in (
-            (BIPOLAR, 1, 2, "auto"), (Ints(-8, 7), 3, 3, "lut"), (BIPOLAR, 65, 16, "lut"), (Ints(0, 255), 2, 17, "auto"), (BIPOLAR, 9, 63, "block"),
-        )
-    )  # fmt: skip
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/fifo.sv is made: two registers, or a memory in front of an output register."""
+    if p["Depth"] == 2:
+        return Bill({"skid": 1, "skid_bits": p["Bits"]})  # gen_skid: two words and the flags of both
+    words = p["Depth"] - 1  # the last word lies in the output register
+    return Bill(
+        {
+            "one": 1,  # empty_q, full_q, valid_q
+            "counters": counter(words),  # each of put_q and get_q, and their comparisons
+        },
+        (Store(p["Bits"], words, STYLE[p["Style"]], rom=False),),  # words
+    )

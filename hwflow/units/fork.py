@@ -11,7 +11,8 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.kit.base import Stream, Unit, divide
-from hwflow.units.kit.costs import Params, Shape
+from hwflow.units.kit.costs import Bill, Params
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, wire_rhythm
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,6 +20,7 @@ class Fork(Unit):
     """y_i = x for each of `copies`. A copy takes a word as soon as it can; x moves on when all have it."""
 
     module: ClassVar[str] = "split"  # "fork" is a word of SystemVerilog
+    glue: ClassVar[bool] = True
     x: Port
     copies: int = 2
     par: int = 1
@@ -43,22 +45,29 @@ class Fork(Unit):
     def latency(self) -> int:
         return 0
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        return wire_rhythm(g, self.ins[0].words, self.copies)
+
     def params(self) -> dict[str, int | str]:
         return {"Bits": self.ins[0].bits, "Copies": self.copies}
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """What waits for every reader."""
-        return Shape({"copies": p["Copies"] if p["Copies"] > 1 else 0})
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),) * self.copies
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: one copy, two, five."""
+        return (
+            Fork(name="fork_one", inputs=("input",), x=Port((7,), BIPOLAR), copies=1, par=7),
+            Fork(name="fork_two", inputs=("input",), x=Port((3, 2, 6), Ints(-128, 127)), copies=2, par=3),
+            Fork(name="fork_five", inputs=("input",), x=Port((11,), BIPOLAR), copies=5, par=1),
+        )
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: one copy, two, five."""
-    return (
-        Fork(name="fork_one", inputs=("input",), x=Port((7,), BIPOLAR), copies=1, par=7),
-        Fork(name="fork_two", inputs=("input",), x=Port((3, 2, 6), Ints(-128, 127)), copies=2, par=3),
-        Fork(name="fork_five", inputs=("input",), x=Port((11,), BIPOLAR), copies=5, par=1),
-    )
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/split.sv is made."""
+    return Bill({"copies": p["Copies"] if p["Copies"] > 1 else 0})  # done_q, done_d, y_valid_o

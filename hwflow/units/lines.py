@@ -1,6 +1,6 @@
 """The lines unit: every patch of an image that a convolution looks at, one or several whole ones a cycle.
 
-Stands on units.window. hls/units/lines.sv and hls/units/lines.hpp are the same unit.
+Stands on units.kit.patches. hls/units/lines.sv and hls/units/lines.hpp are the same unit.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from hwflow.bits import BIPOLAR, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit.base import Memory, Unit
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.patches import STYLES, Patches
+from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact, drop_repeats
 from hwflow.units.kit.stores import STYLE, Store
 from hwflow.units.window import Window
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lines(Window):
+class Lines(Patches):
     """Windows whole in a word: simd = pixels * kh * kw * C are so many neighbouring windows; a word of x is as many pixels.
 
     A row of the kernel has a memory, each as long as a row of the image. A column of words of the kernel's height is
@@ -30,9 +32,9 @@ class Lines(Window):
     """
 
     module: ClassVar[str] = "lines"
+    complete: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check_width(self) -> None:
         if not self.holds(self.simd):
             raise RecipeError(f"{self.name}: simd must be whole windows of {self.whole}, not {self.simd}")
 
@@ -42,11 +44,7 @@ class Lines(Window):
         return self.simd // self.whole
 
     @property
-    def blocks(self) -> int:
-        return 1
-
-    @property
-    def lanes(self) -> int:
+    def taps_per_word(self) -> int:
         return self.kernel[0] * self.kernel[1]
 
     @property
@@ -78,16 +76,41 @@ class Lines(Window):
         row = min(self.kernel[0] - 1 - self.pads[0], self.x.shape[0] - 1)
         return row * self.x.shape[1] // self.pixels + self.late + 2
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """As a window, of columns: a step reads one and shifts it in. The windows that an image's end still holds are
+        flushed by shifts without a column; the next image's first column comes no earlier than the last of those, and
+        waits for no word."""
+        (top, *_), kh, sh, (oh, ow), many = self.pads, self.kernel[0], self.stride[0], self.size, self.pixels
+        h, w = self.x.shape[0], self.x.shape[1] // many
+        n, loads, steps = self.ins[0].words, oh * self.across, oh * self.across + self.after
+        gaps = np.ones(steps, np.int64)
+        gaps[0] = 0
+        writer, reader = g.process(n), g.process(steps, gaps if self.after else 1)
+        row, col = np.divmod(np.arange(loads), self.across)
+        need = np.minimum(row * sh - top + kh - 1, h - 1) * w + col
+        g.need(reader, arange(loads), writer, np.maximum.accumulate(need), 1)
+        # word i may come once all columns before the first one a with free(a) + depth > i are read
+        free = (row * sh - top) * w + col
+        free = np.concatenate([free - n, free, free[:1] + n])
+        image, a = np.divmod(np.searchsorted(free + self.depth, np.arange(n), side="right") - 1, loads)
+        g.need(writer, *drop_repeats((image - 1) * steps + a, reader), 1)
+        give = (np.arange(oh)[:, None] * self.across + np.arange(ow // many) * self.stride[1] + self.late).ravel()
+        # a word is gone before the next shift; an image's last word before the next image's first shift, or, where
+        # that takes the place of its own last shift, before the one after it
+        first = 1 if self.after else 0
+        waits = Backpressure(reader, np.append(first, give[:-1] + 1), np.arange(-1, len(give) - 1))
+        return Rhythm((Steps(writer, arange(n)),), (Steps(reader, compact(give), 1),), ((waits,),))
+
     @property
     def depth(self) -> int:
         """Words of the memories together."""
         return self.kernel[0] * self.x.shape[1] // self.pixels
 
     def params(self) -> dict[str, int | str]:
-        """Those of a window that stay: no dilation, one order, rows as long as the image's."""
-        gone = ("DilationH", "DilationW", "Depthwise", "Depth")
-        kept = {name: value for name, value in super().params().items() if name not in gone}
-        return {"Pixels" if name == "Simd" else name: self.pixels if name == "Simd" else v for name, v in kept.items()}
+        (h, w, c) = self.x.shape
+        return {
+            "Height": h, "Width": w, "Channels": c, "Pixels": self.pixels, **self.edges, "Style": STYLES.index(self.style), **self.padding,
+        }  # fmt: skip
 
     def memories(self) -> dict[str, Memory]:
         """The padding of each channel, channel 0 low, where it differs between channels."""
@@ -95,55 +118,64 @@ class Lines(Window):
         return {f"{self.name}_pad.mem": Memory(c * bits, tuple(words(codes, bits, c)))} if self.per_channel else {}
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """Counters of places, the rows' memories, what turns a column, the windows' registers, the masks of taps that
-        can lie outside the image."""
-        n, kh, kw, c, x = p["Pixels"], p["KernelH"], p["KernelW"], p["Channels"], p["XBits"]
-        across, late = p["Width"] // n, kw - 1 - p["PadLeft"]
-        held = kw - 1 - late + ceil(late / n) * n  # pixels of a row, those of the newest column left out
-        above = _outside(range(kh), p["Height"], p["PadTop"], p["PadBottom"], kh, p["StrideH"])
-        columns = [u + j for u in range(n) for j in range(kw)]
-        beside = _outside(columns, p["Width"], p["PadLeft"], p["PadRight"], kw, p["StrideW"], n)
-        masked = above * n * kw + beside * kh - above * beside
-        counts = {
-            "one": 1, "credit": counter(across * (2 * p["Height"] + kh)),
-            "counters": counter(across, across, across, p["Height"] // p["StrideH"], kh, kh),
-            "position": counter(p["Height"]) * (above > 0), "outside": above + beside, "turned": n * kh * c * x * (kh - 1) / 2,
-            "registers": kh * held * c * x, "lanes": masked * c * x, "widened": masked * c * (p["YBits"] - x),
-        }  # fmt: skip
-        row = Store(n * c * x, across, STYLE[p["Style"]], rom=False)
-        return Shape(counts, (row,) * kh)
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of the credits."""
         return {"carry": counter(p["Width"] // p["Pixels"] * (2 * p["Height"] + p["KernelH"]))}
+
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: windows that lie in the image, reach beyond its edges, leave after its last column."""
+
+        def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
+            pixels = int(more.pop("pixels", 1))  # type: ignore[call-overload]
+            unit = Window(name=f"lines_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
+            return unit.folded(simd=pixels * unit.whole)
+
+        return (
+            make("valid", (5, 6, 3), BIPOLAR, (3, 3)),
+            make("same", (5, 7, 2), BIPOLAR, (3, 3), pads=(1, 1, 1, 1)),
+            make("minus", (4, 4, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pad=np.array([-1])),
+            make("mean", (6, 5, 3), Ints(0, 255), (3, 3), pads=(0, 1, 1, 1), stride=(2, 2), pad=np.array([125, 123, 114])),
+            make("large", (7, 8, 1), Ints(-4, 3), (5, 5), pads=(2, 2, 2, 2), style="block"),
+            make("ends", (3, 9, 2), Ints(0, 3), (2, 4), pads=(1, 0, 0, 3), stride=(1, 2)),
+            make("tall", (9, 2, 2), BIPOLAR, (3, 1), pads=(2, 0, 0, 0), stride=(2, 1), style="lut"),
+            make("two", (6, 8, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pixels=2),
+            make("four", (5, 8, 1), Ints(0, 255), (3, 5), pads=(1, 2, 1, 2), pad=np.array([3]), pixels=4),
+            make("pair", (4, 6, 2), BIPOLAR, (2, 3), stride=(2, 1), pixels=2),
+            make("narrow", (4, 2, 1), Ints(-1, 1), (2, 2), pads=(0, 0, 1, 1)),
+        )  # fmt: skip
+
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/lines.sv is made."""
+    n, kh, kw, pixel = p["Pixels"], p["KernelH"], p["KernelW"], p["Channels"] * p["XBits"]
+    across, late = p["Width"] // n, kw - 1 - p["PadLeft"]
+    held = kw - 1 - late + ceil(late / n) * n  # pixels of a row, those of the newest column left out
+    above = _outside(range(kh), p["Height"], p["PadTop"], p["PadBottom"], kh, p["StrideH"])
+    columns = [u + j for u in range(n) for j in range(kw)]
+    beside = _outside(columns, p["Width"], p["PadLeft"], p["PadRight"], kw, p["StrideW"], n)
+    masked = above * n * kw + beside * kh - above * beside  # taps that lie outside the image for some window
+    counts = {
+        "one": 1,  # flags and handshake
+        # col_q, at_q, write_col_q, row_q, turn_q, write_row_q
+        "counters": counter(across, across, across, p["Height"] // p["StrideH"], kh, kh),
+        "credit": counter(across * (2 * p["Height"] + kh)),  # each of avail_q, room_q, need_more, freed
+        "position": counter(p["Height"]) * (above > 0),  # gen_rows: in_q
+        "outside": above + beside,  # gen_rows, gen_side: above, beside
+        "turned": n * kh * pixel * (kh - 1) / 2,  # column: the words of the banks, turned
+        "registers": kh * held * pixel,  # gen_row: earlier_q
+        "lanes": masked * pixel,  # gen_mux: the tap or the padding
+        "widened": masked * p["Channels"] * (p["YBits"] - p["XBits"]),  # gen_tap
+    }
+    row = Store(n * pixel, across, STYLE[p["Style"]], rom=False)
+    return Bill(counts, (row,) * kh)  # gen_bank
 
 
 def _outside(taps: Sequence[int], size: int, before: int, after: int, span: int, stride: int, pixels: int = 1) -> int:
     """How many of these rows or columns of taps lie outside the image for some window."""
     last = (size + before + after - span) // stride * stride - (pixels - 1)
     return sum(k < before or last + k >= size + before for k in taps)
-
-
-def samples() -> tuple[Unit, ...]:
-    """Small instances: windows that lie in the image, reach beyond its edges, leave after its last column."""
-
-    def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
-        pixels = int(more.pop("pixels", 1))  # type: ignore[call-overload]
-        unit = Window(name=f"lines_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
-        return unit.folded(simd=pixels * unit.whole)
-
-    return (
-        make("valid", (5, 6, 3), BIPOLAR, (3, 3)),
-        make("same", (5, 7, 2), BIPOLAR, (3, 3), pads=(1, 1, 1, 1)),
-        make("minus", (4, 4, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pad=np.array([-1])),
-        make("mean", (6, 5, 3), Ints(0, 255), (3, 3), pads=(0, 1, 1, 1), stride=(2, 2), pad=np.array([125, 123, 114])),
-        make("large", (7, 8, 1), Ints(-4, 3), (5, 5), pads=(2, 2, 2, 2), style="block"),
-        make("ends", (3, 9, 2), Ints(0, 3), (2, 4), pads=(1, 0, 0, 3), stride=(1, 2)),
-        make("tall", (9, 2, 2), BIPOLAR, (3, 1), pads=(2, 0, 0, 0), stride=(2, 1), style="lut"),
-        make("two", (6, 8, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pixels=2),
-        make("four", (5, 8, 1), Ints(0, 255), (3, 5), pads=(1, 2, 1, 2), pad=np.array([3]), pixels=4),
-        make("pair", (4, 6, 2), BIPOLAR, (2, 3), stride=(2, 1), pixels=2),
-        make("narrow", (4, 2, 1), Ints(-1, 1), (2, 2), pads=(0, 0, 1, 1)),
-    )  # fmt: skip

@@ -1,47 +1,40 @@
 """The matrix-vector-threshold unit: every dense and convolution layer, from one multiplier to all of them.
 
-Stands on units.kit.weighted. hls/units/mvu.sv and hls/units/mvu.hpp are the same unit.
+Stands on units.kit.matrix. hls/units/mvu.sv and hls/units/mvu.hpp are the same unit; hls/units/mvu_net.sv is its
+SystemVerilog where rows share the adders of constant weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
-from hwflow.ops import Port, exact_matmul
+from hwflow.ops import Port
 from hwflow.units.kit import sharing
-from hwflow.units.kit.base import MULTS, PIXELS, Memory, Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Products, Shape, counter
+from hwflow.units.kit.base import MULTS, Memory, Unit, divide
+from hwflow.units.kit.costs import Bill, Params, Products, counter
+from hwflow.units.kit.matrix import STYLES, Matrix
 from hwflow.units.kit.stores import FEW, STYLE, Store
 from hwflow.units.kit.trees import adder_tree, popcount, rows
-from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, Weighted, kind, staircase
+from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind
 
-STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
 TABLE = 32  # words of weights that bits are compared with in the LUTs that hold them
+LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow: one more register behind it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Mvu(Weighted):
-    """y[r] = base + count_k(acc[r] >= thresholds[r, k]), acc[r] = sum_c weights[r, c] * x[c], for every vector of x.
+class Mvu(Matrix):
+    """One vector at a time: a word of `simd` columns enters and `pe` rows leave at once.
 
-    x is (..., cols), one vector for each leading position. A word of `simd` columns enters and `pe` rows leave at
-    once; x is stored on the first of the rows/pe passes and replayed on the others.
+    x is stored on the first of the rows/pe passes and replayed on the others.
     """
 
     module: ClassVar[str] = "mvu"
-    simd: int = 1
-    style: str = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        assert self.x.channels == self.cols, f"{self.name}: takes vectors of {self.cols}, not {self.x}"
-        if self.style not in STYLES:
-            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
 
     def divided(self) -> None:
         super().divided()
@@ -52,74 +45,8 @@ class Mvu(Weighted):
             )
 
     @property
-    def cols(self) -> int:
-        return self.weights.shape[1]
-
-    @property
-    def vectors(self) -> int:
-        return self.x.size // self.cols
-
-    @property
-    def groups(self) -> int:
-        """Words of one vector."""
-        return self.cols // self.simd
-
-    @property
-    def passes(self) -> int:
-        """Times that a vector is worked on, for so many of its rows each."""
-        return self.rows // self.pe
-
-    @property
-    def steps(self) -> int:
-        """Cycles of one vector, which is also the depth of the weight memory."""
-        return self.groups * self.passes
-
-    @property
-    def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.simd),)
-
-    @property
-    def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port((*self.x.shape[:-1], self.rows), self.y_ints), self.pe),)
-
-    @property
-    def cycles(self) -> int:
-        return self.vectors * self.steps
-
-    @property
-    def latency(self) -> int:
-        return self.groups - 1 + self.stages
-
-    @property
     def stages(self) -> int:
-        """Cycles from the last word of a vector to its result in the buffer at the end."""
         return 4 + tree_latency(self) + (self.levels > 1)
-
-    @property
-    def multiplies(self) -> bool:
-        kinds = {kind(self.x.ints), kind(self.weight_ints)}
-        return not self.weight_ints.is_bipolar and not kinds <= SIGNS
-
-    def foldings(self) -> Iterator[dict[str, int]]:
-        for pe in divisors(self.rows):
-            for simd in divisors(self.cols):
-                if self.style != "const" or (pe, simd) == (self.rows, self.cols):
-                    yield {"pe": pe, "simd": simd}
-        for n in PIXELS[1:]:
-            if self.style != "const" and self.beside(n * self.rows, n * self.cols):
-                yield {"pe": n * self.rows, "simd": n * self.cols}
-
-    def beside(self, pe: int, simd: int) -> bool:
-        """True for the folding of several units side by side, as `Mvus` are: a vector each."""
-        n, rest = divmod(simd, self.cols)
-        return n > 1 and not rest and pe == n * self.rows and self.x.size % simd == 0
-
-    def folded(self, **folding: Any) -> Mvu:
-        from hwflow.units.mvus import Mvus
-
-        values = {f.name: getattr(self, f.name) for f in fields(self)} | folding
-        kind = Mvus if self.beside(values["pe"], values["simd"]) else Mvu
-        return kind(**values)
 
     def params(self) -> dict[str, int | str]:
         return {
@@ -143,7 +70,7 @@ class Mvu(Weighted):
         return sharing.network(self.weights) if self.style == "const" and self.counted else None
 
     def rtl(self) -> tuple[str, dict[str, int | str]]:
-        """The SystemVerilog module and its parameters, numbers and literals: `mvu_net` where rows share adders."""
+        """`mvu_net` where rows share adders."""
         net = self.network
         if net is None:
             return self.module, self.params()
@@ -183,22 +110,6 @@ class Mvu(Weighted):
             out["SameThresholds"] = constant_bits(limits, (0,), self.thr_bits)
         return out
 
-    @staticmethod
-    def shape(p: Params) -> Shape:
-        """Gates of lanes, trees, accumulators and thresholds, the registers between them, its memories; or shared adders."""
-        return sharing.shape(p) if "AdderBits" in p else _shape(p)
-
-    @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
-        """Carries of an accumulator, the levels of its thresholds, a product; those of shared adders are registered often."""
-        if "AdderBits" in p:
-            return {}
-        numbers = {k: p[k + "Bits"] for k in "XW" if p[k + "Kind"] not in (0, TERNARY_KIND)}
-        return {
-            "carry": p["AccBits"] + 2 * (p["Levels"] > 1), "stairs": p["Levels"] if p["Levels"] > 1 else 0,
-            "product": p["XBits"] + p["WBits"] if "W" in numbers else numbers.get("X", 0),
-        }  # fmt: skip
-
     def _net_limits(self, net: sharing.Network) -> Array:
         """Numbers (rows, levels or 1) that mvu_net compares a row's node with, or takes from twice the node.
 
@@ -214,86 +125,60 @@ class Mvu(Weighted):
         ends = np.array([(n.lo, n.hi + 1) for n in (net.nodes[t.node - net.cols] for t in net.rows)])
         return np.clip(node, ends[:, :1], ends[:, 1:])
 
-    def run(self, *xs: Array) -> tuple[Array, ...]:
-        (x,) = xs
-        acc = exact_matmul(x.reshape(-1, self.cols), self.weights.T)
-        y = acc if self.thresholds is None else staircase(acc, self.thresholds, self.base, self.bipolar)
-        return (y.reshape(len(x), *self.outs[0].port.shape),)
+    @staticmethod
+    def bill(p: Params) -> Bill:
+        return sharing.count_hardware(p) if "AdderBits" in p else count_hardware(p)
 
-
-def _shape(p: Params) -> Shape:
-    """As hls/units/mvu.sv is made: gates of lanes, trees, accumulators, thresholds, and the registers between them."""
-    x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
-    groups, passes, lanes = p["Cols"] // simd, p["Rows"] // pe, pe * simd
-    steps = groups * passes
-    fixed = "_fixed" if steps == 1 else ""
-    late = p["Style"] == 2 or (p["Style"] == 0 and steps >= 64)
-    products: Products = ()
-    fused, masks = False, 0
-    if {p["XKind"], p["WKind"]} <= SIGNS:
-        masks = 2 if p["WKind"] == 3 else 1 if p["XKind"] == 3 else 0
-        fused = p["Style"] < 2 and 1 < steps <= 32
-        held = "_table" if fused else "_block" if p["Style"] == 2 and steps > 1 else ""
-        kind = f"bits{masks}{held}{fixed}"
-        trees = pe * (2 if masks == 2 else 1)
-        leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
-        size = simd.bit_length() + (masks > 0)
-        counts = {
-            kind: trees * leaves,
-            f"adders{fixed}": (trees + (masks == 1)) * adders,
-            "less": pe * size * (masks > 0),
-            "masked": (masks == 1) * popcount(simd, 3)[0],
-        }
-        registers = (trees + (masks == 1)) * registers + pe * size + fused * (trees * simd + (masks == 1) * simd)
-        deep += fused
-    else:
-        # in LUTs -1/+1 times a number is no product, nor is a number times a weight of -1, 0, +1 a wide one
-        select = p["WKind"] == 0
-        few = "_few" if steps == 2 else fixed  # two words of weights: a bit of one is 0, 1 or the address
-        kind = "select" if select else "signed" if p["XKind"] == 0 else "ternary" if p["WKind"] == 3 else "product"
-        each = w + 1 if kind == "signed" else x
-        if p["Mult"] == 1 and not select:  # as hls/parts/product.sv makes them
-            kind = "rows" if not {p["XKind"], p["WKind"]} & SIGNS else "choice" if simd > 1 else "alone"
-            each = w if p["XKind"] in SIGNS else x
-            each = rows(x + (p["XKind"] == 1), w + (p["WKind"] == 1)) if kind == "rows" else each
-        term = x + 1 if select else x + w + 1
-        adders, registers, deep = adder_tree(simd, term, p["AccBits"])
-        size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])
-        counts = {
-            f"tree_{kind}{few}": pe * adders, "tree": select * adders, "less": pe * size * select,
-            **({} if kind == "product" else {f"{kind}{few}": lanes * each}),
+    @staticmethod
+    def critical_path(p: Params) -> Mapping[str, float]:
+        """Carries of an accumulator, the levels of its thresholds, a product; those of shared adders are registered often."""
+        if "AdderBits" in p:
+            return {}
+        numbers = {k: p[k + "Bits"] for k in "XW" if p[k + "Kind"] not in (0, TERNARY_KIND)}
+        return {
+            "carry": p["AccBits"] + 2 * (p["Levels"] > 1), "stairs": p["Levels"] if p["Levels"] > 1 else 0,
+            "product": p["XBits"] + p["WBits"] if "W" in numbers else numbers.get("X", 0),
         }  # fmt: skip
-        registers = pe * (registers + size) + select * registers
-        if not select and p["Mult"] != 1:
-            value = 2 if kind == "signed" else x  # bits that multiply
-            products = ((lanes, value, w, value + (p["XKind"] == 1) + w),)
-    depth = 2 + late + deep
-    counts |= {
-        "one": 1, "acc": pe * p["AccBits"], "summed": pe * p["AccBits"] * (groups > 1), "start": pe * p["AccBits"] * (p["Levels"] == 1 and passes > 1), "counters": counter(groups, passes, steps),
-        "word": simd * x, "out": pe * p["YBits"], "raw": pe * p["YBits"] * (p["Levels"] == 0 and p["XKind"] == p["WKind"] == 0),
-        "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "levels": pe * p["Levels"] if p["Levels"] > 1 else 0,
-        "replay": simd * x if passes > 1 and groups > 1 else 0,
-        "registers": registers + 3 * depth + late * (lanes * w + simd * x), "places": counter(passes) * (depth - 1),
-    }  # fmt: skip
-    stores = [
-        Store(
-            lanes * w - p.get("SameWeights", 0),
-            steps,
-            STYLE[p["Style"] % 3],
-            compared=simd if fused else 0,
-            masked=fused and masks > 0,
-        ),
-        Store(pe * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0), passes),
-    ]
-    if counts["replay"]:
-        stores.append(Store(simd * x, groups, rom=False))
-    return Shape(counts, tuple(stores), products)
 
+    @property
+    def lanes(self) -> int:
+        return 1 if self.network is not None else self.pe
 
-def constant_bits(codes: Array, words: tuple[int, ...], bits: int) -> int:
-    """How many bits of numbers of so many are the same along some axes, all others told apart."""
-    changing = np.bitwise_or.reduce(codes, words) ^ np.bitwise_and.reduce(codes, words)
-    return sum(int((changing >> b & 1 == 0).sum()) for b in range(bits))
+    def lane_group(self, n: int, i: int) -> Mvu:
+        """Lane p of pass k is row k * pe + p, in the unit and in each of the groups."""
+        rows_ = np.arange(self.rows).reshape(-1, n, self.pe // n)[:, i].ravel()
+        limits = None if self.thresholds is None else self.thresholds[rows_]
+        return replace(self, name=f"{self.name}_{i}", pe=self.pe // n, weights=self.weights[rows_], thresholds=limits)
+
+    @property
+    def synthesises_quickly(self) -> bool:
+        return self.weights.size <= 4096 if self.network is not None else super().synthesises_quickly
+
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances, awkward shapes included."""
+        rng = np.random.default_rng(9)
+
+        def signs(*shape: int) -> Array:
+            return rng.choice((-1, 1), shape)
+
+        return (
+            Mvu(name="mvu_one", inputs=("input",), x=Port((1,), BIPOLAR), weights=signs(1, 1), thresholds=np.zeros((1, 1)), bipolar=True),
+            Mvu(name="mvu_bin", inputs=("input",), x=Port((63,), BIPOLAR), weights=signs(12, 63), thresholds=rng.integers(-9, 9, (12, 1)), bipolar=True, pe=3, simd=9),
+            Mvu(name="mvu_raw", inputs=("input",), x=Port((3, 2, 17), BIPOLAR), weights=signs(5, 17), pe=1, simd=17),
+            Mvu(name="mvu_pad", inputs=("input",), x=Port((2, 2, 18), TERNARY), weights=signs(8, 18), thresholds=rng.integers(-5, 6, (8, 1)), bipolar=True, pe=4, simd=2),
+            Mvu(name="mvu_u8", inputs=("input",), x=Port((2, 1, 27), Ints(0, 255)), weights=signs(6, 27), thresholds=rng.integers(-900, 900, (6, 1)), bipolar=True, pe=2, simd=3),
+            Mvu(name="mvu_w2a2", inputs=("input",), x=Port((16,), Ints(0, 3)), weights=rng.integers(-2, 2, (8, 16)), thresholds=np.sort(rng.integers(-9, 9, (8, 3)), 1), pe=2, simd=4),
+            Mvu(name="mvu_w4", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-7, 8, (7, 10)), thresholds=np.sort(rng.integers(-60, 60, (7, 7)), 1), base=-4, pe=7, simd=5),
+            Mvu(name="mvu_wbin", inputs=("input",), x=Port((31,), BIPOLAR), weights=rng.integers(-3, 4, (4, 31)), pe=2, simd=1, style="lut"),
+            Mvu(name="mvu_rows", inputs=("input",), x=Port((14,), Ints(0, 255)), weights=rng.integers(-7, 8, (6, 14)), pe=2, simd=7, mult="lut"),
+            Mvu(name="mvu_alike", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-8, 8, (4, 10)), thresholds=rng.integers(-60, 60, (4, 1)), bipolar=True, pe=4, simd=5, mult="lut"),
+            Mvu(name="mvu_choice", inputs=("input",), x=Port((9,), Ints(-128, 127)), weights=rng.integers(-1, 2, (4, 9)), pe=2, simd=3, mult="lut"),
+            Mvu(name="mvu_signs", inputs=("input",), x=Port((3, 8), TERNARY), weights=rng.integers(-3, 4, (4, 8)), pe=4, simd=4, mult="lut"),
+            Mvu(name="mvu_flip", inputs=("input",), x=Port((8,), BIPOLAR), weights=rng.integers(0, 4, (4, 8)), pe=2, simd=4, mult="lut"),
+            Mvu(name="mvu_dsp", inputs=("input",), x=Port((6,), Ints(-128, 127)), weights=rng.integers(-99, 100, (4, 6)), pe=2, simd=3, mult="dsp"),
+            Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
+        )  # fmt: skip
 
 
 def tree_latency(unit: Mvu) -> int:
@@ -303,7 +188,7 @@ def tree_latency(unit: Mvu) -> int:
     """
     if net := unit.network:
         return net.latency - 2 - (unit.levels > 1)
-    late = unit.style == "block" or (unit.style == "auto" and unit.steps >= 64)
+    late = unit.style == "block" or (unit.style == "auto" and unit.steps >= LATE)
     if {kind(unit.x.ints), kind(unit.weight_ints)} <= SIGNS:
         fused = unit.style in ("auto", "lut") and 1 < unit.steps <= TABLE
         first = 3 + fused  # the height below which the first of popcount's registers stands
@@ -312,27 +197,126 @@ def tree_latency(unit: Mvu) -> int:
     return late + max(clog2(unit.simd) - 1, 0) // 2
 
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances, awkward shapes included."""
-    rng = np.random.default_rng(9)
+def constant_bits(codes: Array, words: tuple[int, ...], bits: int) -> int:
+    """How many bits of numbers of so many are the same along some axes, all others told apart."""
+    changing = np.bitwise_or.reduce(codes, words) ^ np.bitwise_and.reduce(codes, words)
+    return sum(int((changing >> b & 1 == 0).sum()) for b in range(bits))
 
-    def signs(*shape: int) -> Array:
-        return rng.choice((-1, 1), shape)
 
-    return (
-        Mvu(name="mvu_one", inputs=("input",), x=Port((1,), BIPOLAR), weights=signs(1, 1), thresholds=np.zeros((1, 1)), bipolar=True),
-        Mvu(name="mvu_bin", inputs=("input",), x=Port((63,), BIPOLAR), weights=signs(12, 63), thresholds=rng.integers(-9, 9, (12, 1)), bipolar=True, pe=3, simd=9),
-        Mvu(name="mvu_raw", inputs=("input",), x=Port((3, 2, 17), BIPOLAR), weights=signs(5, 17), pe=1, simd=17),
-        Mvu(name="mvu_pad", inputs=("input",), x=Port((2, 2, 18), TERNARY), weights=signs(8, 18), thresholds=rng.integers(-5, 6, (8, 1)), bipolar=True, pe=4, simd=2),
-        Mvu(name="mvu_u8", inputs=("input",), x=Port((2, 1, 27), Ints(0, 255)), weights=signs(6, 27), thresholds=rng.integers(-900, 900, (6, 1)), bipolar=True, pe=2, simd=3),
-        Mvu(name="mvu_w2a2", inputs=("input",), x=Port((16,), Ints(0, 3)), weights=rng.integers(-2, 2, (8, 16)), thresholds=np.sort(rng.integers(-9, 9, (8, 3)), 1), pe=2, simd=4),
-        Mvu(name="mvu_w4", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-7, 8, (7, 10)), thresholds=np.sort(rng.integers(-60, 60, (7, 7)), 1), base=-4, pe=7, simd=5),
-        Mvu(name="mvu_wbin", inputs=("input",), x=Port((31,), BIPOLAR), weights=rng.integers(-3, 4, (4, 31)), pe=2, simd=1, style="lut"),
-        Mvu(name="mvu_rows", inputs=("input",), x=Port((14,), Ints(0, 255)), weights=rng.integers(-7, 8, (6, 14)), pe=2, simd=7, mult="lut"),
-        Mvu(name="mvu_alike", inputs=("input",), x=Port((10,), Ints(-8, 7)), weights=rng.integers(-8, 8, (4, 10)), thresholds=rng.integers(-60, 60, (4, 1)), bipolar=True, pe=4, simd=5, mult="lut"),
-        Mvu(name="mvu_choice", inputs=("input",), x=Port((9,), Ints(-128, 127)), weights=rng.integers(-1, 2, (4, 9)), pe=2, simd=3, mult="lut"),
-        Mvu(name="mvu_signs", inputs=("input",), x=Port((3, 8), TERNARY), weights=rng.integers(-3, 4, (4, 8)), pe=4, simd=4, mult="lut"),
-        Mvu(name="mvu_flip", inputs=("input",), x=Port((8,), BIPOLAR), weights=rng.integers(0, 4, (4, 8)), pe=2, simd=4, mult="lut"),
-        Mvu(name="mvu_dsp", inputs=("input",), x=Port((6,), Ints(-128, 127)), weights=rng.integers(-99, 100, (4, 6)), pe=2, simd=3, mult="dsp"),
-        Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/mvu.sv is made: inner products, then accumulators and thresholds, and the memories beside them."""
+    steps = p["Cols"] // p["Simd"] * (p["Rows"] // p["Pe"])
+    late = p["Style"] == 2 or (p["Style"] == 0 and steps >= LATE)
+    if {p["XKind"], p["WKind"]} <= SIGNS:
+        counts, registers, deep, fused = count_bits(p, steps)
+        products: Products = ()
+    else:
+        counts, registers, deep, products = count_numbers(p, steps)
+        fused = False
+    depth = 2 + late + deep  # place_pipe: cycles from a word to its sum
+    counts |= count_control(p, steps, depth) | count_accumulators(p)
+    counts["registers"] = registers + 3 * depth  # place_pipe, step_pipe
+    counts["registers"] += late * (p["Pe"] * p["Simd"] * p["WBits"] + p["Simd"] * p["XBits"])  # w_level, x_level
+    return Bill(counts, memories_of(p, steps, fused, bool(counts["replay"])), products)
+
+
+def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, bool]:
+    """gen_bits, where every product is -1, 0 or +1: counts, bits of registers, registers in a row of its trees, and
+    whether the weights are tables in the LUTs that compare them (Fused)."""
+    pe, simd = p["Pe"], p["Simd"]
+    masks = 2 if p["WKind"] == TERNARY_KIND else 1 if p["XKind"] == TERNARY_KIND else 0
+    fused = p["Style"] < 2 and 1 < steps <= TABLE
+    held = "_table" if fused else "_block" if p["Style"] == 2 and steps > 1 else ""
+    fixed = "_fixed" if steps == 1 else ""
+    shared = masks == 1  # gen_shared: count_all counts the elements that count, once for all rows
+    trees = pe * (2 if masks == 2 else 1)  # gen_row: dot_bits has a second tree where each row has a mask of its own
+    leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
+    size = simd.bit_length() + (masks > 0)  # CountBits, and a sign
+    counts = {
+        f"bits{masks}{held}{fixed}": trees * leaves,  # dot_bits: three or six compared bits, counted
+        f"adders{fixed}": (trees + shared) * adders,  # dot_bits, count_all: the adders of popcount
+        "less": pe * size * (masks > 0),  # dot_bits: twice the count less shared_i
+        "masked": shared * popcount(simd, 3)[0],  # count_all: its leaves
+    }
+    registers = (trees + shared) * registers + pe * size  # of popcount, and sum_o
+    registers += fused * (trees * simd + shared * simd)  # the register behind both, and counts_level
+    return counts, registers, deep + fused, fused
+
+
+def count_numbers(p: Params, steps: int) -> tuple[dict[str, float], float, int, Products]:
+    """gen_numbers: counts, bits of registers, registers in a row of its adder trees, and multipliers."""
+    x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
+    # two words of weights: a bit of one is 0, 1 or the address
+    few = "_few" if steps == 2 else "_fixed" if steps == 1 else ""
+    select = p["WKind"] == 0  # weights of -1/+1: no product; gen_shared adds up all x, and a row subtracts
+    if select:
+        kind_, each = "select", x
+    elif p["Mult"] == 1:  # product: in LUTs, as hls/parts/product.sv makes them
+        kind_, each = own_product(p)
+    elif p["XKind"] == 0:
+        kind_, each = "signed", w + 1  # -1/+1 times a number
+    else:
+        kind_, each = ("ternary" if p["WKind"] == TERNARY_KIND else "product"), x
+    term = x + 1 if select else x + w + 1
+    adders, registers, deep = adder_tree(simd, term, p["AccBits"])
+    size = min(x + w + 1 + (simd - 1).bit_length(), p["AccBits"])  # SumBits that are used
+    counts = {
+        f"tree_{kind_}{few}": pe * adders,  # dot_numbers: adder_tree of a row
+        "tree": select * adders,  # add_all: adder_tree of all x
+        "less": pe * size * select,  # dot_numbers: less shared_i
+        # dot_numbers: what makes a term; products that the tool makes are counted as multipliers
+        **({} if kind_ == "product" else {f"{kind_}{few}": pe * simd * each}),
+    }
+    registers = pe * (registers + size) + select * registers  # of the trees, and sum_o
+    if select or p["Mult"] == 1:
+        return counts, registers, deep, ()
+    value = 2 if kind_ == "signed" else x  # bits that multiply
+    return counts, registers, deep, ((pe * simd, value, w, value + (p["XKind"] == 1) + w),)
+
+
+def own_product(p: Params) -> tuple[str, int]:
+    """The branch of hls/parts/product.sv that is made, and the bits of one product there."""
+    if not {p["XKind"], p["WKind"]} & SIGNS:
+        return "rows", rows(p["XBits"] + (p["XKind"] == 1), p["WBits"] + (p["WKind"] == 1))
+    # a factor of -1, 0, +1 chooses; with one product a row there is no tree that could take the sign in
+    return "choice" if p["Simd"] > 1 else "alone", p["WBits"] if p["XKind"] in SIGNS else p["XBits"]
+
+
+def count_control(p: Params, steps: int, depth: int) -> dict[str, float]:
+    """Which word, which rows: counters and what they travel through; the word that is held or replayed."""
+    groups, passes, word = p["Cols"] // p["Simd"], p["Rows"] // p["Pe"], p["Simd"] * p["XBits"]
+    return {
+        "one": 1,  # flags and handshake
+        "counters": counter(groups, passes, steps),  # group_q, pass_q, step_q
+        "word": word,  # x_q
+        "replay": word if passes > 1 and groups > 1 else 0,  # gen_replay: the choice of x_q or `again`
+        "places": counter(passes) * (depth - 1),  # pass_pipe
+    }
+
+
+def count_accumulators(p: Params) -> dict[str, float]:
+    """Accumulators, thresholds and the buffer at the end."""
+    groups, passes, acc = p["Cols"] // p["Simd"], p["Rows"] // p["Pe"], p["Pe"] * p["AccBits"]
+    many, counted = p["Levels"] > 1, p["XKind"] == p["WKind"] == 0
+    return {
+        "acc": acc,  # gen_acc: acc_q
+        "summed": acc * (groups > 1),  # gen_acc: the adder, where there is more than one word to add up
+        "start": acc * (p["Levels"] == 1 and passes > 1),  # gen_start: a start of every pass
+        "raw": p["Pe"] * p["YBits"] * (p["Levels"] == 0 and counted),  # gen_counted: twice the count less Cols
+        "stairs": acc * p["Levels"] * many,  # gen_level: acc_q >= limits
+        "levels": p["Pe"] * p["Levels"] * many,  # gen_stairs: count
+        "out": p["Pe"] * p["YBits"],  # buffer: two words
+    }
+
+
+def memories_of(p: Params, steps: int, fused: bool, replay: bool) -> tuple[Store, ...]:
+    """Weights, thresholds and the vector that is replayed; bits that are the same in all words are not stored."""
+    simd, groups, passes = p["Simd"], p["Cols"] // p["Simd"], p["Rows"] // p["Pe"]
+    masked = fused and TERNARY_KIND in (p["XKind"], p["WKind"])
+    weights = Store(
+        p["Pe"] * simd * p["WBits"] - p.get("SameWeights", 0), steps, STYLE[p["Style"] % 3],
+        compared=simd if fused else 0, masked=masked,
     )  # fmt: skip
+    limits = Store(p["Pe"] * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0), passes)  # starts, stairs
+    vector = [Store(simd * p["XBits"], groups, rom=False)] if replay else []  # gen_replay: vector
+    return (weights, limits, *vector)

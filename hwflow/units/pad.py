@@ -15,7 +15,8 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Pads, Port
 from hwflow.units.kit.base import Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, Steps, add_wires, arange
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +55,17 @@ class PadUnit(Unit):
     def latency(self) -> int:
         return 0
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """Words pass without a register; zeros are put between them."""
+        n = self.outs[0].words
+        offered, gone, backpressure = add_wires(g, n, 1)
+        (h, w, c), (t, left, _, _), before = self.x.shape, self.pads, self.channels[0]
+        at = np.arange(n).reshape(self.outs[0].port.shape[0], self.outs[0].port.shape[1], -1)
+        on = at[t : t + h, left : left + w, before // self.pe : (before + c) // self.pe].ravel()
+        asks = on.copy()
+        asks[0] = 0  # the zeros before an image wait for its first word
+        return Rhythm((Steps(gone, on),), (Steps(offered, arange(n)),), backpressure, (Steps(offered, asks),))
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"pe": pe} for pe in divisors(gcd(self.x.channels, *self.channels)))
 
@@ -66,26 +78,36 @@ class PadUnit(Unit):
         }  # fmt: skip
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """Counters of places and the word that leaves."""
-        tall, across = p["Height"] + p["PadTop"] + p["PadBottom"], p["Width"] + p["PadLeft"] + p["PadRight"]
-        blocks = (p["Channels"] + p["Before"] + p["After"]) / p["Pe"]
-        return Shape({"one": 1, "counters": counter(tall, across, blocks), "out": p["Pe"] * p["YBits"]})
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         t, left, b, r = self.pads
         return (np.pad(xs[0].reshape(len(xs[0]), *self.x.shape), ((0, 0), (t, b), (left, r), self.channels)),)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: around, beside, both, neither."""
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: around, beside, both, neither."""
+        def make(name: str, shape: tuple[int, int, int], ints: Ints, **more: object) -> Unit:
+            return PadUnit(name=f"pad_{name}", inputs=("input",), x=Port(shape, ints), **more)  # type: ignore[arg-type]
 
-    def make(name: str, shape: tuple[int, int, int], ints: Ints, **more: object) -> Unit:
-        return PadUnit(name=f"pad_{name}", inputs=("input",), x=Port(shape, ints), **more)  # type: ignore[arg-type]
+        return (
+            make("around", (3, 2, 4), BIPOLAR, pads=(1, 0, 2, 1), pe=2),
+            make("beside", (2, 3, 6), Ints(-128, 127), channels=(3, 3), pe=3),
+            make("both", (2, 2, 2), Ints(1, 9), pads=(0, 2, 0, 0), channels=(0, 4), pe=1),
+            make("neither", (2, 2, 3), Ints(0, 255), pe=3),
+        )
 
-    return (
-        make("around", (3, 2, 4), BIPOLAR, pads=(1, 0, 2, 1), pe=2),
-        make("beside", (2, 3, 6), Ints(-128, 127), channels=(3, 3), pe=3),
-        make("both", (2, 2, 2), Ints(1, 9), pads=(0, 2, 0, 0), channels=(0, 4), pe=1),
-        make("neither", (2, 2, 3), Ints(0, 255), pe=3),
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/pad.sv is made."""
+    tall, across = p["Height"] + p["PadTop"] + p["PadBottom"], p["Width"] + p["PadLeft"] + p["PadRight"]
+    blocks = (p["Channels"] + p["Before"] + p["After"]) / p["Pe"]
+    return Bill(
+        {
+            "one": 1,  # the flags started_q, on_b_q, on_p_q, on_q_q
+            "counters": counter(tall, across, blocks),  # p_q, q_q, b_q and the comparisons of `passes`
+            "out": p["Pe"] * p["YBits"],  # y_data_o: the element or zero
+        }
     )

@@ -15,7 +15,8 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, windows
 from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, result_rhythm
 from hwflow.units.kit.stores import Store
 
 KINDS = ("max", "sum")
@@ -77,6 +78,13 @@ class Pool(Unit):
     def latency(self) -> int:
         return ((self.kernel[0] - 1) * self.x.shape[1] + self.kernel[1] - 1) * self.blocks + 1
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """A result after the last pixel of each tile."""
+        (h, w, _), (kh, kw) = self.x.shape, self.kernel
+        at = np.arange(self.ins[0].words).reshape(h, w, self.blocks)
+        give = at[kh - 1 : self.size[0] * kh : kh, kw - 1 : self.size[1] * kw : kw]
+        return result_rhythm(g, at.size, give.ravel())
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"pe": pe} for pe in divisors(self.x.channels))
 
@@ -97,19 +105,11 @@ class Pool(Unit):
         return {f"{self.name}_minimum.mem": Memory(self.pe, tuple(words(self.minimum.astype(np.uint64), 1, self.pe)))}
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """Counters of places, the lanes' accumulators, and the memory of a row of them."""
-        blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["YBits"]
-        wide = p["Width"] // p["KernelW"]
-        entries = blocks * (wide if p["KernelH"] > 1 else 1)
-        kind = "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"
-        counters = counter(blocks, p["KernelH"], p["KernelW"], wide + 1, p["Height"] // p["KernelH"] + 1, entries)
-        counts = {"one": 1, "counters": counters, kind: bits, "kept": bits * (entries > 1)}
-        minima = [Store(p["Pe"], blocks)] if p["MinimumFile"] else []
-        return Shape(counts, (*([Store(bits, entries, rom=False)] if entries > 1 else []), *minima))
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of a lane."""
         return {"carry": p["YBits"]}
 
@@ -117,6 +117,24 @@ class Pool(Unit):
         x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
         tiles = windows(x, self.kernel, self.kernel, (0, 0, 0, 0), (1, 1), np.zeros(self.x.channels, np.int64))
         return (pooled(tiles, (3, 4), self.kind, self.minimum),)
+
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: max, min and both, sums, whole images, rows that fill no tile."""
+        some = np.random.default_rng(3).random
+
+        def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
+            return Pool(name=f"pool_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
+
+        return (
+            make("one", (1, 1, 1), BIPOLAR, (1, 1)),
+            make("bits", (6, 8, 6), BIPOLAR, (2, 2), minimum=some(6) < 0.5, pe=3),
+            make("odd", (7, 5, 4), Ints(-7, 9), (3, 2), minimum=some(4) < 0.5, pe=1),
+            make("least", (4, 4, 5), Ints(0, 3), (2, 2), minimum=np.ones(5, bool), pe=5),
+            make("global", (5, 5, 4), Ints(-128, 127), (5, 5), kind="sum", pe=2),
+            make("mean", (4, 6, 3), BIPOLAR, (2, 3), kind="sum", pe=3),
+            make("row", (3, 9, 2), Ints(0, 255), (1, 3), kind="sum", pe=1),
+        )
 
 
 def mixes(kind: str, minimum: Array) -> bool:
@@ -132,19 +150,23 @@ def pooled(taps: Array, axes: tuple[int, ...], kind: str, minimum: Array) -> Arr
     return (taps * flip).max(axes) * flip
 
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: max, min and both, sums, whole images, rows that fill no tile."""
-    some = np.random.default_rng(3).random
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/pool.sv is made."""
+    blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["YBits"]
+    tall, wide = p["Height"] // p["KernelH"], p["Width"] // p["KernelW"]
+    entries = blocks * (wide if p["KernelH"] > 1 else 1)
+    counts = {
+        "one": 1,  # flags and handshake
+        # b_q, i_q, j_q, q_q, p_q and addr_q
+        "counters": counter(blocks, p["KernelH"], p["KernelW"], wide + 1, tall + 1, entries),
+        step_kind(p): bits,  # pool_step: a sum, a bit or a comparison in each lane
+        "kept": bits * (entries > 1),  # gen_memory: new_q, and the choice between it and `fetched`
+    }
+    accumulators = [Store(bits, entries, rom=False)] if entries > 1 else []
+    minima = [Store(p["Pe"], blocks)] if p["MinimumFile"] else []  # pool_step: minima
+    return Bill(counts, (*accumulators, *minima))
 
-    def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
-        return Pool(name=f"pool_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
 
-    return (
-        make("one", (1, 1, 1), BIPOLAR, (1, 1)),
-        make("bits", (6, 8, 6), BIPOLAR, (2, 2), minimum=some(6) < 0.5, pe=3),
-        make("odd", (7, 5, 4), Ints(-7, 9), (3, 2), minimum=some(4) < 0.5, pe=1),
-        make("least", (4, 4, 5), Ints(0, 3), (2, 2), minimum=np.ones(5, bool), pe=5),
-        make("global", (5, 5, 4), Ints(-128, 127), (5, 5), kind="sum", pe=2),
-        make("mean", (4, 6, 3), BIPOLAR, (2, 3), kind="sum", pe=3),
-        make("row", (3, 9, 2), Ints(0, 255), (1, 3), kind="sum", pe=1),
-    )
+def step_kind(p: Params) -> str:
+    """The branch of hls/parts/pool_step.sv that is made: gen_sum, gen_bit or gen_compare."""
+    return "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"

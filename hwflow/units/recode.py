@@ -11,7 +11,8 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.kit.base import Stream, Unit
-from hwflow.units.kit.costs import Params, Shape
+from hwflow.units.kit.costs import Bill, Params
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, wire_rhythm
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,6 +20,7 @@ class Recode(Unit):
     """Each element of x encoded as an element of `to`, which holds every value x can take."""
 
     module: ClassVar[str] = "recode"
+    glue: ClassVar[bool] = True
     x: Port
     to: Ints
     par: int = 1
@@ -45,6 +47,9 @@ class Recode(Unit):
     def latency(self) -> int:
         return 0
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        return wire_rhythm(g, self.ins[0].words)
+
     def params(self) -> dict[str, int | str]:
         return {
             "Par": self.par,
@@ -55,20 +60,24 @@ class Recode(Unit):
         }
 
     @staticmethod
-    def shape(_: Params) -> Shape:
-        """Nothing: it is wires."""
-        return Shape({})
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         return (xs[0].reshape(len(xs[0]), *self.x.shape),)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: every pair of encodings."""
+        return tuple(
+            Recode(name=f"recode_{i}", inputs=("input",), x=Port((6,), x), to=to, par=par)
+            for i, (x, to, par) in enumerate((
+                (BIPOLAR, Ints(-1, 1), 3), (BIPOLAR, Ints(-128, 127), 1), (Ints(0, 3), Ints(0, 255), 2),
+                (Ints(0, 3), Ints(-8, 7), 6), (Ints(-4, 3), Ints(-100, 100), 2), (BIPOLAR, BIPOLAR, 6),
+            ))
+        )  # fmt: skip
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: every pair of encodings."""
-    return tuple(
-        Recode(name=f"recode_{i}", inputs=("input",), x=Port((6,), x), to=to, par=par)
-        for i, (x, to, par) in enumerate((
-            (BIPOLAR, Ints(-1, 1), 3), (BIPOLAR, Ints(-128, 127), 1), (Ints(0, 3), Ints(0, 255), 2),
-            (Ints(0, 3), Ints(-8, 7), 6), (Ints(-4, 3), Ints(-100, 100), 2), (BIPOLAR, BIPOLAR, 6),
-        ))
-    )  # fmt: skip
+
+def count_hardware(_: Params) -> Bill:
+    """As hls/units/recode.sv is made: of wires."""
+    return Bill({})

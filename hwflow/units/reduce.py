@@ -15,9 +15,10 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import EventGraph, Line, Rhythm, result_rhythm
 from hwflow.units.kit.stores import Store
-from hwflow.units.pool import KINDS, mixes, pooled
+from hwflow.units.pool import KINDS, mixes, pooled, step_kind
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,6 +75,11 @@ class Reduce(Unit):
     def latency(self) -> int:
         return self.taps
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """A result after the last tap of each window."""
+        n = self.ins[0].words
+        return result_rhythm(g, n, Line(self.taps - 1, self.taps, n // self.taps))
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"pe": pe} for pe in divisors(self.channels))
 
@@ -93,14 +99,11 @@ class Reduce(Unit):
         return {f"{self.name}_minimum.mem": Memory(self.pe, tuple(words(self.minimum.astype(np.uint64), 1, self.pe)))}
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """The lanes' accumulators."""
-        kind = "sum" if p["Sum"] else "bits" if p["XBits"] == 1 else "compare"
-        minima = (Store(p["Pe"], p["Channels"] // p["Pe"]),) if p["MinimumFile"] else ()
-        return Shape({"one": 1, "counters": counter(p["Taps"]), kind: p["Pe"] * p["YBits"]}, minima)
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of a lane."""
         return {"carry": p["YBits"]}
 
@@ -112,17 +115,28 @@ class Reduce(Unit):
         )
         return (y.reshape(len(x), *shape),)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: one tap, max with some minima, sums."""
+        some = np.random.default_rng(4).random(6) < 0.5
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: one tap, max with some minima, sums."""
-    some = np.random.default_rng(4).random(6) < 0.5
+        def make(name: str, shape: tuple[int, int, int], ints: Ints, minimum: Array, **more: object) -> Unit:
+            return Reduce(name=f"reduce_{name}", inputs=("input",), x=Port(shape, ints), minimum=minimum, **more)  # type: ignore[arg-type]
 
-    def make(name: str, shape: tuple[int, int, int], ints: Ints, minimum: Array, **more: object) -> Unit:
-        return Reduce(name=f"reduce_{name}", inputs=("input",), x=Port(shape, ints), minimum=minimum, **more)  # type: ignore[arg-type]
+        return (
+            make("one", (2, 3, 5), BIPOLAR, np.zeros(5, bool), pe=5),
+            make("bits", (3, 2, 54), BIPOLAR, some, pe=3),
+            make("max", (2, 2, 24), Ints(-9, 77), some, pe=1),
+            make("sum", (3, 1, 36), Ints(-1, 1), np.zeros(4, bool), kind="sum", pe=2),
+        )
 
-    return (
-        make("one", (2, 3, 5), BIPOLAR, np.zeros(5, bool), pe=5),
-        make("bits", (3, 2, 54), BIPOLAR, some, pe=3),
-        make("max", (2, 2, 24), Ints(-9, 77), some, pe=1),
-        make("sum", (3, 1, 36), Ints(-1, 1), np.zeros(4, bool), kind="sum", pe=2),
-    )
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/reduce.sv is made."""
+    counts = {
+        "one": 1,  # flags, handshake, acc_q and y_data_o
+        "counters": counter(p["Taps"]),  # tap_q
+        step_kind(p): p["Pe"] * p["YBits"],  # pool_step: a sum, a bit or a comparison in each lane
+    }
+    minima = (Store(p["Pe"], p["Channels"] // p["Pe"]),) if p["MinimumFile"] else ()  # pool_step: minima
+    return Bill(counts, minima)

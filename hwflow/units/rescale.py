@@ -17,7 +17,8 @@ from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.kit.base import MULTS, Memory, Stream, Unit, check_mult, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import EventGraph, Rhythm, arange, pipeline_rhythm
 from hwflow.units.kit.stores import Store
 from hwflow.units.kit.trees import rows
 from hwflow.units.kit.weighted import signed_bits
@@ -89,6 +90,9 @@ class RescaleUnit(Unit):
     def latency(self) -> int:
         return 4
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        return pipeline_rhythm(g, self.ins[0].words, arange(self.ins[0].words), self.latency)
+
     @property
     def multiplies(self) -> bool:
         return bool(self._mul_bits) or not _wires(int(self.mul[0]))
@@ -128,33 +132,39 @@ class RescaleUnit(Unit):
         return {f"{self.name}_scale.mem": Memory(self.pe * (m + a), tuple(words(flags, 1, self.pe * (m + a))))}
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """A product, a sum and a clip of each lane, and the memory of scales."""
-        pe, blocks, factor = p["Pe"], p["Channels"] // p["Pe"], p["Mul"]
-        value, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]
-        digits = 0
-        if not m and p["Mult"] == 1:  # one constant for all
-            digits = (factor ^ 3 * factor).bit_count() - (factor > 0)
-        elif not m and not _wires(factor):
-            m = factor.bit_length() + 1
-        ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
-        clip = "clip" if m or digits or p["AddBits"] else "clip_alone"
-        counts = {
-            "one": 1, f"sum{ends}": pe * p["SumBits"], "in": pe * value, "out": pe * p["YBits"], "counters": counter(blocks) * (p["MulBits"] + p["AddBits"] > 0),
-            clip: pe * max(p["SumBits"] - p["Shift"], 1), "add": pe * p["AddBits"], f"tree_product{ends}": 0,
-            "digits": pe * digits * p["SumBits"], f"rows{ends}": pe * rows(value, m) * (p["Mult"] == 1 and m > 0),
-        }  # fmt: skip
-        products = ((pe, value, m, min(value + m, p["SumBits"])),) if m and p["Mult"] != 1 else ()
-        return Shape(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of a sum, a product."""
         return {"carry": p["SumBits"], "product": p["XBits"] + p["MulBits"] if p["MulBits"] else 0}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
         return (np.clip((self.mul * x + self.add) >> self.shift, self.lo, self.hi),)
+
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: a power of two, one factor, a factor a channel, negative ones, clips on both sides."""
+        rng = np.random.default_rng(11)
+
+        def make(name: str, shape: tuple[int, ...], ints: Ints, mul: object, add: object, **more: Any) -> Unit:
+            spread = lambda v: np.broadcast_to(v, (shape[-1],))  # type: ignore[arg-type]  # noqa: E731
+            return RescaleUnit(
+                name=f"rescale_{name}", inputs=("input",), x=Port(shape, ints), mul=spread(mul), add=spread(add), **more
+            )  # type: ignore[arg-type]
+
+        return (
+            make("shift", (3, 2, 5), Ints(-300, 300), 4, 3, shift=3, lo=-128, hi=127, pe=5),
+            make("one", (7,), BIPOLAR, -3, 1, shift=1, lo=-8, hi=7, pe=1),
+            make("norm", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2),
+            make("rows", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2, mult="lut"),
+            make("digits", (4, 3), Ints(-99, 99), -23, rng.integers(-99, 99, 3), shift=3, lo=-128, hi=127, pe=3, mult="lut"),
+            make("dsp", (2, 2, 4), Ints(0, 4000), rng.integers(-900, 900, 4), 7, shift=9, lo=-99, hi=99, pe=2, mult="dsp"),
+            make("bias", (9,), Ints(0, 255), 1, rng.integers(-99, 99, 9), shift=0, lo=-64, hi=200, pe=3),
+            make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
+        )  # fmt: skip
 
 
 def _one(values: Array) -> bool:
@@ -167,23 +177,30 @@ def _wires(factor: int) -> bool:
     return factor >= 0 and not factor & (factor - 1)
 
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: a power of two, one factor, a factor a channel, negative ones, clips on both sides."""
-    rng = np.random.default_rng(11)
-
-    def make(name: str, shape: tuple[int, ...], ints: Ints, mul: object, add: object, **more: Any) -> Unit:
-        spread = lambda v: np.broadcast_to(v, (shape[-1],))  # type: ignore[arg-type]  # noqa: E731
-        return RescaleUnit(
-            name=f"rescale_{name}", inputs=("input",), x=Port(shape, ints), mul=spread(mul), add=spread(add), **more
-        )  # type: ignore[arg-type]
-
-    return (
-        make("shift", (3, 2, 5), Ints(-300, 300), 4, 3, shift=3, lo=-128, hi=127, pe=5),
-        make("one", (7,), BIPOLAR, -3, 1, shift=1, lo=-8, hi=7, pe=1),
-        make("norm", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2),
-        make("rows", (2, 3, 6), Ints(-576, 576), rng.integers(-900, 900, 6), rng.integers(-40000, 40000, 6), shift=12, lo=-128, hi=127, pe=2, mult="lut"),
-        make("digits", (4, 3), Ints(-99, 99), -23, rng.integers(-99, 99, 3), shift=3, lo=-128, hi=127, pe=3, mult="lut"),
-        make("dsp", (2, 2, 4), Ints(0, 4000), rng.integers(-900, 900, 4), 7, shift=9, lo=-99, hi=99, pe=2, mult="dsp"),
-        make("bias", (9,), Ints(0, 255), 1, rng.integers(-99, 99, 9), shift=0, lo=-64, hi=200, pe=3),
-        make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
-    )  # fmt: skip
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/rescale.sv is made."""
+    pe, blocks, factor = p["Pe"], p["Channels"] // p["Pe"], p["Mul"]
+    value, m = p["XBits"] + (p["XKind"] != 2), p["MulBits"]  # VBits, and bits of what it is multiplied by
+    in_luts = p["Mult"] == 1
+    digits = 0
+    if not m and in_luts:  # gen_digits: one constant for all channels, as additions of its signed digits
+        digits = (factor ^ 3 * factor).bit_count() - (factor > 0)
+    elif not m and not _wires(factor):  # gen_product: one constant for all channels
+        m = factor.bit_length() + 1
+    # two words of scales, or one: what is added and multiplied hardly changes, or is constant
+    ends = "_fixed" if blocks == 1 else "_few" if blocks == 2 else ""
+    clip = "clip" if m or digits or p["AddBits"] else "clip_alone"
+    counts = {
+        "one": 1,  # valid_q, move
+        "counters": counter(blocks) * (p["MulBits"] + p["AddBits"] > 0),  # gen_scales: b_q
+        "in": pe * value,  # value_q
+        "digits": pe * digits * p["SumBits"],  # scaled
+        f"rows{ends}": pe * rows(value, m) * (in_luts and m > 0),  # product: the adders of its rows
+        f"tree_product{ends}": 0,  # says which of the coefficients a product in LUTs goes by
+        f"sum{ends}": pe * p["SumBits"],  # sum_q
+        "add": pe * p["AddBits"],  # addend_q
+        clip: pe * max(p["SumBits"] - p["Shift"], 1),  # shifted < Lo, shifted > Hi
+        "out": pe * p["YBits"],  # y_data_o
+    }
+    products = ((pe, value, m, min(value + m, p["SumBits"])),) if m and not in_luts else ()  # times
+    return Bill(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)  # scales

@@ -25,7 +25,7 @@ def paths(dataflow: Dataflow, family: str) -> dict[str, float]:
     """What the clock period grows with: the longest of each kind of path, and how large the design is."""
     out = {"one": 1.0, "size": log2(max(dataflow.cost(family).lut, 2))}
     for unit in dataflow.units:
-        for kind, length in unit.path(unit.structure()[1]).items():
+        for kind, length in unit.critical_path(unit.structure()[1]).items():
             out[kind] = max(out.get(kind, 0.0), float(length))
     return out
 

@@ -16,7 +16,8 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
 from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange
 from hwflow.units.kit.stores import Store
 from hwflow.units.kit.weighted import signed_bits, staircase
 
@@ -65,6 +66,13 @@ class ThresholdUnit(Unit):
     @property
     def latency(self) -> int:
         return 2
+
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """Two registers, each of which moves when it can."""
+        n = self.ins[0].words
+        p = g.process(n)
+        waits = Backpressure(p, arange(n), arange(n) - 2)
+        return Rhythm((Steps(p, arange(n)),), (Steps(p, arange(n), 2),), ((waits,),))
 
     def foldings(self) -> Iterator[dict[str, int]]:
         narrow, wide = self.x.channels, self.x.size // self.x.channels
@@ -141,30 +149,11 @@ class ThresholdUnit(Unit):
         }
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """Comparisons of a lane, or the distinct functions that a small input is looked up in."""
-        pe, record, live = p["Pe"], p["Levels"] * p["ThrBits"] + p["Falling"], p["Live"]
-        groups = max(p["Channels"] // pe, 1)
-        counts = {"one": 1, "in": pe * p["XBits"], "out": pe * p["YBits"], "counters": counter(groups)}
-        stairs = pe * p["Levels"] * p["YBits"] if p["Levels"] > 1 else 0
-        if groups > 1:
-            counts |= {
-                "compare": live * max(p["XBits"], p["ThrBits"]),
-                "stairs": stairs,
-                "falling": pe * p["YBits"] * p["Falling"],
-            }
-        elif p["XBits"] <= 4:
-            many = p["Levels"] > 1
-            counts["looked_stairs" if many else "looked_up"] = p["Functions"]
-            counts |= {"live_looked": live * many, "live_wide": live * many * (p["ThrBits"] > 4)}
-        elif p["XBits"] <= 6:
-            counts |= {"live_small": live, "stairs_small": stairs}
-        else:
-            counts |= {"compare_fixed": live * p["XBits"], "live": live, "stairs_fixed": stairs}
-        return Shape(counts, (Store(pe * record, groups),))
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of a comparison, and the levels of it."""
         return {"carry": max(p["XBits"], p["ThrBits"]), "stairs": p["Levels"] if p["Levels"] > 1 else 0}
 
@@ -179,32 +168,59 @@ class ThresholdUnit(Unit):
         count = staircase(x, self.thresholds, 0, False)
         return self.base + np.where(self.falling, self.levels - count, count)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances, awkward shapes included."""
+        rng = np.random.default_rng(10)
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances, awkward shapes included."""
-    rng = np.random.default_rng(10)
+        def make(
+            name: str, shape: tuple[int, ...], ints: Ints, levels: int, pe: int, base: int = 0, bipolar: bool = False
+        ) -> Unit:
+            t = np.sort(rng.integers(ints.lo, ints.hi + 2, (shape[-1], levels)), 1)
+            falling = rng.random(shape[-1]) < 0.5
+            return ThresholdUnit(
+                name=name,
+                inputs=("input",),
+                x=Port(shape, ints),
+                thresholds=t,
+                falling=falling,
+                pe=pe,
+                base=base,
+                bipolar=bipolar,
+            )
 
-    def make(
-        name: str, shape: tuple[int, ...], ints: Ints, levels: int, pe: int, base: int = 0, bipolar: bool = False
-    ) -> Unit:
-        t = np.sort(rng.integers(ints.lo, ints.hi + 2, (shape[-1], levels)), 1)
-        falling = rng.random(shape[-1]) < 0.5
-        return ThresholdUnit(
-            name=name,
-            inputs=("input",),
-            x=Port(shape, ints),
-            thresholds=t,
-            falling=falling,
-            pe=pe,
-            base=base,
-            bipolar=bipolar,
+        return (
+            make("threshold_pixels", (3, 2, 2), Ints(0, 255), 1, 4, bipolar=True),
+            make("threshold_sign", (5,), Ints(-100, 77), 1, 1, bipolar=True),
+            make("threshold_u8", (3, 2, 6), Ints(0, 255), 1, 3, bipolar=True),
+            make("threshold_bits", (4,), BIPOLAR, 1, 4, bipolar=True),
+            make("threshold_levels", (2, 2, 7), Ints(-31, 63), 3, 7),
+            make("threshold_signed", (9,), Ints(-5, 5), 15, 3, base=-8),
         )
 
-    return (
-        make("threshold_pixels", (3, 2, 2), Ints(0, 255), 1, 4, bipolar=True),
-        make("threshold_sign", (5,), Ints(-100, 77), 1, 1, bipolar=True),
-        make("threshold_u8", (3, 2, 6), Ints(0, 255), 1, 3, bipolar=True),
-        make("threshold_bits", (4,), BIPOLAR, 1, 4, bipolar=True),
-        make("threshold_levels", (2, 2, 7), Ints(-31, 63), 3, 7),
-        make("threshold_signed", (9,), Ints(-5, 5), 15, 3, base=-8),
-    )
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/threshold.sv is made: comparisons of a lane, or the functions that a small input is looked up in."""
+    pe, live, levels = p["Pe"], p["Live"], p["Levels"]
+    groups, many = max(p["Channels"] // pe, 1), levels > 1
+    counts = {
+        "one": 1,  # flags and handshake
+        "counters": counter(groups),  # group_q
+        "in": pe * p["XBits"],  # x_q
+        "out": pe * p["YBits"],  # y_q
+    }
+    stairs = pe * levels * p["YBits"] * many  # gen_channel: count
+    if groups > 1:
+        counts |= {
+            "compare": live * max(p["XBits"], p["ThrBits"]),  # gen_level: x >= limit, both of which change
+            "stairs": stairs,
+            "falling": pe * p["YBits"] * p["Falling"],  # gen_falling
+        }
+    elif p["XBits"] <= 4:  # all limits are constants: each output bit is one function of a small input
+        counts["looked_stairs" if many else "looked_up"] = p["Functions"]
+        counts |= {"live_looked": live * many, "live_wide": live * many * (p["ThrBits"] > 4)}
+    elif p["XBits"] <= 6:
+        counts |= {"live_small": live, "stairs_small": stairs}
+    else:
+        counts |= {"compare_fixed": live * p["XBits"], "live": live, "stairs_fixed": stairs}
+    return Bill(counts, (Store(pe * (levels * p["ThrBits"] + p["Falling"]), groups),))  # records

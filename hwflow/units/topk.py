@@ -15,7 +15,8 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit.base import Stream, Unit, divide, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +49,13 @@ class TopKUnit(Unit):
     def latency(self) -> int:
         return self.ins[0].words
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """All indices can be seen after a vector's last word, which waits until those of the vector before are gone."""
+        n = self.ins[0].words
+        p = g.process(n)
+        waits = Backpressure(p, np.array([n - 1]), np.array([-1]))
+        return Rhythm((Steps(p, arange(n)),), (Steps(p, np.full(self.k, n - 1), 1),), ((waits,),))
+
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"simd": simd} for simd in divisors(self.x.size))
 
@@ -58,20 +66,11 @@ class TopKUnit(Unit):
         }  # fmt: skip
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """The entries of every lane, what sorts a value into them, and the tournament of the lanes."""
-        simd, words, y = p["Simd"], p["Size"] // p["Simd"], p["YBits"] * (p["Size"] > p["Simd"])
-        kept, entry, more = min(p["K"], words), p["XBits"] + y, words > 1
-        return Shape(
-            {
-                "one": 1, "counters": counter(words, p["K"] + 1), "kept": more * simd * kept * entry, "index": y,
-                "left": simd * kept * (entry if simd > 1 else y), "sorted": more * simd * kept * p["XBits"], "moved": simd * (kept - 1) * entry,
-                "played": (simd - 1) * (entry + counter(simd)), "there": simd * kept * (kept < p["K"]),
-            }
-        )  # fmt: skip
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Comparisons one after another: the rounds of the tournament."""
         return {"choice": max((p["Simd"] - 1).bit_length(), 1)}
 
@@ -79,13 +78,34 @@ class TopKUnit(Unit):
         flat = xs[0].reshape(len(xs[0]), -1).astype(np.int64)
         return (np.argsort(-flat, axis=1, kind="stable")[:, : self.k],)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances: one of one, the usual argmax, ties everywhere, the k largest of parallel words."""
+        return tuple(
+            TopKUnit(name=name, inputs=("input",), x=Port((size,), ints), k=k, simd=simd)
+            for name, size, ints, k, simd in (
+                ("topk_one", 1, Ints(-3, 3), 1, 1), ("topk_max", 10, Ints(-64, 64), 1, 1), ("topk_ties", 12, BIPOLAR, 1, 3),
+                ("topk_5", 100, Ints(-9, 9), 5, 4), ("topk_all", 7, Ints(0, 15), 7, 7),
+            )
+        )  # fmt: skip
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances: one of one, the usual argmax, ties everywhere, the k largest of parallel words."""
-    return tuple(
-        TopKUnit(name=name, inputs=("input",), x=Port((size,), ints), k=k, simd=simd)
-        for name, size, ints, k, simd in (
-            ("topk_one", 1, Ints(-3, 3), 1, 1), ("topk_max", 10, Ints(-64, 64), 1, 1), ("topk_ties", 12, BIPOLAR, 1, 3),
-            ("topk_5", 100, Ints(-9, 9), 5, 4), ("topk_all", 7, Ints(0, 15), 7, 7),
-        )
-    )  # fmt: skip
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/topk.sv is made."""
+    simd, words = p["Simd"], p["Size"] // p["Simd"]
+    several = words > 1  # of one word the index is that of the lane
+    index = p["YBits"] * several
+    kept, entry = min(p["K"], words), p["XBits"] + index
+    return Bill(
+        {
+            "one": 1,  # flags and handshake
+            "counters": counter(words, p["K"] + 1),  # word_q, left_q
+            "index": index,  # first_q
+            "kept": several * simd * kept * entry,  # gen_lane: best_q
+            "sorted": several * simd * kept * p["XBits"],  # gen_lane: newcomer > held
+            "moved": simd * (kept - 1) * entry,  # gen_lane: best_d moves down one place
+            "left": simd * kept * (entry if simd > 1 else index),  # gen_lane: out_q
+            "there": simd * kept * (kept < p["K"]),  # gen_lane: there_q
+            "played": (simd - 1) * (entry + counter(simd)),  # winner: the tournament of the lanes
+        }
+    )

@@ -14,7 +14,8 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port, row_ranges
 from hwflow.units.kit.base import MULTS, Memory, Stream, Unit, divisors
-from hwflow.units.kit.costs import Params, Shape, counter
+from hwflow.units.kit.costs import Bill, Params, counter
+from hwflow.units.kit.rhythm import EventGraph, Line, Rhythm, pipeline_rhythm
 from hwflow.units.kit.stores import Store
 from hwflow.units.kit.trees import rows
 from hwflow.units.kit.weighted import SIGNS, Weighted, kind, staircase
@@ -62,6 +63,10 @@ class Vvu(Weighted):
     def latency(self) -> int:
         return self.taps - 1 + 4
 
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        n = self.ins[0].words
+        return pipeline_rhythm(g, n, Line(self.taps - 1, self.taps, n // self.taps), 4)
+
     @property
     def multiplies(self) -> bool:
         return not {kind(self.x.ints), kind(self.weight_ints)} & SIGNS
@@ -84,24 +89,11 @@ class Vvu(Weighted):
         return self.contents(self.weights.reshape(self.blocks, self.pe, self.taps).transpose(0, 2, 1), self.pe)
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """Products, accumulators and thresholds of a lane, and the memories of both."""
-        blocks, pe = p["Channels"] // p["Pe"], p["Pe"]
-        a, b, kinds = p["XBits"], p["WBits"], {p["XKind"], p["WKind"]}
-        made = "bits" if kinds <= SIGNS else "select" if kinds & SIGNS else "multiply"
-        size = a * b if made == "multiply" else a + b
-        own = made == "multiply" and p["Mult"] == 1  # as hls/parts/product.sv makes them
-        counts = {
-            "one": 1, made: pe * size, "rows": pe * rows(a + (p["XKind"] == 1), b + (p["WKind"] == 1)) * own, "acc": pe * p["AccBits"], "out": pe * p["YBits"],
-            "counters": counter(p["Taps"], p["Taps"] * blocks, blocks),
-            "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0, "raw": pe * p["YBits"] if p["Levels"] == 0 else 0,
-        }  # fmt: skip
-        stores = (Store(pe * p["WBits"], p["Taps"] * blocks), Store(pe * p["Levels"] * p["ThrBits"], blocks))
-        products = ((pe, a, b, a + (p["XKind"] == 1) + b),) if made == "multiply" and not own else ()
-        return Shape(counts, stores, products)
+    def bill(p: Params) -> Bill:
+        return count_hardware(p)
 
     @staticmethod
-    def path(p: Params) -> Mapping[str, float]:
+    def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of an accumulator, the levels of its thresholds, a product."""
         return {
             "carry": p["AccBits"], "stairs": p["Levels"] if p["Levels"] > 1 else 0,
@@ -114,30 +106,55 @@ class Vvu(Weighted):
         acc = (x * w).sum(-2).reshape(*x.shape[:-3], self.channels)
         return (acc if self.thresholds is None else staircase(acc, self.thresholds, self.base, self.bipolar),)
 
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances, awkward shapes included."""
+        rng = np.random.default_rng(12)
 
-def samples() -> tuple[Unit, ...]:
-    """Small instances, awkward shapes included."""
-    rng = np.random.default_rng(12)
+        def make(
+            name: str, shape: tuple[int, int], ints: Ints, weights: Array, levels: int, pe: int, **more: object
+        ) -> Unit:
+            lo, hi = row_ranges(weights, ints)
+            t = np.sort(rng.integers(lo.min() - 1, hi.max() + 2, (len(weights), levels)), 1) if levels else None
+            port = Port((*shape, weights.size), ints)
+            return Vvu(name=f"vvu_{name}", inputs=("input",), x=port, weights=weights, thresholds=t, pe=pe, **more)  # type: ignore[arg-type]
 
-    def make(
-        name: str, shape: tuple[int, int], ints: Ints, weights: Array, levels: int, pe: int, **more: object
-    ) -> Unit:
-        lo, hi = row_ranges(weights, ints)
-        t = np.sort(rng.integers(lo.min() - 1, hi.max() + 2, (len(weights), levels)), 1) if levels else None
-        port = Port((*shape, weights.size), ints)
-        return Vvu(name=f"vvu_{name}", inputs=("input",), x=port, weights=weights, thresholds=t, pe=pe, **more)  # type: ignore[arg-type]
+        def signs(*shape: int) -> Array:
+            return rng.choice((-1, 1), shape)
 
-    def signs(*shape: int) -> Array:
-        return rng.choice((-1, 1), shape)
+        return (
+            make("one", (1, 1), BIPOLAR, signs(1, 1), 1, 1, bipolar=True),
+            make("bits", (3, 2), BIPOLAR, signs(6, 9), 1, 3, bipolar=True),
+            make("pads", (2, 3), Ints(-1, 1), signs(7, 9), 1, 7, bipolar=True),
+            make("raw", (2, 2), Ints(-1, 1), signs(4, 25), 0, 2),
+            make("u8", (1, 3), Ints(0, 255), signs(3, 4), 1, 1, bipolar=True),
+            make("w4", (2, 2), Ints(-8, 7), rng.integers(-7, 8, (6, 9)), 3, 2, base=-2),
+            make("rows", (2, 2), Ints(0, 15), rng.integers(-7, 8, (6, 9)), 1, 3, bipolar=True, mult="lut"),
+            make("dsp", (2, 1), Ints(-128, 127), rng.integers(-99, 100, (4, 5)), 0, 2, mult="dsp"),
+            make("w2", (2, 1), BIPOLAR, rng.integers(-2, 2, (5, 3)), 0, 5),
+        )
 
-    return (
-        make("one", (1, 1), BIPOLAR, signs(1, 1), 1, 1, bipolar=True),
-        make("bits", (3, 2), BIPOLAR, signs(6, 9), 1, 3, bipolar=True),
-        make("pads", (2, 3), Ints(-1, 1), signs(7, 9), 1, 7, bipolar=True),
-        make("raw", (2, 2), Ints(-1, 1), signs(4, 25), 0, 2),
-        make("u8", (1, 3), Ints(0, 255), signs(3, 4), 1, 1, bipolar=True),
-        make("w4", (2, 2), Ints(-8, 7), rng.integers(-7, 8, (6, 9)), 3, 2, base=-2),
-        make("rows", (2, 2), Ints(0, 15), rng.integers(-7, 8, (6, 9)), 1, 3, bipolar=True, mult="lut"),
-        make("dsp", (2, 1), Ints(-128, 127), rng.integers(-99, 100, (4, 5)), 0, 2, mult="dsp"),
-        make("w2", (2, 1), BIPOLAR, rng.integers(-2, 2, (5, 3)), 0, 5),
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/vvu.sv is made."""
+    blocks, pe = p["Channels"] // p["Pe"], p["Pe"]
+    a, b, kinds = p["XBits"], p["WBits"], {p["XKind"], p["WKind"]}
+    # gen_element: gen_count or gen_signs; gen_choice; gen_product
+    made = "bits" if kinds <= SIGNS else "select" if kinds & SIGNS else "multiply"
+    own = made == "multiply" and p["Mult"] == 1  # as hls/parts/product.sv makes them of LUTs
+    counts = {
+        "one": 1,  # flags and handshake
+        "counters": counter(p["Taps"], p["Taps"] * blocks, blocks),  # tap_q, addr_q, b_q
+        made: pe * (a * b if made == "multiply" else a + b),  # product, product_q
+        "rows": pe * rows(a + (p["XKind"] == 1), b + (p["WKind"] == 1)) * own,  # times: the adders of its rows
+        "acc": pe * p["AccBits"],  # acc_q
+        "stairs": pe * p["Levels"] * p["AccBits"] if p["Levels"] > 1 else 0,  # gen_levels: reached, y
+        "raw": pe * p["YBits"] if p["Levels"] == 0 else 0,  # gen_count_out, gen_raw
+        "out": pe * p["YBits"],  # y_data_o
+    }
+    stores = (
+        Store(pe * p["WBits"], p["Taps"] * blocks),  # weights
+        Store(pe * p["Levels"] * p["ThrBits"], blocks),  # thresholds
     )
+    products = ((pe, a, b, a + (p["XKind"] == 1) + b),) if made == "multiply" and not own else ()  # times
+    return Bill(counts, stores, products)

@@ -23,13 +23,13 @@ def test_the_table_says_where_it_comes_from():
     assert set(table()["families"]) == set(FAMILIES)
 
 
-def test_every_module_has_a_shape():
+def test_every_module_has_a_bill_of_materials():
     every = [u for u in samples() for u in (u, *(u.folded(**f) for f in u.foldings()))]
     assert {type(u) for u in every} == set(UNITS)
     for unit in every:
         module, params = unit.structure()
-        assert min(unit.shape(params).counts.values(), default=0) >= 0, module
-        assert all(length >= 0 for length in unit.path(params).values()), module
+        assert min(unit.bill(params).counts.values(), default=0) >= 0, module
+        assert all(length >= 0 for length in unit.critical_path(params).values()), module
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -22,7 +22,6 @@ from hwflow.ops import Add, Conv, Dense, MaxPool, Port, Threshold
 from hwflow.plan import events, explain, kernel, nearby, plan
 from hwflow.plan.fifos import least_depths, sized
 from hwflow.plan.search import Search, minimise, vector, worth
-from hwflow.units import Fifo
 
 UNIT = np.array([1.0, 0.5, 100.0, 100.0])
 
@@ -407,7 +406,7 @@ def test_no_fifo_could_lose_a_word():
         assert whole["event model"] == dataflow.cycles, net.name
         assert less["event model"].endswith(", 0 as fast"), net.name
         tried += less["fifos"]
-        deeper = [u.folded(depth=u.depth + 1) if isinstance(u, Fifo) and u.depth > 2 else u for u in dataflow.units]
+        deeper = [u.folded(depth=u.capacity + 1) if u.capacity > 2 else u for u in dataflow.units]
         _, more = bench_fifos.in_model(net.name, replace(dataflow, units=tuple(deeper)))
         assert more["event model"].endswith(
             f", {sum(d != u for d, u in zip(deeper, dataflow.units, strict=True))} as fast"

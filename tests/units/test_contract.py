@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 
-from hwflow.emit.rtl import spelled
 from hwflow.places import HLS
 from hwflow.units import UNITS, samples
 
@@ -44,7 +43,7 @@ def test_every_unit_has_samples_of_awkward_shapes(unit):
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda u: u.name)
 def test_parameters_have_the_same_names_and_order_in_python_and_systemverilog(sample):
     assert list(sample.params()) == sv_parameters(sample.module)
-    module, params = spelled(sample)
+    module, params = sample.rtl()
     assert list(params) == sv_parameters(module)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rtl_check import check, lint, values
+from rtl_check import check, values
 
 from hwflow import tools
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
-from hwflow.units import Mvu, mvu
+from hwflow.units import Mvu
 from hwflow.units.kit.base import MULTS, divisors
 from hwflow.units.kit.weighted import TERNARY
 
@@ -62,19 +62,6 @@ def values_of(ints: Ints, shape: tuple[int, ...], rng: np.random.Generator) -> n
 
 def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.choice((-1, 1), shape)
-
-
-def test_samples_equal_their_meaning_at_the_rate_they_claim():
-    check(mvu.samples(), seed=1)
-
-
-def test_samples_survive_stalls_and_a_reset_in_mid_image():
-    check(mvu.samples(), seed=2, stalls=5)
-    check(mvu.samples(), seed=3, stalls=6, reset_at=29)
-
-
-def test_verilator_has_nothing_to_say():
-    lint(mvu.samples())
 
 
 @pytest.mark.parametrize("folding", [{}, {"pe": 4, "simd": 63, "style": "const"}], ids=["folded", "constant"])

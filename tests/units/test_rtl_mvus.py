@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from conftest import SHAPES
-from rtl_check import check, lint
+from rtl_check import check
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units import Mvu, Mvus, mvus
+from hwflow.units import Mvu, Mvus
 
 
 def random_mvus(rng, name):
@@ -47,14 +47,6 @@ def test_units_side_by_side_cost_so_many_times_one():
     for family in ("xc7", "ice40"):
         a, b = one.cost(family), four.cost(family)
         assert (b.lut, b.dsp) == (pytest.approx(4 * a.lut, abs=1), 4 * a.dsp)
-
-
-def test_the_samples_equal_their_reference():
-    units = mvus.samples()
-    lint(units)
-    check(units)
-    check(units, stalls=1)
-    check(units, stalls=2, reset_at=97)
 
 
 @pytest.mark.slow

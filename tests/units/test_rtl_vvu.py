@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from conftest import SHAPES
-from rtl_check import check, lint
+from rtl_check import check
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
-from hwflow.units import vvu
 from hwflow.units.kit.base import MULTS, divisors
 from hwflow.units.vvu import Vvu
 from hwflow.units.window import Window
@@ -65,25 +64,9 @@ def test_a_window_and_a_vvu_make_a_depthwise_convolution_with_exact_zero_padding
         assert np.array_equal(unit.run(*window.run(x))[0], sign.run(conv.run(x)))
 
 
-def test_the_samples_are_clean_of_lint():
-    lint(vvu.samples())
-
-
-def test_the_samples_equal_their_reference():
-    units = vvu.samples()
-    check(units)
-    check(units, stalls=1)
-    check(units, stalls=2, reset_at=41)
-
-
 @pytest.mark.slow
 def test_two_hundred_units_equal_their_reference_at_the_cycles_they_claim():
     units = many(100, SHAPES)
     check(units, seed=1, images=6)
     check(units, seed=2, images=3, stalls=1)
     check(units, seed=3, images=2, stalls=5, reset_at=23)
-
-
-@pytest.mark.slow
-def test_a_thousand_images_pass_under_random_backpressure():
-    check(vvu.samples(), images=1000, stalls=3)

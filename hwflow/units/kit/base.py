@@ -19,7 +19,8 @@ from hwflow.graph import Node, Nodes
 from hwflow.ops import Port
 
 if TYPE_CHECKING:
-    from hwflow.units.kit.costs import Params, Shape
+    from hwflow.units.kit.costs import Bill, Params
+    from hwflow.units.kit.rhythm import EventGraph, Rhythm
 
 SOURCE = "input"  # the stream that enters a dataflow
 FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
@@ -77,10 +78,16 @@ class Memory:
 class Unit(Node):
     """One hardware unit. `inputs` name the streams it reads: `unit`, or `unit:port` of a unit with several outputs.
 
-    Every question has one answer here and is a test against simulation or synthesis.
+    Everything that lowering, planner, emitters, reports and tests need to know of a unit is a question below, so none of
+    them knows a unit by name. Each answer is held against simulation or synthesis by a test.
     """
 
     module: ClassVar[str]  # hls/units/<module>.sv and hls/units/<module>.hpp
+    glue: ClassVar[bool] = False  # only joins other units: it follows from what it joins, so nobody folds it
+    rate_matched: ClassVar[bool] = False  # where nobody folds it, it is as narrow as keeps up with its reader
+    own_bill: ClassVar[tuple[str, ...]] = ()  # styles at which it is made of something else, so that only `cost` knows
+
+    # ---- what it does
 
     @property
     def ins(self) -> tuple[Stream, ...]:
@@ -92,6 +99,12 @@ class Unit(Node):
         """The streams it gives."""
         raise NotImplementedError
 
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        """The unit's meaning on whole images (n, *shape): one array for each of `outs`."""
+        raise NotImplementedError
+
+    # ---- when it does it
+
     @property
     def cycles(self) -> int:
         """Cycles from one image to the next when every stream is always ready."""
@@ -101,6 +114,34 @@ class Unit(Node):
     def latency(self) -> int:
         """Cycles from its first input word to its first output word when every stream is always ready."""
         raise NotImplementedError
+
+    def rhythm(self, g: EventGraph) -> Rhythm:
+        """Its steps and what each of them waits for, added to an event graph; to the cycle those of its module."""
+        raise NotImplementedError
+
+    @property
+    def capacity(self) -> int:
+        """Words it buffers between two others, where it is a fifo whose depth may be chosen; 0 for every other unit."""
+        return 0
+
+    # ---- how wide it is
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        """Every legal choice of its folding fields (a subset of pe, simd), as keywords of `folded`."""
+        yield {}
+
+    def folded(self, **folding: Any) -> Unit:
+        """The same unit with another folding; RecipeError when it is not a legal one."""
+        return replace(self, **folding)
+
+    def unconstrained(self) -> Unit:
+        """The same unit without a choice that would leave it fewer foldings."""
+        return self
+
+    @property
+    def width_bound(self) -> bool:
+        """True where the order of its words depends on its width, so that its reader must have the same."""
+        return False
 
     @property
     def multiplies(self) -> bool:
@@ -112,13 +153,11 @@ class Unit(Node):
         """What makes its products, one of MULTS; empty where it has none."""
         return str(getattr(self, "mult", "")) if self.multiplies else ""
 
-    def foldings(self) -> Iterator[dict[str, int]]:
-        """Every legal choice of its folding fields (a subset of pe, simd), as keywords of `folded`."""
-        yield {}
+    def styles(self, family: str) -> tuple[str, ...]:  # noqa: ARG002
+        """Where its memories may lie at its folding, by values of its field `style`; none where that is no choice."""
+        return ()
 
-    def folded(self, **folding: Any) -> Unit:
-        """The same unit with another folding; RecipeError when it is not a legal one."""
-        return replace(self, **folding)
+    # ---- what it is made of
 
     def params(self) -> dict[str, int | str]:
         """Parameters of the module and of the template: same names, same order. Strings are memory file names."""
@@ -128,31 +167,68 @@ class Unit(Node):
         """Memory contents by file name, as `params` names them."""
         return {}
 
+    def rtl(self) -> tuple[str, dict[str, int | str]]:
+        """The SystemVerilog module it is an instance of, and that module's parameters: numbers, literals, file names."""
+        return self.module, self.params()
+
     def structure(self) -> tuple[str, Mapping[str, Any]]:
-        """The module that hardware is made of and the parameters its cost follows from."""
+        """The name its cost coefficients go by, and the parameters its cost follows from."""
         return self.module, self.params()
 
     @staticmethod
-    def shape(p: Params) -> Shape:
-        """What hardware of the parameters that `structure` gives is made of: its resources follow from that."""
+    def bill(p: Params) -> Bill:
+        """What hardware of the parameters that `structure` gives is made of, term by term; costs follow from it."""
         raise NotImplementedError
 
     @staticmethod
-    def path(_: Params) -> Mapping[str, float]:
-        """What the longest path of such hardware grows with: bits of carry chains, bits of a product, levels of stairs,
-        elements of a choice. Empty where it is never the longest."""
+    def critical_path(_: Params) -> Mapping[str, float]:
+        """What the longest path of such hardware grows with: bits of carry chains (carry), bits of a product (product),
+        levels of a staircase (stairs), rounds of a tournament (choice). Empty where it is never the longest."""
         return {}
 
     def cost(self, family: str) -> Cost:
-        """Estimated resources on one of FAMILIES: what units of this module took when Yosys measured them."""
+        """Estimated resources on a family: coefficients fitted to what Yosys measured, times what the unit is made of."""
         from hwflow.units.kit.costs import estimate
 
-        module, params = self.structure()
-        return estimate(module, self.shape(params), family)
+        name, params = self.structure()
+        return estimate(name, self.bill(params), family)
 
-    def run(self, *xs: Array) -> tuple[Array, ...]:
-        """The unit's meaning on whole images (n, *shape): one array for each of `outs`."""
+    @property
+    def macs(self) -> int:
+        """Products of an input and a weight that it makes and adds up in a cycle; 0 where it has no weights."""
+        return 0
+
+    # ---- how it is measured and tested
+
+    @classmethod
+    def samples(cls) -> tuple[Unit, ...]:
+        """Small instances for the tests of every engine, awkward shapes included; each reads the stream `input`."""
         raise NotImplementedError
+
+    @property
+    def instances(self) -> tuple[Unit, ...]:
+        """The units side by side that it is made of, where it is several of another kind; else itself."""
+        return (self,)
+
+    @property
+    def lanes(self) -> int:
+        """Rows worked on at once that could be units of their own side by side; 1 where it cannot be divided."""
+        return 1
+
+    def lane_group(self, n: int, i: int) -> Unit:
+        """The i-th of n equal groups of its lanes, as a unit of its own that does the same on the same words."""
+        assert n == 1 and i == 0, f"{self.name}: cannot be divided"
+        return self
+
+    @property
+    def table_words(self) -> int:
+        """Words of the tables that its lanes address alike; tools share such tables between lanes where they are short."""
+        return 0
+
+    @property
+    def synthesises_quickly(self) -> bool:
+        """False where Yosys is known to take minutes for it alone."""
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +260,11 @@ class Dataflow:
                 assert (source.bits, source.words) == (stream.bits, stream.words), (
                     f"{unit.name} takes {stream}, {i} gives {source}"
                 )
+
+    @property
+    def fifos(self) -> tuple[Unit, ...]:
+        """Its fifos, whose depths may be chosen."""
+        return tuple(u for u in self.units if u.capacity)
 
     @cached_property
     def by_name(self) -> dict[str, Unit]:

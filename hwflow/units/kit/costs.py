@@ -1,6 +1,6 @@
-"""What hardware costs on each family: coefficients of structural counts, memories and multipliers by shape.
+"""What hardware costs on each family: coefficients of structural counts, memories and multipliers by bill.
 
-Stands on units.kit.base and units.kit.stores. A unit says what it is made of (`Unit.shape`). The coefficients in costs.json come from `python -m hwflow.bench.fit`, which measures units with
+Stands on units.kit.base and units.kit.stores. A unit says what it is made of (`Unit.bill`). The coefficients in costs.json come from `python -m hwflow.bench.fit`, which measures units with
 Yosys and says there with which version and when.
 """
 
@@ -46,8 +46,11 @@ def dsps(products: Products, family: str) -> float:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a unit is made of: counts that LUTs and flip-flops grow with, its memories, its multipliers."""
+class Bill:
+    """The bill of materials of a unit: counts that LUTs and flip-flops grow with, its memories, its multipliers.
+
+    The names of counts are those that the coefficients of its module go by.
+    """
 
     counts: Mapping[str, float]
     stores: tuple[Store, ...] = ()
@@ -68,10 +71,10 @@ def table() -> dict[str, Any]:
     return json.loads(TABLE.read_text())
 
 
-def estimate(module: str, shape: Shape, family: str) -> Cost:
+def estimate(module: str, bill: Bill, family: str) -> Cost:
     """Resources of a unit on a family, from what its module is made of."""
     known = coefficients(family).get(module, {"lut": {}, "ff": {}})
-    found, bram, dsp = counts(shape, family)
+    found, bram, dsp = counts(bill, family)
     lut = sum(n * known["lut"].get(k, 0.0) for k, n in found.items())
     ff = sum(n * known["ff"].get(k, 0.0) for k, n in found.items())
     return Cost(round(lut, 1), round(ff, 1), bram, dsp)
@@ -83,10 +86,10 @@ def coefficients(family: str) -> dict[str, Any]:
     return table()["families"][family]["modules"]
 
 
-def counts(shape: Shape, family: str) -> tuple[dict[str, float], int, float]:
+def counts(bill: Bill, family: str) -> tuple[dict[str, float], int, float]:
     """What LUTs and flip-flops of a unit grow with, and its block RAMs and multipliers, which are exact."""
-    out, bram = dict(shape.counts), 0
-    for store in shape.stores:
+    out, bram = dict(bill.counts), 0
+    for store in bill.stores:
         if store.depth <= 1 or store.bits == 0:
             continue
         if in_block(store, family):
@@ -102,11 +105,11 @@ def counts(shape: Shape, family: str) -> tuple[dict[str, float], int, float]:
             registers = family == "ice40" and not store.rom
             kept = bits * (registers * store.depth + (not store.compared))
             out["latched"] = out.get("latched", 0) + kept
-    dsp = dsps(shape.products, family)
+    dsp = dsps(bill.products, family)
     if not dsp:
         end = next((n.removeprefix("tree_product") for n in out if n.startswith("tree_product")), "")
         if not any(n.startswith(("ternary", "signed")) for n in out):
-            out[f"product{end}"] = sum(n * a * b for n, a, b, _ in shape.products)
+            out[f"product{end}"] = sum(n * a * b for n, a, b, _ in bill.products)
     else:
         for name in [
             n for n in out if n.startswith(("ternary", "signed", "tree_ternary", "tree_signed", "tree_product"))

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwflow.bits import Array, Ints
-from hwflow.units.kit.costs import Params, Shape
+from hwflow.units.kit.costs import Bill, Params
 
 LARGEST = 8192  # weights; beyond it the search takes minutes and the table is too long for a parameter
 LEVELS = 3  # adders between two registers
@@ -83,16 +83,6 @@ class Network:
             values.append((a, a + b, a + b + 1, a - b, a - b - 1)[(n.kind + 1) % 5])
             assert values[-1].min() >= n.lo and values[-1].max() <= n.hi
         return np.stack([t.sign * (values[t.node] - t.offset) for t in self.rows], axis=1)
-
-
-def shape(p: Params) -> Shape:
-    """As hls/units/mvu_net.sv is made: adders that rows share, registers between them, comparisons with constants."""
-    rows, levels = p["Rows"], p["Levels"]
-    counts = {
-        "one": 1, "adders": p["AdderBits"], "registers": p["RegisterBits"] + p["Cols"], "places": p["NetLatency"] + 1, "out": rows * p["YBits"],
-        "raw": rows * p["YBits"] * (levels == 0), "reaches": rows * levels * p["NodeBits"], "stairs": rows * levels * p["YBits"] * (levels > 1),
-    }  # fmt: skip
-    return Shape(counts)
 
 
 def network(weights: Array) -> Network | None:
@@ -253,3 +243,19 @@ def _sum(terms: list[Term], make: _Maker) -> Term | None:
 def _bits(lo: int, hi: int) -> int:
     """Bits of lo .. hi, unsigned where nothing is below 0."""
     return Ints(lo, hi).bits if lo < 0 else max(hi.bit_length(), 1)
+
+
+def count_hardware(p: Params) -> Bill:
+    """As hls/units/mvu_net.sv is made."""
+    rows, levels = p["Rows"], p["Levels"]
+    counts = {
+        "one": 1,  # flags and handshake
+        "adders": p["AdderBits"],  # sums: the adders of adder_net
+        "registers": p["RegisterBits"] + p["Cols"],  # sums: its registers; x_q
+        "places": p["NetLatency"] + 1,  # done_pipe
+        "reaches": rows * levels * p["NodeBits"],  # gen_level: comparisons with constants
+        "stairs": rows * levels * p["YBits"] * (levels > 1),  # gen_stairs: count
+        "raw": rows * p["YBits"] * (levels == 0),  # gen_raw: twice the node less a constant
+        "out": rows * p["YBits"],  # buffer: two words
+    }
+    return Bill(counts)

@@ -53,6 +53,10 @@ class Weighted(Unit):
         return self.weights.shape[0]
 
     @property
+    def macs(self) -> int:
+        return self.pe
+
+    @property
     def levels(self) -> int:
         return 0 if self.thresholds is None else self.thresholds.shape[1]
 

@@ -1,0 +1,171 @@
+"""What units that cut patches out of images share: kernel, stride, padding, and where each patch lies.
+
+Stands on units.kit.base. `window` gives patches piece by piece, `lines` whole in a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwflow.bits import Array, Ints, ints_of
+from hwflow.errors import RecipeError
+from hwflow.graph import frozen
+from hwflow.ops import Pads, Port, windows
+from hwflow.units.kit.base import PIXELS, Stream, Unit, divisors
+from hwflow.units.kit.stores import LUT_RAMS
+
+ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
+STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Patches(Unit):
+    """y[p, q, i, j, c] = x[p*sh + i*dh - top, q*sw + j*dw - left, c], or pad[c] outside the image.
+
+    Padding -1/+1 data with 0 makes the elements two bits wide (Ints(-1, 1)). Which of its kinds a unit is follows
+    from its folding: `simd` elements a word are a part of a window, or several whole ones.
+    """
+
+    rate_matched: ClassVar[bool] = True
+    kinds: ClassVar[list[type[Patches]]] = []  # the classes derived from this one
+    complete: ClassVar[bool] = False  # windows leave whole in a word
+    x: Port  # (H, W, C)
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: Pads = (0, 0, 0, 0)  # top, left, bottom, right; each less than the kernel's span
+    dilation: tuple[int, int] = (1, 1)
+    pad: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # int, (1,) or (C,)
+    order: str = "conv"
+    simd: int = 1
+    style: str = "auto"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Patches.kinds.append(cls)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pad", frozen(self.pad, np.int64))
+        assert self.order in ORDERS, f"{self.name}: order must be one of {ORDERS}, not {self.order}"
+        assert self.pad.shape in ((1,), (self.x.channels,)), f"{self.name}: {self.pad.shape} pad values for {self.x}"
+        self.check_width()
+        if self.style not in STYLES:
+            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
+        spans = self.span * 2
+        if any(p >= span for p, span in zip(self.pads, spans, strict=True)):
+            raise RecipeError(
+                f"{self.name}: padding must be less than the window's span {self.span}, not {self.pads}; pad by a layer of its own"
+            )
+        assert min(self.size) > 0, f"{self.name}: its {self.kernel} window is larger than {self.x}"
+
+    def check_width(self) -> None:
+        """RecipeError unless the unit can give words of `simd` elements."""
+        raise NotImplementedError
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and columns from the first to the last tap."""
+        return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        (h, w, _), (t, left, b, r), (sh, sw) = self.x.shape, self.pads, self.stride
+        return (h + t + b - self.span[0]) // sh + 1, (w + left + r - self.span[1]) // sw + 1
+
+    @property
+    def _row(self) -> int:
+        """Elements of a row of taps where it can be read at once, else those of a pixel."""
+        together = self.dilation[1] == 1 and self.order == "conv"
+        return self.x.channels * (self.kernel[1] if together else 1)
+
+    @property
+    def whole(self) -> int:
+        """Elements of a window where all can be read at once, else 0: its taps are neighbours, a row's first window
+        needs no column beyond the edge, and no more windows begin than pixels come."""
+        (h, w, c), (kh, kw), (sh, sw), (oh, ow) = self.x.shape, self.kernel, self.stride, self.size
+        able = self.order == "conv" and self.dilation == (1, 1) and kh > 1 and w > 1
+        fits = kw - self.pads[1] <= w and (oh - 1) * sh < h and (ow - 1) * sw < w
+        return kh * kw * c if able and fits else 0
+
+    def holds(self, simd: int) -> bool:
+        """True where so many elements are neighbouring windows that can leave together, as many as pixels come."""
+        if not self.whole or simd % self.whole:
+            return False
+        (_, w, _), many = self.x.shape, simd // self.whole
+        late = -((self.pads[1] + 1 - self.kernel[1]) // many)
+        rows = w % many == 0 == self.size[1] % many and w // many > max(late, 1)
+        return many == 1 or (self.stride[1] == 1 and rows)
+
+    @property
+    def taps(self) -> Ints:
+        """The integers a tap can hold: those of x, and the padding where it is something else."""
+        return self.x.ints.join(ints_of(self.pad)) if any(self.pads) and self.pad not in self.x.ints else self.x.ints
+
+    @property
+    def taps_per_word(self) -> int:
+        """Taps of one word of y."""
+        raise NotImplementedError
+
+    @property
+    def par(self) -> int:
+        """Elements of one word of x."""
+        return self.simd // self.taps_per_word
+
+    @property
+    def ins(self) -> tuple[Stream, ...]:
+        return (Stream(self.x, self.par),)
+
+    @property
+    def outs(self) -> tuple[Stream, ...]:
+        cols = self.kernel[0] * self.kernel[1] * self.x.channels
+        return (Stream(Port((*self.size, cols), self.taps), self.simd),)
+
+    def foldings(self) -> Iterator[dict[str, int]]:
+        yield from ({"simd": simd} for simd in divisors(self.x.channels))
+        if self._row > self.x.channels:
+            yield {"simd": self._row}
+        yield from ({"simd": n * self.whole} for n in PIXELS if self.whole and self.holds(n * self.whole))
+
+    def folded(self, **folding: Any) -> Patches:
+        """The unit of that folding: of the kind whose words hold whole windows, or the other one."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | folding
+        complete = self.holds(values["simd"])
+        return next(k for k in Patches.kinds if k.complete == complete)(**values)
+
+    def styles(self, family: str) -> tuple[str, ...]:
+        """Where LUTs hold no memory that is written, the tool chooses between flip-flops and block RAM."""
+        return ("lut" if family in LUT_RAMS else "auto"), "block"
+
+    @property
+    def per_channel(self) -> bool:
+        return any(self.pads) and len(np.unique(self.pad)) > 1
+
+    def run(self, *xs: Array) -> tuple[Array, ...]:
+        return (self.cut(xs[0]).reshape(len(xs[0]), *self.outs[0].port.shape),)
+
+    def cut(self, x: Array) -> Array:
+        """Every window of images (n, *shape): (n, rows, columns, kh, kw, channels)."""
+        x = x.reshape(len(x), *self.x.shape)
+        return windows(x, self.kernel, self.stride, self.pads, self.dilation, np.broadcast_to(self.pad, x.shape[-1:]))
+
+    @property
+    def edges(self) -> dict[str, int]:
+        """Parameters of the windows: kernel, stride and padding."""
+        t, left, b, r = self.pads
+        return {
+            "KernelH": self.kernel[0], "KernelW": self.kernel[1], "StrideH": self.stride[0], "StrideW": self.stride[1],
+            "PadTop": t, "PadLeft": left, "PadBottom": b, "PadRight": r,
+            "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self.taps.bits,
+        }  # fmt: skip
+
+    @property
+    def padding(self) -> dict[str, int | str]:
+        """Pad is the code of the one padding value; PadFile holds it word by word where channels differ."""
+        return {
+            "Pad": int(self.taps.encode(self.pad[:1])[0]) if any(self.pads) and not self.per_channel else 0,
+            "PadFile": f"{self.name}_pad.mem" if self.per_channel else "",
+        }

@@ -1,0 +1,29 @@
+"""Every sample of every unit in SystemVerilog: its meaning, at the cycles and the latency it claims, without a warning."""
+
+import pytest
+from rtl_check import check, lint
+
+from hwflow import tools
+from hwflow.units import UNITS, samples
+
+pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
+
+
+# one program for all of them: compiling it is most of the time
+def test_every_sample_equals_its_meaning_at_the_cycles_and_the_latency_it_claims():
+    check(samples(), seed=1)
+
+
+def test_every_sample_survives_stalls_and_a_reset_in_mid_image():
+    check(samples(), seed=2, stalls=1)
+    check(samples(), seed=3, stalls=2, reset_at=41)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.module)
+def test_the_samples_of_a_unit_are_clean_of_lint(unit):
+    lint(unit.samples())
+
+
+@pytest.mark.slow
+def test_a_thousand_images_pass_under_random_backpressure():
+    check(samples(), seed=5, images=1000, stalls=3)
