@@ -15,8 +15,9 @@ from typing import Any
 from hwflow.errors import RecipeError
 from hwflow.places import MODELS
 from hwflow.recipe import Method, Recipe
-from hwflow.train.loop import measure, versions
+from hwflow.train.loop import measure
 from hwflow.train.recipes import load_recipe
+from hwflow.train.run import versions
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from torch import nn
 
 from hwflow.recipe import Method
 from hwflow.train.layers import act, conv, dense
-from hwflow.train.loop import threads, versions
+from hwflow.train.loop import threads
+from hwflow.train.run import versions
 
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:

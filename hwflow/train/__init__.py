@@ -3,8 +3,9 @@
 Stands on recipe. `train`, `load_recipe`, `test_split` and `torch_outputs` are what others call.
 """
 
+from hwflow.train.checkpoint import load_model, torch_outputs
 from hwflow.train.data import test_split
-from hwflow.train.loop import load_model, torch_outputs, train
+from hwflow.train.loop import train
 from hwflow.train.recipes import known, load_recipe
 
 __all__ = ["known", "load_model", "load_recipe", "test_split", "torch_outputs", "train"]

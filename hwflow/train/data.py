@@ -5,16 +5,20 @@ Stands on numpy and torch. Images are uint8 (n, H, W, C): the very integers the 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
 import pickle
+import queue
 import tarfile
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +29,8 @@ from hwflow.bits import Array
 from hwflow.errors import RecipeError, ToolError
 from hwflow.places import cache
 from hwflow.recipe import Plan, Recipe
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,31 +217,38 @@ class Batches:
 
     def __init__(self, images: Images, plan: Plan, device: torch.device, rank: int = 0, world: int = 1):
         count = min(plan.limit or len(images), len(images))
-        self.x = torch.from_numpy(images.x[:count].transpose(0, 3, 1, 2).copy()).to(device)
-        self.y = torch.from_numpy(images.y[:count].copy()).to(device)
+        self.images = torch.from_numpy(images.x[:count]).to(device)  # n, H, W, C: what convolutions read fastest
+        self.y = torch.from_numpy(images.y[:count]).to(device)
         self.plan, self.rank, self.world = plan, rank, world
         self.batch = min(plan.batch, count)
         if self.batch % world:
             raise RecipeError(f"plan: batch must be a multiple of the {world} processes, not {self.batch}")
 
     def __len__(self) -> int:
-        return len(self.x) // self.batch
+        return len(self.images) // self.batch
 
     def mean(self) -> Tensor:
         """The mean integer of each channel over the images in use, float32 (C,)."""
-        return (self.x.sum((0, 2, 3), dtype=torch.float64) / (self.x.numel() / self.x.shape[1])).float()
+        return (self.images.sum((0, 1, 2), dtype=torch.float64) / (self.images.numel() / self.images.shape[3])).float()
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """uint8 images (b, C, H, W) and labels (b,) of this process, batch after batch."""
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """uint8 images (b, C, H, W) and labels (b,) of this process, batch after batch from batch `first` on."""
+        made = self._made(number, first)
+        return made if self.plan.threads == 1 else ahead(made)
+
+    def _made(self, number: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         dice = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + number)
-        order = torch.randperm(len(self.x), generator=dice)
+        order = torch.randperm(len(self.images), generator=dice)
         part = self.batch // self.world
+        mine = slice(self.rank * part, (self.rank + 1) * part)
         for i in range(len(self)):
             rows = order[i * self.batch : (i + 1) * self.batch]
             moves = self._moves(len(rows), dice)
-            mine = slice(self.rank * part, (self.rank + 1) * part)
-            rows = rows[mine].to(self.x.device)
-            yield self._augmented(self.x[rows], {k: m[mine].to(rows.device) for k, m in moves.items()}), self.y[rows]
+            if i < first:
+                continue  # its random numbers are drawn all the same
+            rows = rows[mine].to(self.images.device)
+            x = self.images[rows].permute(0, 3, 1, 2)
+            yield self._augmented(x, {k: m[mine].to(rows.device) for k, m in moves.items()}), self.y[rows]
 
     def _moves(self, count: int, dice: torch.Generator) -> dict[str, Tensor]:
         """The random numbers of one global batch; every process draws all of them and uses its own rows."""
@@ -266,6 +279,45 @@ def shifted(x: Tensor, move: Tensor, most: int) -> Tensor:
     cols = (move[:, 1:] + torch.arange(w, device=x.device)).view(n, 1, w)
     picked = torch.arange(n, device=x.device).view(n, 1, 1)
     return framed.permute(0, 2, 3, 1)[picked, rows, cols].permute(0, 3, 1, 2)
+
+
+def ahead(items: Iterator[Item], most: int = 3) -> Iterator[Item]:
+    """`items`, up to `most` of them made by a second thread while the first uses others."""
+    ready: queue.Queue[Any] = queue.Queue(most)
+    left = threading.Event()
+
+    def make() -> None:
+        try:
+            for item in items:
+                while not left.is_set():
+                    with contextlib.suppress(queue.Full):
+                        ready.put((item, None), timeout=0.1)
+                        break
+                if left.is_set():
+                    return
+            ready.put((None, StopIteration()))
+        except Exception as e:  # raised again where it is waited for
+            ready.put((None, e))
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        left.set()
+
+
+def real_batch(recipe: Recipe, x: Tensor) -> Tensor:
+    """What the network of `recipe` is given for uint8 (n, C, H, W): real units, flat or with the channel fastest in memory."""
+    real = x.float() / recipe.denominator
+    if recipe.flat:
+        return real.permute(0, 2, 3, 1).flatten(1)
+    return real.contiguous(memory_format=torch.channels_last)
 
 
 FIELD = 5  # knots of the elastic field in each direction

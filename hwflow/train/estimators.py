@@ -88,12 +88,13 @@ class Estimator(nn.Module):
 
     def slope(self, x: Tensor) -> Tensor:
         """What a gradient is multiplied by at every element of x, now."""
-        return inside(x, self.curve(x)) if self.bounded else self.curve(x)
+        return within(x, self.curve(x)) if self.bounded else self.curve(x)
 
     def pull(self, x: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
         """scale slope(x) grad, what backward passes on."""
-        out = self.curve(x).mul_(grad).mul_(scale)
-        return inside(x, out) if self.bounded else out
+        if self.bounded and self._slope in (ste, identity):
+            return within(x, grad).mul_(scale)
+        return self.slope(x).mul_(grad).mul_(scale)
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """scale sign(x); the positive `scale` (1 if None) broadcasts and gets no gradient."""
@@ -103,9 +104,16 @@ class Estimator(nn.Module):
         """Set the state for step `step`, `progress` = step / steps in [0, 1]; nothing without a schedule."""
 
 
-def inside(x: Tensor, grad: Tensor) -> Tensor:
-    """`grad` where |x| < 1, else 0: how a gradient passes Hardtanh."""
-    return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)  # type: ignore[no-any-return]
+def within(x: Tensor, grad: Tensor, lo: float = -1.0, hi: float = 1.0) -> Tensor:
+    """`grad` where lo < x < hi, else 0, in the memory layout of x: how a gradient passes Hardtanh."""
+    return torch.ops.aten.hardtanh_backward(laid_as(x, grad), x, lo, hi)  # type: ignore[no-any-return]
+
+
+def laid_as(x: Tensor, grad: Tensor) -> Tensor:
+    """`grad` in the memory layout of x; one stray layout costs a copy in every layer that the gradient still meets."""
+    if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        return grad.contiguous(memory_format=torch.channels_last)
+    return grad
 
 
 class Ede(Estimator):
@@ -127,10 +135,10 @@ class Ede(Estimator):
         return ede(x, self.sharp)
 
     def pull(self, x: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
-        # the same product as the base class's with one pass less: the factors at zero and `scale` go together
+        # the same product as the base class's in fewer passes: the factors at zero and `scale` go together
+        grad = within(x, grad) if self.bounded else laid_as(x, grad)
         s = (x * (2 * self.sharp)).sigmoid_()
-        out = torch.addcmul(s, s, s, value=-1).mul_(grad).mul_(scale * (4 * at_zero(self.sharp)))
-        return inside(x, out) if self.bounded else out
+        return torch.ops.aten.sigmoid_backward(grad, s).mul_(scale * (4 * at_zero(self.sharp)))  # type: ignore[no-any-return]
 
 
 # tanh^2(t x) = 0.9 at t |x| = KEEP: there the slope is a tenth of its peak, the least we call useful

@@ -16,8 +16,9 @@ from hwflow.fold import fold
 from hwflow.net import Net
 from hwflow.places import MODELS
 from hwflow.qonnx import read
+from hwflow.train.checkpoint import METRICS, MODEL, torch_outputs
 from hwflow.train.data import load
-from hwflow.train.loop import METRICS, MODEL, told, torch_outputs
+from hwflow.train.loop import told
 
 TRAINED = MODELS / "trained"
 NET = "net.npz"

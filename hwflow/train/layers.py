@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method
-from hwflow.train.estimators import inside
+from hwflow.train.estimators import within
 from hwflow.train.quantizers import act_quantizer, fixed_quantizer, weight_quantizer
 from hwflow.train.views import form
 
@@ -164,7 +164,7 @@ class _Bound(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return inside(ctx.saved_tensors[0], grad)
+        return within(ctx.saved_tensors[0], grad)
 
 
 class Clipped(nn.Hardtanh):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from brevitas.inject import ExtendedInjector
 from brevitas.inject.enum import FloatToIntImplType, QuantType
@@ -17,7 +18,7 @@ from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInject
 from torch import Tensor, nn
 
 from hwflow.recipe import Method
-from hwflow.train.estimators import Estimator, estimator
+from hwflow.train.estimators import Estimator, estimator, within
 from hwflow.train.views import form, per_row
 
 Quantized = tuple[Tensor, Tensor, Tensor, Tensor]  # value, scale, zero point, bit width: what Brevitas passes around
@@ -60,17 +61,27 @@ class BinaryAct(nn.Module):
 
 
 class _Round(torch.autograd.Function):
-    """clamp(round(x / step), lo, hi) * step; the gradient passes inside the clamp. Half goes to even, or all down."""
+    """clamp(round(x / step), lo, hi) * step, step a power of two; half goes to even, or all down.
+
+    The gradient passes where lo - 1/2 <= x / step <= hi + 1/2, in one pass over the tensor.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Tensor, lo: int, hi: int, down: bool) -> Tensor:
-        n = x / step
-        ctx.save_for_backward((n >= lo - 0.5) & (n <= hi + 0.5))
-        return (n.floor() if down else n.round()).clamp_(lo, hi).mul_(step)
+    def forward(ctx: Any, x: Tensor, step: float, lo: int, hi: int, down: bool) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.ends = step, lo, hi
+        n = x * (1 / step)
+        return (n.floor_() if down else n.round_()).clamp_(lo, hi).mul_(step)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-        return grad * ctx.saved_tensors[0], None, None, None, None
+        (x,), (step, lo, hi) = ctx.saved_tensors, ctx.ends
+        return within(x, grad, _beyond((lo - 0.5) * step), _beyond((hi + 0.5) * step)), None, None, None, None
+
+
+def _beyond(end: float) -> float:
+    """The float32 next to `end` away from zero: `within` leaves its ends out."""
+    return float(np.nextafter(np.float32(end), np.float32(math.copysign(math.inf, end))))
 
 
 class FixedPoint(nn.Module):
@@ -82,9 +93,9 @@ class FixedPoint(nn.Module):
         self.bits, self.step, self.down = bits, step, down
 
     def forward(self, x: Tensor) -> Quantized:
-        step, half = x.new_full((), self.step), 1 << (self.bits - 1)
-        y = _Round.apply(x, step, -half, half - 1, self.down)
-        return y, step, x.new_zeros(()), x.new_full((), float(self.bits))
+        half = 1 << (self.bits - 1)
+        y = _Round.apply(x, self.step, -half, half - 1, self.down)
+        return y, x.new_full((), self.step), x.new_zeros(()), x.new_full((), float(self.bits))
 
 
 class FixedPointWeight(nn.Module):
@@ -97,10 +108,9 @@ class FixedPointWeight(nn.Module):
     def forward(self, w: Tensor) -> Quantized:
         top = (1 << (self.bits - 1)) - 1
         with torch.no_grad():
-            s = (w.detach().abs().max().clamp_min(1e-12) / top).log2().ceil()
-            step = torch.ldexp(torch.ones_like(s), s)
+            step = 2.0 ** float((w.detach().abs().max().clamp_min(1e-12) / top).log2().ceil())
         y = _Round.apply(w, step, -top, top, False)
-        return y, step, w.new_zeros(()), w.new_full((), float(self.bits))
+        return y, w.new_full((), step), w.new_zeros(()), w.new_full((), float(self.bits))
 
 
 class _WeightQuant(ExtendedInjector):

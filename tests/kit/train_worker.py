@@ -2,11 +2,15 @@
 
 import json
 import os
+import random
+import signal
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from hwflow.recipe import Method, Plan, Recipe
-from hwflow.train import load_recipe, train
+from hwflow.train import load_recipe, loop, train
 
 
 def small(**changes) -> Recipe:
@@ -18,8 +22,31 @@ def small(**changes) -> Recipe:
     return Recipe("small", lambda m: build(m, width=24, hidden=1), "digits", "u8/16", True, method, plan, recipe.source)
 
 
+def killed(recipe: Recipe, out: Path, times: int) -> int:
+    """Train in child processes that are killed at random moments, `times` times, and once to the end; kills that met training."""
+    loop.SAVE_EVERY = 0.0
+    dice, met = random.Random(7), 0
+    for attempt in range(times + 1):
+        child = os.fork()
+        if child == 0:
+            train(recipe, out, progress=False, resume=True)
+            os._exit(0)
+        if attempt < times:
+            time.sleep(dice.uniform(0.02, 0.4))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        met += os.WIFSIGNALED(status)
+    assert status == 0
+    return met
+
+
 if __name__ == "__main__":
     out = Path(sys.argv[1])
-    metrics = train(small(augment=("shift",), shift=1, rbd=0.5, teacher_epochs=1), out, progress=False, stop_after=3)
-    if int(os.environ.get("RANK", 0)) == 0:
-        (out / "history.json").write_text(json.dumps(metrics["history"]))
+    distilled = small(augment=("shift",), shift=1, rbd=0.5, teacher_epochs=1)
+    if "--killed" in sys.argv:
+        recipe = replace(distilled, plan=replace(distilled.plan, ema=0.9, epochs=6))
+        print(killed(recipe, out, int(sys.argv[3])))
+    else:
+        metrics = train(distilled, out, progress=False, stop_after=3)
+        if int(os.environ.get("RANK", 0)) == 0:
+            (out / "history.json").write_text(json.dumps(metrics["history"]))

@@ -54,6 +54,37 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, changes):
     assert (tmp_path / "whole" / loop.MODEL).read_bytes() == (tmp_path / "parts" / loop.MODEL).read_bytes()
 
 
+@pytest.mark.slow
+def test_a_run_killed_ten_times_at_random_ends_in_the_same_bits(tmp_path):
+    worker, env = [sys.executable, str(KIT / "train_worker.py")], {**os.environ, "OMP_NUM_THREADS": "1"}
+    met = {}
+    for out, times in (("whole", 0), ("parts", 10)):
+        run = subprocess.run(
+            [*worker, str(tmp_path / out), "--killed", str(times)], env=env, capture_output=True, text=True, timeout=300
+        )
+        assert run.returncode == 0, run.stderr
+        met[out] = int(run.stdout.split()[-1])
+    assert met["whole"] == 0
+    assert met["parts"] >= 3, "the run ended before it could be killed"
+    whole, parts = states(tmp_path / "whole"), states(tmp_path / "parts")
+    for key in ("model", "optimizer", "average", "done", "step", "twin"):
+        assert same(whole[key], parts[key]), key
+    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in s["history"]] for s in (whole, parts)]
+    assert rows[0] == rows[1]
+    assert (tmp_path / "whole" / loop.MODEL).read_bytes() == (tmp_path / "parts" / loop.MODEL).read_bytes()
+
+
+def test_a_run_stops_when_its_seconds_are_over_and_goes_on_in_the_middle_of_an_epoch(tmp_path):
+    recipe = small(epochs=2)
+    train(recipe, tmp_path / "whole", progress=False)
+    parts = 0
+    while not (tmp_path / "parts" / loop.METRICS).exists():
+        train(recipe, tmp_path / "parts", progress=False, resume=True, seconds=0.0)
+        parts += 1
+    assert parts > 4, "every part makes one step, which is less than an epoch"
+    assert same(states(tmp_path / "whole")["model"], states(tmp_path / "parts")["model"])
+
+
 def test_another_seed_is_another_run(tmp_path):
     for seed in (0, 1):
         train(small(seed=seed, epochs=1), tmp_path / str(seed), progress=False)
