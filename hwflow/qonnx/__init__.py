@@ -11,9 +11,9 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
-from hwflow.qonnx import elementwise, products, quantizers, shapes, windows
+from hwflow.qonnx import elementwise, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
 from hwflow.qonnx.model import File, load
-from hwflow.qonnx.reader import Reader, Table, raster_order
+from hwflow.qonnx.reader import Reader, raster_order
 from hwflow.qonnx.reference import execute
 from hwflow.qonnx.rounding import Rounding, rounding
 from hwflow.qonnx.stages import save_stage
@@ -22,8 +22,6 @@ from hwflow.qonnx.values import Ref
 from hwflow.real import INPUT, Graph
 
 __all__ = ["check", "explained", "read", "reference", "rounding", "save_stage"]
-
-TABLE = Table(elementwise.HANDLERS | quantizers.HANDLERS | products.HANDLERS | windows.HANDLERS | shapes.HANDLERS)
 
 
 def read(path: Path | str, input: str | None = None) -> Graph:
@@ -94,6 +92,6 @@ def _read(file: File, text: str | None) -> tuple[Graph | None, tuple[Finding, ..
 
 def _reader(file: File, text: str | None) -> Reader:
     takes, notes = input_of(file, text)
-    reader = Reader(file, takes, TABLE)
+    reader = Reader(file, takes)
     reader.notes += notes
     return reader

@@ -5,20 +5,21 @@ Stands on reader. Each takes the order of float32 operations that the reference 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.qonnx.constants import BINARY, UNARY, binary, cast, unary
 from hwflow.qonnx.model import Call
-from hwflow.qonnx.reader import Handler, Reader, Refused
+from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
+from hwflow.qonnx.reader import Reader, shown
 from hwflow.qonnx.values import Const, Ref, Value, per_channel
 from hwflow.real import Add, Pointwise, Step
-from hwflow.real.steps import STEPS
 
 
 def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[Ref, Step]:
     """One step with a constant, and the value it applies to (flattened where the constant needs it)."""
-    found = per_channel(ref, value)
+    found = per_channel(ref, value) if np.ndim(value) <= len(ref.dims) else None
     if found is None:
         raise Refused(
             "input",
@@ -37,10 +38,6 @@ def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[R
     return ref, Step(op, vector)
 
 
-def shown(ref: Ref) -> str:
-    return "(" + ", ".join("batch" if "N" in d else str(n) for d, n in zip(ref.dims, ref.axes, strict=True)) + ")"
-
-
 def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | float]) -> Ref:
     """Steps with constants as the file shapes them."""
     made: list[Step] = []
@@ -50,14 +47,10 @@ def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | float
     return reader.pointwise(call, ref, *made)
 
 
+@operator("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", versions=(7, 8, 12, 13, 14))
 def arithmetic(reader: Reader, call: Call) -> Value:
     """Add, Sub, Mul, Div, Max, Min, Sum of a value and a constant, or the sum of values."""
     values = [reader.value(call, i) for i in range(len(call.inputs))]
-    if all(isinstance(v, Const) for v in values):
-        out = reader.const(call, 0)
-        for i in range(1, len(values)):
-            out = binary("Add" if call.op == "Sum" else call.op, out, reader.const(call, i))
-        return out
     if all(isinstance(v, Ref) for v in values):
         return _values(reader, call)
     if len(values) != 2:
@@ -66,7 +59,7 @@ def arithmetic(reader: Reader, call: Call) -> Value:
             f"{call.op} of {len(values)} inputs, some of them constants",
             "split it into operators of two inputs",
         )
-    left = isinstance(values[1], Const) or not isinstance(values[0], Const)
+    left = isinstance(values[1], Const)
     ref, value = reader.ref(call, 0 if left else 1), reader.const(call, 1 if left else 0).value
     op = {"Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "max", "Min": "min"}[call.op]
     if op == "div" and left and not value.all():
@@ -112,13 +105,9 @@ def _key(ref: Ref) -> list[str]:
     return [a for d in ref.dims for a in d if a == "N" or ref.sizes[a] > 1]
 
 
+@operator("Relu", "Neg", "Round", "Floor", "Ceil", "Sign", versions=(6, 9, 11, 13, 14, 22))
 def function(reader: Reader, call: Call) -> Value:
-    """Relu, Neg, Round, Floor, Ceil, Sign, Identity of a value or constant."""
-    value = reader.value(call, 0)
-    if isinstance(value, Const):
-        if call.op not in UNARY:
-            raise Refused("input", f"{call.op} of a constant", "fold constants before the export")
-        return unary(call.op, reader.const(call, 0))
+    """Relu, Neg, Round, Floor, Ceil, Sign of a value."""
     ops = {
         "Neg": ("mul", -1),
         "Relu": ("max", 0),
@@ -127,48 +116,63 @@ def function(reader: Reader, call: Call) -> Value:
         "Ceil": ("ceil", 0),
         "Sign": ("signum", 0),
     }
-    if call.op not in ops:
-        raise Refused(
-            "",
-            f"{call.op} of a value that depends on the input is not monotone and exact",
-            "keep it outside the exported network",
-        )
     return chain(reader, call, reader.ref(call, 0), ops[call.op])
 
 
-def same(reader: Reader, call: Call) -> Value:
-    """Identity, Dropout and conversions between float types."""
-    value = reader.value(call, 0)
-    if call.op == "Dropout" and reader.has(call, 2) and bool(reader.const(call, 2).value.any()):
+@operator("Identity", versions=(1, 13, 14, 16, 19, 21, 23, 24, 25), types=MOVED)
+def identity(reader: Reader, call: Call) -> Value:
+    return reader.value(call, 0)
+
+
+@operator("Dropout", versions=(7, 10, 12, 13, 22), attributes={"ratio": ANY, "seed": ANY})
+def dropout(reader: Reader, call: Call) -> Value:
+    """Dropout in use: the value itself."""
+    if reader.has(call, 2) and bool(reader.const(call, 2).value.any()):
         raise Refused("training_mode", "Dropout in training mode", "export with model.eval()")
-    if call.op == "Cast":
-        to = int(call.attrs.get("to", 1))
-        if isinstance(value, Const):
-            return Const(cast(value.value, to), value.ints, value.scale)
-        if to not in (1, 11) and to not in (2, 3, 5, 6, 7):
-            reader.unsupported(call, "to", to, "keep values in float32")
-        if to in (2, 3, 5, 6, 7):
-            return chain(reader, call, reader.ref(call, 0), ("fix", 0))
-    return value
+    return reader.value(call, 0)
 
 
+# codes of TensorProto, with the least and the largest integer
+INTEGER_TYPES = {
+    2: ("uint8", 0, 255), 3: ("int8", -128, 127), 4: ("uint16", 0, (1 << 16) - 1), 5: ("int16", -(1 << 15), (1 << 15) - 1),
+    6: ("int32", -(1 << 31), (1 << 31) - 1), 7: ("int64", -(1 << 63), (1 << 63) - 1), 12: ("uint32", 0, (1 << 32) - 1),
+}  # fmt: skip
+
+
+@operator(
+    "Cast",
+    versions=(6, 9, 13, 19, 21, 23, 24, 25),
+    attributes={"to": ANY, "saturate": ANY, "round_mode": ANY},
+    types=MOVED,
+)
+def cast(reader: Reader, call: Call) -> Value:
+    """Cast between float32 and integer types: numbers are cut towards zero, and must fit."""
+    ref, to = reader.ref(call, 0), int(call.attrs["to"])
+    if to == 1:
+        return replace(ref, kind="float32")
+    if to not in INTEGER_TYPES:
+        reader.unsupported(call, "to", to, "keep values in float32 or in integers of up to 64 bits")
+    kind, lo, hi = INTEGER_TYPES[to]
+    if ref.kind == "bool" or ref.kind == kind:
+        return replace(ref, kind=kind)
+    out = reader.pointwise(call, ref, Step("cast", np.array([[lo, hi + 1]], np.float32)))
+    return replace(out, kind=kind)
+
+
+@operator("Clip", versions=(6, 11, 12, 13), attributes={"min": ANY, "max": ANY}, types=BYTES)
 def clip(reader: Reader, call: Call) -> Value:
-    """Clip of a value or constant."""
+    """Clip between two constants; the upper end wins where they cross, as ONNX says."""
     ends: list[tuple[str, float]] = []
     for op, key, i in (("max", "min", 1), ("min", "max", 2)):
         if key in call.attrs:
             ends.append((op, float(call.attrs[key])))
         elif reader.has(call, i):
             ends.append((op, reader.number(call, i)))
-    value = reader.value(call, 0)
-    if isinstance(value, Const):
-        x = reader.const(call, 0).value
-        for op, end in ends:
-            x = STEPS[op](x, np.asarray(end, x.dtype))
-        return Const(x)
     return chain(reader, call, reader.ref(call, 0), *ends)
 
 
+@operator("LeakyRelu", versions=(6, 16), attributes={"alpha": ANY})
+@operator("PRelu", versions=(7, 9, 16))
 def leaky(reader: Reader, call: Call) -> Value:
     """LeakyRelu and PRelu with slopes at or above zero."""
     ref = reader.ref(call, 0)
@@ -182,6 +186,11 @@ def leaky(reader: Reader, call: Call) -> Value:
     return chain(reader, call, ref, ("leaky", slope))
 
 
+NORM = {"epsilon": ANY, "momentum": ANY, "spatial": (1,), "is_test": ANY, "training_mode": ANY}
+
+
+@operator("BatchNormalization", versions=(6, 7, 9, 14, 15), attributes=NORM)
+@operator("BatchNormalization", domain="last", attributes=NORM)
 def batch_norm(reader: Reader, call: Call) -> Value:
     """BatchNorm as onnxruntime computes it: scale = 1/sqrt(var + eps) * gamma, x * scale + (beta - mean * scale)."""
     ref = reader.ref(call, 0)
@@ -205,17 +214,3 @@ def along(value: Array, axis: int, ref: Ref) -> Array:
         return value.reshape(1)
     axis %= len(ref.dims)
     return value.reshape((1,) * axis + (-1,) + (1,) * (len(ref.dims) - axis - 1))
-
-
-def power(reader: Reader, call: Call) -> Value:
-    """Pow and Equal of constants."""
-    return binary(call.op, reader.const(call, 0), reader.const(call, 1))
-
-
-HANDLERS: dict[tuple[str, str], Handler] = {
-    **{("", op): arithmetic for op in (*(o for o in BINARY if o not in ("Pow", "Equal")), "Sum")},
-    **{("", op): function for op in UNARY if op != "Identity"},
-    ("", "Identity"): same, ("", "Dropout"): same, ("", "Cast"): same, ("", "Clip"): clip,
-    ("", "LeakyRelu"): leaky, ("", "PRelu"): leaky, ("", "Pow"): power, ("", "Equal"): power,
-    ("", "BatchNormalization"): batch_norm, ("last", "BatchNormalization"): batch_norm,
-}  # fmt: skip

@@ -33,6 +33,7 @@ class Call:
     outputs: tuple[str, ...]
     attrs: dict[str, Any]
     opset: int = 0
+    proto: onnx.NodeProto | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class File:
     input: str
     input_dims: tuple[int | None, ...]
     output: str
+    input_type: str = "float32"
     meta: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -77,8 +79,16 @@ def load(path: Path | str) -> File:
     return File(
         name=Path(path).stem, calls=tuple(calls), constants=constants, input=text(inputs[0].name), input_dims=dims,
         output=text(proto.graph.output[0].name), meta={text(p.key): text(p.value) for p in proto.metadata_props},
-        annotations=_annotations(proto.graph), findings=tuple(findings),
+        annotations=_annotations(proto.graph), findings=tuple(findings), input_type=_type_name(kind.elem_type),
     )  # fmt: skip
+
+
+def _type_name(code: int) -> str:
+    """The name of an element type, as numpy has it."""
+    try:
+        return str(onnx.helper.tensor_dtype_to_np_dtype(code).name)
+    except KeyError:
+        return "unknown"
 
 
 def parse(path: Path) -> onnx.ModelProto:
@@ -207,7 +217,7 @@ def _calls(
                 continue
             findings.append(Finding(name, "value", "is no constant of numbers", "export the network again"))
         inputs, outputs = (tuple(text(t) for t in names) for names in (node.input, node.output))
-        yield Call(name, domain, op, inputs, outputs, attrs, opsets.get(domain, 0))
+        yield Call(name, domain, op, inputs, outputs, attrs, opsets.get(domain, 0), node)
 
 
 def _constant(attrs: dict[str, Any]) -> Array | None:

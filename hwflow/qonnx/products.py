@@ -5,14 +5,16 @@ Stands on reader and real.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hwflow import real
 from hwflow.bits import Array
-from hwflow.qonnx.constants import moved
 from hwflow.qonnx.model import Call
-from hwflow.qonnx.reader import Handler, Reader, Refused
-from hwflow.qonnx.values import Const, Ref, Value, dims_of
+from hwflow.qonnx.operators import ANY, Refused, operator
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import MOST_INTEGER, Const, Integers, Ref, Value, dims_of
 
 QUANTISE = "quantise the weights to 1 to 8 bits with one scale, or one for each output channel"
 MOST_WEIGHT = 128
@@ -20,18 +22,45 @@ MOST_WEIGHT = 128
 
 def weights(value: Const) -> real.Weights:
     """Weights (rows, ...) as integers times a scale for each row; refused where they are not."""
-    rows = len(value.value)
-    if value.ints is not None and value.scale is not None:
-        ints = np.broadcast_to(value.ints, value.value.shape)
-        scale: Array | None = value.scale
-        if value.scale.size > 1:
-            full = np.broadcast_to(value.scale, value.value.shape).reshape(rows, -1)
-            scale = full[:, 0] if (full == full[:, :1]).all() else None
-        if scale is not None:
-            if int(np.abs(ints).max(initial=0)) > MOST_WEIGHT and not (ints.min() >= 0 and ints.max() <= 255):
-                raise Refused("weights", f"hold integers {ints.min():g} .. {ints.max():g}, more than 8 bits", QUANTISE)
-            return real.Weights(ints, np.asarray(scale, np.float64).reshape(-1))
-    return guessed(value.value)
+    found = value.integers and _by_row(value.integers, value.value.shape)
+    if not found:
+        return guessed(value.value)
+    ints, scale = found
+    if int(np.abs(ints).max(initial=0)) > MOST_WEIGHT and not (ints.min() >= 0 and ints.max() <= 255):
+        raise Refused("weights", f"hold integers {ints.min():g} .. {ints.max():g}, more than 8 bits", QUANTISE)
+    return real.Weights(ints, scale)
+
+
+def _by_row(made_of: Integers, shape: tuple[int, ...]) -> tuple[Array, Array] | None:
+    """Integers and one scale for each row, or for all; None where a row has several."""
+    rows = shape[0]
+    ints = made_of.ints.reshape(rows, -1)
+    index = np.broadcast_to(made_of.index, shape).reshape(rows, -1)
+    if ints.size == 0 or (index != index[:, :1]).any():
+        return None
+    form = index[:, 0]
+    out, scales = np.empty_like(ints), np.empty(rows)
+    for f in np.unique(form):
+        scale, offset = made_of.forms[f]
+        ratio = offset / scale
+        # (k + a/b) * scale = (b k + a) * (scale / b)
+        if ratio.denominator > MOST_WEIGHT or abs(ratio) > MOST_INTEGER:
+            return None
+        mine = form == f
+        out[mine] = ints[mine] * ratio.denominator + ratio.numerator
+        scales[mine] = float(scale / ratio.denominator)
+    return out.reshape(shape), scales[:1] if (scales == scales[0]).all() else scales
+
+
+def moved(value: Const, change: Callable[[Array], Array]) -> Const:
+    """A constant moved about (transposed, reshaped, ..), the integers it is made of with it."""
+    own = value.made_of
+    if own is None:
+        return Const(change(value.value))
+    index = own.index if own.index.size == 1 else change(np.broadcast_to(own.index, own.ints.shape))
+    return Const(
+        change(value.value), Integers(change(own.ints), index.reshape(()) if index.size == 1 else index, own.forms)
+    )
 
 
 def guessed(values: Array) -> real.Weights:
@@ -118,14 +147,12 @@ def dense(reader: Reader, call: Call, ref: Ref, w: Const) -> Ref:
     return Ref(node.name, reader.add(node), dims_of("NC"))
 
 
+@operator("MatMul", versions=(1, 9, 13))
 def matmul(reader: Reader, call: Call) -> Value:
     """MatMul of a value and a constant."""
     if isinstance(reader.value(call, 0), Const):
-        if isinstance(reader.value(call, 1), Const):
-            return Const(reader.const(call, 0).value @ reader.const(call, 1).value)
         raise Refused("input", "multiplies a constant with a value", "write it as value times transposed constant")
     if not isinstance(reader.value(call, 1), Const):
-        reader.ref(call, 1)
         raise Refused(
             "input",
             "multiplies two values that depend on the input",
@@ -135,10 +162,9 @@ def matmul(reader: Reader, call: Call) -> Value:
     return dense(reader, call, ref, moved(reader.const(call, 1), np.transpose))
 
 
+@operator("Gemm", versions=(7, 9, 11, 13), attributes={"alpha": ANY, "beta": ANY, "transA": (0,), "transB": (0, 1)})
 def gemm(reader: Reader, call: Call) -> Value:
     """Gemm: alpha * x @ w + beta * c."""
-    if call.attrs.get("transA"):
-        reader.unsupported(call, "transA", 1, "transpose the weights instead")
     w = reader.const(call, 1)
     out = dense(reader, call, reader.ref(call, 0), w if call.attrs.get("transB") else moved(w, np.transpose))
     alpha, beta = np.float32(call.attrs.get("alpha", 1.0)), np.float32(call.attrs.get("beta", 1.0))
@@ -152,6 +178,3 @@ def gemm(reader: Reader, call: Call) -> Value:
     if reader.has(call, 2) and beta:
         out = bias_behind(reader, call, out, reader.const(call, 2).value * beta)
     return out
-
-
-HANDLERS: dict[tuple[str, str], Handler] = {("", "MatMul"): matmul, ("", "Gemm"): gemm}

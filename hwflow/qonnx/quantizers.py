@@ -5,15 +5,18 @@ Stands on elementwise. Each takes the order of float32 operations that the refer
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.qonnx.elementwise import along, chain, shown, step
+from hwflow.qonnx.elementwise import along, chain, step
 from hwflow.qonnx.model import Call
-from hwflow.qonnx.reader import Handler, Reader, Refused
-from hwflow.qonnx.values import Const, Ref, Value
+from hwflow.qonnx.operators import ANY, BYTES, Refused, operator
+from hwflow.qonnx.reader import Reader, shown
+from hwflow.qonnx.values import Const, Value
 from hwflow.real import Step
-from hwflow.real.steps import STEPS, limits, quantizer
+from hwflow.real.steps import limits, quantizer
 
 MOST_BITS = 8
 ROUNDING = {
@@ -33,6 +36,10 @@ def _scale(reader: Reader, call: Call, i: int) -> Array:
     return scale
 
 
+QUANT = {"signed": (0, 1), "narrow": (0, 1), "rounding_mode": ANY}
+
+
+@operator("Quant", "IntQuant", domain="quant", attributes=QUANT)
 def quant(reader: Reader, call: Call) -> Value:
     """QONNX Quant and IntQuant."""
     scale, zero = _scale(reader, call, 1), reader.const(call, 2).value.astype(np.float32)
@@ -41,11 +48,7 @@ def quant(reader: Reader, call: Call) -> Value:
     mode = str(call.attrs.get("rounding_mode", "ROUND")).upper()
     if mode not in ROUNDING:
         reader.unsupported(call, "rounding_mode", mode, f"use one of {', '.join(ROUNDING)}")
-    value = reader.value(call, 0)
-    most = 32 if isinstance(value, Const) else MOST_BITS
-    _check_bits(bits, most)
-    if isinstance(value, Const):
-        return _constant_quant(reader.const(call, 0).value, scale, zero, bits, signed, narrow, ROUNDING[mode])
+    _check_bits(bits, MOST_BITS)
     ref = reader.ref(call, 0)
     if (zero != np.rint(zero)).any():
         raise Refused(
@@ -87,26 +90,13 @@ def _shaped_quantizer(
     return [_Shaped(s.op, np.asarray(by_role.get(s.op, s.value))) for s in plain]
 
 
-def _constant_quant(
-    x: Array, scale: Array, zero: Array, bits: float, signed: bool, narrow: bool, rounding: str
-) -> Const:
-    """A constant through a quantizer: values, and the integers they are made of."""
-    y = x.astype(np.float32)
-    for one in _shaped_quantizer(scale, zero, bits, signed, narrow, rounding)[:-1]:
-        y = STEPS[one.op](y, one.value)
-    return Const((y * scale).astype(np.float32), y if (y == np.rint(y)).all() else None, scale)
-
-
+@operator("BipolarQuant", domain="quant")
 def bipolar_quant(reader: Reader, call: Call) -> Value:
     """QONNX BipolarQuant: plus or minus a scale, plus at zero."""
-    scale = _scale(reader, call, 1)
-    if isinstance(reader.value(call, 0), Const):
-        x = reader.const(call, 0).value
-        ints = STEPS["sign"](x, scale)
-        return Const((ints * scale).astype(np.float32), ints, scale)
-    return chain(reader, call, reader.ref(call, 0), ("sign", 0), ("mul", scale))
+    return chain(reader, call, reader.ref(call, 0), ("sign", 0), ("mul", _scale(reader, call, 1)))
 
 
+@operator("Trunc", domain="quant", attributes=QUANT)
 def trunc(reader: Reader, call: Call) -> Value:
     """QONNX Trunc, both versions: round to the input's integers, divide by a power of two, round down."""
     ref, scale, zero = reader.ref(call, 0), _scale(reader, call, 1), reader.const(call, 2).value.astype(np.float32)
@@ -128,6 +118,16 @@ def trunc(reader: Reader, call: Call) -> Value:
     )  # fmt: skip
 
 
+@operator(
+    "MultiThreshold",
+    domain="quant",
+    attributes={
+        "out_scale": ANY,
+        "out_bias": ANY,
+        "out_dtype": ANY,
+        "data_layout": ("", "NC", "NCHW", "NHWC", "NCW", "NWC"),
+    },
+)
 def multi_threshold(reader: Reader, call: Call) -> Value:
     """FINN MultiThreshold: how many thresholds a value reaches, times a scale, plus a bias."""
     ref = reader.ref(call, 0)
@@ -157,52 +157,65 @@ def multi_threshold(reader: Reader, call: Call) -> Value:
     return reader.pointwise(call, ref, count, Step("mul", scale.reshape(1)), Step("add", bias.reshape(1)))
 
 
-LEVELS = {"uint8": (0, 255), "int8": (-128, 127), "uint4": (0, 15), "int4": (-8, 7), "uint2": (0, 3), "int2": (-2, 1)}
+# of ONNX's integer types: their codes, least and largest integers
+LEVELS = {
+    "uint8": (0, 255), "int8": (-128, 127), "uint4": (0, 15), "int4": (-8, 7), "uint2": (0, 3), "int2": (-2, 1),
+}  # fmt: skip
+CODES = {2: "uint8", 3: "int8", 21: "uint4", 22: "int4", 25: "uint2", 26: "int2"}
 
 
-def _linear(reader: Reader, call: Call) -> tuple[Array, Array, str]:
-    """Scale and zero point of QuantizeLinear or DequantizeLinear in the shape of the tensor, and the integer type."""
-    x = reader.value(call, 0)
-    rank = len(x.dims) if isinstance(x, Ref) else x.value.ndim if isinstance(x, Const) else 0
+def _linear(reader: Reader, call: Call) -> tuple[Array, Array]:
+    """Scale and zero point of QuantizeLinear or DequantizeLinear in the shape of the tensor."""
+    rank = len(reader.ref(call, 0).dims)
     scale = _scale(reader, call, 1)
-    zero = reader.const(call, 2).value if reader.has(call, 2) else np.zeros((), np.uint8)
-    if call.attrs.get("block_size"):
-        reader.unsupported(call, "block_size", call.attrs["block_size"], "use one scale, or one for each channel")
+    zero = reader.const(call, 2).value if reader.has(call, 2) else np.zeros((), np.float32)
     axis = int(call.attrs.get("axis", 1))
 
     def laid(v: Array) -> Array:
         v = v.astype(np.float32)
-        return (
-            v.reshape(()) if v.size == 1 else v.reshape((1,) * (axis % rank) + (-1,) + (1,) * (rank - axis % rank - 1))
-        )
+        if v.size == 1:
+            return v.reshape(())
+        if v.ndim != 1 or not -rank <= axis < rank:
+            raise Refused(
+                "axis",
+                f"{axis} with scales of shape {v.shape} for {rank} axes",
+                "use one scale, or one for each channel",
+            )
+        return v.reshape((1,) * (axis % rank) + (-1,) + (1,) * (rank - axis % rank - 1))
 
-    return laid(scale), laid(zero), zero.dtype.name
+    return laid(scale), laid(zero)
 
 
+LINEAR = (10, 13, 19, 21, 23, 24, 25)
+
+
+@operator(
+    "QuantizeLinear",
+    versions=LINEAR,
+    attributes={"axis": ANY, "block_size": (0,), "output_dtype": (0, *CODES), "saturate": ANY, "precision": (0, 1)},
+)
 def quantize_linear(reader: Reader, call: Call) -> Value:
-    """ONNX QuantizeLinear; its value is the integer."""
-    scale, zero, kind = _linear(reader, call)
+    """ONNX QuantizeLinear; its value is the integer. The type is the zero point's, else that of `output_dtype`, else uint8."""
+    scale, zero = _linear(reader, call)
+    named = CODES.get(int(call.attrs.get("output_dtype", 0)), "")
+    kind = reader.const(call, 2).value.dtype.name if reader.has(call, 2) else named or "uint8"
+    if named and named != kind:
+        raise Refused("output_dtype", f"is {named}, the zero point is {kind}", "export with one type")
     if kind not in LEVELS:
         reader.unsupported(call, "zero_point", kind, "use 8 bits or fewer")
     lo, hi = LEVELS[kind]
-    if isinstance(reader.value(call, 0), Const):
-        y = np.clip(np.rint(reader.const(call, 0).value / scale) + zero, lo, hi).astype(np.float32)
-        return Const(y, y, np.ones((), np.float32))
     ref = reader.ref(call, 0)
-    return chain(reader, call, ref, ("div", scale), ("round", 0), ("add", zero), ("min", hi), ("max", lo))
+    out = chain(reader, call, ref, ("div", scale), ("round", 0), ("add", zero), ("min", hi), ("max", lo))
+    return replace(out, kind=kind)
 
 
+@operator(
+    "DequantizeLinear",
+    versions=LINEAR,
+    attributes={"axis": ANY, "block_size": (0,), "output_dtype": (0, 1)},
+    types=(*BYTES, *LEVELS),
+)
 def dequantize_linear(reader: Reader, call: Call) -> Value:
     """ONNX DequantizeLinear: (integer - zero point) * scale."""
-    scale, zero, _ = _linear(reader, call)
-    if isinstance(reader.value(call, 0), Const):
-        ints = reader.const(call, 0).value.astype(np.float32) - zero
-        return Const((ints * scale).astype(np.float32), ints, scale)
-    return chain(reader, call, reader.ref(call, 0), ("sub", zero), ("mul", scale))
-
-
-HANDLERS: dict[tuple[str, str], Handler] = {
-    ("quant", "Quant"): quant, ("quant", "IntQuant"): quant, ("quant", "BipolarQuant"): bipolar_quant,
-    ("quant", "Trunc"): trunc, ("quant", "MultiThreshold"): multi_threshold,
-    ("", "QuantizeLinear"): quantize_linear, ("", "DequantizeLinear"): dequantize_linear,
-}  # fmt: skip
+    scale, zero = _linear(reader, call)
+    return replace(chain(reader, call, reader.ref(call, 0), ("sub", zero), ("mul", scale)), kind="float32")

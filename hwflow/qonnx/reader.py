@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,45 +15,21 @@ from hwflow.bits import Array
 from hwflow.errors import Finding, HwflowError, ModelError
 from hwflow.ops import Port
 from hwflow.passes import needed
+from hwflow.qonnx.constants import evaluate
 from hwflow.qonnx.model import Call, File
+from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
 from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step
 from hwflow.real.steps import tidy
 
-
-class Refused(Exception):  # noqa: N818  it becomes a Finding
-    """Why one call is refused."""
-
-    def __init__(self, attribute: str, reason: str, remedy: str):
-        super().__init__(reason)
-        self.attribute, self.reason, self.remedy = attribute, reason, remedy
-
-
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Handlers by (kind of domain, operator)."""
-
-    handlers: dict[tuple[str, str], Handler]
-
-    def __call__(self, call: Call) -> Handler | None:
-        return self.handlers.get((DOMAINS.get(call.domain, "?"), call.op))
-
-
-# the same custom operators under the names that exporters have used over the years
-DOMAINS = {
-    "": "", "ai.onnx": "", "onnx.brevitas": "quant", "finn.custom_op.general": "quant",
-    "qonnx.custom_op.general": "quant", "qonnx.custom_op.channels_last": "last",
-}  # fmt: skip
 
 
 class Reader:
     """Builds a Graph call by call. Handlers ask it for inputs and attributes, and tell it the nodes they become."""
 
-    def __init__(self, file: File, takes: Input, table: Table):
-        self.file, self.takes, self.table = file, takes, table
+    def __init__(self, file: File, takes: Input):
+        self.file, self.takes = file, takes
         self.values: dict[str, Value] = {k: Const(v) for k, v in file.constants.items()}
         self.nodes: dict[str, RealOp] = {}
         self.findings: list[Finding] = list(file.findings)
@@ -94,7 +69,7 @@ class Reader:
         else:
             size = dict(zip(letters, sizes, strict=True))
         shape = (size["C"],) if len(dims) == 2 else (size["H"], size["W"], size["C"])
-        return Ref(INPUT, shape, dims_of(letters))
+        return Ref(INPUT, shape, dims_of(letters), kind=self.file.input_type)
 
     def _channels_last(self) -> bool:
         """True where the file's input is (N, H, W, C): its first reader that knows channels says so."""
@@ -118,19 +93,15 @@ class Reader:
     def read(self) -> Graph | None:
         """The graph, or None with `findings`."""
         for call in self.file.calls:
-            handler = self.table(call)
-            if handler is None:
-                self._refuse_operator(call)
-                continue
             try:
-                out = handler(self, call)
+                out = self._value_of(call)
             except Refused as r:
                 if r.reason:
                     self.findings.append(Finding(call.name, r.attribute, r.reason, r.remedy))
-                out = Unknown()
+                out = self._unknown(call)
             except ModelError as e:
                 self.findings += [Finding(call.name, f.attribute, f.reason, f.remedy) for f in e.findings]
-                out = Unknown()
+                out = self._unknown(call)
             except (
                 HwflowError,
                 ValueError,
@@ -140,6 +111,9 @@ class Reader:
                 ZeroDivisionError,
                 OverflowError,
                 AssertionError,
+                RuntimeError,
+                NotImplementedError,
+                MemoryError,
             ) as e:
                 text = str(e).splitlines()[0] if str(e) else type(e).__name__
                 self.findings.append(
@@ -150,16 +124,35 @@ class Reader:
                         "export the network again, and report this file if it runs elsewhere",
                     )
                 )
-                out = Unknown()
-            outs = out if isinstance(out, tuple) else (out,) + (Unknown(),) * (len(call.outputs) - 1)
+                out = self._unknown(call)
+            outs = out if isinstance(out, tuple) else (out,) + (out,) * (len(call.outputs) - 1)
             self.values.update({name: value for name, value in zip(call.outputs, outs, strict=False) if name})
         return self._finished()
 
-    def _refuse_operator(self, call: Call) -> None:
-        where = f" of domain {call.domain}" if call.domain else ""
-        remedy = REMEDIES.get(call.op, "replace it by supported operators, or keep it outside the exported network")
-        self.findings.append(Finding(call.name, "", f"operator {call.op}{where} is not supported", remedy))
-        self.values.update({o: Unknown() for o in call.outputs})
+    def _value_of(self, call: Call) -> Value | tuple[Value, ...]:
+        """What a call writes: evaluated where it reads constants alone, else by its handler."""
+        inputs = [self.values.get(name, Unknown()) if name else None for name in call.inputs]
+        op = operator_of(call)
+        if any(isinstance(v, Unknown) and (v.constant or op is not None) for v in inputs):
+            raise Silent
+        if call.domain in DOMAINS and inputs and all(v is None or isinstance(v, Const) for v in inputs):
+            return evaluate(self, call)
+        if op is None:
+            where = f" of domain {call.domain}" if call.domain else ""
+            remedy = REMEDIES.get(call.op, "replace it by supported operators, or keep it outside the exported network")
+            raise Refused("", f"operator {call.op}{where} is not supported", remedy)
+        kinds = [
+            "" if v is None else v.kind if isinstance(v, Ref) else v.value.dtype.name if isinstance(v, Const) else ""
+            for v in inputs
+        ]
+        check(op, call, kinds)
+        out: Value | tuple[Value, ...] = op.handler(self, call)
+        return out
+
+    def _unknown(self, call: Call) -> Unknown:
+        """What a refused call writes: a constant where it reads nothing else."""
+        read = [self.values.get(name, Unknown()) for name in call.inputs if name]
+        return Unknown(all(isinstance(v, Const) or (isinstance(v, Unknown) and v.constant) for v in read))
 
     def _finished(self) -> Graph | None:
         out = self.values.get(self.file.output)
@@ -314,6 +307,20 @@ class Silent(Refused):
 
     def __init__(self) -> None:
         super().__init__("", "", "")
+
+
+def axes_of(reader: Reader, call: Call) -> list[int] | None:
+    """The axes of a call: an attribute in old opsets, an input in new ones; None where it names none."""
+    if "axes" in call.attrs:
+        return [int(a) for a in call.attrs["axes"]]
+    if reader.has(call, 1):
+        return [int(a) for a in reader.const(call, 1).value.reshape(-1)]
+    return None
+
+
+def shown(ref: Ref) -> str:
+    """The sizes of a value in words."""
+    return "(" + ", ".join("batch" if "N" in d else str(n) for d, n in zip(ref.dims, ref.axes, strict=True)) + ")"
 
 
 def raster_order(ref: Ref) -> Array:

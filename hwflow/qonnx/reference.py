@@ -1,6 +1,6 @@
 """A file executed as its authors mean it: by qonnx, node by node, many images at a time where the graph allows.
 
-Stands on model and reader's list of domains; qonnx imports the module that a domain names, so only known ones pass.
+Stands on model and the list of known domains; qonnx imports the module that a domain names, so only known ones pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import onnx
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.qonnx.model import File, load, parse
-from hwflow.qonnx.reader import DOMAINS
+from hwflow.qonnx.operators import DOMAINS
 from hwflow.qonnx.takes import input_of
 
 BATCH = 1000
@@ -44,7 +44,7 @@ def execute(
         real = real.transpose(0, *("NHWC".index(a) for a in layout[1:]))
     elif len(layout) == 3:
         real = real[:, 0].transpose(0, *("NWC".index(a) for a in layout[1:]))
-    real = np.ascontiguousarray(real.reshape(len(x), *(d or 0 for d in file.input_dims[1:])))
+    real = np.ascontiguousarray(real.reshape(len(x), *(d or 0 for d in file.input_dims[1:])).astype(file.input_type))
     proto = _whole(Path(path), file)
     most = max(1, min(BATCH, MOST_VALUES // max(int(np.prod(real.shape[1:])) * 16, 1)))
     if len(real) > 1:

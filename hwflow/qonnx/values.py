@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -14,17 +15,69 @@ import numpy as np
 from hwflow.bits import Array
 from hwflow.ops import Pads, Shape
 
-BATCH = -(1 << 40)  # stands for the batch size in constants made of shapes
+BATCH = -(1 << 40)  # stands for the size of an open batch in constants made of shapes
+MOST_INTEGER = 1 << 22
+MOST_FORMS = 1 << 16  # different scales in one constant
 Dims: TypeAlias = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
+class Integers:
+    """The integers that a quantizer, a rounding or a sign made: value = ints * scale + offset before float32 rounds it.
+
+    `forms` are the pairs (scale, offset), exact; `index` (of the shape of `ints`, or one that broadcasts) names each
+    element's pair.
+    """
+
+    ints: Array
+    index: Array
+    forms: tuple[tuple[Fraction, Fraction], ...]
+
+    @staticmethod
+    def plain(value: Array) -> Integers | None:
+        """Numbers that are integers as they stand."""
+        if (value != np.rint(value)).any() or np.abs(value).max(initial=0) > MOST_INTEGER:
+            return None
+        return Integers(value.astype(np.int64), np.zeros((), np.int64), ((Fraction(1), Fraction(0)),))
+
+    def affine(self, op: str, by: Array) -> Integers | None:
+        """Behind Mul, Div, Add or Sub with a constant; None for a product with 0 and for too many scales."""
+        if not np.isfinite(by).all() or (op in ("Mul", "Div") and not by.all()):
+            return None
+        found, places = np.unique(by, return_inverse=True)
+        if len(found) * len(self.forms) > MOST_FORMS:
+            return None
+        places = places.reshape(by.shape)
+        index = self.index * len(found) + places
+        forms = tuple(_after(form, op, Fraction(float(c))) for form in self.forms for c in found)
+        try:
+            shape = np.broadcast_shapes(self.ints.shape, by.shape)
+        except ValueError:
+            return None
+        return Integers(np.broadcast_to(self.ints, shape), index, forms)
+
+
+def _after(form: tuple[Fraction, Fraction], op: str, by: Fraction) -> tuple[Fraction, Fraction]:
+    scale, offset = form
+    if op in ("Add", "Sub"):
+        return scale, offset + (by if op == "Add" else -by)
+    by = by if op == "Mul" else 1 / by
+    return scale * by, offset * by
+
+
+@dataclass(frozen=True, eq=False)
 class Const:
-    """A constant. With `scale`, value = ints * scale as a quantizer wrote it (both broadcast to the value)."""
+    """A constant, and the integers it was made of where that is known."""
 
     value: Array
-    ints: Array | None = None
-    scale: Array | None = None
+    made_of: Integers | None = None
+
+    @property
+    def integers(self) -> Integers | None:
+        """What it was made of; numbers that are integers as they stand are made of themselves."""
+        if self.made_of is None and self.value.dtype == np.float32 and self.value.size > 1:
+            return Integers.plain(self.value)
+        return self.made_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +101,7 @@ class Ref:
     dims: Dims
     border: Padding | None = None
     order: Array | None = None
+    kind: str = "float32"  # the type of the file's elements
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -65,14 +119,25 @@ class Ref:
             d == (a,) or (d == () and size[a] == 1) for d, a in zip(self.dims, letters, strict=True)
         )
 
+    def as_laid(self, letters: str) -> Ref:
+        """The same value with every axis named, those of one element too, so that an axis may grow."""
+        assert self.laid(letters), f"{self.dims} is not {letters}"
+        return replace(self, dims=dims_of(letters))
+
     def like(self, name: str, shape: Shape) -> Ref:
         """Another value with the same order of axes."""
-        return replace(self, name=name, shape=shape, border=None)
+        new = replace(self, name=name, shape=shape, border=None)
+        named = [a for d in self.dims for a in d]
+        grown = [a for a, n in new.sizes.items() if n > 1 and named.count(a) != 1]
+        assert not grown, f"axis {grown[0]} has {new.sizes[grown[0]]} elements and no place among {self.dims}"
+        return new
 
 
 @dataclass(frozen=True)
 class Unknown:
     """What a refused call would have written; nobody complains about it twice."""
+
+    constant: bool = False  # a constant that could not be evaluated
 
 
 Value: TypeAlias = Const | Ref | Unknown

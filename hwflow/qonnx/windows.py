@@ -8,23 +8,26 @@ from __future__ import annotations
 import numpy as np
 
 from hwflow import real
+from hwflow.bits import Array
 from hwflow.ops import Pads
-from hwflow.qonnx.constants import axes_of, moved
 from hwflow.qonnx.model import Call
-from hwflow.qonnx.products import bias_behind, dense, weights
-from hwflow.qonnx.reader import Handler, Reader, Refused, raster_order
-from hwflow.qonnx.values import Const, Padding, Ref, Unknown, Value, dims_of
+from hwflow.qonnx.operators import ANY, BYTES, Refused, operator
+from hwflow.qonnx.products import bias_behind, dense, moved, weights
+from hwflow.qonnx.reader import Reader, axes_of, raster_order, shown
+from hwflow.qonnx.values import BATCH, Const, Padding, Ref, Unknown, Value, dims_of
+
+AUTO = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
+WINDOW = {"auto_pad": AUTO, "dilations": ANY, "kernel_shape": ANY, "pads": ANY, "strides": ANY}
 
 
-def image(ref: Ref, last: bool = False) -> bool:
-    """True for a sequence (one row of pixels); refused unless the value is an image or a sequence."""
+def image(ref: Ref, last: bool = False) -> tuple[Ref, bool]:
+    """The value with all its axes named, and True for a sequence (one row of pixels); refused unless it is one of them."""
     if len(ref.shape) == 3:
-        if ref.laid("NHWC" if last else "NCHW"):
-            return False
-        if ref.laid("NWC" if last else "NCW") and ref.shape[0] == 1:
-            return True
+        for letters, flat in (("NHWC", False), ("NWC", True)) if last else (("NCHW", False), ("NCW", True)):
+            if ref.laid(letters) and not (flat and ref.shape[0] != 1):
+                return ref.as_laid(letters), flat
     want = "(batch, height, width, channels)" if last else "(batch, channels, height, width)"
-    raise Refused("input", f"takes {want}, not axes of {ref.axes[1:]}", "transpose back before it")
+    raise Refused("input", f"takes {want}, not {shown(ref)} in another order", "transpose back before it")
 
 
 def pair(call: Call, key: str, flat: bool, default: int = 1) -> tuple[int, int]:
@@ -61,6 +64,8 @@ def pads_of(
     return (0, values[0], 0, values[1]) if flat else (values[0], values[1], values[2], values[3])
 
 
+@operator("Conv", versions=(1, 11, 22), attributes=WINDOW | {"group": ANY})
+@operator("Conv", domain="last", attributes=WINDOW | {"group": ANY})
 def conv(reader: Reader, call: Call) -> Value:
     """Conv in one or two dimensions, with any stride, padding, dilation and groups."""
     ref, w = reader.raw_ref(call, 0), reader.const(call, 1)
@@ -73,7 +78,8 @@ def conv(reader: Reader, call: Call) -> Value:
     ):
         # a 1x1 convolution of a vector is a product
         return _conv_of_vector(reader, call, ref, w)
-    flat = image(ref, last)
+    border = ref.border
+    ref, flat = image(ref, last)
     if w.value.ndim != (3 if flat else 4):
         raise Refused("weights", f"have shape {w.value.shape}", "use (outputs, inputs, height, width)")
     if last:
@@ -86,8 +92,8 @@ def conv(reader: Reader, call: Call) -> Value:
         raise Refused("kernel_shape", f"is {list(named)}, the weights are {kernel}", "export the network again")
     stride, dilation = pair(call, "strides", flat), pair(call, "dilations", flat)
     pads, pad = pads_of(call, ref, flat, kernel, stride, dilation), 0.0
-    if ref.border is not None:
-        pads, pad, ref = _joined(pads, ref.border, ref)
+    if border is not None:
+        pads, pad, ref = _joined(pads, border, ref)
     groups = int(call.attrs.get("group", 1))
     if groups < 1 or w.value.shape[0] % groups or w.value.shape[1] * groups != ref.shape[-1]:
         raise Refused(
@@ -119,10 +125,20 @@ def _joined(pads: Pads, border: Padding, ref: Ref) -> tuple[Pads, float, Ref]:
     return (t, left, b, r), border.value, ref.like(ref.name, ref.shape)
 
 
+@operator(
+    "MaxPool",
+    versions=(1, 8, 10, 11, 12, 22),
+    attributes=WINDOW | {"ceil_mode": (0, 1), "storage_order": ANY},
+    types=BYTES,
+)
+@operator("MaxPool", domain="last", attributes=WINDOW | {"ceil_mode": (0, 1), "storage_order": ANY})
+@operator(
+    "MaxPoolNHWC", domain="quant", attributes={"kernel_shape": ANY, "pads": ANY, "strides": ANY, "ceil_mode": (0, 1)}
+)
 def max_pool(reader: Reader, call: Call) -> Value:
     """MaxPool, in either order of axes; rounding up adds rows that hold nothing."""
     ref = reader.ref(call, 0)
-    flat = image(ref, call.op == "MaxPoolNHWC" or call.domain == "qonnx.custom_op.channels_last")
+    ref, flat = image(ref, call.op == "MaxPoolNHWC" or call.domain == "qonnx.custom_op.channels_last")
     kernel, stride, dilation = (pair(call, k, flat) for k in ("kernel_shape", "strides", "dilations"))
     if "kernel_shape" not in call.attrs:
         raise Refused("kernel_shape", "is absent", "export the network again")
@@ -153,10 +169,14 @@ def _rounded_up(
     return pads[0], pads[1], pads[2] + more[0], pads[3] + more[1]
 
 
+@operator(
+    "AveragePool",
+    versions=(1, 7, 10, 11, 19, 22),
+    attributes=WINDOW | {"ceil_mode": (0, 1), "count_include_pad": (0, 1)},
+)
 def average_pool(reader: Reader, call: Call) -> Value:
     """AveragePool as a sum and a division."""
-    ref = reader.ref(call, 0)
-    flat = image(ref)
+    ref, flat = image(reader.ref(call, 0))
     kernel, stride = pair(call, "kernel_shape", flat), pair(call, "strides", flat)
     if pair(call, "dilations", flat) != (1, 1):
         reader.unsupported(call, "dilations", call.attrs["dilations"], "use dilation 1")
@@ -182,25 +202,35 @@ def _average(
     )
 
 
+@operator("GlobalAveragePool", "GlobalMaxPool", versions=(1, 22))
 def global_pool(reader: Reader, call: Call) -> Value:
     """GlobalAveragePool and GlobalMaxPool: one window as large as the image."""
-    ref = reader.ref(call, 0)
-    image(ref)
+    ref, _ = image(reader.ref(call, 0))
     whole = (ref.shape[0], ref.shape[1])
     if call.op == "GlobalMaxPool":
         return reader.emit(real.MaxPool(name=reader.name(call), inputs=(ref.name,), kernel=whole, stride=whole), ref)
     return _average(reader, call, ref, whole, whole)
 
 
+@operator(
+    "ReduceMean",
+    "ReduceSum",
+    versions=(1, 11, 13, 18),
+    attributes={"axes": ANY, "keepdims": (0, 1), "noop_with_empty_axes": (0, 1)},
+)
 def reduce_mean(reader: Reader, call: Call) -> Value:
     """ReduceMean or ReduceSum over all pixels."""
     ref = reader.ref(call, 0)
     axes = axes_of(reader, call)
     rank = len(ref.dims)
-    gone = sorted(a % rank for a in axes) if axes else []
+    if not axes and call.attrs.get("noop_with_empty_axes"):
+        return ref
+    gone = sorted({a % rank for a in axes}) if axes else list(range(rank))
     over = {a for i in gone for a in ref.dims[i]}
     if len(ref.shape) != 3 or "C" in over or "N" in over or {a for a in "HW" if ref.sizes[a] > 1} - over:
-        raise Refused("axes", f"{call.op} over axes {axes}", "average over height and width, all of both")
+        raise Refused(
+            "axes", f"{call.op} over axes {gone} of {shown(ref)}", "average over height and width, all of both"
+        )
     whole = (ref.shape[0], ref.shape[1])
     if call.op == "ReduceSum":
         out = reader.emit(real.SumPool(name=reader.name(call), inputs=(ref.name,), kernel=whole, stride=whole), ref)
@@ -211,10 +241,21 @@ def reduce_mean(reader: Reader, call: Call) -> Value:
     return Ref(out.name, out.shape, dims)
 
 
+@operator(
+    "QuantAvgPool2d",
+    domain="quant",
+    attributes={
+        "kernel": ANY,
+        "stride": ANY,
+        "ibits": ANY,
+        "obits": ANY,
+        "signed": (0, 1),
+        "data_layout": ("NCHW", "NHWC"),
+    },
+)
 def quant_avg_pool(reader: Reader, call: Call) -> Value:
     """QONNX QuantAvgPool2d: the sum, shifted right to its output width."""
-    ref = reader.ref(call, 0)
-    image(ref, call.attrs.get("data_layout", "NCHW") == "NHWC")
+    ref, _ = image(reader.ref(call, 0), call.attrs.get("data_layout", "NCHW") == "NHWC")
     k, s, bits_in, bits_out = (int(call.attrs[key]) for key in ("kernel", "stride", "ibits", "obits"))
     out = reader.emit(real.SumPool(name=reader.name(call), inputs=(ref.name,), kernel=(k, k), stride=(s, s)), ref)
     shift = max(((2**bits_in - 1) * k * k).bit_length() - bits_out, 0)
@@ -226,27 +267,22 @@ def quant_avg_pool(reader: Reader, call: Call) -> Value:
     return reader.emit(node, out)
 
 
+@operator("Upsample", versions=(7, 9, 10), attributes={"mode": ("nearest",), "scales": ANY})
+@operator(
+    "Resize",
+    versions=(10, 11, 13, 18, 19),
+    attributes={
+        "mode": ("nearest",), "coordinate_transformation_mode": ANY, "nearest_mode": ANY,
+        # these say something about other modes only
+        "cubic_coeff_a": ANY, "exclude_outside": ANY, "extrapolation_value": ANY, "antialias": (0,),
+        "axes": ANY, "keep_aspect_ratio_policy": ("stretch",),
+    },
+)  # fmt: skip
 def upsample(reader: Reader, call: Call) -> Value:
     """Upsample and Resize to a multiple, nearest neighbour."""
-    ref = reader.ref(call, 0)
-    image(ref)
-    mode = str(call.attrs.get("mode", "nearest"))
-    if mode != "nearest":
-        reader.unsupported(call, "mode", mode, "use nearest")
-    at = 1 if call.op == "Upsample" or call.opset < 11 else 2
-    if "scales" in call.attrs:
-        scales = np.asarray(call.attrs["scales"], np.float64)
-    elif reader.has(call, at) and reader.const(call, at).value.size:
-        scales = reader.const(call, at).value.astype(np.float64)
-    else:
-        size = reader.const(call, 3).value.astype(np.float64)
-        scales = np.array([1, *(size[1:] / np.array(ref.axes[1:]))])
-    if (
-        len(scales) != len(ref.dims)
-        or (scales[:2] != 1).any()
-        or (scales != np.rint(scales)).any()
-        or (scales < 1).any()
-    ):
+    ref, _ = image(reader.ref(call, 0))
+    scales = _factors(reader, call, ref)
+    if (scales[:2] != 1).any() or (scales != np.rint(scales)).any() or (scales < 1).any():
         raise Refused(
             "scales", f"{[float(s) for s in scales]} are not whole factors of height and width", "use whole factors"
         )
@@ -266,16 +302,39 @@ def upsample(reader: Reader, call: Call) -> Value:
     return reader.emit(real.Upsample(name=reader.name(call), inputs=(ref.name,), factor=(factor[0], factor[1])), ref)
 
 
+def _factors(reader: Reader, call: Call, ref: Ref) -> Array:
+    """By what each axis of the file's tensor grows, given as scales or as sizes, of all axes or of those named."""
+    rank = len(ref.dims)
+    at = 1 if call.op == "Upsample" or call.opset < 11 else 2
+    axes = [int(a) % rank for a in call.attrs.get("axes", range(rank))]
+    if sorted(set(axes)) != sorted(axes) or max(axes, default=0) >= rank:
+        raise Refused("axes", f"are {axes} for {shown(ref)}", "name each axis once")
+    if "scales" in call.attrs:
+        given = np.asarray(call.attrs["scales"], np.float64)
+    elif reader.has(call, at) and reader.const(call, at).value.size:
+        given = reader.const(call, at).value.reshape(-1).astype(np.float64)
+    elif call.opset >= 11 and reader.has(call, 3):
+        now = np.array([ref.axes[a] if ref.axes[a] != BATCH else reader.static_batch or 1 for a in axes], np.float64)
+        given = reader.const(call, 3).value.reshape(-1) / now
+    else:
+        raise Refused("scales", f"{call.op} has neither scales nor sizes", "export the network again")
+    if len(given) != len(axes):
+        raise Refused("scales", f"has {len(given)} numbers for {len(axes)} axes", "correct the shapes of the network")
+    scales = np.ones(rank)
+    scales[axes] = given
+    return scales
+
+
+@operator("ArgMax", versions=(1, 11, 12, 13), attributes={"axis": ANY, "keepdims": (0, 1), "select_last_index": (0,)})
+@operator("TopK", versions=(1, 10, 11, 24), attributes={"axis": ANY, "k": ANY, "largest": (1,), "sorted": (1,)})
 def top_k(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
     """ArgMax and TopK over the classes: their indices."""
     ref = reader.ref(call, 0)
     axis = int(call.attrs.get("axis", 0 if call.op == "ArgMax" else -1)) % len(ref.dims)
-    if call.attrs.get("select_last_index") or call.attrs.get("largest", 1) == 0:
-        raise Refused("largest", f"{call.op} of the last or the smallest", "use the first of the largest")
     if "N" in ref.dims[axis] or int(np.prod(ref.axes[1:])) != ref.axes[axis]:
         raise Refused(
             "axis",
-            f"{call.op} over axis {axis} of a value with axes {ref.axes[1:]}",
+            f"{call.op} over axis {axis} of {shown(ref)}",
             "put it over the classes, at the end of the network",
         )
     order = raster_order(ref) if ref.order is None else ref.order
@@ -288,7 +347,12 @@ def top_k(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
     node = real.TopK(name=reader.name(call), inputs=(flat.name,), k=k)
     reader.emit(node, flat)
     keep = call.op == "TopK" or call.attrs.get("keepdims", 1)
-    out = Ref(node.name, (k,), tuple((("C",) if i == axis else d) for i, d in enumerate(ref.dims) if keep or i != axis))
+    out = Ref(
+        node.name,
+        (k,),
+        tuple((("C",) if i == axis else d) for i, d in enumerate(ref.dims) if keep or i != axis),
+        kind="int64",
+    )
     if call.op == "ArgMax":
         return out
     return _values_of(reader, call), out
@@ -305,6 +369,7 @@ def _values_of(reader: Reader, call: Call) -> Value:
     return Unknown()
 
 
+@operator("Softmax", "LogSoftmax", versions=(1, 11, 13), attributes={"axis": ANY})
 def softmax(reader: Reader, call: Call) -> Value:
     """Softmax at the end keeps the order of scores, so the scores before it are the answer."""
     ref = reader.ref(call, 0)
@@ -324,23 +389,30 @@ def softmax(reader: Reader, call: Call) -> Value:
     return ref
 
 
+@operator(
+    "Pad",
+    versions=(1, 2, 11, 13, 18, 19, 21, 23, 24, 25),
+    attributes={"mode": ("constant",), "pads": ANY, "paddings": ANY, "value": ANY},
+)
 def pad(reader: Reader, call: Call) -> Value:
     """Pad with a constant."""
-    value = reader.value(call, 0)
-    mode = str(call.attrs.get("mode", "constant"))
-    if mode != "constant":
-        reader.unsupported(call, "mode", mode, "pad with a constant")
-    sizes = call.attrs.get("pads") or call.attrs.get("paddings")
-    sizes = np.asarray(sizes if sizes is not None else reader.const(call, 1).value).reshape(2, -1).astype(int)
+    given = call.attrs.get("pads") or call.attrs.get("paddings")
+    sizes = np.asarray(given if given is not None else reader.const(call, 1).value).reshape(2, -1).astype(int)
     fill = (
         float(call.attrs["value"]) if "value" in call.attrs else reader.number(call, 2) if reader.has(call, 2) else 0.0
     )
-    if isinstance(value, Const):
-        return Const(np.pad(value.value, sizes.T, constant_values=fill))
+    if reader.has(call, 3):
+        rank = len(reader.ref(call, 0).dims)
+        axes = [int(a) % rank for a in reader.const(call, 3).value.reshape(-1)]
+        if sizes.shape[1] != len(axes) or len(set(axes)) != len(axes):
+            raise Refused("axes", f"are {axes} for {sizes.shape[1]} pairs of paddings", "name each axis once")
+        spread = np.zeros((2, rank), int)
+        spread[:, axes] = sizes
+        sizes = spread
     ref = reader.ref(call, 0)
     if sizes.shape[1] != len(ref.dims) or (sizes < 0).any() or sizes.max(initial=0) > 4096:
         raise Refused(
-            "pads", f"{sizes.ravel().tolist()[:8]} for axes {ref.axes}", "use paddings at or above 0, two for each axis"
+            "pads", f"{sizes.ravel().tolist()[:8]} for {shown(ref)}", "use paddings at or above 0, two for each axis"
         )
     by = {d[0]: (int(a), int(b)) for d, a, b in zip(ref.dims, *sizes, strict=True) if len(d) == 1}
     if any(a or b for d, a, b in zip(ref.dims, *sizes, strict=True) if len(d) != 1) or any(by.get("N", ())):
@@ -355,13 +427,3 @@ def pad(reader: Reader, call: Call) -> Value:
     if not any((t, left, b, r)):
         return ref
     return Ref(ref.name, ref.shape, ref.dims, Padding((t, left, b, r), fill))
-
-
-HANDLERS: dict[tuple[str, str], Handler] = {
-      ("", "Conv"): conv, ("last", "Conv"): conv,
-    ("", "MaxPool"): max_pool, ("quant", "MaxPoolNHWC"): max_pool, ("last", "MaxPool"): max_pool,
-    ("", "AveragePool"): average_pool, ("", "GlobalAveragePool"): global_pool, ("", "GlobalMaxPool"): global_pool,
-    ("", "ReduceMean"): reduce_mean, ("", "ReduceSum"): reduce_mean, ("quant", "QuantAvgPool2d"): quant_avg_pool,
-    ("", "Upsample"): upsample, ("", "Resize"): upsample, ("", "ArgMax"): top_k, ("", "TopK"): top_k,
-    ("", "Softmax"): softmax, ("", "LogSoftmax"): softmax, ("", "Pad"): pad,
-}  # fmt: skip

@@ -20,6 +20,7 @@ from hwflow.real import nodes as real
 from hwflow.real.grids import Span
 from hwflow.real.inputs import Input
 from hwflow.real.plans import Off, Plan, plan
+from hwflow.real.steps import Step
 
 INPUT = "input"
 ARITHMETIC = ("mul", "div", "add", "sub")
@@ -98,6 +99,12 @@ class Graph:
                 for step in node.steps:
                     if step.op in ARITHMETIC and not np.isfinite(step.value).all():
                         raise BEYOND
+                    if step.op == "cast" and not _inside(span, step):
+                        raise Off(
+                            f"its values {span.low.min():g} .. {span.high.max():g} do not fit the integer type they are cast to",
+                            "clip them before, or cast to a wider type",
+                            "to",
+                        )
                     span = grids.after(span, step)
                 return span
             case real.Flatten():
@@ -163,6 +170,12 @@ class Graph:
             case real.TopK():
                 return np.argsort(-x.reshape(len(x), -1), axis=1, kind="stable")[:, : node.k].astype(np.float32)
         raise AssertionError(f"{node.name} has no plan")
+
+
+def _inside(span: Span, cast: Step) -> bool:
+    """True where a cast to an integer type wraps nothing."""
+    least, end = cast.value[:, 0], cast.value[:, 1]
+    return bool((np.fix(span.low) >= least).all() and (np.fix(span.high) < end).all())
 
 
 def _finite(span: Span) -> Span:

@@ -18,7 +18,8 @@ NONE = np.zeros(1, np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """y = op(x, value) in float32. `value` is (1,), (channels,), or (channels or 1, n) thresholds of a `count`."""
+    """y = op(x, value) in float32. `value` is (1,), (channels,), or (channels or 1, n): thresholds of a `count`, the
+    least integer of a `cast` and the one behind its largest."""
 
     op: str
     value: Array = field(default_factory=lambda: NONE)
@@ -103,7 +104,7 @@ def count(x: Array, thresholds: Array) -> Array:
 STEPS: dict[str, Callable[[Array, Array], Array]] = {
     "mul": np.multiply, "div": np.divide, "add": np.add, "sub": np.subtract, "max": np.maximum, "min": np.minimum,
     "round": lambda x, _: np.rint(x), "floor": lambda x, _: np.floor(x), "ceil": lambda x, _: np.ceil(x),
-    "fix": lambda x, _: np.fix(x), "away": lambda x, _: np.sign(x) * np.ceil(np.abs(x)),
+    "fix": lambda x, _: np.fix(x), "cast": lambda x, _: np.fix(x), "away": lambda x, _: np.sign(x) * np.ceil(np.abs(x)),
     "half_away": half_away, "half_to_zero": half_to_zero,
     "sign": lambda x, _: np.where(x >= 0, np.float32(1), np.float32(-1)),
     "signum": lambda x, _: np.sign(x),
@@ -111,7 +112,7 @@ STEPS: dict[str, Callable[[Array, Array], Array]] = {
     "leaky": lambda x, slope: np.where(x < 0, x * slope, x),
 }  # fmt: skip
 
-ROUNDINGS = ("round", "floor", "ceil", "fix", "away", "half_away", "half_to_zero")
+ROUNDINGS = ("round", "floor", "ceil", "fix", "cast", "away", "half_away", "half_to_zero")
 INTEGRAL = (*ROUNDINGS, "sign", "signum", "count")
 # steps that fall and rise, with the least and the largest value they have between two ends
 NONMONOTONE: dict[str, Callable[[Step, Array, Array], tuple[Array, Array]]] = {}
