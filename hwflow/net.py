@@ -9,39 +9,22 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hwflow.answers import Answer, Step, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
-from hwflow.graph import Nodes, frozen
-from hwflow.ops import OPS, Op, Port
+from hwflow.graph import Nodes
+from hwflow.ops import OPS, Op, Port, TopK
 
 INPUT = "input"  # the name every first operation reads
-FORMAT = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One float32 operation with a constant on the way from output integers to real scores."""
-
-    op: str  # mul, div, add, sub, max, min
-    value: Array  # float32, (1,) or (channels,)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", frozen(self.value, np.float32))
-
-    def run(self, x: Array) -> Array:
-        return STEPS[self.op](x, self.value)
-
-
-STEPS: dict[str, Callable[..., Array]] = {
-    "mul": np.multiply, "div": np.divide, "add": np.add, "sub": np.subtract, "max": np.maximum, "min": np.minimum,
-}  # fmt: skip
+FORMAT = 2
+MOST_SEEN = 1 << 24  # integers of an older file's answer at which its scores are evaluated
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +32,14 @@ class Net:
     """Integer operations in topological order; each reads `input` or an earlier one.
 
     `input` is what the hardware receives; one step of it is worth 1/denominator in the trained network.
-    The last operation is the answer: labels when it is a TopK, else integer scores that `finish` turns
-    into the trained network's real scores on the host.
+    The last operation is the answer, and `answer` says what its integers mean.
     """
 
     name: str
     input: Port
     ops: tuple[Op, ...]
     denominator: int = 1
-    finish: tuple[Step, ...] = ()
+    answer: Answer = field(default_factory=Answer)
 
     def __post_init__(self) -> None:
         if not self.ops:
@@ -119,19 +101,29 @@ class Net:
         return x
 
     @property
+    def finish(self) -> tuple[Step, ...]:
+        """The float32 steps from sums to real scores."""
+        return self.answer.finish
+
+    @property
     def gives_labels(self) -> bool:
-        return type(self.ops[-1]).__name__ == "TopK"
+        """True where the hardware sends labels."""
+        return self.answer.labels or isinstance(self.ops[-1], TopK)
 
-    def scores(self, answer: Array) -> Array:
-        """Real scores (float32) of integer answers, by the trained network's own arithmetic."""
-        y = np.asarray(answer).astype(np.float32)
-        for step in self.finish:
-            y = step.run(y)
-        return y
+    def scores(self, answers: Array) -> Array:
+        """Real scores (n, outputs) float32 of integer answers, in front of a head, by the trained network's arithmetic."""
+        return self.answer.scores(answers)
 
-    def labels(self, answer: Array) -> Array:
-        """The most likely class (n,) of integer answers; the first of equal ones."""
-        return answer[:, 0] if self.gives_labels else self.scores(answer).argmax(1)
+    def labels(self, answers: Array) -> Array:
+        """The most likely class (n,) of integer answers, the first of equal ones; see `Answer.label`."""
+        return self.answer.label(answers)
+
+    def real(self, answers: Array) -> Array:
+        """The trained network's own answers (n, ...) of integer answers, its head applied; ModelError where labels hide them."""
+        try:
+            return self.answer.real(answers)
+        except ValueError as e:
+            raise ModelError(f"{self.name}: {e}") from e
 
     def save(self, path: Path) -> None:
         """Write net.npz: one JSON header, arrays beside it, -1/+1 weights one bit each. Never half-written."""
@@ -158,7 +150,7 @@ class Net:
             "format": FORMAT, "name": self.name, "denominator": self.denominator,
             "input": {"shape": self.input.shape, "ints": _ints(self.input.ints)},
             "ops": [_pack(op, arrays) for op in self.ops],
-            "finish": [{"op": s.op, "value": _store(f"finish.{i}", s.value, arrays)} for i, s in enumerate(self.finish)],
+            "answer": _pack_answer(self.answer, arrays),
         }  # fmt: skip
         return head, arrays
 
@@ -169,18 +161,52 @@ class Net:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {k: file[k] for k in file.files}
             head = json.loads(arrays["header"].tobytes())
-            if head["format"] != FORMAT:
+            if head["format"] not in (1, FORMAT):
                 raise ModelError(
-                    f"{path}: is of format {head['format']}, this hwflow reads {FORMAT}; compile the model again"
+                    f"{path}: is of format {head['format']}, this hwflow reads 1 and {FORMAT}; compile the model again"
                 )
-            return Net(
+            net = Net(
                 name=head["name"], denominator=head["denominator"],
                 input=Port(tuple(head["input"]["shape"]), Ints(*head["input"]["ints"])),
                 ops=tuple(_unpack(op, arrays) for op in head["ops"]),
-                finish=tuple(Step(s["op"], _fetch(s["value"], arrays)) for s in head["finish"]),
+                answer=_unpack_answer(head["answer"], arrays) if "answer" in head else Answer(),
             )  # fmt: skip
+            return net if head["format"] == FORMAT else _migrated(net, _steps(head["finish"], arrays))
         except (OSError, KeyError, TypeError, ValueError, AssertionError, EOFError, zipfile.BadZipFile) as e:
             raise ModelError(f"{path}: is not a whole net.npz ({e}); compile the model again") from e
+
+
+def _migrated(net: Net, finish: tuple[Step, ...]) -> Net:
+    """A network of format 1, which kept raw sums and `finish`: their order is claimed where it is seen at every integer."""
+    ints, shared = net.output.ints, all(s.value.size == 1 for s in finish)
+    top = isinstance(net.ops[-1], TopK)
+    ordered = not finish
+    if finish and shared and ints.hi - ints.lo <= MOST_SEEN:
+        scores = Answer(finish).scores(np.arange(ints.lo, ints.hi + 1))
+        ordered = bool((np.diff(scores) > 0).all())
+    return replace(net, answer=Answer(finish, ordered=ordered, labels=top, k=getattr(net.ops[-1], "k", 0)))
+
+
+def _pack_answer(answer: Answer, arrays: dict[str, Array]) -> dict[str, Any]:
+    out = answer.plain()
+    unit = answer.unit
+    out["places"] = _store("answer.places", answer.places, arrays)
+    out["finish"] = [{"op": s.op, "value": _store(f"finish.{i}", s.value, arrays)} for i, s in enumerate(answer.finish)]
+    if unit is not None:
+        out["unit"] |= {key: _store(f"answer.{key}", getattr(unit, key), arrays) for key in ("mul", "add")}
+    return out
+
+
+def _unpack_answer(entry: dict[str, Any], arrays: dict[str, Array]) -> Answer:
+    unit = entry["unit"]
+    if unit is not None:
+        unit = Unit(_fetch(unit["mul"], arrays), _fetch(unit["add"], arrays), unit["lo"], unit["hi"])
+    rest = {"unit": unit, "finish": _steps(entry["finish"], arrays), "places": _fetch(entry["places"], arrays)}
+    return Answer(**{**entry, **rest, "shape": tuple(entry["shape"])})
+
+
+def _steps(entries: list[dict[str, Any]], arrays: dict[str, Array]) -> tuple[Step, ...]:
+    return tuple(Step(s["op"], _fetch(s["value"], arrays)) for s in entries)
 
 
 def _ints(ints: Ints) -> list[int]:

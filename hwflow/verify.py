@@ -1,7 +1,7 @@
 """The proof: every engine on the same inputs, each rung of the ladder compared to the last bit.
 
-Stands on the build and the engines. Integers are compared as integers; real scores of the trained network
-are compared through the integers they stand for, and what float32 merely rounds differently is counted apart.
+Stands on the build, the engines and proof. Integers are compared as integers, real scores as float32 bits with those the
+exported arithmetic gives. Nothing near is equal: what an order of float32 sums explains, node by node, is counted apart.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from hwflow import tools
+from hwflow import proof, tools
 from hwflow.bits import Array
 from hwflow.build import Build
-from hwflow.fold import Difference, first_difference
+from hwflow.fold import Difference, first_difference, fold
 from hwflow.fold.trace import differing, integers_of
-from hwflow.net import Net
 from hwflow.simulate import simulate
 
 ENGINES = ("torch", "qonnx", "graph", "numpy", "dataflow", "c", "hls", "rtl", "rtl-stalls")
 CYCLE_BUDGET = 3_000_000  # simulated cycles an RTL rung may cost unless the caller sets the number of images
 STALL_SEED = 7
-TIES_AT_ONCE = 10  # images whose every tensor is held at once
+REAL = ("torch", "qonnx", "graph")  # engines that answer in float32
+FLOAT = ("torch", "qonnx")  # of these, those that sum in float32
+MOST_SHOWN = 12  # scores of an image in a message
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,8 @@ class Rung:
     images: int
     elements: int
     differing: int
-    # real scores with other bits but the same integer, and answers behind ties of the file's own float32 sums
-    rounded: int = 0
-    first: str = ""  # where the first difference is, and both values
+    rounded: int = 0  # elements of `a` that an order of its own float32 sums explains, node by node
+    first: str = ""  # where the first difference is, and both values; else what explains the rounded ones
 
     @property
     def exact(self) -> bool:
@@ -102,7 +102,7 @@ def verify(
         )
         answers[engine], facts = _answer(build, engine, x[:take])
         measured |= facts
-    rungs = tuple(_rungs(build, x, want, answers))
+    rungs = tuple(_rungs(build, x, answers))
     if dump:
         _dump(build, x, answers, dump)
     accuracy = None if labels is None else float((build.net.labels(want) == labels).mean())
@@ -118,6 +118,8 @@ def _absent(build: Build, engine: str) -> str:
             return "no checkpoint.pt: the model was not trained here"
         import importlib.util
 
+        if build.graph.answer.head:
+            return f"the network ends in {build.graph.answer.head}, and the scores in front of it are inside the module"
         return (
             ""
             if importlib.util.find_spec("torch") and importlib.util.find_spec("brevitas")
@@ -152,7 +154,7 @@ def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, objec
 
         return np.asarray(reference(build.model, x, build.input)), {}
     if engine == "graph":
-        return np.asarray(build.graph.run(x.astype(np.float32) / np.float32(build.net.denominator))), {}
+        return _exported(build, x), {}
     if engine == "dataflow":
         return build.dataflow.run(x), {}
     run = simulate(build, x, engine.removesuffix("-stalls"), stalls=STALL_SEED if engine == "rtl-stalls" else None)
@@ -167,78 +169,63 @@ def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, objec
     return run.outputs, facts
 
 
-def _rungs(build: Build, x: Array, want: Array, answers: dict[str, Array]) -> list[Rung]:
-    """Each engine against the one before it; real scores through the integers of `numpy`."""
-    out = []
+def _rungs(build: Build, x: Array, answers: dict[str, Array]) -> list[Rung]:
+    """Each engine against the next one; real scores by way of the exported arithmetic."""
     names = [e for e in ENGINES if e in answers]
+    seen = max((len(answers[e]) for e in names if e in REAL), default=0)
+    want = answers["graph"] if "graph" in answers else _exported(build, x[:seen]) if seen else np.empty(0)
+    real = {e: _judged(build, e, x[: len(answers[e])], answers[e], want) for e in names if e in FLOAT}
+    out = []
     for a, b in pairwise(names):
         both = min(len(answers[a]), len(answers[b]))
         ya, yb = (np.asarray(answers[e][:both]).reshape(both, -1) for e in (a, b))
-        real = [e for e in (a, b) if e in ("torch", "qonnx", "graph")]
-        rounded = 0
-        if real:
-            ka, kb = (as_integers(build.net, y, want[:both]) for y in (ya, yb))
-            wrong = ka != kb
-            if len(real) == 2:
-                rounded = int(((ya != yb) & ~wrong).sum()) if ya.shape == yb.shape else 0
-            ya, yb = ka, kb
-        else:
+        wrong: Array
+        if a not in REAL:
             wrong = ya != yb
-        first = ""
-        if wrong.any():
-            ties = _ties(build, x[:both][wrong.any(1)]) if a == "qonnx" else ""
-            first = ties or _first(build, a, b, x[:both], ya, yb)
-            rounded += int(wrong.sum()) if ties else 0
-            wrong = wrong & (not ties)
-        out.append(Rung(a, b, both, int(wrong.size), int(wrong.sum()), rounded, first))
+        elif b in REAL:
+            unexplained = [real[e].wrong[:both] for e in (a, b) if e in real]
+            wrong = np.asarray((ya != yb) & np.any(unexplained, axis=0))
+        else:
+            wrong = proof.differing(build.net, build.graph, want[:both], yb)
+            if not build.net.answer.ordered and wrong.shape == yb.shape:
+                # several integers may have one score, so the integers are those of a network folded anew
+                wrong = wrong | (fold(build.graph).run(x[:both]) != yb)
+            if a in real:
+                own = real[a].wrong[:both]
+                wrong = wrong | (own if own.shape == wrong.shape else own.any(1)[:, None])
+        first = _first(build, a, b, x[:both], ya, yb, wrong) if wrong.any() else real[a].note if a in real else ""
+        out.append(Rung(a, b, both, int(wrong.size), int(wrong.sum()), real[a].rounded if a in real else 0, first))
     return out
 
 
-def _ties(build: Build, x: Array) -> str:
-    """How many values the file's float32 sums decide on images `x`; empty where they do not explain every difference."""
-    from hwflow.qonnx import explained
-
-    ties = values = 0
-    worst = 0.0
-    for at in range(0, len(x), TIES_AT_ONCE):
-        nodes = explained(build.model, x[at : at + TIES_AT_ONCE], build.input)
-        if not all(node.explained for node in nodes) or not any(node.ties for node in nodes):
-            return ""
-        ties += sum(node.ties for node in nodes)
-        values += sum(node.values for node in nodes)
-        worst = max(worst, *(node.worst for node in nodes))
-    return (
-        f"the order of the file's float32 sums decides {ties} of {values} values on {len(x)} images; each lies within "
-        f"{worst:.2g} of the rounding error of its sum from a boundary"
-    )
+def _exported(build: Build, x: Array) -> Array:
+    return proof.exported(build.graph, x)
 
 
-def as_integers(net: Net, y: Array, want: Array) -> Array:
-    """The integers real scores stand for: `want` where the score is nearest to that of `want`, else the neighbour's.
+def _judged(build: Build, engine: str, x: Array, y: Array, want: Array) -> proof.Real:
+    """The answers of torch or qonnx beside the exported arithmetic."""
+    if engine == "torch":
+        nodes = proof.of_answers(build.graph)
+    else:
+        from hwflow.qonnx import explained
 
-    Integer answers pass through. When the network ends in labels, so do these.
-    """
-    if y.dtype.kind in "iu":
-        return y
-    if net.gives_labels:
-        k = want.shape[1]
-        return y.astype(np.int64) if y.shape[1] == k else np.argsort(-y, axis=1, kind="stable")[:, :k]
-    at, below, above = (net.scores(want + d).astype(np.float64) for d in (0, -1, 1))
-    y = y.astype(np.float64)
-    room = np.minimum(np.abs(at - below), np.abs(above - at)) / 2
-    off = np.abs(y - at) >= room
-    off &= y != at
-    step = np.where(np.abs(y - above) <= np.abs(y - below), 1, -1)
-    return np.where(off, want + step, want)
+        nodes = proof.of_reference(lambda part: explained(build.model, part, build.input))
+    return proof.judged(build.graph, x, y.reshape(len(y), -1), want[: len(y)], nodes)
 
 
-def _first(build: Build, a: str, b: str, x: Array, ya: Array, yb: Array) -> str:
+def _first(build: Build, a: str, b: str, x: Array, ya: Array, yb: Array, wrong: Array) -> str:
     """The first unit, channel and pixel that differs, with both values; at least the answer's when b cannot be asked."""
-    image = int(np.argwhere(ya != yb)[0][0])
+    image, *place = (int(i) for i in np.argwhere(wrong)[0])
     found = _inside(build, b, x[image : image + 1])
-    if found is None:
-        found = differing(build.net.ops[-1].name, yb, ya)
-    return f"{b}, not {a}: {found}"
+    if found is not None:
+        return f"{b}, not {a}: {found}"
+    if ya.shape == yb.shape and a not in REAL:
+        return f"{b}, not {a}: {differing(build.net.ops[-1].name, yb, ya)}"
+    got, want = (
+        f"[{', '.join(f'{v:.9g}' for v in y[image, :MOST_SHOWN])}{', ...' if y.shape[1] > MOST_SHOWN else ''}]"
+        for y in (yb, ya)
+    )
+    return f"{b}, not {a}: image {image}, element {place[0]} of {got}, must be as in {want} ({int(wrong.sum())} values differ)"
 
 
 def _inside(build: Build, engine: str, x: Array) -> Difference | None:

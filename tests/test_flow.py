@@ -3,14 +3,13 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from hwflow import flow
 from hwflow.build import Build
 from hwflow.errors import RecipeError, ToolError
 from hwflow.simulate import simulate
-from hwflow.verify import ENGINES, as_integers, verify
+from hwflow.verify import ENGINES, verify
 
 
 def test_every_engine_gives_the_same_integers_on_the_whole_test_split(digits):
@@ -79,15 +78,3 @@ def test_targets_mix_and_a_fit_needs_a_board():
     assert (mixed.fps, mixed.latency_us) == (1, 1)
     with pytest.raises(RecipeError, match="--fit needs a board"):
         flow.Target(fit=True)
-
-
-def test_real_scores_stand_for_their_nearest_integer(digits):
-    net = digits.net
-    want = net.run(digits.images(5)[0])
-    if net.gives_labels:
-        pytest.skip("the digits network ends in labels")
-    exact = net.scores(want)
-    assert (as_integers(net, exact, want) == want).all()
-    assert (as_integers(net, np.nextafter(exact, np.float32(9)), want) == want).all()
-    assert (as_integers(net, net.scores(want + 1), want) == want + 1).all()
-    assert (as_integers(net, net.scores(want - 1), want) == want - 1).all()

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwflow.answers import Answer, Step, Unit
 from hwflow.bits import BIPOLAR, U8, Ints
 from hwflow.errors import ModelError
-from hwflow.net import Net, Step
+from hwflow.net import Net
 from hwflow.ops import (
     Add,
     Concat,
@@ -123,7 +124,9 @@ def network():
         Threshold(name="sign", inputs=("conv",), thresholds=rng.integers(-900, 900, (3, 1)), falling=rng.random(3) < 0.5, bipolar=True),
         Flatten(name="flat", inputs=("sign",)),
         Dense(name="dense", inputs=("flat",), weights=rng.choice([-1, 1], (7, 48))),
-    ), 255, (Step("mul", np.float32(0.5)), Step("add", np.arange(7))))  # fmt: skip
+    ), 255, Answer(
+        (Step("mul", [0.5]), Step("add", np.arange(7))), Unit([1], 2 * np.arange(7), -40, 60), "softmax", places=np.arange(7)[::-1],
+    ))  # fmt: skip
 
 
 def test_a_saved_network_is_the_same_network(tmp_path):
@@ -134,6 +137,8 @@ def test_a_saved_network_is_the_same_network(tmp_path):
     assert (again.run(x) == net.run(x)).all()
     assert again.ports == net.ports
     assert (again.scores(net.run(x)) == net.scores(net.run(x))).all()
+    assert (again.real(net.run(x)) == net.real(net.run(x))).all()
+    assert again.answer.plain() == net.answer.plain()
     assert not (tmp_path / "net.npz.part").exists()
 
 

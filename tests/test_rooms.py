@@ -8,12 +8,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
     "errors bits places",
-    "graph board boards tools driver driver_dma",
+    "graph board boards tools driver driver_dma answers",
     "ops net real units recipe",
     "fold passes qonnx train",
     "lower plan",
     "build emit bridges",
-    "simulate verify synth deploy explore",
+    "simulate proof verify synth deploy explore",
     "flow report predict",
     "demo doctor fuzz bench",
     "cli __main__",

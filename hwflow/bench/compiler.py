@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hwflow import proof
 from hwflow.bench import nets as bench_nets
 from hwflow.bits import Array
 from hwflow.errors import ToolError
@@ -19,11 +22,9 @@ from hwflow.fold import fold
 from hwflow.net import Net
 from hwflow.plan import plan
 from hwflow.qonnx import explained, read, reference
-from hwflow.verify import as_integers
 
 IMAGES = 100
 AT_ONCE = 20  # images whose every tensor the reference may hold
-TIES_AT_ONCE = 10
 
 RECIPES = (
     "mlp:digits", "mlp:tfc", "mlp:sfc", "mlp:lfc", "cnv:cnv", "vgg:vgg-small", "vgg:vgg-small-ir2",
@@ -75,21 +76,18 @@ def measured(path: Path, takes: str | None, images: int = IMAGES) -> dict[str, A
 
 
 def compared(path: Path, takes: str | None, net: Net, x: Array) -> dict[str, Any]:
-    """How many integer answers of `net` differ from the file's; of those, how many values ties of its sums decide."""
-    elements = differing = ties = values = unexplained = 0
-    for at in range(0, len(x), AT_ONCE):
-        part = x[at : at + AT_ONCE]
-        answer = net.run(part)
-        wrong = as_integers(net, reference(path, part, takes), answer) != answer
-        elements, differing = elements + wrong.size, differing + int(wrong.sum())
-        odd = part[wrong.any(1)]
-        for k in range(0, len(odd), TIES_AT_ONCE):
-            nodes = explained(path, odd[k : k + TIES_AT_ONCE], takes)
-            found = sum(n.ties for n in nodes)
-            ties, values = ties + found, values + sum(n.values for n in nodes)
-            unexplained += sum(not n.explained for n in nodes) + (not found)
-    decided = f"{ties} of {values:,} values" if ties else "none"
-    return {"answers": elements, "differing": differing, "ties of the reference": decided, "unexplained": unexplained}
+    """How many answers of `net` and of the file differ from the exported arithmetic; of the latter, how many its sums round."""
+    graph = read(path, takes)
+    want = proof.exported(graph, x)
+    reference_ = np.concatenate([reference(path, x[at : at + AT_ONCE], takes) for at in range(0, len(x), AT_ONCE)])
+    nodes = proof.of_reference(lambda part: explained(path, part, takes))
+    real = proof.judged(graph, x, reference_, want, nodes)
+    answers = np.concatenate([net.run(x[at : at + AT_ONCE]) for at in range(0, len(x), AT_ONCE)])
+    wrong = proof.differing(net, graph, want, answers)
+    return {
+        "answers": wrong.size, "differing": int(wrong.sum()), "rounded by the file": real.rounded,
+        "unexplained": int(real.wrong.sum()),
+    }  # fmt: skip
 
 
 def _weights(net: Net) -> int:

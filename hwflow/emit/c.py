@@ -13,6 +13,7 @@ import numpy as np
 
 from hwflow import tools
 from hwflow.bits import U8, Array, Ints, ints_of
+from hwflow.emit import c_answers
 from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
 from hwflow.emit.names import plain
 from hwflow.net import Net
@@ -71,7 +72,7 @@ def header(net: Net) -> str:
         "#endif",
         f"typedef {input_type(net)} net_input;",
     ]
-    return "\n".join([*lines, (ENGINE / "interface.h").read_text(), "#endif", ""])
+    return "\n".join([*lines, (ENGINE / "interface.h").read_text(), c_answers.declarations(net), "#endif", ""])
 
 
 def input_type(net: Net) -> str:
@@ -83,7 +84,9 @@ def input_type(net: Net) -> str:
 def source(net: Net) -> str:
     """net.c: the kernels, this network's tables and calls, and what runs them."""
     parts = [_plain(ENGINE / name) for name in KERNELS]
-    return "\n".join([*parts, '#include "net.h"', "", *_Writer(net).text(), "", _plain(ENGINE / "run.c")])
+    heads = [_plain(ENGINE / "heads.c")] if c_answers.needs_heads(net) else []
+    answers = [*heads, c_answers.definitions(net)]
+    return "\n".join([*parts, '#include "net.h"', "", *_Writer(net).text(), "", _plain(ENGINE / "run.c"), *answers])
 
 
 def _plain(path: Path) -> str:

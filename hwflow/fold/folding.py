@@ -11,12 +11,14 @@ from typing import assert_never
 import numpy as np
 
 from hwflow import ops, real
+from hwflow.answers import STEPS as FINISH
+from hwflow.answers import Answer, Unit
+from hwflow.answers import Step as Finish
 from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
+from hwflow.fold.answers import common_unit, rescaled, tiled
 from hwflow.fold.items import Item, integer_move
-from hwflow.net import STEPS as FINISH
 from hwflow.net import Net
-from hwflow.net import Step as Finish
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
@@ -42,6 +44,7 @@ class _Folding:
         self.asked: dict[str, Item] = {}  # items turned into their own integers, by value
         self.findings: list[Finding] = []
         self.answer = graph.output  # the value the host is given
+        self.meaning = graph.answer
         grid = graph.spans[INPUT].grid
         assert grid is not None
         self.items[INPUT] = Item(
@@ -57,9 +60,9 @@ class _Folding:
                 break
         if self.findings:
             raise ModelError(*self.findings)
-        last, finish = self._finish(self.answer)
+        last, meaning = self._finish(self.answer)
         chosen = needed(self.ops.values(), last)
-        return canonical(Net(self.graph.name, self.graph.input, chosen, self.graph.denominator, finish))
+        return canonical(Net(self.graph.name, self.graph.input, chosen, self.graph.denominator, meaning))
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
@@ -210,23 +213,27 @@ class _Folding:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _top_k(self, node: real.TopK) -> Item:
-        """Indices of the largest, on integers where their order is that of the real values."""
+        """Indices of the largest, on integers where their order is proven to be that of the real values."""
         value = node.inputs[0]
-        item = self.items[value]
-        if not _same_order(item) and self.graph.spans[value].grid is not None:
-            item = self.integers(value)
-        if not _same_order(item):
-            # the host compares real scores: Net.labels does what this node does
+        source, _, _, ordered = self._in_one_unit(value)
+        if not ordered:
+            # the host sorts real scores: Answer does what this node does
             self.answer = value
-            return item
-        name = self.emit(ops.TopK(name=self.fresh(node.name), inputs=(self.emit_moves(item),), k=node.k))
+            self.meaning = replace(self.meaning, head="top_k", k=node.k)
+            return self.items[value]
+        name = self.emit(ops.TopK(name=self.fresh(node.name), inputs=(source,), k=node.k))
+        self.meaning = replace(self.meaning, labels=True, k=node.k)
         return Item(name, np.zeros(1, np.int64), np.array([self.ports[name].ints.hi]), ())
 
-    def _finish(self, value: str) -> tuple[str, tuple[Finish, ...]]:
-        """The last operation, and the float32 steps from its integers to the real answer."""
+    def _finish(self, value: str) -> tuple[str, Answer]:
+        """The last operation, and what its integers mean."""
+        source, finish, unit, ordered = self._in_one_unit(value)
+        return source, replace(self.meaning, finish=finish, unit=unit, ordered=ordered)
+
+    def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
+        """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""
         item = self.items[value]
-        plain = all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps)
-        if not plain:
+        if not all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps):
             if self.graph.spans[value].grid is None:
                 raise ModelError(
                     Finding(
@@ -238,17 +245,17 @@ class _Folding:
                 )
             item = self.integers(value)
         item = self.flushed(item)
-        if item.op == INPUT:
-            one = np.ones(len(item.lo), np.int64)
-            ints = self.ports[INPUT].ints
-            name = self.emit(
-                ops.Rescale(
-                    name=self.fresh("same"), inputs=(INPUT,), mul=one, add=0 * one, shift=0, lo=ints.lo, hi=ints.hi
-                )
-            )
-            item = replace(item, op=name)
+        channels = self.ports[item.op].channels
+        assert len(item.lo) == channels, f"{value}: has {channels} channels, but ranges of {len(item.lo)}"
+        unit, ordered = common_unit(item.lo, item.hi, [Finish(s.op, s.value) for s in item.steps])
+        name = item.op
+        if unit is not None or item.op == INPUT:
+            ints = self.ports[item.op].ints
+            same = Unit(np.ones(1), np.zeros(1), ints.lo, ints.hi)
+            name = self.emit(rescaled(unit or same, self.fresh("scores"), item.op, channels))
         pixels = int(np.prod(self.ports[item.op].shape[:-1]))
-        return item.op, tuple(Finish(s.op, s.wider(pixels).value) for s in item.steps)
+        finish = tuple(Finish(s.op, s.wider(pixels).value) for s in item.steps)
+        return name, finish, None if unit is None else tiled(unit, pixels, channels), ordered
 
     def emit(self, op: ops.Op) -> str:
         """Take an operation into the network; its numbers must be what every engine holds."""
@@ -261,7 +268,7 @@ class _Folding:
     def fresh(self, name: str) -> str:
         """A name that no operation has yet."""
         base, k = name, 2
-        while name in self.ops or name == INPUT:
+        while name in self.ops or name == INPUT or (name == base == "scores" and name in self.graph.by_name):
             name, k = f"{base}_{k}", k + 1
         return name
 
@@ -290,14 +297,3 @@ def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
                 return _stepped(folding, folding.flushed(item), steps)
         made.append(step)
     return replace(item, steps=(*item.steps, *made))
-
-
-def _same_order(item: Item) -> bool:
-    """True where all channels share strictly rising steps, so that integers sort like real values, ties included."""
-    if any(s.per_channel for s in item.steps) or not item.affine:
-        return not item.steps
-    lo, hi = int(item.lo.min()), int(item.hi.max())
-    if hi - lo > 1 << 22:
-        return False
-    values = item.values(np.arange(lo, hi + 1)[:, None].repeat(1, 1))
-    return bool((np.diff(values[:, 0]) > 0).all())

@@ -11,7 +11,7 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
-from hwflow.qonnx import elementwise, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
+from hwflow.qonnx import elementwise, heads, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
 from hwflow.qonnx.model import File, load
 from hwflow.qonnx.reader import Reader, raster_order
 from hwflow.qonnx.reference import execute
@@ -21,7 +21,7 @@ from hwflow.qonnx.takes import input_of
 from hwflow.qonnx.values import Ref
 from hwflow.real import INPUT, Graph
 
-__all__ = ["check", "explained", "read", "reference", "rounding", "save_stage"]
+__all__ = ["Rounding", "check", "explained", "read", "reference", "rounding", "save_stage"]
 
 
 def read(path: Path | str, input: str | None = None) -> Graph:
@@ -40,14 +40,19 @@ def check(path: Path | str, input: str | None = None) -> tuple[Finding, ...]:
         return e.findings
 
 
-def reference(path: Path | str, x: Array, input: str | None = None) -> Array:
-    """The file's own answer, float32 (n, outputs) in the order of `Graph.run`, for hardware integers (n, *shape)."""
-    reader, _ = _readable(path, input)
-    last = reader.values[reader.file.output]
-    assert isinstance(last, Ref)
-    y = _executed(path, x, input, reader, ())[reader.file.output].reshape(len(x), -1).astype(np.float32)
-    order = raster_order(last)
-    return y[:, order] if len(order) == y.shape[1] else y
+def reference(path: Path | str, x: Array, input: str | None = None, *, head: bool = False) -> Array:
+    """The file's own answer, float32 (n, outputs) in the order of `Graph.run`, for hardware integers (n, *shape).
+
+    In front of the Softmax, Sigmoid or Tanh it ends in, which `Graph.run` leaves out, unless `head` asks for it.
+    """
+    reader, graph = _readable(path, input)
+    tensor, value = _answer(reader, graph)
+    if head and tensor != reader.file.output:
+        tensor = reader.file.output
+        last = reader.values[tensor]
+        assert isinstance(last, Ref)
+        value = last
+    return _raster(_executed(path, x, input, reader, (tensor,))[tensor], value)
 
 
 def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rounding, ...]:
@@ -56,15 +61,30 @@ def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rou
     refs = {
         v.name: (k, v) for k, v in reader.values.items() if isinstance(v, Ref) and v.border is None and v.order is None
     }
+    last, value = _answer(reader, graph)
+    refs[graph.output] = (last, value)  # the answer is always among what is compared
     names = {tensor for tensor, _ in refs.values() if tensor != reader.file.input}
     raw = _executed(path, x, input, reader, tuple(names))
     values = {INPUT: graph.takes.real(np.asarray(x).reshape(len(x), *graph.input.shape))}
     for name, (tensor, ref) in refs.items():
         if tensor in raw and name in graph.by_name and raw[tensor].size == len(x) * int(np.prod(ref.shape)):
-            values[name] = (
-                raw[tensor].reshape(len(x), -1)[:, raster_order(ref)].reshape(len(x), *ref.shape).astype(np.float32)
-            )
+            values[name] = _raster(raw[tensor], ref).reshape(len(x), *ref.shape)
     return rounding(graph, values)
+
+
+def _answer(reader: Reader, graph: Graph) -> tuple[str, Ref]:
+    """The tensor of the file that is the graph's answer, in front of its head, and its layout."""
+    tensor = reader.head[0] if graph.answer.head and reader.head else reader.file.output
+    value = reader.values[tensor]
+    assert isinstance(value, Ref)
+    return tensor, value
+
+
+def _raster(tensor: Array, ref: Ref) -> Array:
+    """A tensor of the file as float32 (n, elements) in raster order."""
+    flat = tensor.reshape(len(tensor), -1).astype(np.float32)
+    order = raster_order(ref) if ref.order is None else ref.order
+    return flat[:, order] if len(order) == flat.shape[1] else flat
 
 
 def _readable(path: Path | str, input: str | None) -> tuple[Reader, Graph]:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.errors import Finding, HwflowError, ModelError
 from hwflow.ops import Port
@@ -19,7 +20,7 @@ from hwflow.qonnx.constants import evaluate
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
-from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step
+from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step, TopK
 from hwflow.real.steps import tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
@@ -34,6 +35,7 @@ class Reader:
         self.nodes: dict[str, RealOp] = {}
         self.findings: list[Finding] = list(file.findings)
         self.notes: list[str] = []
+        self.head: tuple[str, str, int] | None = None  # tensor in front of it, what it is, its channels
         self.static_batch = file.input_dims[0] if file.input_dims else None
         first = self._input()
         self.values[file.input] = first
@@ -177,7 +179,25 @@ class Reader:
             self._chosen(out.name),
             self.takes.denominator,
             tuple(self.notes),
+            self._answer(out),
         )
+
+    def _answer(self, out: Ref) -> Answer:
+        """The head that is left to the host, and how the file gives the answer: its shape, and where each element is."""
+        _, head, channels = self.head or ("", "", 0)
+        if isinstance(self.nodes.get(out.name), TopK):
+            head, channels = "", 0
+        places = raster_order(out) if out.order is None else out.order
+        shape = tuple(n for n, d in zip(out.axes, out.dims, strict=True) if "N" not in d)
+        plain = bool((places == np.arange(len(places))).all())
+        return Answer(head=head, channels=channels, shape=shape, places=places[:0] if plain else places)
+
+    def take_head(self, call: Call, head: str, channels: int) -> None:
+        """Leave the last operation to the host; a network has one."""
+        if self.head is not None:
+            raise Refused("", f"{call.op} behind another such head", "end with one of them")
+        self.head = (call.inputs[0], head, channels)
+        self.notes.append(f"{call.name}: {call.op} is left to the host; the integers are the scores in front of it")
 
     def _chosen(self, last: str) -> tuple[RealOp, ...]:
         """The nodes the answer depends on, in order."""

@@ -369,26 +369,6 @@ def _values_of(reader: Reader, call: Call) -> Value:
     return Unknown()
 
 
-@operator("Softmax", "LogSoftmax", versions=(1, 11, 13), attributes={"axis": ANY})
-def softmax(reader: Reader, call: Call) -> Value:
-    """Softmax at the end keeps the order of scores, so the scores before it are the answer."""
-    ref = reader.ref(call, 0)
-    outs = {call.outputs[0]}
-    for later in reader.file.calls:
-        if outs & set(later.inputs):
-            if later.op not in ("ArgMax", "TopK", "Identity", "Reshape", "Flatten", "Squeeze"):
-                raise Refused(
-                    "",
-                    f"{call.op} in the middle of the network, in front of {later.op}",
-                    "move it to the end, or replace it by ReLU and a quantizer",
-                )
-            outs |= set(later.outputs)
-    reader.notes.append(
-        f"{call.name}: {call.op} is left to the reader of the scores; the answer holds the scores in front of it"
-    )
-    return ref
-
-
 @operator(
     "Pad",
     versions=(1, 2, 11, 13, 18, 19, 21, 23, 24, 25),

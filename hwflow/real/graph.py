@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.graph import Nodes
@@ -36,6 +37,7 @@ class Graph:
     nodes: tuple[real.RealOp, ...]
     denominator: int = 1
     notes: tuple[str, ...] = field(default=())
+    answer: Answer = field(default_factory=Answer)  # its head, and the shape and order the file gives it in
 
     def __post_init__(self) -> None:
         if not self.nodes:

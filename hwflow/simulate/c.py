@@ -20,6 +20,7 @@ import numpy as np
 
 from hwflow import tools
 from hwflow.bits import Array
+from hwflow.emit import c_answers
 from hwflow.emit.c import emit, input_type
 from hwflow.errors import ModelError
 from hwflow.net import Net
@@ -99,6 +100,20 @@ class Engine:
             with self._taking:
                 self._idle.append(scratch)
         return out.astype(np.int64)
+
+    def labels(self, answers: Array) -> Array:
+        """Labels (n, labels) of answers as net_labels tells them, what a C program gets."""
+        return self._told("net_labels", answers, np.empty((len(answers), c_answers.labels(self.net)), np.int32))
+
+    def scores(self, answers: Array) -> Array:
+        """Real scores (n, scores) of answers as net_scores tells them, what a C program gets."""
+        return self._told("net_scores", answers, np.empty((len(answers), c_answers.scores(self.net)), np.float32))
+
+    def _told(self, function: str, answers: Array, out: Array) -> Array:
+        y = np.ascontiguousarray(answers, np.int32)
+        for k in range(len(y)):
+            getattr(self.library, function)(*(a[k].ctypes.data_as(ctypes.c_void_p) for a in (y, out)))
+        return out
 
     def call(self, images: Array, out: Array, threads: int = 1) -> Callable[[], None]:
         """What runs contiguous images of the engine's own type into contiguous int32 answers, as often as it is called.
