@@ -191,8 +191,8 @@ def _rungs(build: Build, x: Array, answers: dict[str, Array]) -> list[Rung]:
                 # several integers may have one score, so the integers are those of a network folded anew
                 wrong = wrong | (fold(build.graph).run(x[:both]) != yb)
             if a in real:
-                own = real[a].wrong[:both]
-                wrong = wrong | (own if own.shape == wrong.shape else own.any(1)[:, None])
+                own: Array = real[a].wrong[:both]
+                wrong = wrong | (own if own.shape == wrong.shape else own.any(axis=1, keepdims=True))
         first = _first(build, a, b, x[:both], ya, yb, wrong) if wrong.any() else real[a].note if a in real else ""
         out.append(Rung(a, b, both, int(wrong.size), int(wrong.sum()), real[a].rounded if a in real else 0, first))
     return out

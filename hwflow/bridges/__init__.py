@@ -11,6 +11,7 @@ from typing import Any
 
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
+from hwflow.fold import raw
 from hwflow.net import Net
 from hwflow.units.kit.base import Dataflow
 
@@ -36,6 +37,6 @@ def bridge(
         case "finn":
             from hwflow.bridges.finn import bridge as through_finn
 
-            return through_finn(net, dataflow, x, folder)
+            return through_finn(raw(net), dataflow, x, folder)
         case _:
             raise RecipeError(f"--to {to}: is not a neighbour; choose one of {', '.join(TARGETS)}")

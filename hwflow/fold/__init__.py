@@ -3,8 +3,8 @@
 Stands on real and net.
 """
 
-from hwflow.fold.answers import in_one_unit, labelled, note
+from hwflow.fold.answers import in_one_unit, labelled, note, raw
 from hwflow.fold.folding import fold
 from hwflow.fold.trace import Difference, first_difference
 
-__all__ = ["Difference", "first_difference", "fold", "in_one_unit", "labelled", "note"]
+__all__ = ["Difference", "first_difference", "fold", "in_one_unit", "labelled", "note", "raw"]

@@ -128,6 +128,7 @@ def _candidates(scale: Array, start: Array, lo: Array, hi: Array) -> Iterator[tu
     if not len(moving) or not np.isfinite([*moving, *start]).all():
         return
     least = float(moving.min())
+    yield np.rint(scale / least).clip(-MOST_ANSWER, MOST_ANSWER).astype(np.int64), np.zeros(len(scale), np.int64)
     twos = [1 << t for t in range(FINEST + 1)]
     few = [d for d in range(3, SMALL) if d & (d - 1)]
     for parts in (*(d for d in twos if d <= SMALL), *few, *(d for d in twos if d > SMALL)):
@@ -161,6 +162,13 @@ def in_one_unit(net: Net) -> Net:
         ops=(*net.ops, rescaled(unit, unused(net), last.name, channels)),
         answer=replace(answer, unit=tiled(unit, net.output.size // channels, channels)),
     )
+
+
+def raw(net: Net) -> Net:
+    """The network whose answers are the sums of its last layer, for neighbours that have no such rescale."""
+    if net.answer.unit is None or net.gives_labels or len(net.ops) < 2:
+        return net
+    return replace(net, ops=net.ops[:-1], answer=replace(net.answer, unit=None, ordered=False))
 
 
 def ends_of(net: Net) -> tuple[Array, Array]:
