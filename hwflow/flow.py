@@ -23,6 +23,7 @@ from hwflow.net import Net
 from hwflow.passes import canonical
 from hwflow.plan import plan
 from hwflow.qonnx import read
+from hwflow.recipe import changed
 from hwflow.synth import synth
 from hwflow.units.kit.base import Dataflow
 
@@ -35,17 +36,21 @@ def _silent(_: str) -> None:
 
 
 def train(
-    spec: str, out: Path | None = None, *, resume: bool = False, progress: bool = True
-) -> tuple[Path, dict[str, Any]]:
-    """Train `models/x.py[:recipe]` into a folder: checkpoint.pt, model.onnx, metrics.json, test.npz."""
+    spec: str, out: Path | None = None, *, resume: bool = False, progress: bool = True, seconds: float | None = None,
+    **changes: Any,
+) -> tuple[Path, dict[str, Any]]:  # fmt: skip
+    """Train `models/x.py[:recipe]` into a folder: checkpoint.pt, model.onnx, metrics.json, test.npz.
+
+    `changes` are those of `hwflow.recipe.changed`: method, epochs, lr, seed, threads and any other value of the plan.
+    """
     try:
         from hwflow import train as room
     except ImportError as e:
         raise ToolError(f"training needs torch and brevitas ({e}): pip install 'hwflow[train]'") from e
-    recipe = room.load_recipe(spec)
+    recipe = changed(room.load_recipe(spec), **changes)
     folder = out or Path("build") / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = room.train(recipe, folder, resume=resume, progress=progress)
+    metrics = room.train(recipe, folder, resume=resume, progress=progress, seconds=seconds)
     x, labels = room.test_split(recipe)
     with (folder / "test.npz.part").open("wb") as file:
         np.savez_compressed(file, x=x, labels=labels)

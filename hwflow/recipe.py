@@ -6,7 +6,7 @@ Stands on errors. No torch here, so that a recipe can be read, compared and stor
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from hwflow.errors import RecipeError
@@ -14,6 +14,11 @@ from hwflow.errors import RecipeError
 WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu")
 ACTS = ("sign", "asd", "asd-dynamic", "deviation")
 ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity")
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(f"{what}: must be one of {', '.join(known)}, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,19 @@ class Method:
     def for_acts(self) -> str:
         """The estimator of the activations."""
         return self.act_estimator or self.estimator
+
+
+# what `--method NAME` means; the sharpness and the bits stay those of the recipe
+METHODS: dict[str, Method] = {
+    "ste": Method(weights="sign", estimator="ste"),
+    "ir-net": Method(weights="imb", estimator="ede"),
+    "dir-net": Method(weights="imb", estimator="dte"),
+    "ir2-net": Method(weights="sign", estimator="ste", act_estimator="poly"),
+    "sd-bnn": Method(weights="wsd", acts="asd", estimator="ede"),
+    "xnor-net": Method(weights="xnor", estimator="ste"),
+    "trained-binarization": Method(weights="trained", estimator="longtail"),
+    "recu": Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly"),
+}
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,10 @@ class Plan:
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"plan: {name} must be at least 1, not {getattr(self, name)}")
+        if not self.lr > 0:
+            raise RecipeError(f"plan: lr must be above 0, not {self.lr}")
+        if self.threads < 0:
+            raise RecipeError(f"plan: threads must be at least 0, not {self.threads}")
 
 
 @dataclass(frozen=True)
@@ -135,6 +157,16 @@ class Recipe:
                 "method": asdict(self.method), "plan": asdict(self.plan)}  # fmt: skip
 
 
+def changed(recipe: Recipe, method: str | None = None, **plan: Any) -> Recipe:
+    """`recipe` with the named method and the given values of its plan; None leaves a value as it is."""
+    if method is not None:
+        _one_of("method", method, tuple(METHODS))
+        own = recipe.method
+        kept = {name: getattr(own, name) for name in ("t_min", "t_max", "epsilon", "weight_bits", "act_bits")}
+        recipe = replace(recipe, method=replace(METHODS[method], **kept))
+    return replace(recipe, plan=replace(recipe.plan, **{k: v for k, v in plan.items() if v is not None}))
+
+
 def method_of(spec: dict[str, Any]) -> Method:
     """The method a checkpoint names; fields this version does not know are ignored."""
     return Method(**_known(Method, spec["method"]))
@@ -149,8 +181,3 @@ def plan_of(spec: dict[str, Any]) -> Plan:
 def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     names = {f.name for f in fields(kind)}
     return {k: v for k, v in values.items() if k in names}
-
-
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise RecipeError(f"{what}: must be one of {', '.join(known)}, not {value!r}")

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
-    "errors bits places",
+    "errors bits places runs",
     "graph board boards tools driver driver_dma answers",
     "ops net real units recipe",
     "fold passes qonnx train",

@@ -1,4 +1,4 @@
-"""The verbs that look around: doctor, quicklook, compare, explore, fuzz, bench.
+"""The verbs that look around: doctor, runs, quicklook, compare, explore, fuzz, bench.
 
 Stands on the rooms they name.
 """
@@ -31,6 +31,29 @@ def doctor(json: Json = False) -> None:
             "" if r["found"] else r["get"],
         )
     show(rows, json, table)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Where to look, with all folders below.")] = Path("build"),
+    json: Json = False,
+) -> None:
+    """Trainings under way and done: how far, how good, how long still."""
+    from dataclasses import asdict
+
+    from hwflow.runs import list_runs
+
+    found = list_runs(folder)
+    table = Table("folder", "recipe", "state", "epochs", "loss", "held out [%]", "hours", "hours left", title="runs")
+    for where, note in found:
+        done, left = note.state == "done", note.left
+        table.add_row(
+            str(where), note.source or note.name, note.state, f"{note.progress * note.epochs:.1f} of {note.epochs}",
+            "" if note.loss is None else f"{note.loss:.4f}",
+            "" if note.accuracy is None else f"{100 * note.accuracy:.2f}", f"{note.seconds / 3600:.2f}",
+            "" if done or left is None else f"{left / 3600:.2f}",
+        )  # fmt: skip
+    show([{"folder": str(where), "state": n.state, "left": n.left, **asdict(n)} for where, n in found], json, table)
 
 
 @app.command()

@@ -40,13 +40,22 @@ def demo(folder: OutDir = None, json: Json = False) -> None:
 def train(
     model: Annotated[str, typer.Argument(help="models/x.py[:recipe]")],
     folder: OutDir = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint.pt.")] = False,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="The highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order and augmentation.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="How bits are made: ir-net, dir-net, ...")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="Of the CPU; 0 is torch's choice.")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop then; --resume goes on.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint.pt, to the same bits.")] = False,
     json: Json = False,
 ) -> None:
     """Train a recipe: checkpoint.pt, model.onnx (QONNX, checked against PyTorch), metrics.json."""
     from hwflow.flow import train as run
 
-    where, metrics = run(model, folder, resume=resume, progress=not json)
+    where, metrics = run(
+        model, folder, resume=resume, progress=not json, seconds=None if minutes is None else 60 * minutes,
+        epochs=epochs, lr=lr, seed=seed, method=method, threads=threads,
+    )  # fmt: skip
     table = Table("metric", "value", title=str(where))
     for key, value in metrics.items():
         if isinstance(value, int | float | str):

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.errors import ModelError
+from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold
 from hwflow.net import Net
 from hwflow.places import MODELS
 from hwflow.qonnx import read
+from hwflow.recipe import METHODS, changed, method_of, plan_of
 from hwflow.train.checkpoint import METRICS, MODEL, torch_outputs
 from hwflow.train.data import load
 from hwflow.train.loop import told
+from hwflow.train.recipes import load_recipe
 
 TRAINED = MODELS / "trained"
 NET = "net.npz"
@@ -40,8 +42,7 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
         raise ModelError(f"{run}: the scores of {differing} of {len(x)} images differ between PyTorch and the integers")
     out.mkdir(parents=True, exist_ok=True)
     net.save(out / NET)
-    file, _, recipe = metrics["source"].partition(":")
-    metrics["command"] = f"hwflow train models/{file}.py:{recipe}"
+    metrics["command"] = command_of(metrics)
     metrics |= {"note": note} if note else {}
     metrics["net"] = {
         "accuracy": float((net.labels(answers) == labels).mean()), "images": len(x),
@@ -52,6 +53,28 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
             row.pop("layers", None)
     (out / METRICS).write_text(told(metrics))
     return metrics
+
+
+def command_of(metrics: dict[str, Any]) -> str:
+    """The command line that repeats a run of the models room; a RecipeError where no option says what was changed."""
+    file, _, name = metrics["source"].partition(":")
+    recipe, method, plan = load_recipe(metrics["source"]), method_of(metrics), plan_of(metrics)
+    options = {key: getattr(plan, key) for key in OPTIONS if getattr(plan, key) != getattr(recipe.plan, key)}
+    if method != recipe.method:
+        names = [n for n in METHODS if changed(recipe, n).method == method]
+        options |= {"method": names[0]} if names else {}
+    again = changed(recipe, **options, evaluate_every=plan.evaluate_every)  # looking more often changes nothing
+    if (again.method, again.plan) != (method, plan):
+        raise RecipeError(f"{metrics['name']}: was trained with a plan or method that {metrics['source']} has not")
+    return " ".join(
+        [
+            f"hwflow train models/{file}.py:{name}",
+            *(f"--{k} {v:g}" if k == "lr" else f"--{k} {v}" for k, v in options.items()),
+        ]
+    )
+
+
+OPTIONS = ("epochs", "lr", "seed", "threads")  # of `hwflow train`, beside --method
 
 
 def held_out(data: str, net: Net) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ from hwflow.train.diagnostics import inspect, plot
 from hwflow.train.run import Run, kept_run, looked_at
 
 SAVE_EVERY = 15.0  # seconds between checkpoints; the last epoch is always kept
+DRAW_EVERY = 60.0  # seconds between drawings of the curves while training goes on
 
 
 def train(
@@ -39,7 +40,7 @@ def train(
 ) -> dict[str, Any]:
     """Train `recipe` into folder `out` and return its metrics.
 
-    Writes checkpoint.pt, model.onnx (checked against PyTorch), metrics.json and curves.png. With `resume` it goes on
+    Writes checkpoint.pt, model.onnx (checked against PyTorch), metrics.json, curves.png and run.json (`hwflow runs`). With `resume` it goes on
     from out/checkpoint.pt, on CPU to the same bits as a run that was never stopped, whenever it was stopped or killed;
     where there is no checkpoint yet it begins. `stop_after` ends early after so many epochs, `seconds` after so much
     time, both with a checkpoint and without exporting. `start` takes the first weights from another run of the same
@@ -54,13 +55,14 @@ def train(
         if rank == 0:
             out.mkdir(parents=True, exist_ok=True)
         last = min(recipe.plan.epochs, stop_after or recipe.plan.epochs)
-        saved = time.monotonic()
+        saved = drawn = time.monotonic()
 
         def pause() -> bool:
             nonlocal saved
             late = ends is not None and _agreed(time.monotonic() > ends, device, world)
             if rank == 0 and (late or time.monotonic() - saved > SAVE_EVERY):
                 run.save(out / CHECKPOINT)
+                run.note(out)
                 saved = time.monotonic()
             return late
 
@@ -72,9 +74,15 @@ def train(
                 tick(row)
                 if rank == 0 and run.done == last:
                     run.save(out / CHECKPOINT)
+                    run.note(out)
+                if rank == 0 and time.monotonic() - drawn > DRAW_EVERY:
+                    plot(run.metrics(), out / CURVES)
+                    drawn = time.monotonic()
         if rank or last < recipe.plan.epochs:
             return run.metrics()
-        return finish(run.best_model(), recipe, run.metrics(), out)
+        metrics = finish(run.best_model(), recipe, run.metrics(), out)
+        run.note(out, finished=True)
+        return metrics
 
 
 def _agreed(late: bool, device: torch.device, world: int) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hwflow.errors import RecipeError
 from hwflow.recipe import Recipe
+from hwflow.runs import write_note
 from hwflow.train.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from hwflow.train.data import Batches, load, real_batch, test_split
 from hwflow.train.diagnostics import inspect
@@ -163,6 +164,18 @@ class Run:
             "average": self.average, "done": self.done, "step": self.step, "sums": self.sums, "elapsed": self.elapsed,
             "history": self.history, "start": self.start, "twin": self.twin.state_dict() if self.twin else None,
         }, path)  # fmt: skip
+
+    def note(self, folder: Path, finished: bool = False) -> None:
+        """Leave in `folder` how far the run is, for `hwflow runs`."""
+        steps = len(self.batches)
+        last = self.history[-1] if self.history else {}
+        measured = [row["accuracy"] for row in self.history if "accuracy" in row]
+        write_note(
+            folder, name=self.recipe.name, source=self.recipe.source, epochs=self.recipe.plan.epochs,
+            progress=(self.done * steps + self.step) / (self.recipe.plan.epochs * steps),
+            seconds=sum(row["seconds"] for row in self.history) + self.elapsed, loss=last.get("loss"),
+            accuracy=measured[-1] if measured else None, finished=finished,
+        )  # fmt: skip
 
     def begin(self, where: Path) -> None:
         """Take the weights of another run, and remember where they came from and what they cost."""

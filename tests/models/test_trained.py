@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwflow.errors import ModelError
+from hwflow.errors import ModelError, RecipeError
 from hwflow.net import INPUT, Net
 from hwflow.ops import Dense
-from hwflow.recipe import method_of, plan_of
+from hwflow.recipe import changed, method_of, plan_of
 from hwflow.train import kept as keeping
 from hwflow.train import load_recipe, torch_outputs, train
 from hwflow.train.data import found
@@ -64,7 +64,7 @@ def test_a_run_is_kept_as_integers_and_refused_where_they_differ(tmp_path, monke
     train(replace(recipe, plan=replace(recipe.plan, epochs=2, evaluate_every=2)), run, progress=False)
     metrics = keep(run, out, note="two epochs")
     assert metrics == json.loads((out / "metrics.json").read_text())
-    assert (metrics["note"], metrics["command"]) == ("two epochs", "hwflow train models/mlp.py:digits")
+    assert (metrics["note"], metrics["command"]) == ("two epochs", "hwflow train models/mlp.py:digits --epochs 2")
     assert metrics["net"]["accuracy"] == metrics["accuracy"]
     assert ["layers" in row for row in metrics["history"]] == [False, True]
     net = Net.load(out / "net.npz")
@@ -76,3 +76,14 @@ def test_a_run_is_kept_as_integers_and_refused_where_they_differ(tmp_path, monke
     with pytest.raises(ModelError, match="the scores of 1 of 360 images differ"):
         keep(run, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_the_command_of_a_run_repeats_it_or_is_refused():
+    recipe = load_recipe("mlp:tfc")
+    assert keeping.command_of(recipe.spec()) == "hwflow train models/mlp.py:tfc"
+    other = changed(recipe, "recu", epochs=3, lr=0.25, seed=7)
+    assert (
+        keeping.command_of(other.spec()) == "hwflow train models/mlp.py:tfc --epochs 3 --lr 0.25 --seed 7 --method recu"
+    )
+    with pytest.raises(RecipeError, match="was trained with a plan or method that mlp:tfc has not"):
+        keeping.command_of(replace(recipe, plan=replace(recipe.plan, momentum=0.5)).spec())

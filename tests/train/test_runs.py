@@ -1,0 +1,89 @@
+"""The list of runs: how far each is, whether it lives, how long it takes still; and the options of `hwflow train`."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from train_worker import small
+
+from hwflow.errors import RecipeError
+from hwflow.recipe import METHODS, changed
+from hwflow.runs import NOTE, list_runs, write_note
+from hwflow.train import load_recipe, train
+
+VALUES = {
+    "name": "n",
+    "source": "mlp:n",
+    "epochs": 8,
+    "seconds": 30.0,
+    "loss": 0.5,
+    "accuracy": None,
+    "finished": False,
+}
+
+
+def test_a_run_tells_how_far_it_is_while_it_is_stopped_and_when_it_is_done(tmp_path):
+    train(small(), tmp_path / "a" / "b", progress=False, stop_after=1)
+    ((where, note),) = list_runs(tmp_path)
+    assert where == tmp_path / "a" / "b"
+    assert (note.progress, note.epochs, note.finished, note.state) == (0.25, 4, False, "running")
+    assert note.left == pytest.approx(3 * note.seconds)
+    train(small(), where, progress=False, resume=True)
+    ((_, note),) = list_runs(tmp_path)
+    assert (note.progress, note.state, note.left) == (1.0, "done", 0)
+    assert note.accuracy == json.loads((where / "metrics.json").read_text())["accuracy"]
+
+
+def test_a_run_whose_process_is_gone_is_stopped_and_one_of_another_host_is_elsewhere(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    write_note(tmp_path, progress=0.0, **VALUES)
+    kept = json.loads((tmp_path / NOTE).read_text())
+    assert kept["process"] == os.getpid()
+    for changes, state in (
+        ({}, "running"),
+        ({"process": gone.pid}, "stopped"),
+        ({"host": socket.gethostname() + "x"}, "elsewhere"),
+    ):
+        (tmp_path / NOTE).write_text(json.dumps(kept | changes))
+        ((_, note),) = list_runs(tmp_path)
+        assert (note.state, note.left) == (state, None)
+    (tmp_path / NOTE).write_text("{")
+    assert list_runs(tmp_path) == []
+
+
+def test_options_change_the_plan_and_the_method_and_keep_the_sharpness_of_the_recipe():
+    recipe = load_recipe("resnet20")
+    other = changed(recipe, "ir2-net", epochs=3, lr=0.5, seed=None)
+    assert (other.plan.epochs, other.plan.lr, other.plan.seed) == (3, 0.5, recipe.plan.seed)
+    assert (other.method.weights, other.method.act_estimator, other.method.t_min) == ("sign", "poly", 1e-3)
+    with pytest.raises(RecipeError, match=f"method: must be one of {', '.join(METHODS)}, not 'magic'"):
+        changed(recipe, "magic")
+    with pytest.raises(RecipeError, match="lr must be above 0, not 0"):
+        changed(recipe, lr=0)
+
+
+def test_the_command_line_trains_with_its_options_stops_and_lists(tmp_path):
+    def hwflow(*args):
+        done = subprocess.run(
+            [sys.executable, "-m", "hwflow", *args],
+            cwd=tmp_path,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    options = ("--epochs", "2", "--lr", "0.02", "--seed", "3", "--method", "recu", "--threads", "1", "--json")
+    hwflow("train", "mlp:digits", *options, "--minutes", "0")
+    (run,) = hwflow("runs", "--json")
+    assert (run["state"], run["epochs"]) == ("stopped", 2)
+    assert 0 < run["progress"] < 0.5
+    metrics = hwflow("train", "mlp:digits", *options, "--resume")
+    assert (metrics["plan"]["lr"], metrics["plan"]["seed"], metrics["method"]["weights"]) == (0.02, 3, "recu")
+    assert hwflow("runs", "--json")[0]["state"] == "done"
