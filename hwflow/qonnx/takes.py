@@ -15,10 +15,13 @@ from hwflow.real import Input, parse_input
 
 KEY = "hwflow.input"  # of the file's metadata
 DEFAULT = "u8/255"
+INTEGER = {"uint8": "u8", "int8": "i8", "uint16": "u16", "int16": "i16"}  # element types a file may take
 
 
 def input_of(file: File, text: str | None) -> tuple[Input, list[str]]:
     """The input of a network, and a line on how it was found where that was a guess."""
+    if file.input_type in INTEGER:
+        return _of_integers(file, text), []
     if text:
         return parse_input(text), []
     if file.meta.get(KEY):
@@ -32,6 +35,15 @@ def input_of(file: File, text: str | None) -> tuple[Input, list[str]]:
     return parse_input(DEFAULT), [
         f"input {DEFAULT}, because the file does not say; --input TYPE[/DENOMINATOR] changes it"
     ]
+
+
+def _of_integers(file: File, text: str | None) -> Input:
+    """The input of a file that takes integers: no scale lies between them and the hardware's."""
+    own = parse_input(INTEGER[file.input_type])
+    takes = parse_input(text) if text else own
+    if takes.denominator != 1 or takes.ints.lo < own.ints.lo or takes.ints.hi > own.ints.hi:
+        raise RecipeError(f"input {text!r}: the file takes {file.input_type} itself; use {own}, or leave --input out")
+    return takes
 
 
 def _first_quantizer(file: File) -> str | None:

@@ -126,6 +126,12 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
             m, offset = np.ones_like(m), 0 * offset
             assert found is not None
         pad = found
+        if pad.any() and _beyond(node):
+            # the integers are counted from the padding, which is 0 then, as zeros alone may lie outside all windows
+            moved = Finer(np.ones_like(pad), -pad)
+            finer = moved if finer is None else Finer(finer.mul, finer.add - pad)
+            grid = replace(grid, lo=grid.lo - pad, hi=grid.hi - pad)
+            offset, pad = offset + step * m * pad, 0 * pad
     m_taps, offset_taps = (_by_tap(node, v) for v in (m, offset))
     w = w * m_taps
     rows = exact(np.broadcast_to(node.weights.scale, (len(w),)))
@@ -145,6 +151,12 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
             dilation=node.dilation, groups=node.groups,
         )  # fmt: skip
     return Plan(op, scaled(lo, hi, step * rows, sums), (finer,))
+
+
+def _beyond(node: real.Conv) -> bool:
+    """True where padding reaches beyond the window, so that whole windows lie in it."""
+    spans = [(k - 1) * d + 1 for k, d in zip(node.weights.ints.shape[1:3], node.dilation, strict=True)]
+    return any(p >= s for p, s in zip(node.pads, (*spans, *spans), strict=True))
 
 
 def _padding(node: real.Conv, grid: Grid, step: Fraction, m: Array, offset: Array) -> Array | None:
