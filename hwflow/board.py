@@ -1,6 +1,6 @@
 """A board as data: its part, clock, pins and how much it holds; one TOML file for each in hwflow/boards.
 
-Stands on errors. Adding a board is adding one file there.
+Stands on errors and families. Adding a board is adding one file there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.errors import RecipeError
+from hwflow.families import FAMILIES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,7 +20,6 @@ else:
     import tomli as tomllib
 
 BOARDS = Path(__file__).resolve().parent / "boards"
-FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
 FLOWS = ("open", "vivado")
 LINKS = ("uart", "dma")
 
@@ -28,8 +28,7 @@ LINKS = ("uart", "dma")
 class Board:
     """One board. LUTs and block RAMs are counted as `Cost` counts them, in the family's own size.
 
-    The block RAM unit is 18 Kbit on xc7 (a RAMB36 is two), ECP5 and Gowin, 4 Kbit on iCE40.
-    UltraScale+ parts are of family xc7 for cost: the same 6-input LUT, the same 18 Kbit block RAM.
+    What one block RAM is, each family says (`Family.block`).
     """
 
     name: str  # the name of its file
@@ -59,7 +58,7 @@ class Board:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for field, allowed in (("family", FAMILIES), ("flow", FLOWS), ("link", LINKS)):
+        for field, allowed in (("family", tuple(FAMILIES)), ("flow", FLOWS), ("link", LINKS)):
             if getattr(self, field) not in allowed:
                 raise RecipeError(
                     f"board {self.name}: {field} must be one of {', '.join(allowed)}, not {getattr(self, field)!r}"

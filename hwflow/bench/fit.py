@@ -1,6 +1,6 @@
 """The cost models: units measured by Yosys side by side, and the coefficients that explain them best.
 
-Stands on synth and units. `python -m hwflow.bench.fit` measures what the cache does not hold and writes costs.json.
+Stands on synth and units. `python -m hwflow.bench.fit` measures what the cache does not hold and writes families/costs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ import numpy as np
 from hwflow.bench.designs import random_folding, random_net
 from hwflow.bench.measure import key, measured
 from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.families import HERE, cost_table, family_of, fitted
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.synth import yosys
 from hwflow.units import Fifo, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
 from hwflow.units.kit import costs
-from hwflow.units.kit.base import FAMILIES, Unit
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.weighted import TERNARY
 
 SEEDS = (1, 2, 5)
@@ -279,7 +281,10 @@ def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[
     measured before alone where `kept`."""
     some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
     # some families' LUTs hold no memory that is written
-    some = [u.folded(style="auto") if getattr(u, "style", "") == "lut" and "auto" in u.styles(family) else u for u in some]
+    some = [
+        u.folded(style="auto") if getattr(u, "style", "") == "lut" and "auto" in u.styles(family_of(family)) else u
+        for u in some
+    ]
     if kept:
         some = [u for u in some if key(u, family).is_file()]
     rows = []
@@ -312,46 +317,65 @@ def prior(count: str, family: str, resource: str) -> float:
         return 0.0 if resource == "ff" else 1.0
     if count[:-1] in ("rom", "table"):
         inputs = int(count[-1]) + (count[:-1] == "table")
-        wide = 6 if family == "xc7" else 4
+        wide = family_of(family).lut_inputs
         return 0.0 if resource == "ff" else min(1.0, inputs / wide) if inputs <= wide else 1.7 * 2.0 ** (inputs - wide)
     lut, ff = PRIOR.get("tree" if count.startswith("tree_") else count.split("_fixed")[0].split("_few")[0], OTHER)
-    return ff if resource == "ff" else lut if family == "xc7" else 1.5 * lut
+    if resource == "ff":
+        return ff
+    return lut if family_of(family).lut_inputs == 6 else 1.5 * lut
 
 
-# counts that few random units have, so that each is held at its first guess at least
+# counts that few random units have, so that each is held at its first guess at least: a coefficient that is not known
+# is an error, because what costs nothing would be chosen by the planner
+ROMS = ("rom_whole", "latched", "block", *(f"rom{n}" for n in range(1, 10)))
 KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
-    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}{held}" for k in KINDS[:3] for held in ("_table", "_block")), "adders_fixed", *TREES, "tree_dsp", "block",
-            *(f"rom{n}" for n in range(1, 10)), *(f"table{n}" for n in range(1, 7))),
+    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}{held}" for k in KINDS[:3] for held in ("_table", "_block")), "adders_fixed", *TREES, "tree_dsp", *ROMS, "stored", "table_whole",
+            *(f"table{n}" for n in range(1, 7))),
     "mvu_net": ("one", "adders", "registers", "places", "out", "raw", "reaches", "stairs"),
-    "vvu": ("bits", "select", "multiply", "product", "rows", "stairs", "raw", "block", *(f"rom{n}" for n in range(1, 10))),
-    "threshold": ("compare", "compare_fixed", "live", "live_small", "looked_up", "looked_stairs", "stairs", "stairs_fixed", "falling", "block", *(f"rom{n}" for n in range(1, 10))),
-    "rescale": ("product", "product_fixed", "product_few", "rows", "rows_fixed", "rows_few", "digits", "sum", "sum_fixed", "sum_few", "block", *(f"rom{n}" for n in range(1, 10))),
-    "window": ("block", "stored", "latched", "banks", "padded", "lanes", "widened", *(f"rom{n}" for n in range(1, 10))),
+    "vvu": ("bits", "select", "multiply", "product", "rows", "stairs", "raw", *ROMS),
+    "threshold": ("compare", "compare_fixed", "live", "live_small", "looked_up", "looked_stairs", "stairs", "stairs_fixed", "falling", *ROMS),
+    "rescale": ("product", "product_fixed", "product_few", "rows", "rows_fixed", "rows_few", "digits", "sum", "sum_fixed", "sum_few", *ROMS),
+    "window": ("stored", "banks", "padded", "lanes", "widened", *ROMS),
     "lines": ("one", "credit", "counters", "position", "outside", "turned", "registers", "lanes", "widened", "stored", "latched", "block"),
-    "pool": ("sum", "bits", "compare", "stored", "block"), "reduce": ("sum", "bits", "compare"), "fifo": ("stored", "block", "latched"),
+    "pool": ("sum", "bits", "compare", "stored", *ROMS), "reduce": ("sum", "bits", "compare", *ROMS), "fifo": ("stored", "block", "latched"),
     "upsample": ("stored", "block", "latched"), "width": ("widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
 }  # fmt: skip
 
 
-def fit(kept: bool = False, only: Sequence[str] = ()) -> dict[str, Any]:
-    """costs.json's content: for each family coefficients by module, and what they were fitted to; `only` these modules
-    anew where there are any."""
-    families: dict[str, Any] = {}
-    for family in FAMILIES:
-        mine = known(family, only, kept)
-        modules: dict[str, dict[str, Any]] = dict(costs.table()["families"][family]["modules"]) if only else {}
-        for module in sorted({e["module"] for e in mine}):
-            rows = [e for e in mine if e["module"] == module]
-            modules[module] = {r: solve(rows, module, family, r) for r in ("lut", "ff")} | {"units": len(rows)}
-        families[family] = {"units": sum(m["units"] for m in modules.values()), "modules": modules}
-    return {"tool": yosys.version(), "date": datetime.now(timezone.utc).date().isoformat(), "families": families}
+def fit(family: str, kept: bool = False, only: Sequence[str] = ()) -> dict[str, Any]:
+    """The content of families/costs/<family>.json; `only` these modules anew where there are any.
+
+    A coefficient comes with the number of measured units that have such a count: 0 says that it is the first guess.
+    """
+    mine = known(family, only, kept)
+    modules: dict[str, dict[str, list[float]]] = dict(cost_table(family)["modules"]) if only else {"recode": {}}
+    for module in sorted({e["module"] for e in mine}):
+        rows = [e for e in mine if e["module"] == module]
+        found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
+        luts, flipflops = (solve(rows, module, family, r) for r in ("lut", "ff"))
+        number = {name: sum(f.get(name, 0) > 0 for f in found) for name in luts}
+        modules[module] = {name: [luts[name], flipflops[name], number[name]] for name in luts}
+    day = datetime.now(timezone.utc).date().isoformat()
+    return {"tool": yosys.version(), "date": day, "from": None, "modules": modules}
+
+
+def save(table: dict[str, Any], family: str) -> Path:
+    """Write a family's table, one coefficient a line."""
+    parts = [f" {json.dumps(k)}: {json.dumps(v)}," for k, v in table.items() if k != "modules"]
+    modules = []
+    for module, counts in sorted(table["modules"].items()):
+        rows = ",\n".join(f"   {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(counts.items()))
+        modules.append(f"  {json.dumps(module)}: {{\n{rows}\n  }}" if rows else f"  {json.dumps(module)}: {{}}")
+    file = HERE / "costs" / f"{family}.json"
+    file.write_text("\n".join(["{", *parts, ' "modules": {', ",\n".join(modules), " }", "}"]) + "\n")
+    return file
 
 
 def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: str) -> dict[str, float]:
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess."""
-    found = [costs.counts(e["bill"], family)[0] for e in rows]
+    found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
     names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
     if not names:
         return {}
@@ -366,7 +390,7 @@ def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: st
         x = nonnegative(np.concatenate([rows_, hold]), np.concatenate([ends, hold @ guess]), x)
         # a unit that the tool found a shortcut in, equal rows or an answer that never changes, tells little of others
         trust = 1 / np.sqrt(1 + (((a @ x - y) / (y + 8)) / ODD) ** 2)
-    return {n: round(float(c), 4) for n, c in zip(names, x, strict=True) if c > 5e-5}
+    return {n: round(float(c), 4) for n, c in zip(names, x, strict=True)}
 
 
 def nonnegative(a: Array, b: Array, x: Array) -> Array:
@@ -383,19 +407,19 @@ def nonnegative(a: Array, b: Array, x: Array) -> Array:
 
 
 def main(args: Sequence[str]) -> None:
-    """Nothing: measure and fit all; `kept`: fit what was measured; `only MODULE ...`: measure and fit these anew;
-    `measure FAMILY [MODULE ...]`: measure some of it."""
+    """Nothing: measure and fit every fitted family; `kept`: fit what was measured; `only MODULE ...`: measure and fit these
+    anew; `family NAME [MODULE ...]`: measure and fit a family, or some modules of it."""
     match list(args):
-        case ["measure", family, *modules]:
-            print(f"{len(known(family, modules))} units measured on {family}")
+        case ["family", family, *modules]:
+            print(f"fitted {save(fit(family, only=modules), family)}")
         case [] | ["kept"]:
-            costs.TABLE.write_text(json.dumps(fit(bool(args)), indent=1) + "\n")
-            print(f"fitted {costs.TABLE}")
+            for family in fitted():
+                print(f"fitted {save(fit(family, kept=bool(args)), family)}")
         case ["only", *modules]:
-            costs.TABLE.write_text(json.dumps(fit(only=modules), indent=1) + "\n")
-            print(f"fitted {', '.join(modules)} in {costs.TABLE}")
+            for family in fitted():
+                print(f"fitted {', '.join(modules)} in {save(fit(family, only=modules), family)}")
         case _:
-            raise SystemExit("python -m hwflow.bench.fit [kept | only MODULE ... | measure FAMILY [MODULE ...]]")
+            raise SystemExit("python -m hwflow.bench.fit [kept | only MODULE ... | family NAME [MODULE ...]]")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ import numpy as np
 
 from hwflow.bench.designs import random_folding, random_images, random_net
 from hwflow.bench.measure import measured
+from hwflow.families import fitted
 from hwflow.lower import cores, lower
 from hwflow.net import Net
 from hwflow.plan.events import simulate
 from hwflow.plan.fifos import sized
 from hwflow.synth import yosys
-from hwflow.units.kit.base import FAMILIES, MULTS, Cost, Dataflow
+from hwflow.units.kit.base import MULTS, Cost, Dataflow
 
 KEPT = Path(__file__).with_name("holdout.json")
 FIRST = 3_300_000  # seeds from here on; those of the fit are far below
@@ -32,7 +33,7 @@ def designs(n: int = DESIGNS, first: int = FIRST) -> list[tuple[str, Net, Datafl
     found: list[tuple[str, Net, Dataflow]] = []
     seed = first
     while len(found) < n:
-        family = FAMILIES[len(found) % len(FAMILIES)]
+        family = fitted()[len(found) % len(fitted())]
         net = random_net(seed)
         folding = drawn_folding(net, seed)
         if len(lower(net, folding).units) in UNITS:
@@ -78,7 +79,7 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
 def synthesised(drawn: Sequence[tuple[str, Net, Dataflow]], say: Callable[[str], None]) -> list[Cost]:
     """What Yosys makes of each design: its units side by side, each in bounds of its own as in `hwflow synth`."""
     out = [Cost()] * len(drawn)
-    for family in FAMILIES:
+    for family in fitted():
         mine = [i for i, (f, *_) in enumerate(drawn) if f == family]
         units = [u for i in mine for u in drawn[i][2].units]
         say(f"synthesising {len(units)} units of {len(mine)} designs for {family}")

@@ -136,7 +136,7 @@ def constant_rows(say: Callable[[str], None]) -> list[Row]:
 def mapping(name: str, top: str, files: list[str]) -> list[str]:
     """Yosys' script from sources to `name`.json: synth_xilinx with ABC in ABC9's place."""
     return [
-        *(f"read_verilog -defer -sv {f}" for f in files), f"{yosys.COMMANDS['xc7']} -top {top} -run begin:map_luts",
+        *(f"read_verilog -defer -sv {f}" for f in files), f"{yosys.command('xc7', core=True)} -top {top} -run begin:map_luts",
         "abc -luts 2:2,3,6:5", "clean", "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
         "opt_lut_ins -tech xilinx", "clean", "blackbox =A:whitebox", f"write_json {name}.json", "design -reset",
     ]  # fmt: skip
@@ -185,7 +185,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
             ring = TEMPLATES.get_template("bench_ring.sv.j2")
             (work / "ring.sv").write_text(ring.render(in_bits=flow.input.bits, out_bits=flow.output.bits))
             yosys.run_script(
-                ["read_rtlil core.il", "blackbox *", "read_verilog -sv ring.sv", f"{yosys.COMMANDS['ecp5']} -top ring",
+                ["read_rtlil core.il", "blackbox *", "read_verilog -sv ring.sv", f"{yosys.command('ecp5', core=True)} -top ring",
                  "read_rtlil -overwrite core.il", "hierarchy -check -top ring", "write_json ring.json"],
                 work, "ring", None,
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """The clock model: designs placed and routed by nextpnr, and the nanoseconds that explain their clocks best.
 
-Stands on synth, plan and units. `python -m hwflow.bench.speed` measures what the cache does not hold and writes speed.json.
+Stands on synth, plan and units. `python -m hwflow.bench.speed` measures what the cache does not hold and writes families/clocks.
 """
 
 from __future__ import annotations
@@ -17,27 +17,34 @@ import numpy as np
 
 from hwflow.bench.designs import random_folding, random_net
 from hwflow.bench.fit import nonnegative
-from hwflow.board import load_board
+from hwflow.board import Board, load_board
 from hwflow.emit.rtl import emit
 from hwflow.errors import ToolError
+from hwflow.families import HERE, family_of
+from hwflow.families.base import PlaceAndRoute
 from hwflow.lower import lower
 from hwflow.places import contents, held, kept
-from hwflow.synth import USUAL, route, synth, yosys
-from hwflow.units import speed
+from hwflow.plan.clock import critical_paths
+from hwflow.synth import route, routed, synth, yosys
 from hwflow.units.kit.base import Dataflow
 
 FIRST, DESIGNS, UNITS = 400_000, 12, range(4, 12)
-MOST = {"ecp5": 6000, "gowin": 1500, "ice40": 2500}  # LUTs estimated: nextpnr's WASM routes them within minutes
 TIMEOUT = 400.0
 LEAST = 4  # designs that a family is fitted to
 # nanoseconds of one of each kind before anything is measured
 PRIOR = {"one": 4.0, "size": 0.3, "carry": 0.1, "product": 0.3, "stairs": 0.3, "choice": 3.0}
-SLOW = {"ecp5": 1.0, "gowin": 1.3, "ice40": 3.0}  # up5k is the slow one
+
+
+def place_of(family: str) -> tuple[PlaceAndRoute, Board]:
+    """How a family is placed and routed, and its usual board."""
+    made = family_of(family).route
+    assert made, f"{family}: no open tool places and routes it"
+    return made, load_board(made.usual)
 
 
 def designs(family: str) -> Iterator[Dataflow]:
     """Random designs that leave room on the family's usual board."""
-    board, seed, found = load_board(USUAL[family]), FIRST + 1000 * list(USUAL).index(family), 0
+    (made, board), seed, found = place_of(family), FIRST + 1000 * routed().index(family), 0
     while found < DESIGNS:
         net = random_net(seed)
         dataflow = lower(net, random_folding(net, seed))
@@ -45,7 +52,7 @@ def designs(family: str) -> Iterator[Dataflow]:
         cost = dataflow.cost(family)
         if (
             len(dataflow.units) in UNITS
-            and cost.lut < MOST[family]
+            and cost.lut < made.largest
             and cost.dsp <= board.dsp
             and cost.bram <= board.bram
         ):
@@ -59,10 +66,10 @@ def measured(family: str, before: bool = False) -> list[dict[str, Any]]:
     for dataflow in designs(family):
         with tempfile.TemporaryDirectory() as scratch:
             folder = emit(dataflow, Path(scratch) / "rtl")
-            key: list[str | bytes] = ["speed", family, USUAL[family], yosys.version(), *contents(folder)]
+            key: list[str | bytes] = ["speed", family, place_of(family)[1].name, yosys.version(), *contents(folder)]
 
             def run(folder: Path = folder, scratch: str = scratch) -> dict[str, Any]:
-                board = load_board(USUAL[family])
+                board = place_of(family)[1]
                 try:
                     facts = synth(folder, board, out=Path(scratch) / "synth", place=True, timeout=TIMEOUT)
                 except ToolError as e:
@@ -72,14 +79,14 @@ def measured(family: str, before: bool = False) -> list[dict[str, Any]]:
             facts = held(key) if before else kept(key, run)
         print(f"{family}: {dataflow.name} {facts}", flush=True)
         if facts and facts["mhz"]:
-            out.append({"paths": speed.paths(dataflow, family), "mhz": facts["mhz"]})
+            out.append({"paths": critical_paths(dataflow, family), "mhz": facts["mhz"]})
     return out
 
 
 def fit(rows: Sequence[dict[str, Any]], family: str) -> dict[str, float]:
     """Nanoseconds of each kind of path, from 0, relative errors counted, held near a first guess."""
     names = list(PRIOR)
-    guess = np.array([PRIOR[n] * SLOW[family] for n in names])
+    guess = np.array([PRIOR[n] * place_of(family)[0].slowness for n in names])
     period = np.array([1000 / r["mhz"] for r in rows])
     a = np.array([[r["paths"].get(n, 0.0) for n in names] for r in rows]) / period[:, None]
     hold = np.diag(0.1 / guess)
@@ -106,18 +113,16 @@ def main(args: Sequence[str]) -> None:
         for family in args:
             measured(family)
         return
-    out = {}
-    for family, name in USUAL.items():
-        rows = measured(family, before)
+    for family in routed():
+        rows, board = measured(family, before), place_of(family)[1]
         if len(rows) >= LEAST:
-            out[family] = {
-                "tool": ", ".join(route.versions(load_board(name)).values()), "board": load_board(name).title, "designs": len(rows),
-                "ns": fit(rows, family), "error_percent": errors(rows, family),
+            model = {
+                "tool": ", ".join(route.versions(board).values()), "date": datetime.now(timezone.utc).date().isoformat(),
+                "board": board.name, "designs": len(rows), "ns": fit(rows, family), "error_percent": errors(rows, family),
             }  # fmt: skip
-    speed.TABLE.write_text(
-        json.dumps({"date": datetime.now(timezone.utc).date().isoformat(), "families": out}, indent=1) + "\n"
-    )
-    print(f"fitted {speed.TABLE}")
+            file = HERE / "clocks" / f"{family}.json"
+            file.write_text(json.dumps(model, indent=1) + "\n")
+            print(f"fitted {file}")
 
 
 if __name__ == "__main__":

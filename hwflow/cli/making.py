@@ -162,6 +162,7 @@ def hls(
     from dataclasses import asdict
 
     from hwflow.flow import Target, compile_model
+    from hwflow.units.kit.costs import doubt
     from hwflow.verify import verify
 
     build = compile_model(model, folder, Target(), input, say)
@@ -169,7 +170,7 @@ def hls(
     cost = build.dataflow.cost(build.family)
     table = Table("what", "value", "kind", title=str(build.folder / "hls"))
     table.add_row("cycles per image", str(build.dataflow.cycles), "estimated")
-    table.add_row(f"LUT / BRAM / DSP, {build.family}", f"{cost.lut:.0f} / {cost.bram:g} / {cost.dsp:g}", "estimated")
+    table.add_row(f"LUT / BRAM / DSP, {build.family}", f"{cost.lut:.0f} / {cost.bram:g} / {cost.dsp:g}", doubt(cost, build.family) or "estimated")
     table.add_row("Vitis", f"vitis-run --mode hls --tcl {build.folder / 'hls' / 'run_hls.tcl'}", "not run here")
     if not json:
         out.print(ladder(done))

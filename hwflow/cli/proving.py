@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, app, ladder, load_inputs, say, show
 from hwflow.errors import RecipeError
+from hwflow.families import FAMILIES
 
 
 @app.command()
@@ -86,7 +87,7 @@ def synth(
     folder: Dir,
     board: BoardName = None,
     family: Annotated[
-        str | None, typer.Option("--family", help="xc7, ecp5, gowin or ice40; comma-separated for several.")
+        str | None, typer.Option("--family", help=f"{', '.join(FAMILIES)}; comma-separated for several.")
     ] = None,
     place: Annotated[
         bool, typer.Option("--place", help="Place and route too (nextpnr): Fmax and utilisation.")

@@ -134,7 +134,7 @@ def _routed(
     measured = synth(rtl, board, out=work, timeout=timeout)
     say("place and route")
     routed = route.route(work, board, params, clock_mhz=clock_mhz, rounds=rounds, timeout=timeout, say=say)
-    name = route.BITSTREAMS[board.family]
+    name = route.route_of(board).bitstream
     shutil.copyfile(route.bitstream(work, board), out / name)
     shutil.copyfile(work / "nextpnr.log", out / "nextpnr.log")
     shutil.rmtree(work)

@@ -13,11 +13,12 @@ import numpy as np
 from hwflow.board import Board
 from hwflow.lower.folding import choices
 from hwflow.lower.join import unjoin
+from hwflow.plan.clock import estimate_clock
 from hwflow.plan.events import simulate
 from hwflow.plan.power import power
 from hwflow.plan.search import RESOURCES, Search, vector, worth
 from hwflow.units.kit.base import Cost, Dataflow
-from hwflow.units.speed import fmax
+from hwflow.units.kit.costs import doubt
 
 
 def explain(
@@ -48,7 +49,7 @@ def explain(
             "folding": {c: getattr(slow, c) for c in choices(slow)},
         },
         "doubling": _doubling(dataflow, cycles, board, family),
-        "fmax": fmax(dataflow, family),
+        "fmax": estimate_clock(dataflow, family, board),
         "power": power(dataflow, family, clock, toggles),
     }
     if board:
@@ -59,6 +60,7 @@ def explain(
             "limit": most,
             "unused": {r: round(100 - p, 1) for r, p in percent.items() if r != most},
         }
+    out["doubt"] = doubt(dataflow.cost(family), family)
     out["text"] = _text(out, board, clock)
     return out
 
@@ -106,6 +108,8 @@ def _text(found: dict[str, Any], board: Board | None, clock: float) -> str:
     lines.append(
         f"Estimated to draw {drawn['mw']:.3g} mW in the core, {drawn['uj_per_image']:.3g} uJ an image ({drawn['activity_from']}; {drawn['source']})."
     )
+    if found["doubt"]:
+        lines.append(f"{found['doubt'][0].upper()}{found['doubt'][1:]}.")
     if board:
         rest = ", ".join(f"{p:.0f} % of {r}" for r, p in found["unused"].items())
         lines.append(

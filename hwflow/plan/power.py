@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwflow.families import family_of
 from hwflow.units.kit.base import Dataflow
 
 # Shang, Kaviani, Bathala, "Dynamic power consumption in Virtex-II FPGA family", FPGA 2002 (doi 10.1145/503048.503072): a CLB (eight
@@ -16,17 +17,15 @@ CELL = 5.9 / 8  # uW/MHz of a LUT4 and its flip-flop, at 150 nm and 1.5 V
 CLOCKING, SWITCHING = 0.14, 0.76
 TYPICAL = 0.125  # toggles a cycle at which that is taken to hold: the default of vendors' estimators
 NETS = 36  # a block RAM or a multiplier drives about as many nets as its widest port
-# core volts by the data sheets, nanometres of the process; capacitance is taken to shrink with the latter
-PROCESS = {"xc7": (1.0, 28.0), "ecp5": (1.1, 40.0), "gowin": (1.0, 55.0), "ice40": (1.2, 40.0)}
 SOURCE_TEXT = (
     "Shang, Kaviani, Bathala, FPGA 2002 (Virtex-II), scaled by core voltage squared and feature size; estimate"
 )
 
 
 def coefficient(family: str) -> float:
-    """uW/MHz of one cell of a family that toggles as typical designs do."""
-    volts, nanometres = PROCESS[family]
-    return CELL * (volts / 1.5) ** 2 * nanometres / 150
+    """uW/MHz of one cell of a family that toggles as typical designs do; capacitance is taken to shrink with the process."""
+    process = family_of(family).power
+    return CELL * (process.volts / 1.5) ** 2 * process.nanometres / 150
 
 
 def activity(dataflow: Dataflow, toggles: Mapping[str, float]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from hwflow import units as hw
 from hwflow.bits import Array, Ints
 from hwflow.board import Board
 from hwflow.errors import RecipeError
+from hwflow.families import family_of
 from hwflow.lower.folding import Folding, choices
 from hwflow.ops import Port
 from hwflow.units.kit.base import MULTS, SOURCE, Cost, Unit
@@ -31,17 +32,9 @@ LARGEST = 30_000_000  # entries of one table; more than networks of the known ki
 Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
 
 
-TYPICAL = {  # what a usual part of each family holds, for designs without a board: lut, ff, bram, dsp
-    "xc7": (53200, 106400, 280, 220),
-    "ecp5": (83640, 83640, 208, 156),
-    "gowin": (20736, 15552, 46, 48),
-    "ice40": (5280, 5280, 30, 8),
-}
-
-
 def worth(board: Board | None, family: str) -> Array:
     """What each resource is worth: a whole part of it counts the same; flip-flops hardly ever bind."""
-    totals = np.array([board.totals[r] for r in RESOURCES] if board else TYPICAL[family], float)
+    totals = np.array([board.totals[r] for r in RESOURCES] if board else family_of(family).typical, float)
     return np.array([1, 0.5, 1, 1]) / np.maximum(totals, 1e-3)
 
 
@@ -151,7 +144,7 @@ class _Price:
         if style.get("style") in unit.own_bill:
             cost = unit.folded(**style).cost(self.family)
         else:
-            cost = estimate(module, unit.bill(params), self.family)
+            cost = estimate(module, unit.bill(params), family_of(self.family))
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 
@@ -167,7 +160,7 @@ def memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dic
     """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none."""
     if "style" not in choices(unit):
         return [{}]
-    styles = (given["style"],) if "style" in given else unit.styles(family)
+    styles = (given["style"],) if "style" in given else unit.styles(family_of(family))
     return [{"style": style} for style in styles]
 
 

@@ -83,7 +83,7 @@ def gather(build: Build) -> dict[str, Any]:
         "vitis": csynth(build.folder / "hls"),
         "tools": tool_versions(),
     }
-    facts["warnings"] = warnings(facts)
+    facts["warnings"] = [*warnings(facts), *([why["doubt"]] if why["doubt"] else [])]
     return facts
 
 

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hwflow.board import FAMILIES, Board, load_board
+from hwflow.board import Board, load_board
 from hwflow.errors import RecipeError
+from hwflow.families import FAMILIES, family_of
 from hwflow.synth import cells, route, yosys
 
 TIMEOUT = 3600.0
-USUAL = {"ecp5": "ulx3s_85f", "gowin": "tangnano20k", "ice40": "icebreaker"}  # where a family is placed and routed
 
 
 def synth(
@@ -32,8 +32,7 @@ def synth(
     serial link, its image buffer left out: fmax_mhz, utilisation in percent, placed_on, place_seconds.
     """
     family = target.family if isinstance(target, Board) else target
-    if family not in FAMILIES:
-        raise RecipeError(f"there is no family {family!r}; known: {', '.join(FAMILIES)}")
+    known = family_of(family)
     board = _place_of(target) if place else None
     began = time.perf_counter()
     device = target.device if isinstance(target, Board) else ""
@@ -44,7 +43,7 @@ def synth(
         **cells.resources(counted, family),
         "units": cells.units(netlist, family),
         "cells": dict(sorted(counted.items())),
-        "method": cells.METHOD[family],
+        "method": known.cells.method,
         "tool": yosys.version(),
         "seconds": round(time.perf_counter() - began, 2),
     }
@@ -63,12 +62,17 @@ def _place_of(target: str | Board) -> Board:
     """The board to place and route on; RecipeError where no open tool does it."""
     if isinstance(target, Board):
         board = target
-    elif target in USUAL:
-        board = load_board(USUAL[target])
+    elif route := family_of(target).route:
+        board = load_board(route.usual)
     else:
         raise RecipeError(
-            f"{target}: no open tool places and routes it; leave --place out, or take one of {', '.join(USUAL)}"
+            f"{target}: no open tool places and routes it; leave --place out, or take one of {', '.join(routed())}"
         )
     if board.flow != "open":
         raise RecipeError(f"{board.name}: no open tool places and routes it; `hwflow deploy` writes a Vivado project")
     return board
+
+
+def routed() -> tuple[str, ...]:
+    """The families that open tools place and route."""
+    return tuple(name for name, family in FAMILIES.items() if family.route)

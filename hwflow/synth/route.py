@@ -1,6 +1,6 @@
 """A mapped design on a board: the board's top around it, nextpnr, the highest clock that closes, the bitstream.
 
-Stands on yosys, pll and tools. Every file lies in one folder, because the wheels of the tools see little else.
+Stands on families, yosys, pll and tools. Every file lies in one folder, because the wheels of the tools see little else.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from hwflow import tools
 from hwflow.board import Board
 from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError, ToolError
+from hwflow.families import Clock, family_of
+from hwflow.families.base import PlaceAndRoute
 from hwflow.synth import outreg, yosys
-from hwflow.synth.pll import Clock, clock
+from hwflow.synth.pll import clock
 
 TOP = "board_serial"
-BITSTREAMS = {"ecp5": "design.bit", "gowin": "design.fs", "ice40": "design.bin"}
-# Popcounts are dense: packed as tightly as nextpnr likes, CNV (17,000 LUTs) did not finish routing. With at most 0.6 of any
-# region filled and the router that negotiates over all nets at once, its routing took 108 s.
-SPREAD = ("--router", "router2", "--placer-heap-beta", "0.6")
 CLOCKS_A_BIT = 4  # the fewest uart_rx takes
 WORTH_IT = 1.05  # a clock higher by less is not worth another round of place and route
 
@@ -65,10 +63,7 @@ def route(
     The first round aims at `clock_mhz` (else the board's own); each further one sets the PLL to what the one before
     reached, and the best that closes is kept. ToolError when none closes.
     """
-    if board.flow != "open":
-        raise RecipeError(
-            f"{board.name}: has no open place and route; use Vivado with the project that `hwflow deploy` writes"
-        )
+    route_of(board)
     aim, best = clock_mhz or board.clock_mhz, None
     for attempt in range(rounds):
         if best and clock(board, aim).mhz < WORTH_IT * best.clock.mhz:
@@ -101,7 +96,7 @@ def route_once(
     baud = min(board.baud, hertz // CLOCKS_A_BIT)
     shell(work, board, {**params, "ClockHz": hertz, "Baud": baud, **at.params}, timeout)
     mapped = time.perf_counter()
-    NEXTPNR[board.family](work, board, at.mhz, seed, timeout)
+    nextpnr(work, board, at.mhz, seed, timeout)
     report = json.loads((work / "report.json").read_text())
     fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
     used = {k: (v["used"], v["available"]) for k, v in report["utilization"].items() if v["used"]}
@@ -112,13 +107,14 @@ def route_once(
 def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:
     """`board.json`: the board's top mapped around the mapped core, which is not worked on again."""
     names = [shutil.copyfile(path, work / path.name).name for path in shell_sources(board.family)]
-    command = yosys.COMMANDS[board.family].replace(" -noiopads", "") + yosys.gowin_family(board.family, board.device)
+    command = yosys.command(board.family, core=False, device=board.device)
+    family = family_of(board.family)
     yosys.run_script(
         [
             "read_rtlil core.il",
             "blackbox *",
             *(f"read_verilog -defer -sv {n}" for n in names),
-            f"chparam {values({**params, 'Family': board.family})} {TOP}",
+            f"chparam {values({**params, 'Family': pll_of(board.family)})} {TOP}",
             f"{command} -top {TOP}",
             "read_rtlil -overwrite core.il",
             f"hierarchy -check -top {TOP}",
@@ -126,7 +122,7 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
         ],
         work, "board", timeout,
     )  # fmt: skip
-    if board.family == "ecp5":
+    if family.route and family.route.output_registers:
         netlist = yosys.read_netlist(work / "board.json")
         if outreg.absorb(netlist):
             (work / "board.json").write_text(json.dumps(netlist))
@@ -134,7 +130,15 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
 
 def shell_sources(family: str) -> list[Path]:
     """The files of a board with a serial line, all but the network's own; of the PLLs, the one of `family`."""
-    return [f for f in sources([TOP]) if not f.stem.startswith("pll_") or f.stem == f"pll_{family}"]
+    return [f for f in sources([TOP]) if not f.stem.startswith("pll_") or f.stem == f"pll_{pll_of(family)}"]
+
+
+def pll_of(family: str) -> str:
+    """The name of a family's PLL module, which board_serial goes by; RecipeError where there is none."""
+    pll = family_of(family).pll
+    if pll is None:
+        raise RecipeError(f"{family}: has no PLL module, so no board of its own; take a board of another family")
+    return pll.name
 
 
 def values(params: Mapping[str, int | str]) -> str:
@@ -142,77 +146,41 @@ def values(params: Mapping[str, int | str]) -> str:
     return " ".join(f"-set {k} {json.dumps(v) if isinstance(v, str) else v}" for k, v in params.items())
 
 
-def _ecp5(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
-    pins = [
-        f'LOCATE COMP "{port}" SITE "{pin}";\nIOBUF PORT "{port}" IO_TYPE={board.io};'
-        for port, pin in (("clk_i", board.clock_pin), ("rx_i", board.rx_pin), ("tx_o", board.tx_pin))
-    ]
-    (work / "board.lpf").write_text("\n".join([*pins, f'FREQUENCY PORT "clk_i" {board.oscillator_mhz:g} MHZ;']) + "\n")
-    tools.run(
-        "nextpnr-ecp5",
-        [f"--{board.device}", "--package", board.package, "--speed", board.speed, "--json", "board.json", "--lpf", "board.lpf",
-         "--textcfg", "board.config", *SPREAD, *_common(mhz, seed)],
-        cwd=work, log=work / "nextpnr.log", timeout=timeout,
-    )  # fmt: skip
-    tools.run("ecppack", ["--compress", "board.config", "design.bit"], cwd=work, log=work / "pack.log")
-
-
-def _ice40(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
-    pins = [
-        f"set_io {p} {pin}" for p, pin in (("clk_i", board.clock_pin), ("rx_i", board.rx_pin), ("tx_o", board.tx_pin))
-    ]
-    (work / "board.pcf").write_text("\n".join([*pins, f"set_frequency clk_i {board.oscillator_mhz:g}"]) + "\n")
-    tools.run(
-        "nextpnr-ice40",
-        [f"--{board.device}", "--package", board.package, "--json", "board.json", "--pcf", "board.pcf", "--asc", "board.asc", *_common(mhz, seed)],
-        cwd=work, log=work / "nextpnr.log", timeout=timeout,
-    )  # fmt: skip
-    tools.run("icepack", ["board.asc", "design.bin"], cwd=work, log=work / "pack.log")
-
-
-def _gowin(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
-    pins = [
-        f'IO_LOC "{port}" {pin};\nIO_PORT "{port}" IO_TYPE={board.io};'
-        for port, pin in (("clk_i", board.clock_pin), ("rx_i", board.rx_pin), ("tx_o", board.tx_pin))
-    ]
-    (work / "board.cst").write_text("\n".join(pins) + "\n")
-    tools.run(
-        "nextpnr-gowin",
-        ["--device", board.part, "--vopt", f"family={board.device}", "--vopt", "cst=board.cst", "--json", "board.json", "--write", "routed.json",
-         *_common(mhz, seed)],
-        cwd=work, log=work / "nextpnr.log", timeout=timeout,
-    )  # fmt: skip
-    tools.run("gowin_pack", ["-d", board.device, "-o", "design.fs", "routed.json"], cwd=work, log=work / "pack.log")
-
-
-def _common(mhz: float, seed: int) -> list[str]:
+def nextpnr(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
+    """Constraints, place and route, bitstream, as the board's family has them."""
+    route = route_of(board)
+    (work / route.constraints).write_text(route.constrain(board))
     # the target is for Gowin, whose place and route does not look through the PLL
-    return ["--report", "report.json", "--freq", f"{mhz:.2f}", "--seed", str(seed), "--timing-allow-fail"]
+    common = ["--report", "report.json", "--freq", f"{mhz:.2f}", "--seed", str(seed), "--timing-allow-fail"]
+    tools.run(route.tool, [*route.arguments(board), *common], cwd=work, log=work / "nextpnr.log", timeout=timeout)
+    packer, arguments = route.pack(board)
+    tools.run(packer, arguments, cwd=work, log=work / "pack.log")
 
 
-NEXTPNR: dict[str, Callable[[Path, Board, float, int, float | None], None]] = {
-    "ecp5": _ecp5,
-    "ice40": _ice40,
-    "gowin": _gowin,
-}
+def route_of(board: Board) -> PlaceAndRoute:
+    """The open place and route of a board's family; RecipeError where there is none."""
+    route = family_of(board.family).route
+    if board.flow != "open" or route is None:
+        raise RecipeError(
+            f"{board.name}: has no open place and route; use Vivado with the project that `hwflow deploy` writes"
+        )
+    return route
 
 
 def keep(work: Path, board: Board) -> None:
     """Set aside the bitstream of a round that closed; `bitstream` finds it."""
-    name = BITSTREAMS[board.family]
+    name = route_of(board).bitstream
     shutil.copyfile(work / name, work / f"best_{name}")
 
 
 def bitstream(work: Path, board: Board) -> Path:
     """The bitstream of the best round that closed."""
-    return work / f"best_{BITSTREAMS[board.family]}"
+    return work / f"best_{route_of(board).bitstream}"
 
 
 def versions(board: Board) -> dict[str, Any]:
     """The tools of a board's flow and their versions, as they say them."""
     return {
         "yosys": yosys.version(),
-        f"nextpnr-{board.family}": tools.run(f"nextpnr-{board.family}", ["--version"], cwd=Path.cwd())
-        .strip()
-        .splitlines()[-1],
+        route_of(board).tool: tools.run(route_of(board).tool, ["--version"], cwd=Path.cwd()).strip().splitlines()[-1],
     }

@@ -1,6 +1,6 @@
 """Yosys on an emitted design: the script, the run, the mapped netlist.
 
-Stands on tools and board. A script holds file names and options only, every name checked; no shell sees it.
+Stands on tools and families. A script holds file names and options only, every name checked; no shell sees it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from typing import Any
 
 from hwflow import tools
 from hwflow.errors import RecipeError, ToolError
+from hwflow.families import family_of
 
 CORE = "network"  # the module that joins the units; what stands around it on a board is mapped apart
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
-# The synthesis command of each family, for a design whose ports are not pins. Wide multiplexers made of LUT4 pairs
-# double the area of popcounts on ECP5 and triple it on Gowin (256 bits: 685 against 1,314 and 678 against 1,915).
-COMMANDS = {
-    "xc7": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
-    "ecp5": "synth_ecp5 -nowidelut",
-    "gowin": "synth_gowin -noiopads -nowidelut",
-    "ice40": "synth_ice40 -device u -dsp",
-}
+
+def command(family: str, *, core: bool, device: str = "") -> str:
+    """The synthesis command of a family, for a whole board or for a core whose ports are not pins."""
+    made = family_of(family).synthesis
+    return " ".join(p for p in (made.command, made.core if core else "", made.option(device)) if p)
 
 
 def sources(folder: Path) -> list[str]:
@@ -73,18 +71,13 @@ def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout:
             *(f"read_verilog -defer -sv {n}" for n in names),
             f"hierarchy -check -top {CORE}",
             *(f"setattr -mod -set keep_hierarchy 1 A:hdlname={m}" for m in kept),
-            f"{COMMANDS[family]} -top {CORE}{gowin_family(family, device)}",
+            f"{command(family, core=True, device=device)} -top {CORE}",
             "write_json core.json",
             "write_rtlil -selected core.il",
         ],
         out, "core", timeout,
     )  # fmt: skip
     return read_netlist(out / "core.json")
-
-
-def gowin_family(family: str, device: str) -> str:
-    """The option that names the Gowin series, empty for other families."""
-    return "" if family != "gowin" else f" -family {'gw2a' if device.startswith('GW2A') else 'gw1n'}"
 
 
 def read_netlist(path: Path) -> dict[str, Any]:

@@ -8,19 +8,48 @@ from hwflow.bench.fit import nonnegative, units
 from hwflow.bench.measure import measure
 from hwflow.bits import Ints
 from hwflow.errors import RecipeError
+from hwflow.families import FAMILIES, cost_table, family_of, fitted
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.units import UNITS, Mvu, RescaleUnit, Vvu, samples
-from hwflow.units.kit.base import FAMILIES, Unit
-from hwflow.units.kit.costs import dsps, table
+from hwflow.units.kit.base import Cost, Unit
+from hwflow.units.kit.costs import Bill, doubt, dsps, estimate
 from hwflow.units.kit.stores import Store, blocks, distinct, in_block
 from hwflow.units.kit.trees import adder_tree, popcount
 
 
 def test_the_table_says_where_it_comes_from():
-    assert table()["tool"].startswith("Yosys 0.")
-    assert len(table()["date"]) == 10
-    assert set(table()["families"]) == set(FAMILIES)
+    for family in FAMILIES:
+        table = cost_table(family)
+        assert table["tool"].startswith("Yosys 0.")
+        assert len(table["date"]) == 10
+        assert (table["from"] is None) == (family in fitted())
+
+
+def test_every_coefficient_says_how_many_measurements_are_behind_it():
+    for family in FAMILIES:
+        rows = [row for counts in cost_table(family)["modules"].values() for row in counts.values()]
+        assert all(lut >= 0 and ff >= 0 and n >= 0 for lut, ff, n in rows)
+        guesses = sum(n == 0 for *_, n in rows)
+        assert guesses < 0.3 * len(rows) if family in fitted() else guesses == len(rows)
+
+
+def test_a_cost_that_is_not_known_is_an_error_and_never_zero():
+    with pytest.raises(RecipeError, match=r"add: what its 'wires' costs on ecp5 is not known; run `python -m hwflow.bench.fit only add`"):
+        estimate("add", Bill({"wires": 3}), family_of("ecp5"))
+    with pytest.raises(RecipeError, match="subtract: what its 'one' costs on xc7 is not known"):
+        estimate("subtract", Bill({"one": 1}), family_of("xc7"))
+    assert estimate("add", Bill({"wires": 0}), family_of("ecp5")) == Cost()
+
+
+def test_what_rests_on_first_guesses_is_said():
+    measured = estimate("add", Bill({"one": 1}), family_of("ecp5"))
+    never = next(k for k, (lut, _, n) in cost_table("xc7")["modules"]["mvu"].items() if lut and not n)
+    guessed = estimate("mvu", Bill({never: 100}), family_of("xc7"))
+    assert (measured.guess, doubt(measured, "ecp5")) == (0, "")
+    assert guessed.guess == guessed.lut > 0
+    assert doubt(guessed + measured, "xc7").endswith("% of the LUTs estimated rest on first guesses")
+    assert doubt(measured, "xcup") == "nothing was measured on xcup: LUTs and flip-flops are estimated by xc7's coefficients"
 
 
 def test_every_module_has_a_bill_of_materials():
@@ -75,10 +104,10 @@ def test_equal_bits_of_a_table_are_made_once():
 
 def test_multipliers_are_counted_as_the_tool_splits_them():
     # what Yosys 0.70 made of these products: 17 bits are one block of 16 on iCE40 and a bit in LUTs
-    assert dsps(((1, 17, 3, 19),), "ice40") == 1
-    assert dsps(((1, 31, 12, 43),), "ice40") == 2
-    assert dsps(((4, 8, 8, 16),), "gowin") == 2
-    assert dsps(((4, 3, 3, 6),), "gowin") == 0
+    assert dsps(((1, 17, 3, 19),), family_of("ice40")) == 1
+    assert dsps(((1, 31, 12, 43),), family_of("ice40")) == 2
+    assert dsps(((4, 8, 8, 16),), family_of("gowin")) == 2
+    assert dsps(((4, 3, 3, 6),), family_of("gowin")) == 0
 
 
 def test_constant_weights_cost_the_adders_they_share():
@@ -97,7 +126,7 @@ def test_block_memories_are_counted_in_the_blocks_own_shapes():
         ("ice40", True, {(1, 50176): 13, (32, 2048): 16, (20, 700): 4, (5, 4096): 5}),
         ("ice40", False, {(40, 599): 8, (5, 2380): 4, (13, 224): 1, (13, 2921): 10}),
     ):
-        assert {m: blocks(Store(*m, rom=rom), family) for m in found} == found
+        assert {m: blocks(Store(*m, rom=rom), family_of(family)) for m in found} == found
 
 
 def test_bits_of_a_memory_that_never_change_take_no_block():
@@ -132,9 +161,9 @@ def test_the_tool_chooses_block_memory_where_it_was_seen_to():
         ("xc7", 16, 147, False, True), ("xc7", 13, 188, False, False), ("xc7", 15, 188, False, True), ("xc7", 6, 444, False, True),
         ("xc7", 1, 1148, False, False), ("xc7", 21, 124, False, False), ("xc7", 24, 124, False, True), ("xc7", 8, 316, False, False),
     ):  # fmt: skip
-        assert in_block(Store(bits, depth, rom=rom), family) == block, (family, bits, depth)
-    assert in_block(Store(1, 4, "block"), "xc7")
-    assert not in_block(Store(64, 4096, "lut"), "xc7")
+        assert in_block(Store(bits, depth, rom=rom), family_of(family)) == block, (family, bits, depth)
+    assert in_block(Store(1, 4, "block"), family_of("xc7"))
+    assert not in_block(Store(64, 4096, "lut"), family_of("xc7"))
 
 
 def test_a_dataflow_costs_what_its_units_cost():

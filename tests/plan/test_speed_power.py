@@ -11,10 +11,12 @@ from hwflow.bench.designs import random_folding, random_net
 from hwflow.bench.speed import errors, fit
 from hwflow.board import load_board
 from hwflow.errors import ToolError
+from hwflow.families import FAMILIES, clock_table
 from hwflow.lower import lower
 from hwflow.plan import explain
+from hwflow.plan.clock import estimate_clock
 from hwflow.plan.power import SOURCE_TEXT, TYPICAL, activity, coefficient, power
-from hwflow.units import speed
+from hwflow.synth import routed
 from hwflow.units.kit.base import SOURCE, Dataflow
 
 
@@ -30,27 +32,40 @@ def words(dataflow: Dataflow) -> dict[str, int]:
 
 
 def test_the_clock_table_says_what_was_routed_with_what():
-    table = speed.table()
-    assert len(table["date"]) == (10 if table["families"] else 0)
-    assert set(table["families"]) <= {"ecp5", "gowin", "ice40"}
-    for facts in table["families"].values():
+    models = {name: clock_table(name) for name in FAMILIES}
+    assert {name for name, facts in models.items() if facts} <= set(routed())
+    for facts in filter(None, models.values()):
+        assert len(facts["date"]) == 10
+        assert load_board(facts["board"]).title
         assert "nextpnr" in facts["tool"]
         assert facts["designs"] >= 4
         assert set(facts["error_percent"]) == {"median", "p95"}
 
 
 def test_a_family_without_place_and_route_is_said_to_have_none():
-    said = speed.fmax(design(3), "xc7")
+    said = estimate_clock(design(3), "xc7")
     assert said["error_percent"] is None
     assert "not a measurement" in said["source"]
+
+
+def test_the_model_of_one_chip_is_not_used_for_another_without_saying_so():
+    own, same, other = (load_board(n) for n in ("ulx3s_85f", "ulx3s_12f", "tangnano9k"))
+    measured = estimate_clock(design(3), "ecp5", own)
+    assert measured["error_percent"] and own.title in measured["source"]
+    said = estimate_clock(design(3), "ecp5", same)
+    assert said["mhz"] == measured["mhz"] and "not on this board, whose chip is the same silicon" in said["source"]
+    said = estimate_clock(design(3), "gowin", other)
+    assert (said["mhz"], said["error_percent"]) == (other.clock_mhz, None)
+    assert "no design was placed and routed on GW1N-9C" in said["source"]
+    assert "holds for GW2A-18C alone" in said["source"]
 
 
 @pytest.mark.parametrize("family", ["ecp5", "gowin", "ice40"])
 def test_longer_paths_are_slower(family: str):
     tfc = bench_nets.tfc()
     narrow, wide = (lower(tfc, {"dense0": {"pe": p, "simd": s}}) for p, s in ((1, 1), (16, 49)))
-    assert speed.fmax(wide, family)["mhz"] <= speed.fmax(narrow, family)["mhz"]
-    assert 5 < speed.fmax(wide, family)["mhz"] < 500
+    assert estimate_clock(wide, family)["mhz"] <= estimate_clock(narrow, family)["mhz"]
+    assert 5 < estimate_clock(wide, family)["mhz"] < 500
 
 
 def test_the_clock_fit_finds_the_nanoseconds_of_exact_data():

@@ -54,5 +54,5 @@ def test_the_gates_of_tfc_answer_as_the_network_does(family: str, cells: tuple[s
 
 
 def test_a_family_without_models_is_refused(tmp_path: Path):
-    with pytest.raises(RecipeError, match="no cell models for 'cyclone'"):
+    with pytest.raises(RecipeError, match="no family 'cyclone'"):
         gates(tmp_path, "cyclone", tmp_path)

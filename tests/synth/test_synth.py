@@ -14,14 +14,13 @@ from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import boards, load_board
 from hwflow.emit.rtl import emit
 from hwflow.errors import RecipeError, ToolError
+from hwflow.families import FAMILIES
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
 from hwflow.synth import cells, route, synth, yosys
 from hwflow.synth.pll import Clock, choices, clock
 from hwflow.units import Mvu, Mvus
-
-FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
 
 
 @pytest.mark.parametrize(

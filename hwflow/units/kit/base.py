@@ -15,15 +15,16 @@ import numpy as np
 
 from hwflow.bits import Array, Ints
 from hwflow.errors import RecipeError
+from hwflow.families import family_of
 from hwflow.graph import Node, Nodes
 from hwflow.ops import Port
 
 if TYPE_CHECKING:
+    from hwflow.families import Family
     from hwflow.units.kit.costs import Bill, Params
     from hwflow.units.kit.rhythm import EventGraph, Rhythm
 
 SOURCE = "input"  # the stream that enters a dataflow
-FAMILIES = ("xc7", "ecp5", "gowin", "ice40")
 PIXELS = (1, 2, 4)  # of a word, in units that take several
 MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
 
@@ -55,15 +56,21 @@ class Stream:
 
 @dataclass(frozen=True)
 class Cost:
-    """Resources: LUTs of the family's own size, flip-flops, block RAMs of the family's own size, DSPs."""
+    """Resources: LUTs of the family's own size, flip-flops, block RAMs of the family's own size, DSPs.
+
+    `guess`: how many of the LUTs rest on first guesses, which no measurement corrected.
+    """
 
     lut: float = 0
     ff: float = 0
     bram: float = 0
     dsp: float = 0
+    guess: float = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp)
+        return Cost(
+            self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp, self.guess + other.guess
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ class Unit(Node):
         """What makes its products, one of MULTS; empty where it has none."""
         return str(getattr(self, "mult", "")) if self.multiplies else ""
 
-    def styles(self, family: str) -> tuple[str, ...]:  # noqa: ARG002
+    def styles(self, family: Family) -> tuple[str, ...]:  # noqa: ARG002
         """Where its memories may lie at its folding, by values of its field `style`; none where that is no choice."""
         return ()
 
@@ -191,7 +198,7 @@ class Unit(Node):
         from hwflow.units.kit.costs import estimate
 
         name, params = self.structure()
-        return estimate(name, self.bill(params), family)
+        return estimate(name, self.bill(params), family_of(family))
 
     @property
     def macs(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
+from hwflow.families import Family
 from hwflow.ops import Port, exact_matmul
 from hwflow.units.kit.base import PIXELS, Stream, divisors
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
@@ -142,7 +143,7 @@ class Matrix(Weighted):
         """True where rows could share adders: all weights at once are one bit each, as are all elements."""
         return False
 
-    def styles(self, family: str) -> tuple[str, ...]:  # noqa: ARG002
+    def styles(self, family: Family) -> tuple[str, ...]:  # noqa: ARG002
         """All weights at once are wires, in adders that rows share where they are few; else tables or block RAM."""
         if self.steps > 1:
             return "lut", "block"

@@ -13,10 +13,10 @@ import numpy as np
 
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import RecipeError
+from hwflow.families import Family
 from hwflow.graph import frozen
 from hwflow.ops import Pads, Port, windows
 from hwflow.units.kit.base import PIXELS, Stream, Unit, divisors
-from hwflow.units.kit.stores import LUT_RAMS
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
 STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style
@@ -136,9 +136,9 @@ class Patches(Unit):
         complete = self.holds(values["simd"])
         return next(k for k in Patches.kinds if k.complete == complete)(**values)
 
-    def styles(self, family: str) -> tuple[str, ...]:
+    def styles(self, family: Family) -> tuple[str, ...]:
         """Where LUTs hold no memory that is written, the tool chooses between flip-flops and block RAM."""
-        return ("lut" if family in LUT_RAMS else "auto"), "block"
+        return ("lut" if family.lut_rams else "auto"), "block"
 
     @property
     def per_channel(self) -> bool:

@@ -1,6 +1,6 @@
 """Memories on each family: block RAMs, LUT memories and tables, as Yosys chooses and shapes them.
 
-Stands on nothing.
+Stands on families, which say what Yosys maps memories to.
 """
 
 from __future__ import annotations
@@ -9,39 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
+from hwflow.families import Family
+from hwflow.families.base import Ram
+
 STYLE = ("auto", "lut", "block", "const")  # by the number that is a module's Style
 
 
-@dataclass(frozen=True)
-class Ram:
-    """A kind of memory of a family."""
-
-    address: int
-    widths: tuple[int, ...]
-    cost: int
-    scale: int = 0
-    byte: int | None = None
-    size: int = 1
-
-
-# What Yosys maps memories to, as the libraries of its families say: address bits of words of the least width, widths of
-# words (a step wider is half as deep), cost of one, how much of that grows with the bits used,
-# bits that are written together (None: a word), how many blocks it is.
-WIDTHS = (1, 2, 4, 9, 18, 36)
-BLOCKS: dict[str, tuple[Ram, ...]] = {
-    "xc7": (Ram(14, WIDTHS, 129, byte=9), Ram(15, (*WIDTHS, 72), 257, byte=9, size=2)),
-    "ecp5": (Ram(14, WIDTHS, 128, byte=9),),
-    "gowin": (Ram(14, WIDTHS, 128, byte=9),),
-    "ice40": (Ram(11, (2, 4, 8), 64), Ram(8, (16,), 64, byte=1)),
-}
-LUT_RAMS: dict[str, tuple[Ram, ...]] = {
-    "xc7": (Ram(5, (6,), 8, scale=7), Ram(6, (3,), 8, scale=7)),
-    "ecp5": (Ram(4, (4,), 4),),
-    "gowin": (Ram(4, (4,), 4, scale=4),),
-}
 MUX = 0.5  # what a bit of a multiplexer behind memories one above the other counts, and a write enable of theirs
-# bits of a ROM from which Yosys takes a block by itself
-ROM_BITS = {"xc7": 4920, "ecp5": 2048, "gowin": 2048, "ice40": 1024}
 
 
 @dataclass(frozen=True)
@@ -56,22 +30,22 @@ class Store:
     masked: bool = False  # by one more bit there
 
 
-def in_block(store: Store, family: str) -> bool:
+def in_block(store: Store, family: Family) -> bool:
     """True where a memory is in block RAM: its style says so, or Yosys finds blocks cheaper than LUTs or flip-flops."""
     if store.style != "auto":
         return store.style == "block"
     size = store.bits * store.depth
-    cost, _ = mapped(BLOCKS[family], store.bits, store.depth, store.rom)
+    cost, _ = mapped(family.blocks, store.bits, store.depth, store.rom)
     if store.rom:
-        return size * BLOCKS[family][0].cost > ROM_BITS[family] * cost
-    if family == "ice40":  # whose LUTs hold none: flip-flops
+        return size * family.blocks[0].cost > family.rom_bits * cost
+    if not family.lut_rams:  # flip-flops instead
         return size > cost
-    return mapped(LUT_RAMS[family], store.bits, store.depth, False)[0] > cost
+    return mapped(family.lut_rams, store.bits, store.depth, False)[0] > cost
 
 
-def blocks(store: Store, family: str) -> int:
+def blocks(store: Store, family: Family) -> int:
     """Block RAMs of a memory."""
-    return mapped(BLOCKS[family], store.bits, store.depth, store.rom)[1]
+    return mapped(family.blocks, store.bits, store.depth, store.rom)[1]
 
 
 @cache
@@ -96,14 +70,13 @@ FEW = 8  # words of a ROM of which bits are equal by chance
 WIDEST_ROM = 9  # address bits of the largest ROM with a coefficient of its own
 
 
-def rom_name(depth: int, others: int, family: str) -> tuple[str, float]:
+def rom_name(depth: int, others: int, family: Family) -> tuple[str, float]:
     """The count that a bit of a ROM goes to, by its address bits, and how much of it: those beyond one LUT grow with
     their words.
 
     `others`: bits that it is compared with in the same LUT, and masked by."""
     inputs = min(max(depth - 1, 1).bit_length(), WIDEST_ROM)
-    # 64 words were seen to take several LUTs of six inputs
-    alone = inputs <= 5 and inputs + others <= 6 if family == "xc7" else inputs + others <= 4
+    alone = inputs <= family.rom_inputs and inputs + others <= family.lut_inputs
     name = "table" if others else "rom"
     if alone and inputs > 2:  # one LUT, however many of its inputs
         return f"{name}_whole", 1
@@ -121,12 +94,3 @@ def distinct(bits: int, depth: int, compared: int) -> float:
     if compared:
         return compared * every * (1 - (1 - 1 / every) ** (bits / compared))
     return (every - 2) * (1 - (1 - 1 / every) ** bits)
-
-
-def ram_luts(family: str, depth: int) -> float:
-    """LUTs of one bit of a memory with one port to write and one to read."""
-    if family == "xc7":
-        return 0.67 if depth <= 32 else 1.33 * ceil(depth / 64) + 0.5 * (ceil(depth / 64) - 1)
-    if family == "ice40":
-        return 1.7 * depth  # flip-flops and a multiplexer
-    return 1.5 * ceil(depth / 16) + 1.0 * (ceil(depth / 16) - 1)

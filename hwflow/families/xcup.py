@@ -1,0 +1,36 @@
+"""AMD UltraScale+: Zynq UltraScale+, Kria, Artix and Kintex UltraScale+. Yosys maps it; Vivado places and routes.
+
+Stands on families.base, and on xc7 for what is alike: the same six-input LUT, the same 18 Kbit block RAM. PLL: UG572.
+Volts: DS925. UltraRAM is not used: Yosys takes it only where asked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hwflow.families import xc7
+from hwflow.families.base import Clock, Multiplier, Pll, Power, Synthesis
+
+
+def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001
+    """An MMCM whose oscillator runs at 800 to 1600 MHz; Vivado turns the 7-series primitive into its own."""
+    for feedback in range(2, 129):
+        if 800 <= oscillator_mhz * feedback <= 1600:
+            for divide in range(2, 129):
+                params: dict[str, int | str] = {
+                    "Reference": 1, "Feedback": feedback, "Divide": divide, "PeriodNs": round(1000 / oscillator_mhz),
+                }  # fmt: skip
+                yield Clock(oscillator_mhz * feedback / divide, params)
+
+
+FAMILY = replace(
+    xc7.FAMILY,
+    name="xcup",
+    title="AMD UltraScale+",
+    multiplier=Multiplier(27, 18, 2, 9),
+    synthesis=Synthesis("synth_xilinx -family xcup -flatten", core="-noiopad -noclkbuf", models="xilinx/cells_sim.v"),
+    power=Power(0.85, 16.0),
+    typical=(230400, 460800, 624, 1728),  # XCZU7EV
+    pll=Pll("xc7", clocks),
+)
