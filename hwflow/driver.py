@@ -161,7 +161,7 @@ class Accelerator:
         self._link: Any  # _Serial, or Dma of driver_dma.py
         line: Any = port
         if self.design["link"] == "dma":
-            dma = import_module(f"{__package__}.driver_dma" if __package__ else "driver_dma")
+            dma = _beside("driver_dma")
             if isinstance(port, str):
                 usual = path.with_name(self.design.get("bitstream", "design.bit"))
                 line = self._own = dma.PynqDma(str(port if port.endswith(".bit") else usual), self.design)
@@ -173,9 +173,18 @@ class Accelerator:
             line = self._own = _open_serial(line, int(self.design["baud"]))
         self._link = _Serial(line, self)
 
-    def infer(self, images: Array, progress: bool | Callable[[int, int], None] = False) -> Array:
-        """Answers (n, outputs) int64 for integer images (n, *shape): scores, or labels where the network ends in one."""
-        images = np.asarray(images)
+    def infer(
+        self, images: Array, progress: bool | Callable[[int, int], None] = False, *, layout: str = "nhwc"
+    ) -> Array:
+        """Answers (n, outputs) int64 for images (n, *shape): integer scores in one common unit, or labels.
+
+        Integer images are the hardware's integers, float ones real values; inputs.py says what is refused.
+        """
+        known, takes = self.design["input"], _beside("inputs")
+        what = takes.Takes(
+            tuple(known["shape"]), known["lo"], known["hi"], known["step"], self.design.get("denominator", 1)
+        )
+        images = takes.integers(images, what, layout)
         self.stats = Stats(images=len(images))
         tell = progress if callable(progress) else partial(_bar, seen=bool(progress))
         began = time.monotonic()
@@ -185,6 +194,18 @@ class Accelerator:
         if clock:
             self.stats.compute_seconds = len(images) * float(self.design.get("cycles_per_image", 0)) / clock / 1e6
         return answers
+
+    def predict(self, images: Array, *, layout: str = "nhwc") -> Array:
+        """Labels (n,) of images, as the trained network would give them."""
+        return self.meaning().label(self.infer(images, layout=layout))
+
+    def scores(self, images: Array, *, layout: str = "nhwc") -> Array:
+        """The trained network's own answers (n, ...) for images: real scores in its own shape and order."""
+        return self.meaning().real(self.infer(images, layout=layout))
+
+    def meaning(self) -> Any:
+        """What the integers of an answer mean: `Answer` of answers.py."""
+        return _beside("answers").Answer.of(self.design["answer"])
 
     def status(self) -> dict[str, int]:
         """What the accelerator tells of itself: the registers of REGISTERS by name, 32 bits each."""
@@ -205,6 +226,11 @@ class Accelerator:
 
     def __exit__(self, *why: object) -> None:
         self.close()
+
+
+def _beside(name: str) -> Any:
+    """A module that lies beside this one, in hwflow or in a deploy folder."""
+    return import_module(f"{__package__}.{name}" if __package__ else name)
 
 
 def frame(kind: int, tag: int, payload: bytes = b"") -> bytes:

@@ -20,6 +20,7 @@ from hwflow.answers import Answer, Step, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
 from hwflow.graph import Nodes
+from hwflow.inputs import Takes
 from hwflow.ops import OPS, Op, Port, TopK
 
 INPUT = "input"  # the name every first operation reads
@@ -81,22 +82,27 @@ class Net:
                     del live[i]
         return live[self.ops[-1].name].reshape(len(x), -1)
 
+    @property
+    def takes(self) -> Takes:
+        """What the network takes: shape, integers, the real value of one."""
+        ints = self.input.ints
+        return Takes(self.input.shape, ints.lo, ints.hi, ints.step, self.denominator)
+
     def check_input(self, x: Array) -> Array:
-        """The input as int64 (n, *shape); refuses what the hardware could not receive."""
+        """Hardware integers as int64 (n, *shape); ModelError for what the hardware could not receive.
+
+        Real values come in through `inputs.integers`.
+        """
         x = np.asarray(x)
-        want = self.input.shape
-        if x.ndim < 2 or int(np.prod(x.shape[1:])) != self.input.size:
+        if x.dtype.kind not in "iub" or x.shape[1:] != self.input.shape or not x.ndim:
             raise ModelError(
-                f"{self.name}: takes images of shape {want}, not {x.shape[1:]}; reshape the inputs to (n, {', '.join(map(str, want))})"
+                f"{self.name}: takes {self.takes} of shape {self.input.shape}, not {x.dtype} of shape {x.shape[1:]}; "
+                f"give an integer array (n, {', '.join(map(str, self.input.shape))})"
             )
-        if x.dtype.kind not in "iub" and not np.array_equal(x, np.rint(x)):
-            raise ModelError(
-                f"{self.name}: takes integers {self.input.ints.lo} .. {self.input.ints.hi}; multiply real inputs by {self.denominator} and round"
-            )
-        x = x.reshape(len(x), *want).astype(np.int64)
+        x = x.astype(np.int64)
         if x not in self.input.ints:
             raise ModelError(
-                f"{self.name}: takes integers {self.input.ints}, got {int(x.min())} .. {int(x.max())}; clip or rescale the inputs"
+                f"{self.name}: takes {self.takes}, got {int(x.min())} .. {int(x.max())}; clip or rescale the inputs"
             )
         return x
 

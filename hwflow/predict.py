@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwflow import tools
+from hwflow import inputs, tools
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.net import Net
@@ -35,17 +35,23 @@ class Predictor:
         self._loading = threading.Lock()
         self._loaded: c.Engine | None = None
 
-    def predict(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
+    def predict(
+        self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc"
+    ) -> Array:
         """Labels (n,) int64 of images (n, *shape), or of one image without its first axis."""
-        return self.net.labels(self.answers(images, progress))
+        return self.net.labels(self.answers(images, progress, layout=layout))
 
-    def scores(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
-        """Real scores (n, classes) float32, by the trained network's own arithmetic."""
-        return self.net.scores(self.answers(images, progress))
+    def scores(
+        self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc"
+    ) -> Array:
+        """The trained network's own answers (n, ...): float32 scores by its own arithmetic, its head applied."""
+        return self.net.real(self.answers(images, progress, layout=layout))
 
-    def answers(self, images: Array, progress: Callable[[int, int], None] | None = None) -> Array:
-        """Integer answers (n, outputs) int64; ModelError where the images do not suit the network."""
-        x = self.integers(images)
+    def answers(
+        self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc"
+    ) -> Array:
+        """Integer answers (n, outputs) int64; RecipeError where the images do not suit the network."""
+        x = self.integers(images, layout)
         if self.engine == "c":
             return self._compiled().run(x, self.threads, progress)
         parts = []
@@ -55,14 +61,11 @@ class Predictor:
                 progress(min(at + BATCH, len(x)), len(x))
         return np.concatenate(parts) if parts else np.empty((0, self.net.output.size), np.int64)
 
-    def integers(self, images: Array) -> Array:
-        """The network's input integers (n, *shape) of images; real values are multiplied and rounded."""
+    def integers(self, images: Array, layout: str = "nhwc") -> Array:
+        """The network's input integers (n, *shape) of images, or of one image without its first axis; see `inputs`."""
         x = np.asarray(images)
-        if x.shape == self.net.input.shape:
-            x = x[None]
-        if x.dtype.kind == "f":
-            x = np.rint(x * self.net.denominator)
-        return self.net.check_input(x)
+        one = x.ndim == len(self.net.input.shape)
+        return inputs.integers(x[None] if one else x, self.net.takes, layout)
 
     def _compiled(self) -> c.Engine:
         """The engine, compiled by the first thread that asks; ModelError where the folder's is another network's."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hwflow.cli.common import Count, Dir, Inputs, Json, app, load_inputs, say, show
+from hwflow.cli.common import Count, Dir, Inputs, Json, Layout, app, load_inputs, say, show
 
 
 @app.command()
@@ -35,6 +35,7 @@ def run(
     folder: Dir,
     port: Annotated[str, typer.Option("--port", help="Serial port of the board, or sim.")],
     inputs: Inputs = None,
+    layout: Layout = "nhwc",
     outputs: Annotated[Path | None, typer.Option("--outputs", help="Y.npy")] = None,
     n: Count = None,
     json: Json = False,
@@ -48,7 +49,7 @@ def run(
     from hwflow.deploy import run as run_board
 
     build = Build.load(folder)
-    x = load_inputs(build, inputs, n)
+    x = load_inputs(build, inputs, n, layout)
     say(f"{len(x)} images to {port}")
     y, stats = run_board(folder, port, x, progress=not json)
     facts: dict[str, object] = asdict(stats)
@@ -68,6 +69,7 @@ def bridge(
     folder: Dir,
     to: Annotated[str, typer.Option("--to", help="hls4ml or finn")],
     inputs: Inputs = None,
+    layout: Layout = "nhwc",
     n: Count = 1000,
     json: Json = False,
 ) -> None:
@@ -76,7 +78,9 @@ def bridge(
     from hwflow.build import Build
 
     build = Build.load(folder)
-    facts = cross(build.model, build.net, build.dataflow, to, load_inputs(build, inputs, n), folder / to, say=say)
+    facts = cross(
+        build.model, build.net, build.dataflow, to, load_inputs(build, inputs, n, layout), folder / to, say=say
+    )
     table = Table("what", "value", title=f"{folder} through {to}")
     for key, value in facts.items():
         if isinstance(value, int | float | str):

@@ -15,8 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.errors import RecipeError
-
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
     help="Binary neural networks from PyTorch to hardware, the same integers at every step.",
@@ -30,6 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable res
 Dir = Annotated[Path, typer.Argument(help="A build folder.")]
 OutDir = Annotated[Path | None, typer.Option("-o", "--out", help="Build folder; build/<name> without it.")]
 Inputs = Annotated[Path | None, typer.Option("--inputs", help="X.npy: images (n, H, W, C) or (n, features).")]
+Layout = Annotated[
+    str, typer.Option("--layout", help="Order of the axes of X.npy: nhwc, or PyTorch's nchw (images), nct (signals).")
+]
 Input = Annotated[
     str | None, typer.Option("--input", help="What the hardware receives: u8/255, i8, bipolar, i16/1024, ...")
 ]
@@ -52,22 +53,11 @@ def show(value: Any, as_json: bool, table: Table | None = None) -> None:
         out.print(table)
 
 
-def load_inputs(build: Any, inputs: Path | None, n: int | None) -> Any:
+def load_inputs(build: Any, images: Path | None, n: int | None, layout: str = "nhwc") -> Any:
     """Images as the network's integers, from a .npy file of integers or reals, else the build's own."""
-    import numpy as np
+    from hwflow import inputs
 
-    if inputs is None:
-        return build.images(n)[0]
-    try:
-        x = np.load(inputs, allow_pickle=False)
-    except (OSError, ValueError) as e:
-        raise RecipeError(f"{inputs}: is not a .npy file of images ({e}); save them with numpy.save") from e
-    if not isinstance(x, np.ndarray):
-        raise RecipeError(f"{inputs}: holds several arrays; save one array of images with numpy.save")
-    x = x[:n]
-    if x.dtype.kind == "f" and not np.array_equal(x, np.rint(x)):
-        x = np.rint(x * build.net.denominator)
-    return build.net.check_input(x)
+    return build.images(n)[0] if images is None else inputs.load(images, build.net.takes, layout, n)
 
 
 def ladder(done: Any) -> Table:

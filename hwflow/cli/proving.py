@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, app, ladder, load_inputs, say, show
+from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, Layout, app, ladder, load_inputs, say, show
 from hwflow.errors import RecipeError
 from hwflow.families import FAMILIES
 
@@ -21,8 +21,12 @@ def simulate(
     folder: Dir,
     engine: Annotated[str, typer.Option("--engine", help="numpy, c, hls or rtl")] = "rtl",
     inputs: Inputs = None,
+    layout: Layout = "nhwc",
     outputs: Annotated[
-        Path | None, typer.Option("--outputs", help="Y.npy: integer scores (n, outputs) or labels (n,).")
+        Path | None, typer.Option("--outputs", help="Y.npy: integer scores (n, outputs) in one unit, or labels (n, k).")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option("--scores", help="S.npy: the trained network's own answers, in its own shape.")
     ] = None,
     n: Count = None,
     stalls: Annotated[bool, typer.Option("--stalls", help="Random stalls at both ends (rtl).")] = False,
@@ -37,15 +41,17 @@ def simulate(
     from hwflow.verify import STALL_SEED
 
     build = Build.load(folder)
-    x = load_inputs(build, inputs, n)
+    x = load_inputs(build, inputs, n, layout)
     say(f"{engine}: {len(x)} images")
     done = run(build, x, engine, stalls=STALL_SEED if stalls else None, trace=trace)
-    y = done.outputs[:, 0] if build.net.gives_labels and done.outputs.shape[1] == 1 else done.outputs
     if outputs:
-        np.save(outputs, y)
+        np.save(outputs, done.outputs)
+    if scores:
+        np.save(scores, build.net.real(done.outputs))
     facts = {
         "engine": engine, "images": len(x), "seconds": round(done.seconds, 4), "cycles_per_image": done.cycles_per_image,
         "latency": done.latency, "cycles": done.cycles, "outputs": str(outputs) if outputs else None,
+        "scores": str(scores) if scores else None,
     }  # fmt: skip
     table = Table("what", "value", title=str(folder))
     for key, value in facts.items():
@@ -58,6 +64,7 @@ def simulate(
 def verify(
     folder: Dir,
     inputs: Inputs = None,
+    layout: Layout = "nhwc",
     n: Count = None,
     engines: Annotated[str | None, typer.Option("--engines", help="Comma-separated; all without it.")] = None,
     dump: Annotated[
@@ -76,7 +83,7 @@ def verify(
     chosen = tuple(engines.split(",")) if engines else ENGINES
     if unknown := sorted(set(chosen) - set(ENGINES)):
         raise RecipeError(f"--engines: {', '.join(unknown)} is not known; choose from {', '.join(ENGINES)}")
-    x = load_inputs(build, inputs, n) if inputs else None
+    x = load_inputs(build, inputs, n, layout) if inputs else None
     done = run(build, x, n, engines=chosen, progress=say, dump=dump)
     show(asdict(done) | {"exact": done.exact}, json, ladder(done))
     raise typer.Exit(0 if done.exact else 1)

@@ -105,7 +105,7 @@ def package(
         )
         how = f"build it with `vivado -mode batch -source {script}`, {load}"
     design = designs.describe(net, dataflow, rtl, board, made)
-    designs.write(out, design, inputs, net.run(inputs), how)
+    designs.write(out, net, design, inputs, how)
     facts = {"folder": str(out), "board": design["board"], **made, "seconds": round(time.perf_counter() - began, 1)}
     (out / "deploy.json").write_text(json.dumps(facts, indent=1) + "\n")
     return facts

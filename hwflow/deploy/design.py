@@ -73,6 +73,7 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
     out: dict[str, Any] = {
         "name": net.name, "board": board.name if board else SIM, "link": link, "id": design_id(rtl), "hash": list(design_hash(rtl)),
         "clock_mhz": made["clock_mhz"], "cycles_per_image": dataflow.cycles, "labels": net.gives_labels,
+        "denominator": net.denominator, "answer": net.answer.plain(),
         "input": words(dataflow.input), "output": words(dataflow.output),
     }  # fmt: skip
     if link == "dma":
@@ -88,21 +89,24 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
     return {**out, "port": "/dev/ttyUSB0", "baud": made["baud"]}
 
 
-def write(out: Path, design: dict[str, Any], inputs: Array, expected: Array, how_to_load: str) -> None:
+def write(out: Path, net: Net, design: dict[str, Any], inputs: Array, how_to_load: str) -> None:
     """The files every deploy folder has: design.json, driver.py, selftest.py, a C example for a serial line, examples, README."""
     (out / "design.json").write_text(json.dumps(design, indent=1) + "\n")
-    shutil.copyfile(Path(driver.__file__), out / "driver.py")
+    for name in ("driver.py", "inputs.py", "answers.py"):
+        shutil.copyfile(Path(driver.__file__).with_name(name), out / name)
     shutil.copyfile(Path(__file__).with_name("selftest.py"), out / "selftest.py")
     if design["link"] == "dma":
         shutil.copyfile(Path(driver.__file__).with_name("driver_dma.py"), out / "driver_dma.py")
     if design["link"] == "uart":
         shutil.copyfile(hardware("driver_example.c"), out / "driver_example.c")
     np.save(out / "inputs.npy", narrow(inputs))
+    expected = net.run(inputs)
     np.save(out / "expected.npy", np.asarray(expected, np.int64))
+    np.save(out / "labels.npy", np.asarray(net.labels(expected), np.int64))
     (out / "README.md").write_text(
         f"{plain(design['name'])} on {design['board']}: {how_to_load}\n"
         f"Check it: `python selftest.py {design['port']}` (numpy and {'pynq' if design['link'] == 'dma' else 'pyserial'} only).\n"
-        f"Use it: `from driver import Accelerator; Accelerator({design['port']!r}).infer(images)`.\n"
+        f"Use it: `from driver import Accelerator; Accelerator({design['port']!r}).predict(images)` (labels), `.scores`, `.infer` (integers).\n"
     )
 
 

@@ -24,12 +24,13 @@ def main() -> int:
         with Accelerator(port, here / "design.json") as board:
             answers = board.infer(images)
             print(board.stats)
+            labels = board.meaning().label(answers)
     except LinkError as e:
         print(f"selftest: {e}")
         return 1
-    wrong = int((answers != expected).sum())
-    print(f"selftest: {wrong} of {expected.size} answers differ")
-    return 1 if wrong else 0
+    wrong, other = int((answers != expected).sum()), int((labels != np.load(here / "labels.npy")).sum())
+    print(f"selftest: {wrong} of {expected.size} answers differ, {other} of {labels.size} labels")
+    return 1 if wrong or other else 0
 
 
 if __name__ == "__main__":
