@@ -13,7 +13,7 @@ PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfi
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train hls test test-fast test-all lint bench docs deploy doctor clean
+.PHONY: help demo train hls test test-fast test-all formal lint bench docs deploy doctor clean
 
 help:          ## this list
 	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
@@ -41,6 +41,9 @@ test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
 
 test-%: $(READY) ## (test-<room>) the tests of one room, such as test-units
 	$(PYTEST) tests/$*
+
+formal: $(READY) ## proofs of what moves words: nothing lost, doubled or overtaken, progress
+	$(PYTEST) tests/formal
 
 test-all: $(READY) ## every test, 200 random shapes of each hardware unit instead of 40, 100 images of each network; an hour
 	HWFLOW_SHAPES=200 HWFLOW_IMAGES=100 $(PYTEST) --durations=15

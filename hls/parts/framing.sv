@@ -9,7 +9,7 @@
 // while the answer to that image leaves. The next packet starts with a new image, after the broken answer has left.
 // With Framing 2, there is exactly one answer for each packet, and it is broken exactly when the packet is not Words words.
 //
-// done_i: the last word of an answer moves out of the network. No combinational path leads from it to y.
+// done_i: the last word of an answer moves out of the network, at least a cycle after the last word of its image moved in.
 // At most 2^InsideBits - 1 images are inside; the next one waits.
 
 module framing #(
@@ -56,7 +56,7 @@ module framing #(
   assign x_ready_o = state_q == Skip || (state_q == Pass && y_ready_i && room);
   assign y_data_o  = state_q == Fill ? '0 : x_data_i;
   assign y_last_o  = at_end && (state_q == Fill || x_last_i || Framing == 2);
-  assign broken_o  = (state_q != Pass || late) && inside_q == InsideBits'(1);
+  assign broken_o  = state_q != Pass && inside_q == InsideBits'(1);
   assign error_o   = early || late;
   assign first_o   = move && word_q == '0;
   assign busy_o    = inside_q != '0;

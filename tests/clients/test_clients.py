@@ -1,0 +1,128 @@
+"""Clients that others wrote, cocotbext-axi and cocotbext-uart, drive top, board_dma and board_uart under Verilator."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import xml.etree.ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwflow import tools
+from hwflow.bits import Ints
+from hwflow.deploy import design as designs
+from hwflow.deploy.sim import around
+from hwflow.emit.rtl import emit
+from hwflow.lower import lower
+from hwflow.net import Net
+from hwflow.ops import Conv, Dense, Flatten, MaxPool, Port, Threshold
+
+HERE = Path(__file__).parent
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("cocotb") is None, reason="cocotb is not installed"),
+    pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator"),
+]
+
+
+def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.integers(0, 2, shape) * 2 - 1
+
+
+def step(name: str, source: str, channels: int, rng: np.random.Generator) -> Threshold:
+    at = rng.integers(-4, 5, (channels, 1))
+    return Threshold(name=name, inputs=(source,), thresholds=at, falling=rng.random(channels) < 0.3, bipolar=True)
+
+
+def dense() -> Net:
+    """48 numbers of 5 bits, two binary layers; nodes are named after keywords of SystemVerilog."""
+    rng = np.random.default_rng(0)
+    ops = (
+        Dense(name="table", inputs=("input",), weights=signs(rng, 16, 48)),
+        step("reg", "table", 16, rng),
+        Dense(name="logic", inputs=("reg",), weights=signs(rng, 5, 16)),
+    )
+    return Net("dense", Port((48,), Ints(0, 16)), ops)
+
+
+def conv() -> Net:
+    """7 x 6 pixels of 2 channels, 3 bits each: a padded convolution, a pool, a dense layer."""
+    rng = np.random.default_rng(1)
+    ops = (
+        Conv(name="conv", inputs=("input",), weights=signs(rng, 4, 3, 3, 2), pads=(1, 1, 1, 1)),
+        step("sign", "conv", 4, rng),
+        MaxPool(name="pool", inputs=("sign",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(4, bool)),
+        Flatten(name="flat", inputs=("pool",)),
+        Dense(name="scores", inputs=("flat",), weights=signs(rng, 3, 36)),
+    )
+    return Net("conv", Port((7, 6, 2), Ints(0, 7)), ops)
+
+
+NETS = {"dense": (dense, {"table": {"pe": 4, "simd": 3}, "logic": {"pe": 5, "simd": 4}}), "conv": (conv, None)}
+
+
+def drive(
+    net: Net, folding: dict | None, module: str, bench: str, folder: Path, params: dict[str, int], **case: object
+) -> int:
+    """Build `module` around a network and run a cocotb bench in it; how many of its tests passed. AssertionError names those that did not."""
+    from cocotb_tools.runner import get_runner
+
+    dataflow = lower(net, folding)
+    rtl = emit(dataflow, folder / "rtl")
+    ints, rng = net.input.ints, np.random.default_rng(2)
+    x = rng.integers(ints.lo, ints.hi + 1, (8, *net.input.shape))
+    if module != "top":
+        params = {**designs.parameters(dataflow, rtl), **params}
+    facts = {
+        **case, "x": x.tolist(), "y": net.run(x).reshape(len(x), -1).tolist(), "cycles": dataflow.cycles, "params": params,
+        "input": designs.words(dataflow.input), "output": designs.words(dataflow.output),
+    }  # fmt: skip
+    (folder / "case.json").write_text(json.dumps(facts))
+    program = tools.need("verilator")
+    environ = {
+        **tools.verilator_env(), "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "CASE": str(folder / "case.json"),
+        "MAKEFLAGS": " -- CFG_CXXFLAGS_PCH_I=-include",  # the wheel's make file leaves it out
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        patch.syspath_prepend(HERE)  # the runner hands this process's path to Python inside the simulator
+        runner, work = get_runner("verilator"), folder / "sim"
+        runner.build(
+            sources=around(module, rtl) if module != "top" else sorted(rtl.glob("*.sv")), hdl_toplevel=module, parameters=params,
+            build_dir=work, always=True, timescale=("1ns", "1ps"), log_file=folder / "build.log",
+            build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-CFLAGS", "-O0", "--x-initial", "unique", "--x-assign", "unique"],
+        )  # fmt: skip
+        for memory in rtl.glob("*.mem"):
+            (work / memory.name).write_bytes(memory.read_bytes())
+        with contextlib.suppress(SystemExit):  # what it does where no result was written
+            runner.test(
+            hdl_toplevel=module, test_module=bench, build_dir=work, test_dir=work, seed=1, log_file=folder / "run.log",
+            test_args=["+verilator+rand+reset+2"], results_xml=str(folder / "results.xml"),
+            )  # fmt: skip
+    assert (folder / "results.xml").is_file(), (folder / "run.log").read_text()[-3000:]
+    cases = list(xml.etree.ElementTree.parse(folder / "results.xml").iter("testcase"))
+    failed = [c.get("name") for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    assert not failed, f"{failed}\n" + (folder / "run.log").read_text()[-3000:]
+    return len(cases)
+
+
+@pytest.mark.parametrize(("name", "framing"), [("dense", 2), ("conv", 1), ("conv", 2)])
+def test_the_top_answers_right_or_says_so_whatever_its_packets_are(name: str, framing: int, tmp_path: Path):
+    net, folding = NETS[name]
+    assert drive(net(), folding, "top", "cocotb_top", tmp_path, {"Framing": framing}, framing=framing) == 4
+
+
+@pytest.mark.parametrize("name", ["dense", "conv"])
+def test_the_dma_top_answers_right_or_says_so_and_recovers(name: str, tmp_path: Path):
+    net, folding = NETS[name]
+    assert drive(net(), folding, "board_dma", "cocotb_dma", tmp_path, {"Bytes": 8}) == 4
+
+
+def test_the_serial_top_answers_right_and_recovers(tmp_path: Path):
+    net, folding = NETS["dense"]
+    assert drive(net(), folding, "board_uart", "cocotb_uart", tmp_path, {"ClockHz": 8_000_000, "Baud": 1_000_000}) == 2
