@@ -298,6 +298,20 @@ class Flatten(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Reshape(Node):
+    """The same elements in raster order as another image or vector. Costs nothing on a stream."""
+
+    shape: Shape
+
+    def port(self, x: Port) -> Port:
+        _need(prod(self.shape) == x.size, self, f"makes {self.shape} of {x.shape}, which has {x.size} elements")
+        return Port(tuple(self.shape), x.ints)
+
+    def run(self, x: Array) -> Array:
+        return x.reshape(len(x), *self.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TopK(Node):
     """Indices of the k largest of a vector, largest first; of equal values the lowest index first."""
 
@@ -311,9 +325,11 @@ class TopK(Node):
         return np.argsort(-x.reshape(len(x), -1).astype(np.int64), axis=1, kind="stable")[:, : self.k]
 
 
-Op: TypeAlias = Dense | Conv | Threshold | Rescale | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | TopK
+Op: TypeAlias = (
+    Dense | Conv | Threshold | Rescale | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | Reshape | TopK
+)
 OPS: tuple[type[Op], ...] = (
-    Dense, Conv, Threshold, Rescale, Add, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, TopK,
+    Dense, Conv, Threshold, Rescale, Add, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK,
 )  # fmt: skip
 
 

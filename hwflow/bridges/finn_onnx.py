@@ -23,6 +23,7 @@ from hwflow.ops import (
     Op,
     Pad,
     Rescale,
+    Reshape,
     SumPool,
     Threshold,
     TopK,
@@ -86,7 +87,7 @@ class _Writer:
                 self._flatten(op)
             case TopK():
                 self._topk(op)
-            case Add() | Concat() | Rescale() | SumPool() | Upsample() | Pad():
+            case Add() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape():
                 self._refuse(op, "", f"FINN's standard build has no step for {type(op).__name__}", OURS)
             case _:
                 assert_never(op)

@@ -24,6 +24,7 @@ from hwflow.ops import (
     Pad,
     Port,
     Rescale,
+    Reshape,
     SumPool,
     Threshold,
     TopK,
@@ -191,7 +192,7 @@ class _Planner:
     def step(self, op: Op) -> None:
         shape = image(self.net.ports[op.name])
         match op:
-            case Flatten():
+            case Flatten() | Reshape():
                 self.flatten(op)
             case TopK():
                 if op.name != self.answer:
@@ -223,10 +224,10 @@ class _Planner:
                 first = op.inputs[0]
                 self.chain("join", op, (first,), {"parts": ((0, 1),)}, self.stages(op, first), op.name)
 
-    def flat(self, op: Op, name: str) -> str:
-        """A value whose elements lie one after the other: bits of an image with odd channels are spread first."""
+    def flat(self, op: Op, name: str, shape: tuple[int, int, int] = (1, 1, 0)) -> str:
+        """A value whose elements lie one after the other, as in `shape`: bits of odd channels are spread first."""
         tensor = self.tensors[name]
-        if tensor.kind != "BIT" or tensor.shape[2] % 8 == 0 or tensor.shape[:2] == (1, 1):
+        if tensor.kind != "BIT" or all(s[2] % 8 == 0 or s[:2] == (1, 1) for s in (tensor.shape, shape)):
             return name
         spread = f"{name}.spread"
         if spread not in self.tensors:
@@ -234,10 +235,10 @@ class _Planner:
             self.copy(op, name, spread)
         return spread
 
-    def flatten(self, op: Flatten) -> None:
-        source = self.flat(op, op.inputs[0])
-        tensor = self.tensors[source]
+    def flatten(self, op: Flatten | Reshape) -> None:
         shape = image(self.net.ports[op.name])
+        source = self.flat(op, op.inputs[0], shape)
+        tensor = self.tensors[source]
         view = (
             op.name
             if tensor.kind == kind_of(self.net.ports[op.name].ints) and op.name != self.answer

@@ -23,7 +23,7 @@ from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
 from hwflow.real.plans import MOST_SUM, Finer, Plan, renamed
-from hwflow.real.steps import Beside, Step
+from hwflow.real.steps import Beside, Both, Step
 
 
 def fold(graph: Graph) -> Net:
@@ -76,15 +76,55 @@ class _Folding:
                 # readers of one quantised value share its integers
                 return self.integers(node.name) if shared and on_grid and not item.affine else item
             case real.MaxPool() | real.Upsample() | real.Flatten():
-                waiting = self.items[node.inputs[0]].moved(node)
+                waiting = self._before(node).moved(node)
                 # a flat input can enter many elements a cycle, an image only the channels of a pixel
                 return self.flushed(waiting) if isinstance(node, real.Flatten) and waiting.op == INPUT else waiting
+            case real.Reshape():
+                return self._reshaped(node)
             case real.TopK():
                 return self._top_k(node)
             case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
                 plan = self.graph.plans.get(node.name)
                 return self._sum(node, plan) if plan else self._beside(node)
         assert_never(node)
+
+    def _reshaped(self, node: real.Reshape) -> Item:
+        """The value as another image; steps that differ from channel to channel are done before where they must be."""
+        value, channels = node.inputs[0], node.to[-1]
+        item = self._in_other_channels(self.items[value], node)
+        if item is None and self.graph.spans[value].grid is not None:
+            item = self._in_other_channels(self.integers(value), node)
+        if item is None:
+            raise _Wide(
+                f"makes {channels} channels of values with different scales", "quantise in front of it with one scale"
+            )
+        return item
+
+    def _in_other_channels(self, item: Item, node: real.Reshape) -> Item | None:
+        """The item behind a reshape, or None where its steps differ within a new channel."""
+        flat = self.flushed(item)
+        pixels = int(np.prod(self.ports[flat.op].shape[:-1]))
+        rows = np.arange(pixels * len(flat.lo)).reshape(-1, node.to[-1])
+        steps = [s.wider(pixels) for s in flat.steps]
+        for step in steps:
+            if isinstance(step, Beside | Both):
+                if step.per_channel:
+                    return None
+            elif step.per_channel and (step.value[rows] != step.value[rows[0]]).any():
+                return None
+        lo, hi = np.tile(flat.lo, pixels)[rows].min(0), np.tile(flat.hi, pixels)[rows].max(0)
+        name = self.emit(ops.Reshape(name=self.fresh(node.name), inputs=(flat.op,), shape=node.to))
+        return Item(name, lo, hi, tuple(s.taken(rows[0]) for s in steps), label=item.label)
+
+    def _before(self, node: real.MaxPool | real.Upsample | real.Flatten) -> Item:
+        """The item that a move acts on: quantised where a maximum could not wait for what falls and rises."""
+        value = node.inputs[0]
+        item = self.items[value]
+        if item.monotone or not _chooses(node):
+            return item
+        if self.graph.spans[value].grid is None:
+            raise _Wide("takes the maximum behind a function that falls and rises", "put a quantizer between them")
+        return self.integers(value)
 
     def _sum(self, node: real.RealOp, plan: Plan) -> Item:
         sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, plan.finer, strict=True))
@@ -137,6 +177,8 @@ class _Folding:
 
     def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
         """Thresholds or a rescale where the steps change the integers."""
+        if not item.monotone:
+            return self._wavy(value, item, grid)
         found = lv.find(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
         behind = grid.steps  # the float32 operations that the file makes of these integers
         lo, hi = grid.lo, grid.hi
@@ -160,6 +202,39 @@ class _Folding:
             op = self._narrowed(found, item, grid, name)
         moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
         return Item(self.emit(op), lo, hi, behind, moves)
+
+    def _wavy(self, value: str, item: Item, grid: Grid) -> Item:
+        """A function that falls and rises, seen at every integer: how often it rose, less how often it fell."""
+        found = lv.see(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
+        if found is None:
+            raise _Wide(
+                "falls and rises over more integers than can be looked at", "quantise in front of it, or use fewer bits"
+            )
+        ups, downs, base, lo, hi = found
+        if max(ups.shape[1], downs.shape[1]) > lv.MOST_LEVELS:
+            raise _Wide(
+                f"rises {ups.shape[1]} and falls {downs.shape[1]} times",
+                f"quantise it to at most {lv.MOST_LEVELS} levels",
+            )
+        name, still = self.fresh(item.label or value), np.zeros(len(item.lo), bool)
+        rose = self.emit(ops.Threshold(
+            name=self.fresh(f"{name}_rises"), inputs=(item.op,), thresholds=ups, falling=still, base=base
+        ))  # fmt: skip
+        fell = self.emit(ops.Threshold(
+            name=self.fresh(f"{name}_falls"), inputs=(item.op,), thresholds=downs, falling=still
+        )) if downs.shape[1] else ""  # fmt: skip
+        both = (
+            self.emit(ops.Add(name=self.fresh(f"{name}_levels"), inputs=(rose, fell), scales=(1, -1))) if fell else rose
+        )
+        one = np.ones(len(item.lo), np.int64)
+        if grid.bipolar:
+            op: ops.Op = ops.Threshold(
+                name=name, inputs=(both,), thresholds=0 * one[:, None], falling=still, bipolar=True
+            )
+        else:  # the sum of both ranges is wider than what occurs
+            op = ops.Rescale(name=name, inputs=(both,), mul=one, add=0 * one, shift=0, lo=lo, hi=hi)
+        moves = tuple(replace(m, turned=grid.scale < 0) for m in item.moves)
+        return Item(self.emit(op), grid.lo, grid.hi, grid.steps, moves)
 
     def _narrowed(self, found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
         """The op of a function of several levels: a rescale from 4 bits on where one is exact, else thresholds."""
@@ -286,6 +361,8 @@ class _Wide(Exception):  # noqa: N818  it becomes a Finding
 
 def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
     """The item behind more steps. A step with a constant for each pixel needs the moves done first."""
+    if any(not s.monotone for s in steps) and any(_chooses(m.node) for m in item.moves):
+        return _stepped(folding, folding.flushed(item), steps)  # what turns back cannot come before a maximum
     n = len(item.lo)
     made = []
     for step in steps:
@@ -297,3 +374,8 @@ def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
                 return _stepped(folding, folding.flushed(item), steps)
         made.append(step)
     return replace(item, steps=(*item.steps, *made))
+
+
+def _chooses(node: real.MaxPool | real.Upsample | real.Flatten) -> bool:
+    """True for a maximum of several pixels."""
+    return isinstance(node, real.MaxPool) and node.kernel != (1, 1)

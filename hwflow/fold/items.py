@@ -49,6 +49,11 @@ class Item:
         return all(step.affine for step in self.steps)
 
     @property
+    def monotone(self) -> bool:
+        """True where the steps never turn back, so that a maximum may come before or behind them."""
+        return all(step.monotone for step in self.steps)
+
+    @property
     def turned(self) -> Array:
         """The channels whose real values fall while their integers rise."""
         return self.slope() < 0

@@ -63,6 +63,32 @@ def find(function: Callable[[Array], Array], lo: Array, hi: Array) -> Levels:
     return Levels(lo, hi, falling, base, left.T)
 
 
+MOST_SEEN = 1 << 24  # integers of all channels together at which a function is looked at one by one
+
+
+def see(function: Callable[[Array], Array], lo: Array, hi: Array) -> tuple[Array, Array, int, int, int] | None:
+    """Where any function rises and falls: (channels, n) places of each, its base, its least and largest level.
+
+    The function is base + (places of rising at or below x) - (places of falling at or below x). A place is repeated for
+    every level; "never" is hi + 1. None where there are too many integers to look at.
+    """
+    first, last = int(lo.min()), int(hi.max())
+    if (last - first + 1) * len(lo) > MOST_SEEN:
+        return None
+    x = np.clip(np.arange(first, last + 1)[:, None], lo, hi)
+    y = function(x)
+    base = int(y[0].min())
+    steps = np.diff(np.vstack([np.full(len(lo), base), y]), axis=0)
+    tables = []
+    for change in (np.maximum(steps, 0), np.maximum(-steps, 0)):
+        rows = [np.repeat(x[:, c], change[:, c]) for c in range(len(lo))]
+        table = np.repeat(hi[:, None] + 1, max(len(r) for r in rows), 1)
+        for c, row in enumerate(rows):
+            table[c, : len(row)] = row
+        tables.append(table)
+    return tables[0], tables[1], base, int(y.min()), int(y.max())
+
+
 def identity(levels: Levels) -> int | None:
     """The n for which the function is x + n everywhere, or None."""
     n = levels.base - int(levels.lo.min())

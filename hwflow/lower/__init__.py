@@ -93,7 +93,7 @@ class _Built:
             (source,) = op.inputs
             x = self.ports[source]
             self.edges[op.name] = self.edges[source]
-            self.ports[op.name] = op.port(x) if isinstance(op, ops.Flatten) else x
+            self.ports[op.name] = op.port(x) if isinstance(op, ops.Flatten | ops.Reshape) else x
             return
         end = self._unit(
             op, after, self.names.new(op.name), [self.ports[i] for i in op.inputs], [self.edges[i] for i in op.inputs]
@@ -137,7 +137,7 @@ class _Built:
                 return self.put(hw.PadUnit, name, edge, x=x, pads=op.pads, channels=op.channels)
             case ops.TopK():
                 return self.put(hw.TopKUnit, name, edge, x=Port((x.size,), x.ints), k=op.k)
-            case ops.Flatten():
+            case ops.Flatten() | ops.Reshape():
                 raise AssertionError("a reshape is no unit")
             case _:
                 assert_never(op)
@@ -227,7 +227,7 @@ class _Built:
 def _is_nothing(op: Op) -> bool:
     """True for operations that move no wire: reshapes, and pools, paddings and repetitions of one."""
     match op:
-        case ops.Flatten() | ops.Upsample(factor=(1, 1)) | ops.Pad(pads=(0, 0, 0, 0), channels=(0, 0)):
+        case ops.Flatten() | ops.Reshape() | ops.Upsample(factor=(1, 1)) | ops.Pad(pads=(0, 0, 0, 0), channels=(0, 0)):
             return True
         case ops.MaxPool() | ops.SumPool():
             return op.kernel == op.stride == (1, 1) and not any(op.pads)

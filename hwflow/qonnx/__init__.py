@@ -11,7 +11,7 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
-from hwflow.qonnx import elementwise, heads, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
+from hwflow.qonnx import activations, elementwise, heads, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
 from hwflow.qonnx.model import File, load
 from hwflow.qonnx.reader import Reader, raster_order
 from hwflow.qonnx.reference import execute

@@ -38,7 +38,7 @@ def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[R
     return ref, Step(op, vector)
 
 
-def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | float]) -> Ref:
+def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | np.floating | float]) -> Ref:
     """Steps with constants as the file shapes them."""
     made: list[Step] = []
     for op, value in steps:
@@ -76,6 +76,11 @@ def _values(reader: Reader, call: Call) -> Ref:
     refs = [reader.ref(call, i) for i in range(len(call.inputs))]
     if len(refs) == 1:
         return refs[0]
+    op = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "max", "Min": "min"}.get(call.op, "")
+    if len(refs) == 2 and op and (op not in ("add", "sub") or not all(reader.on_grid(r) for r in refs)):
+        met = reader.meet_if_one(call, op, *refs)
+        if met is not None:
+            return met
     if call.op not in ("Add", "Sum", "Sub"):
         raise Refused(
             "input",
@@ -150,6 +155,8 @@ def cast(reader: Reader, call: Call) -> Value:
     ref, to = reader.ref(call, 0), int(call.attrs["to"])
     if to == 1:
         return replace(ref, kind="float32")
+    if to == 9:
+        return ref if ref.kind == "bool" else replace(chain(reader, call, ref, ("nonzero", 0)), kind="bool")
     if to not in INTEGER_TYPES:
         reader.unsupported(call, "to", to, "keep values in float32 or in integers of up to 64 bits")
     kind, lo, hi = INTEGER_TYPES[to]
@@ -174,15 +181,11 @@ def clip(reader: Reader, call: Call) -> Value:
 @operator("LeakyRelu", versions=(6, 16), attributes={"alpha": ANY})
 @operator("PRelu", versions=(7, 9, 16))
 def leaky(reader: Reader, call: Call) -> Value:
-    """LeakyRelu and PRelu with slopes at or above zero."""
+    """LeakyRelu and PRelu, slopes below zero among them."""
     ref = reader.ref(call, 0)
     slope = (
         np.asarray(call.attrs.get("alpha", 0.01), np.float32) if call.op == "LeakyRelu" else reader.const(call, 1).value
     )
-    if (slope < 0).any():
-        raise Refused(
-            "slope", f"{call.op} with a slope of {slope.min():g} is not monotone", "train with slopes at or above 0"
-        )
     return chain(reader, call, ref, ("leaky", slope))
 
 

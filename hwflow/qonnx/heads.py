@@ -5,6 +5,7 @@ Stands on reader. The integers in front of a head are the answer; `Answer.real` 
 
 from __future__ import annotations
 
+from hwflow.qonnx.activations import squashed
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.reader import Reader
@@ -32,22 +33,31 @@ def softmax(reader: Reader, call: Call) -> Value:
 
 @operator("Sigmoid", "Tanh", versions=(1, 6, 13))
 def squash(reader: Reader, call: Call) -> Value:
-    """Sigmoid and Tanh at the end, each score alone."""
+    """Sigmoid and Tanh at the end, each score alone; in front of a quantizer they are activations."""
     ref = reader.ref(call, 0)
+    if _later(reader, call, MOVES):
+        return squashed(reader, call)
     return _stripped(reader, call, ref, ref.shape[-1] if len(ref.shape) == 3 else 0, MOVES)
 
 
 def _stripped(reader: Reader, call: Call, ref: Ref, channels: int, behind: tuple[str, ...]) -> Ref:
     """The value in front of a head, which the reader notes down; refused where more than moves comes behind it."""
+    if later := _later(reader, call, behind):
+        raise Refused(
+            "",
+            f"{call.op} in the middle of the network, in front of {later.op}",
+            "move it to the end, or replace it by ReLU and a quantizer",
+        )
+    reader.take_head(call, HEADS[call.op], channels)
+    return ref
+
+
+def _later(reader: Reader, call: Call, behind: tuple[str, ...]) -> Call | None:
+    """The first call behind this one that is none of `behind`."""
     outs = {call.outputs[0]}
     for later in reader.file.calls:
         if outs & set(later.inputs):
             if later.op not in behind or later.domain not in ("", "ai.onnx"):
-                raise Refused(
-                    "",
-                    f"{call.op} in the middle of the network, in front of {later.op}",
-                    "move it to the end, or replace it by ReLU and a quantizer",
-                )
+                return later
             outs |= set(later.outputs)
-    reader.take_head(call, HEADS[call.op], channels)
-    return ref
+    return None

@@ -21,7 +21,7 @@ from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
 from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step, TopK
-from hwflow.real.steps import tidy
+from hwflow.real.steps import INTEGRAL, Both, tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
 
@@ -293,6 +293,49 @@ class Reader:
         if not kept:
             return ref
         return self.emit(Pointwise(name=self.name(call), inputs=(ref.name,), steps=kept), ref)
+
+    def meet(self, call: Call, op: str, left: Ref, right: Ref) -> Ref:
+        """op of two chains of one value, as one function of it; refused where they are of different values."""
+        met = self.meet_if_one(call, op, left, right)
+        if met is None:
+            raise Refused(
+                "input", f"{call.op} of two values that are no functions of one value", "only such are supported"
+            )
+        return met
+
+    def meet_if_one(self, call: Call, op: str, left: Ref, right: Ref) -> Ref | None:
+        """op of two chains of steps of one value, or None."""
+        if left.dims != right.dims or left.shape != right.shape or left.order is not right.order:
+            return None
+        chains = self._chain_of(left.name), self._chain_of(right.name)
+        shared = [name for name in chains[0] if name in chains[1]]
+        if not shared or self.shapes[shared[0]] != left.shape:
+            return None
+        root = shared[0]  # the nearest
+        both = Both(op, left=chains[0][root], right=chains[1][root])
+        name = self.name(call)
+        return self.emit(Pointwise(name=name, inputs=(root,), steps=(both,)), left)
+
+    def on_grid(self, ref: Ref) -> bool:
+        """True where nothing but scales and offsets lies between the value and its last sum or rounding."""
+        node = self.nodes.get(ref.name)
+        while isinstance(node, Pointwise):
+            for step in reversed(node.steps):
+                if step.op in INTEGRAL:
+                    return True
+                if not step.affine and step.op not in ("max", "min"):
+                    return False
+            node = self.nodes.get(node.inputs[0])
+        return True
+
+    def _chain_of(self, name: str) -> dict[str, tuple[Step, ...]]:
+        """The values of which `name` is a function, nearest first, with the steps from each to it."""
+        found: dict[str, tuple[Step, ...]] = {name: ()}
+        node = self.nodes.get(name)
+        while isinstance(node, Pointwise):
+            found[node.inputs[0]] = (*node.steps, *found[node.name])
+            node = self.nodes.get(node.inputs[0])
+        return found
 
     def settled(self, ref: Ref) -> Ref:
         """The value with its border really around it."""

@@ -15,6 +15,8 @@ import numpy as np
 from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
+from hwflow.real.functions import EXACT, FUNCTIONS, ULPS
+from hwflow.real.steps import STEPS, Both
 
 EPS = 2.0**-24
 
@@ -65,13 +67,33 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array])
     open_ = any(room.any() for room in rooms)
     if node.name in graph.plans:
         return np.full(1, np.inf) if open_ else _bound(graph, node, ins)
-    if not open_:
-        return np.zeros(1)
-    if not isinstance(node, real.Pointwise):
-        return np.full(1, max(float(room.max()) for room in rooms))
-    x, room = ins[0].astype(np.float64), rooms[0]
-    ends = [graph._value(node, [end.astype(np.float32)]).astype(np.float64) for end in (x - room, x, x + room)]
-    return np.maximum(np.abs(ends[0] - ends[1]), np.abs(ends[2] - ends[1]))
+    if isinstance(node, real.Pointwise):
+        return _spread(node.steps, ins[0], rooms[0].astype(np.float64))[1]
+    return np.full(1, max(float(room.max()) for room in rooms)) if open_ else np.zeros(1)
+
+
+def _spread(steps: tuple[real.Step, ...], x: Array, room: Array) -> tuple[Array, Array]:
+    """The values behind steps, and how far a reference may be from them: libraries round their functions differently."""
+    for step in steps:
+        if isinstance(step, Both):
+            (a, ra), (b, rb) = (_spread(chain, x, room) for chain in (step.left, step.right))
+            y = STEPS[step.op](a, b)
+            if not (ra.any() or rb.any()):
+                x, room = y, np.zeros(1)
+                continue
+            ends = [STEPS[step.op](_moved(a, i * ra), _moved(b, j * rb)) for i in (-1, 1) for j in (-1, 1)]
+        else:
+            y = step.run(x)
+            ends = [step.run(_moved(x, i * room)) for i in (-1, 1)] if room.any() else [y]
+        room = np.max([np.abs(end.astype(np.float64) - y) for end in ends], 0)
+        if step.op in FUNCTIONS and step.op not in EXACT:
+            room = room + ULPS * np.spacing(np.maximum(np.abs(y), np.float32(1))).astype(np.float64)
+        x = y
+    return x, room if room.any() else np.zeros(1)
+
+
+def _moved(x: Array, by: Array) -> Array:
+    return (x.astype(np.float64) + by).astype(np.float32)
 
 
 def _ties(graph: Graph, node: real.RealOp, own: Array, want: Array) -> int:

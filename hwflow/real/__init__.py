@@ -15,6 +15,7 @@ from hwflow.real.nodes import (
     Pad,
     Pointwise,
     RealOp,
+    Reshape,
     SumPool,
     TopK,
     Upsample,
@@ -24,5 +25,5 @@ from hwflow.real.steps import Step
 
 __all__ = [
     "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Pad", "Pointwise",
-    "RealOp", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input",
+    "RealOp", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input",
 ]  # fmt: skip

@@ -111,6 +111,9 @@ class Graph:
                 return span
             case real.Flatten():
                 return ins[0].wider(int(np.prod(self.shapes[node.inputs[0]][:-1])))
+            case real.Reshape():
+                before = self.shapes[node.inputs[0]]
+                return grids.reshaped(ins[0], int(np.prod(before[:-1])), node.to[-1])
             case real.MaxPool() | real.Upsample():
                 return ins[0]
             case real.TopK():
@@ -169,6 +172,8 @@ class Graph:
                 return x.repeat(node.factor[0], 1).repeat(node.factor[1], 2)
             case real.Flatten():
                 return x.reshape(len(x), -1)
+            case real.Reshape():
+                return x.reshape(len(x), *node.to)
             case real.TopK():
                 return np.argsort(-x.reshape(len(x), -1), axis=1, kind="stable")[:, : node.k].astype(np.float32)
         raise AssertionError(f"{node.name} has no plan")

@@ -16,8 +16,9 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
+from hwflow.real.functions import FUNCTIONS
 from hwflow.real.rationals import exact, floats, integers
-from hwflow.real.steps import IDLE, INTEGRAL, NONMONOTONE, ROUNDINGS, Step, run_all, side_by_side, tidy
+from hwflow.real.steps import IDLE, INTEGRAL, ROUNDINGS, STEPS, Both, Step, run_all, side_by_side, tidy
 
 # beyond this, float32 values no longer tell which integer they came from
 MOST_INTEGER = 1 << 22
@@ -89,9 +90,25 @@ class Grid:
 
     def first(self, channels: int) -> Grid:
         """The grid of the first few channels."""
-        step, offset, lo, hi = (v[:channels] for v in (self.step, self.offset, self.lo, self.hi))
-        error = None if self.error is None else self.error[:channels]
-        return Grid(step, offset, lo, hi, self.bipolar, tuple(s.first(channels) for s in self.steps), error)
+        return self.taken(np.arange(channels))
+
+    def taken(self, channels: Array) -> Grid:
+        """The grid of some channels, in the order given."""
+        step, offset, lo, hi = (v[channels] for v in (self.step, self.offset, self.lo, self.hi))
+        error = None if self.error is None else self.error[channels]
+        return Grid(step, offset, lo, hi, self.bipolar, tuple(s.taken(channels) for s in self.steps), error)
+
+    def grouped(self, channels: int) -> Grid | None:
+        """The grid of a vector as an image of so many channels; None where a channel would have several scales."""
+        rows = np.arange(len(self.lo)).reshape(-1, channels)
+        for v in (self.step, self.offset):
+            if any(len(set(v[rows[:, c]])) > 1 for c in range(channels)):
+                return None
+        if any(s.per_channel and (s.value[rows] != s.value[rows[0]]).any() for s in self.steps):
+            return None
+        one = self.taken(rows[0])
+        error = None if self.error is None else self.error[rows].max(0)
+        return replace(one, lo=self.lo[rows].min(0), hi=self.hi[rows].max(0), error=error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +121,13 @@ class Span:
 
     def wider(self, times: int) -> Span:
         return Span(np.tile(self.low, times), np.tile(self.high, times), self.grid.wider(times) if self.grid else None)
+
+
+def reshaped(span: Span, pixels: int, channels: int) -> Span:
+    """The span of an image of `pixels` as one of other channels."""
+    flat = span.wider(pixels)
+    low, high = flat.low.reshape(-1, channels).min(0), flat.high.reshape(-1, channels).max(0)
+    return Span(low, high, flat.grid.grouped(channels) if flat.grid is not None else None)
 
 
 def whole(lo: Array, hi: Array, bipolar: bool = False) -> Grid:
@@ -145,14 +169,36 @@ def _short(values: Array) -> Array:
 
 def after(span: Span, step: Step) -> Span:
     """The span behind one step."""
-    if step.op in NONMONOTONE:
-        low, high = NONMONOTONE[step.op](step, span.low, span.high)
-        return Span(low, high, None)
+    if not step.monotone:
+        return _wavy(span, step)
     ends = step.run(span.low), step.run(span.high)
     low, high = np.minimum(*ends).astype(np.float32), np.maximum(*ends).astype(np.float32)
     same = bool((low == span.low).all() and (high == span.high).all())
     grid = _grid_after(span.grid, step, low, high, same)
     return Span(low, high, grid if grid is not None and grid.distinct else None)
+
+
+def _wavy(span: Span, step: Step) -> Span:
+    """Bounds behind a step that may fall and rise; integers where it gives nothing else."""
+    if isinstance(step, Both):
+        ends = []
+        for chain in (step.left, step.right):
+            inner = replace(span, grid=None)
+            for one in chain:
+                inner = after(inner, one)
+            ends.append((inner.low, inner.high))
+        corners = np.stack([STEPS[step.op](a, b) for a in ends[0] for b in ends[1]])
+        if step.op == "div" and bool(((ends[1][0] <= 0) & (ends[1][1] >= 0)).any()):
+            corners = corners + np.float32(np.inf)  # nothing bounds it
+        return Span(corners.min(0), corners.max(0), None)
+    if step.op == "leaky":
+        corners = np.stack([step.run(span.low), step.run(span.high), 0 * span.low])
+        return Span(corners.min(0), corners.max(0), None)
+    low, high = FUNCTIONS[step.op].ends(span.low, span.high, step.value)
+    grid = None
+    if step.op == "nonzero" or (step.op == "abs" and span.grid is not None and _integral(span.grid)):
+        grid = whole(low, high)
+    return Span(low, high, grid)
 
 
 def _grid_after(grid: Grid | None, step: Step, low: Array, high: Array, same: bool) -> Grid | None:

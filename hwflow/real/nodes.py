@@ -147,6 +147,17 @@ class Flatten(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Reshape(Node):
+    """The same elements in raster order as another image or vector."""
+
+    to: Shape
+
+    def shape(self, x: Shape) -> Shape:
+        _need(int(np.prod(x)) == int(np.prod(self.to)), self, f"makes {self.to} of {x}")
+        return self.to
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TopK(Node):
     """Indices of the k largest, largest first; of equal values the lowest index first."""
 
@@ -157,7 +168,9 @@ class TopK(Node):
         return (self.k,)
 
 
-RealOp: TypeAlias = Pointwise | Dense | Conv | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | TopK
+RealOp: TypeAlias = (
+    Pointwise | Dense | Conv | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | Reshape | TopK
+)
 
 
 def _need(true: bool, node: Node, reason: str) -> None:

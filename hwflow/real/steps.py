@@ -1,4 +1,4 @@
-"""One float32 operation with a constant, elementwise and monotone; everything between sums is made of these.
+"""One float32 operation with a constant, elementwise; everything between sums is made of these.
 
 Stands on graph's frozen arrays. A network's scales, biases, norms, clips and quantizers are chains of steps.
 """
@@ -12,6 +12,7 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.graph import frozen
+from hwflow.real.functions import FUNCTIONS
 
 NONE = np.zeros(1, np.float32)
 
@@ -38,6 +39,13 @@ class Step:
         return self.op in ("add", "sub", "div") or (self.op == "mul" and bool(self.value.all()))
 
     @property
+    def monotone(self) -> bool:
+        """True where the result never turns back while x rises; said of nothing that a library computes."""
+        if self.op == "leaky":
+            return bool((self.value >= 0).all())
+        return self.op not in FUNCTIONS
+
+    @property
     def per_channel(self) -> bool:
         return len(self.value) > 1
 
@@ -49,7 +57,11 @@ class Step:
 
     def first(self, channels: int) -> Step:
         """The same step for the first few of its channels."""
-        return Step(self.op, self.value[:channels]) if self.per_channel else self
+        return self.taken(np.arange(channels))
+
+    def taken(self, channels: Array) -> Step:
+        """The same step for some of its channels, in the order given."""
+        return Step(self.op, self.value[channels]) if self.per_channel else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,19 +82,55 @@ class Beside(Step):
         return all(s.affine for _, steps in self.parts for s in steps)
 
     @property
+    def monotone(self) -> bool:
+        return all(s.monotone for _, steps in self.parts for s in steps)
+
+    @property
     def per_channel(self) -> bool:
         return True
 
     def wider(self, times: int) -> Step:
         return replace(self, parts=self.parts * times)
 
-    def first(self, channels: int) -> Step:
-        out, left = [], channels
-        for width, steps in self.parts:
-            if left > 0:
-                out.append((min(width, left), tuple(s.first(min(width, left)) for s in steps)))
-            left -= width
+    def taken(self, channels: Array) -> Step:
+        starts = np.cumsum([0, *(width for width, _ in self.parts)])
+        out = []
+        for c in channels:
+            i = int(np.searchsorted(starts, c, "right")) - 1
+            out.append((1, tuple(s.taken(np.array([c - starts[i]])) for s in self.parts[i][1])))
         return replace(self, parts=tuple(out))
+
+
+@dataclass(frozen=True, eq=False)
+class Both(Step):
+    """y = op(left(x), right(x)): two chains of one value that meet again, such as x * sigmoid(x)."""
+
+    left: tuple[Step, ...] = ()
+    right: tuple[Step, ...] = ()
+
+    def run(self, x: Array) -> Array:
+        return STEPS[self.op](run_all(self.left, x), run_all(self.right, x))
+
+    @property
+    def affine(self) -> bool:
+        return False
+
+    @property
+    def monotone(self) -> bool:
+        return False
+
+    @property
+    def per_channel(self) -> bool:
+        return any(s.per_channel for s in (*self.left, *self.right))
+
+    def wider(self, times: int) -> Step:
+        return self._changed(lambda s: s.wider(times))
+
+    def taken(self, channels: Array) -> Step:
+        return self._changed(lambda s: s.taken(channels))
+
+    def _changed(self, change: Callable[[Step], Step]) -> Step:
+        return replace(self, left=tuple(map(change, self.left)), right=tuple(map(change, self.right)))
 
 
 def half_away(x: Array, _: Array) -> Array:
@@ -110,12 +158,11 @@ STEPS: dict[str, Callable[[Array, Array], Array]] = {
     "signum": lambda x, _: np.sign(x),
     "count": count,
     "leaky": lambda x, slope: np.where(x < 0, x * slope, x),
+    **{name: function.run for name, function in FUNCTIONS.items()},
 }  # fmt: skip
 
 ROUNDINGS = ("round", "floor", "ceil", "fix", "cast", "away", "half_away", "half_to_zero")
 INTEGRAL = (*ROUNDINGS, "sign", "signum", "count")
-# steps that fall and rise, with the least and the largest value they have between two ends
-NONMONOTONE: dict[str, Callable[[Step, Array, Array], tuple[Array, Array]]] = {}
 
 
 def run_all(steps: Sequence[Step], x: Array) -> Array:

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from networks import Build
 from onnx import TensorProto, helper, numpy_helper
+from reading import signs
 
 from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold
@@ -170,7 +171,7 @@ HOSTILE = {
     "an LSTM": (net(lstm), "operator LSTM is not supported; recurrent layers"),
     "a softmax in the middle": (net(softmax_inside), "in the middle of the network"),
     "a float model": (net(float_model), "are not integers times a scale"),
-    "attention": (net(attention), "operator Sigmoid is not supported"),
+    "attention": (net(attention), "multiplies two values that depend on the input"),
     "a negative variance": (net(lambda b: b.norm(dense(b, b.sign("x")), [1] * 3, [0] * 3, [0] * 3, [-1, 1, 1])), "variance -1 is not positive"),
     "a NaN in a norm": (net(lambda b: b.norm(dense(b, b.sign("x")), [1, np.nan, 1], [0] * 3, [0] * 3, [1] * 3)), "holds nan"),
     "a scale beyond float32": (net(lambda b: b.node("Mul", b.node("Mul", dense(b, b.sign("x")), b.const(1e30)), b.const(1e30))), "larger than float32 can hold"),
@@ -185,7 +186,8 @@ HOSTILE = {
     "channels of different scales in front of a sum": (image(lambda b: b.conv(b.node("Mul", "x", b.const(np.array([0.3, 0.71234]).reshape(1, 2, 1, 1))), b.const(np.ones((2, 2, 3, 3))))), "no multiples of one scale"),
     "a sum of unrelated scales": (image(lambda b: b.node("Add", b.quant("x", 0.3, 4), b.quant("x", 0.37111, 4))), "no multiples of one scale"),
     "a constant for each pixel": (image(lambda b: b.node("Add", b.sign("x"), b.const(RNG.normal(0, 1, (1, 2, 6, 6))))), "differs from pixel to pixel"),
-    "a function that falls and rises": (image(lambda b: b.node("Abs", b.sign("x"))), "operator Abs is not supported"),
+    "a maximum behind a function that falls and rises": (image(lambda b: b.sign(b.node("MaxPool", b.node("Softsign", b.conv("x", signs(b, 2, 2, 3, 3))), kernel_shape=[2, 2]))), "the maximum behind a function that falls and rises"),
+    "a function that falls and rises at the end": (image(lambda b: b.node("Softsign", b.sign("x"))), "end with a dense layer"),
 }  # fmt: skip
 
 
@@ -207,10 +209,10 @@ def test_check_reports_what_read_refuses_and_nothing_for_a_sound_file(tmp_path):
 
 def test_every_finding_is_reported_at_once(tmp_path):
     b = Build((1, 4))
-    x = b.node("Tanh", b.quant("x", -1.0, 4))
-    y = b.node("LSTM", b.node("Sigmoid", x), x)
+    x = b.node("GRU", b.quant("x", -1.0, 4), "x", "x")
+    y = b.node("LSTM", b.node("RNN", x, x, x), x, x)
     findings = check(b.save(tmp_path, y))
-    assert [f.node for f in findings] == ["Quant_0", "Tanh_1", "Sigmoid_2", "LSTM_3"]
+    assert [f.node for f in findings] == ["Quant_0", "GRU_1", "RNN_2", "LSTM_3"]
 
 
 def test_external_data_inside_the_folder_is_read(tmp_path):
