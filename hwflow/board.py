@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hwflow.errors import RecipeError
+from hwflow.errors import RecipeError, did_you_mean
 from hwflow.families import FAMILIES
 
 if sys.version_info >= (3, 11):
@@ -88,7 +88,7 @@ def load_board(name: str) -> Board:
     path = BOARDS / f"{name}.toml"
     if name not in names():
         raise RecipeError(
-            f"there is no board {name!r}; known: {', '.join(names())}; or give a .toml file like those in {BOARDS}"
+            f"there is no board {name!r}{did_you_mean(name, names())}; known: {', '.join(names())}; or give a .toml file like those in {BOARDS}"
         )
     return read_board(path)
 

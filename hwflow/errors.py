@@ -5,7 +5,9 @@ Stands on nothing; every other room raises these and only the command line catch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,9 @@ class ToolError(HwflowError):
 def _split(text: str) -> tuple[str, str]:
     reason, _, remedy = text.partition("; ")
     return reason, remedy or "see `hwflow check`"
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?" for the closest known name, or nothing when none is close."""
+    close = get_close_matches(wrong, list(known), 1, 0.6)
+    return f"; did you mean {close[0]}?" if close else ""

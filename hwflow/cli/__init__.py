@@ -32,7 +32,7 @@ def main() -> None:
     except typer.Exit as e:
         sys.exit(e.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        err.print("stopped; nothing is left half-written")
+        err.print("stopped")
         sys.exit(130)
     except Exception as e:
         if hasattr(e, "format_message"):  # a usage error of the command line itself

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hwflow.cli.common import Count, Dir, Inputs, Json, Layout, app, load_inputs, say, show
+from hwflow.cli.common import Count, Dir, Inputs, Json, Layout, load_inputs, say, show, verb
 
 
-@app.command()
+@verb("hwflow deploy build/digits --board sim", "hwflow run build/digits --port sim")
 def deploy(
     folder: Dir,
     board: Annotated[str, typer.Option("--board", help="A board's name, or sim for the simulated one.")],
@@ -30,7 +30,7 @@ def deploy(
     show(facts, json, table)
 
 
-@app.command()
+@verb("hwflow run build/digits --port sim -n 20")
 def run(
     folder: Dir,
     port: Annotated[str, typer.Option("--port", help="Serial port of the board, or sim.")],
@@ -64,7 +64,7 @@ def run(
     raise typer.Exit(0 if differing == 0 else 1)
 
 
-@app.command()
+@verb("hwflow bridge build/digits --to finn -n 20")
 def bridge(
     folder: Dir,
     to: Annotated[str, typer.Option("--to", help="hls4ml or finn")],

@@ -7,18 +7,92 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# the groups of verbs, in the order of the flow, and the verbs of each in the order in which they are used
+GROUPS = {
+    "Look around": ("demo", "recipes", "boards", "runs", "doctor"),
+    "Make": ("train", "check", "quicklook", "compile", "hls"),
+    "Prove and measure": ("simulate", "verify", "synth", "report", "publish", "look"),
+    "Use": ("deploy", "run", "measured", "bridge"),
+    "Compare": ("go", "explore", "compare", "fuzz", "bench"),
+}
+EXAMPLES: dict[str, str] = {}  # verb -> a command that runs where build/digits is a build; tests run them all
+
+START = """\
+hwflow takes a binary neural network from PyTorch to hardware, with the same integers at every step.
+
+  hwflow demo                                      see it whole, in minutes
+  hwflow train models/mlp.py:digits                train a network        -> build/digits/model.onnx
+  hwflow check model.onnx                          can it become integers?
+  hwflow compile model.onnx --input u8/255 -o DIR  integers, RTL, HLS, C  -> DIR
+  hwflow verify DIR                                every engine equal, to the last bit
+  hwflow synth DIR --family ecp5                   LUTs and flip-flops, measured
+  hwflow report DIR                                DIR/report.html
+  hwflow deploy DIR --board tangnano9k             bitstream and driver
+
+hwflow --help lists every verb, hwflow VERB --help shows an example, hwflow doctor says what is missing.
+"""
+
+
+class Verbs(TyperGroup):
+    """The verbs in the order of GROUPS, whichever module registers them first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        order = [verb for verbs in GROUPS.values() for verb in verbs]
+        return sorted(super().list_commands(ctx), key=lambda name: order.index(name) if name in order else len(order))
+
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    cls=Verbs, add_completion=True, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Binary neural networks from PyTorch to hardware, the same integers at every step.",
 )  # fmt: skip
+
+
+def verb(example: str, then: str = "") -> Callable[[Function], Function]:
+    """Register a function as the verb of its name, in its group, with an example and what people do next."""
+
+    def register(function: Function) -> Function:
+        name = function.__name__
+        group = next(g for g, verbs in GROUPS.items() if name in verbs)
+        EXAMPLES[name] = example
+        epilog = f"Example: {example}" + (f"\n\nThen: {then}" if then else "")
+        return app.command(name, rich_help_panel=group, epilog=epilog)(function)
+
+    return register
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import hwflow
+
+        print(f"hwflow {hwflow.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  the callback answers
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Binary neural networks from PyTorch to hardware, the same integers at every step."""
+    if context.invoked_subcommand is None:
+        print(START, end="")
+
+
 WIDTH = None if sys.stdout.isatty() else 140  # columns of a table that goes to a file or a pipe
 # names come from model files: text is never read as markup
 out = Console(soft_wrap=True, width=WIDTH, markup=False)
@@ -35,7 +109,7 @@ Input = Annotated[
     str | None, typer.Option("--input", help="What the hardware receives: u8/255, i8, bipolar, i16/1024, ...")
 ]
 Count = Annotated[int | None, typer.Option("-n", help="Images; without it as many as time allows.")]
-BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `hwflow doctor` lists them.")]
+BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `hwflow boards` lists them.")]
 
 
 def say(text: str) -> None:

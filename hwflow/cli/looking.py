@@ -12,11 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import Dir, Input, Json, app, say, show
-from hwflow.errors import RecipeError
+from hwflow.cli.common import Dir, Input, Json, say, show, verb
+from hwflow.errors import RecipeError, did_you_mean
 
 
-@app.command()
+@verb("hwflow doctor")
 def doctor(json: Json = False) -> None:
     """What is installed, what each missing tool would add, and how to get it."""
     from hwflow.doctor import doctor as run
@@ -33,7 +33,7 @@ def doctor(json: Json = False) -> None:
     show(rows, json, table)
 
 
-@app.command()
+@verb("hwflow runs")
 def runs(
     folder: Annotated[Path, typer.Argument(help="Where to look, with all folders below.")] = Path("build"),
     json: Json = False,
@@ -56,7 +56,44 @@ def runs(
     show([{"folder": str(where), "state": n.state, "left": n.left, **asdict(n)} for where, n in found], json, table)
 
 
-@app.command()
+@verb("hwflow boards", "hwflow compile MODEL --board NAME --fit")
+def boards(json: Json = False) -> None:
+    """The boards that hwflow knows: part, resources, how a bitstream is made. A TOML file of your own works too."""
+    from dataclasses import asdict
+
+    from hwflow.board import boards as known
+
+    table = Table("board", "title", "part", "family", "LUT", "FF", "BRAM", "DSP", "clock, MHz", "bitstream", "link")
+    for b in known():
+        how = "open tools" if b.flow == "open" else "Vivado project"
+        amounts = (f"{v:,}" for v in b.totals.values())
+        table.add_row(b.name, b.title, b.part, b.family, *amounts, f"{b.clock_mhz:g}", how, b.link)
+    show([asdict(b) for b in known()], json, table)
+
+
+@verb("hwflow recipes", "hwflow train FILE:RECIPE")
+def recipes(json: Json = False) -> None:
+    """The recipes that ship with hwflow: network, data, method and training budget."""
+    from hwflow.errors import ToolError
+
+    try:
+        from hwflow.train.recipes import known, load_recipe
+    except ImportError as e:
+        raise ToolError(f"recipes are built with torch and brevitas ({e}): pip install 'hwflow[train]'") from e
+    rows = []
+    for spec in known():
+        r = load_recipe(spec)
+        rows.append({
+            "recipe": f"models/{spec.replace(':', '.py:')}", "data": r.data, "input": r.input, "weights": r.method.weights,
+            "estimator": r.method.estimator, "epochs": r.plan.epochs, "batch": r.plan.batch, "optimiser": r.plan.optimizer,
+        })  # fmt: skip
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    show(rows, json, table)
+
+
+@verb("hwflow quicklook build/digits")
 def quicklook(
     model: Annotated[str, typer.Argument(help="MODEL.onnx, net.npz or a build folder")],
     input: Input = None,
@@ -94,7 +131,7 @@ def quicklook(
     show({"name": net.name, "input": list(net.input.shape), "operations": rows}, json, table)
 
 
-@app.command()
+@verb("hwflow compare build/digits build/digits")
 def compare(
     first: Dir, second: Annotated[Path, typer.Argument(help="Another build folder.")], json: Json = False
 ) -> None:
@@ -116,7 +153,7 @@ def compare(
     show(rows, json, table)
 
 
-@app.command()
+@verb("hwflow explore build/digits --boards tangnano9k -o build/explore --jobs 1")
 def explore(
     models: Annotated[list[str], typer.Argument(help="QONNX files, net.npz or build folders: one for each bit width.")],
     boards: Annotated[str, typer.Option("--boards", help="Comma-separated board names.")] = "ulx3s_85f,tangnano20k",
@@ -150,7 +187,7 @@ def explore(
     show(rows, json, table)
 
 
-@app.command()
+@verb("hwflow fuzz --minutes 0.1 --engines c")
 def fuzz(
     minutes: Annotated[float, typer.Option("--minutes", help="How long.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Where the random networks start.")] = 0,
@@ -168,7 +205,7 @@ def fuzz(
     raise typer.Exit(0 if not facts["failures"] else 1)
 
 
-@app.command()
+@verb("hwflow bench trained")
 def bench(
     part: Annotated[
         str | None,
@@ -187,7 +224,7 @@ def bench(
     from hwflow.bench.tables import cell, columns, heading, write
 
     if part and part not in PARTS:
-        raise RecipeError(f"bench has no part {part!r}; choose one of {', '.join(PARTS)}")
+        raise RecipeError(f"bench has no part {part!r}{did_you_mean(part, PARTS)}; choose one of {', '.join(PARTS)}")
     facts = {}
     for name in [part] if part else PARTS:
         facts[name] = run(name, say)

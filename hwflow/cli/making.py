@@ -12,11 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import BoardName, Input, Json, OutDir, app, ladder, out, say, show
+from hwflow.cli.common import BoardName, Input, Json, OutDir, ladder, out, say, show, verb
 from hwflow.errors import ModelError
 
 
-@app.command()
+@verb("hwflow demo", "open build/digits/report.html")
 def demo(folder: OutDir = None, json: Json = False) -> None:
     """The whole life on the bundled digits: train, prove, simulate, synthesise, report; minutes on a laptop CPU."""
     from hwflow.demo import demo as run
@@ -36,7 +36,7 @@ def demo(folder: OutDir = None, json: Json = False) -> None:
     raise typer.Exit(0 if result.exact else 1)
 
 
-@app.command()
+@verb("hwflow train models/mlp.py:digits -o build/digits", "hwflow compile build/digits")
 def train(
     model: Annotated[str, typer.Argument(help="models/x.py[:recipe]")],
     folder: OutDir = None,
@@ -63,7 +63,7 @@ def train(
     show({"folder": str(where), **metrics}, json, table)
 
 
-@app.command()
+@verb("hwflow check build/digits/model.onnx --input u8/16", "hwflow compile build/digits/model.onnx --input u8/16 -o build/mine")
 def check(model: Annotated[Path, typer.Argument(help="MODEL.onnx")], input: Input = None, json: Json = False) -> None:
     """Is the network supported? Every finding at once: node, attribute, reason, remedy."""
     from dataclasses import asdict
@@ -90,7 +90,7 @@ def check(model: Annotated[Path, typer.Argument(help="MODEL.onnx")], input: Inpu
     raise typer.Exit(1 if findings else 0)
 
 
-@app.command()
+@verb("hwflow compile build/digits/model.onnx --input u8/16 --fps 100000 -o build/mine", "hwflow verify build/mine")
 def compile(
     model: Annotated[str, typer.Argument(help="MODEL.onnx, MODEL.h5, models/x.py[:recipe] or a build folder")],
     folder: OutDir = None,
@@ -151,7 +151,7 @@ def compile(
         say(why["text"])
 
 
-@app.command()
+@verb("hwflow hls build/digits")
 def hls(
     model: Annotated[str, typer.Argument(help="MODEL.onnx, models/x.py[:recipe] or a build folder")],
     folder: OutDir = None,

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, Layout, app, ladder, load_inputs, say, show
+from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, Layout, ladder, load_inputs, say, show, verb
 from hwflow.errors import RecipeError
 from hwflow.families import FAMILIES
 
 
-@app.command()
+@verb("hwflow simulate build/digits --engine c --outputs y.npy -n 20")
 def simulate(
     folder: Dir,
     engine: Annotated[str, typer.Option("--engine", help="numpy, c, hls or rtl")] = "rtl",
@@ -60,7 +60,7 @@ def simulate(
     show(facts, json, table)
 
 
-@app.command()
+@verb("hwflow verify build/digits -n 20 --engines numpy,c", "hwflow synth build/digits, then hwflow report build/digits")
 def verify(
     folder: Dir,
     inputs: Inputs = None,
@@ -89,7 +89,7 @@ def verify(
     raise typer.Exit(0 if done.exact else 1)
 
 
-@app.command()
+@verb("hwflow synth build/digits --family ecp5", "hwflow report build/digits")
 def synth(
     folder: Dir,
     board: BoardName = None,
@@ -124,7 +124,7 @@ def synth(
     show(results, json, table)
 
 
-@app.command()
+@verb("hwflow report build/digits", "open build/digits/report.html")
 def report(folder: Dir, json: Json = False) -> None:
     """report.json, report.md and report.html: what was estimated, simulated, synthesised and proven."""
     from hwflow.build import Build

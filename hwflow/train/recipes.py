@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from hwflow.errors import RecipeError
+from hwflow.errors import RecipeError, did_you_mean
 from hwflow.places import MODELS
 from hwflow.recipe import Recipe
 
@@ -29,7 +29,7 @@ def load_recipe(spec: str) -> Recipe:
         for candidate in _files():
             if not wanted and name in recipes_of(candidate):
                 return recipes_of(candidate)[name]
-        raise RecipeError(f"{spec}: is no model file and no recipe; there are {', '.join(known())}")
+        raise RecipeError(f"{spec}: is no model file and no recipe{_close(name)}; there are {', '.join(known())}")
     recipes = recipes_of(path)
     if wanted and wanted not in recipes:
         raise RecipeError(f"{spec}: {path.name} has no recipe {wanted!r}; it has {', '.join(recipes)}")
@@ -48,6 +48,10 @@ def recipes_of(path: Path) -> Mapping[str, Recipe]:
         raise RecipeError(f"{path}: defines no RECIPES; a model file ends with a dict of recipes by name")
     place = path.stem if path.parent == MODELS.resolve() else str(path)
     return {name: replace(recipe, source=f"{place}:{name}") for name, recipe in recipes.items()}
+
+
+def _close(name: str) -> str:
+    return did_you_mean(Path(name).stem, [part for spec in known() for part in (spec, *spec.split(":"))])
 
 
 def _files() -> list[Path]:

@@ -1,0 +1,75 @@
+"""The command line teaches itself: every verb has a group, an example that runs, and one suggestion for a slip."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from hwflow.board import load_board
+from hwflow.cli import app  # registers every verb
+from hwflow.cli.common import EXAMPLES, GROUPS, START
+from hwflow.errors import RecipeError
+
+SLOW = {"demo", "deploy", "run", "synth", "hls", "bridge", "train", "explore", "fuzz", "bench", "go"}
+
+
+def run(command, cwd):
+    beside = str(Path(sys.executable).parent)
+    env = {**os.environ, "PATH": beside + os.pathsep + os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    return subprocess.run(["bash", "-euc", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=900)
+
+
+def test_every_verb_has_a_group_and_an_example():
+    assert {c.name for c in app.registered_commands} == EXAMPLES.keys() <= {v for verbs in GROUPS.values() for v in verbs}
+
+
+@pytest.mark.parametrize("verb", [pytest.param(v, marks=[pytest.mark.slow] * (v in SLOW)) for v in EXAMPLES])
+def test_the_example_of_a_verb_runs(verb, digits, tmp_path):
+    shutil.copytree(digits.folder, tmp_path / "build" / "digits")
+    before = [EXAMPLES["deploy"]] if verb == "run" else []
+    for command in (*before, EXAMPLES[verb]):
+        done = run(command, tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def test_a_verb_s_help_shows_its_arguments_and_its_example(tmp_path):
+    done = run("hwflow compile --help", tmp_path)
+    assert "MODEL.onnx" in done.stdout and "Example: hwflow compile" in done.stdout
+
+
+def test_bare_hwflow_teaches_the_flow_in_ten_lines(tmp_path):
+    done = run("hwflow", tmp_path)
+    assert done.returncode == 0 and done.stdout == START
+    assert len([line for line in START.splitlines() if line]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [("hwflow chekc x", "check"), ("hwflow train models/mpl.py", "mlp"), ("hwflow bench board", "boards")],
+)  # fmt: skip
+def test_a_slip_gets_one_suggestion(command, meant, tmp_path):
+    done = run(command, tmp_path)
+    said = (done.stdout + done.stderr).lower()
+    assert done.returncode != 0 and "traceback" not in said
+    assert said.count("did you mean") == 1 and meant in said.split("did you mean")[1]
+
+
+def test_a_board_s_name_with_a_slip_is_suggested():
+    with pytest.raises(RecipeError, match=r"did you mean ulx3s_85f\?"):
+        load_board("ulx3s_85")
+
+
+def test_importing_hwflow_imports_no_heavy_package():
+    code = "import sys, hwflow; print(sorted({'torch', 'onnx', 'numpy', 'matplotlib', 'onnxruntime'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_stage_is_its_function_whatever_was_imported_before():
+    code = "import hwflow.fold, hwflow.verify, hwflow; print(callable(hwflow.fold), callable(hwflow.verify), callable(hwflow.lower))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["True"] * 3
