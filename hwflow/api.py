@@ -16,6 +16,10 @@ from hwflow.bits import Array
 from hwflow.build import Build
 from hwflow.errors import RecipeError, ToolError
 from hwflow.predict import Predictor, load
+from hwflow.real.inputs import parse_input
+
+DEFAULT_INPUT = "u8/255"  # of a torch module, whose file says nothing of integers
+EXAMPLES = 32  # images that an exported module is compared on
 
 
 class Compiled:
@@ -129,25 +133,23 @@ def compile(
     if not isinstance(model, str | Path):
         where = where or Path(tempfile.mkdtemp(prefix="hwflow-"))
         where.mkdir(parents=True, exist_ok=True)
-        model = _exported(model, x, where / "exported.onnx")
+        input = input or DEFAULT_INPUT
+        model = _exported(model, x, input, where / "exported.onnx")
     target = flow.Target(board, clock_mhz, fps, fit)
     build = flow.compile_model(str(model), where, target, input)
     return Compiled(build, None if x is None else np.asarray(x), None if y is None else np.asarray(y))
 
 
-def _exported(module: Any, x: Array | None, path: Path) -> Path:
-    """The QONNX file of a torch module, in the form that qonnx reads."""
+def _exported(module: Any, x: Array | None, input: str, path: Path) -> Path:
+    """The QONNX file of a torch module, proven equal to it on the first images."""
     try:
-        import torch
-        from brevitas.export import export_qonnx
+        from hwflow.train.export import export_module
     except ImportError as e:
         raise ToolError(f"a torch module is exported with torch and brevitas ({e}): pip install 'hwflow[train]'") from e
-    if not isinstance(module, torch.nn.Module):
+    if not hasattr(module, "state_dict"):
         raise RecipeError(f"compile takes a path or a torch module, not {type(module).__name__}")
     if x is None:
-        raise RecipeError("a torch module is exported with an example: give images as the second argument")
-    example = torch.as_tensor(np.asarray(x)[:1], dtype=torch.float32)
-    if example.ndim == 4:  # images are (n, H, W, C) here and (n, C, H, W) in torch
-        example = example.permute(0, 3, 1, 2).contiguous()
-    export_qonnx(module.eval(), example, str(path), dynamo=False, opset_version=13)
+        raise RecipeError("a torch module is exported with examples: give images as the second argument")
+    some = np.asarray(x)[:EXAMPLES]
+    export_module(module, parse_input(input).real(some) if some.dtype.kind in "iub" else some, path)
     return path

@@ -30,6 +30,7 @@ from hwflow.recipe import Recipe
 from hwflow.train.views import Fixed
 
 INPUT_KEY = "hwflow.input"
+ROUNDING = 1e-4  # of the largest output: what the order of float32 sums may change in a user's own module
 
 
 def freeze(model: nn.Module) -> nn.Module:
@@ -82,8 +83,36 @@ def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:
         )
 
 
+def export_module(module: nn.Module, images: Array, path: Path) -> None:
+    """Write any torch module as QONNX and prove on `images` that the file computes the same.
+
+    `images` are real values (n, features), or (n, H, W, C) where the module takes (n, C, H, W); the module is put in
+    evaluation mode. ModelError where the file differs: Brevitas writes the raw weights of a quantizer that balances them.
+    """
+    x = torch.as_tensor(np.asarray(images), dtype=torch.float32)
+    x = x.permute(0, 3, 1, 2).contiguous() if x.ndim == 4 else x
+    module = copy.deepcopy(module).cpu().eval()
+    with torch.no_grad():
+        want = module(x).numpy()
+    _write(module, x[:1], path, type(module).__name__, {})
+    got = execute(path, x.numpy())
+    # sums of scales that are no powers of two depend on their order, far below this share; another meaning is far above
+    if np.abs(got - want).max(initial=0) > ROUNDING * np.abs(want).max(initial=0):
+        path.unlink()
+        raise ModelError(
+            f"{path.name}: the exported file differs from PyTorch in {_count(got, want)}; "
+            "make what is done to a weight before its quantizer part of the weight (torch.nn.utils.parametrize)"
+        )
+
+
 def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> None:
-    """Write a frozen model as QONNX (opset 13, TorchScript exporter) with its input contract, never half-written."""
+    """Write a frozen model of a recipe as QONNX with its input contract, never half-written."""
+    props = {INPUT_KEY: recipe.input, "hwflow.recipe": recipe.source or recipe.name}
+    _write(frozen, example, path, recipe.name, props)
+
+
+def _write(frozen: nn.Module, example: Tensor, path: Path, name: str, props: dict[str, str]) -> None:
+    """Write a module as QONNX (opset 13, TorchScript exporter: qonnx does not read what the newer one writes)."""
     part = path.with_name(path.name + ".part")
     level = logging.getLogger("torch.onnx").level
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -100,8 +129,8 @@ def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> Non
     tidy = ModelWrapper(str(part)).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
     graph = tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
     _rename(graph, {"global_in": "x", "global_out": "y"})
-    graph.graph.name = recipe.name
-    onnx.helper.set_model_props(graph, {INPUT_KEY: recipe.input, "hwflow.recipe": recipe.source or recipe.name})
+    graph.graph.name = name
+    onnx.helper.set_model_props(graph, props)
     onnx.save(graph, part)
     part.replace(path)
 
