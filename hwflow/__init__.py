@@ -12,6 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hwflow.version import VERSION
+
 if TYPE_CHECKING:
     from hwflow import emit
     from hwflow.api import Compiled, compile
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from hwflow.synth import synth
     from hwflow.verify import verify
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Build", "Compiled", "HwflowError", "ModelError", "Net", "RecipeError", "ToolError", "check", "compile", "emit", "fold",

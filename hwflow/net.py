@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -19,12 +18,15 @@ import numpy as np
 from hwflow.answers import Answer, Step, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
+from hwflow.files import read_arrays, write_arrays
 from hwflow.graph import Nodes
 from hwflow.inputs import Takes
 from hwflow.ops import OPS, Op, Port, TopK
 
 INPUT = "input"  # the name every first operation reads
 FORMAT = 2
+REMEDY = "compile the model again"
+MOST_ELEMENTS = 1 << 28  # of one value of one image
 MOST_SEEN = 1 << 24  # integers of an older file's answer at which its scores are evaluated
 
 
@@ -56,7 +58,10 @@ class Net:
         """Shape and range of `input` and of every operation's result."""
         out = {INPUT: self.input}
         for op in self.nodes:
-            out[op.name] = op.port(*(out[i] for i in op.inputs))
+            port = op.port(*(out[i] for i in op.inputs))
+            if port.size > MOST_ELEMENTS:
+                raise ModelError(f"{self.name}.{op.name}: has {port.size} elements an image; make the network smaller")
+            out[op.name] = port
         return out
 
     @property
@@ -135,16 +140,13 @@ class Net:
         """Write net.npz: one JSON header, arrays beside it, -1/+1 weights one bit each. Never half-written."""
         head, arrays = self._parts()
         arrays["header"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        part.replace(path)
+        write_arrays(path, **arrays)
 
     @cached_property
     def hash(self) -> str:
         """What this network is, in 32 hexadecimal digits: equal where operations, weights, input and finish are."""
         head, arrays = self._parts()
-        state = hashlib.sha256(json.dumps(head).encode())
+        state = hashlib.sha256(json.dumps({k: v for k, v in head.items() if k != "name"}).encode())
         for key in sorted(arrays):
             state.update(f"{key} {arrays[key].dtype} {arrays[key].shape}".encode() + arrays[key].tobytes())
         return state.hexdigest()[:32]
@@ -163,14 +165,11 @@ class Net:
     @staticmethod
     def load(path: Path) -> Net:
         """Read net.npz; a file that is not one is a ModelError."""
+        arrays = read_arrays(path, REMEDY, ModelError, names=("header",))
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {k: file[k] for k in file.files}
             head = json.loads(arrays["header"].tobytes())
             if head["format"] not in (1, FORMAT):
-                raise ModelError(
-                    f"{path}: is of format {head['format']}, this hwflow reads 1 and {FORMAT}; compile the model again"
-                )
+                raise ModelError(f"{path}: is of format {head['format']}, this hwflow reads 1 and {FORMAT}; {REMEDY}")
             net = Net(
                 name=head["name"], denominator=head["denominator"],
                 input=Port(tuple(head["input"]["shape"]), Ints(*head["input"]["ints"])),
@@ -178,8 +177,10 @@ class Net:
                 answer=_unpack_answer(head["answer"], arrays) if "answer" in head else Answer(),
             )  # fmt: skip
             return net if head["format"] == FORMAT else _migrated(net, _steps(head["finish"], arrays))
-        except (OSError, KeyError, TypeError, ValueError, AssertionError, EOFError, zipfile.BadZipFile) as e:
-            raise ModelError(f"{path}: is not a whole net.npz ({e}); compile the model again") from e
+        except ModelError:
+            raise
+        except Exception as e:  # a damaged header can fail in any check of any operation
+            raise ModelError(f"{path}: is not a whole net.npz ({str(e) or type(e).__name__}); {REMEDY}") from e
 
 
 def _migrated(net: Net, finish: tuple[Step, ...]) -> Net:
@@ -253,6 +254,8 @@ def _store(key: str, values: Array, arrays: dict[str, Array]) -> dict[str, Any]:
 
 def _fetch(entry: dict[str, Any], arrays: dict[str, Array]) -> Array:
     shape, values = tuple(entry["shape"]), arrays[entry["array"]]
+    if min(shape, default=0) < 0 or int(np.prod(shape, dtype=object)) > 8 * values.size:
+        raise ValueError(f"{entry['array']} cannot have the shape {shape}")
     if entry.get("bipolar") or entry.get("bool"):
         flags = np.unpackbits(values, count=int(np.prod(shape))).reshape(shape)
         return flags.astype(bool) if entry.get("bool") else 2 * flags.astype(np.int64) - 1

@@ -345,6 +345,8 @@ def window_shape(
 ) -> tuple[int, int]:
     """Rows and columns of the output of a sliding window."""
     _need(len(shape) == 3, node, f"slides over (H, W, C), not {shape}")
+    _need(min(*kernel, *stride, *dilation) > 0 and min(pads) >= 0, node, "has a window that is not positive")
+    _need(max(*kernel, *stride, *dilation, *pads) < 1 << 16, node, "has a window of more than 65535 pixels")
     h = shape[0] + pads[0] + pads[2] - (kernel[0] - 1) * dilation[0] - 1
     w = shape[1] + pads[1] + pads[3] - (kernel[1] - 1) * dilation[1] - 1
     _need(h >= 0 and w >= 0, node, f"its {kernel} window is larger than the image {shape[:2]} with padding {pads}")

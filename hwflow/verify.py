@@ -6,7 +6,6 @@ exported arithmetic gives. Nothing near is equal: what an order of float32 sums 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ import numpy as np
 from hwflow import proof, tools
 from hwflow.bits import Array
 from hwflow.build import Build
+from hwflow.files import digest
 from hwflow.fold import Difference, first_difference, fold
 from hwflow.fold.trace import differing, integers_of
 from hwflow.simulate import simulate
@@ -58,10 +58,6 @@ class Verification:
     @property
     def exact(self) -> bool:
         return bool(self.rungs) and all(r.exact for r in self.rungs)
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "verify.json").write_text(json.dumps(asdict(self), indent=1))
 
 
 def verify(
@@ -107,7 +103,7 @@ def verify(
         _dump(build, x, answers, dump)
     accuracy = None if labels is None else float((build.net.labels(want) == labels).mean())
     done = Verification(rungs, skipped, measured, accuracy)
-    done.save(build.folder / "runs")
+    build.write("runs/verify.json", asdict(done))
     return done
 
 
@@ -116,6 +112,9 @@ def _absent(build: Build, engine: str) -> str:
     if engine == "torch":
         if not build.checkpoint.exists():
             return "no checkpoint.pt: the model was not trained here"
+        known = build.json("metrics.json").get("sha256", {}).get(build.checkpoint.name)
+        if known and known != digest(build.checkpoint):
+            return "checkpoint.pt is of a training that was not finished: hwflow train --resume"
         import importlib.util
 
         if build.graph.answer.head:
@@ -152,7 +151,7 @@ def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, objec
     if engine == "qonnx":
         from hwflow.qonnx import reference
 
-        return np.asarray(reference(build.model, x, build.input)), {}
+        return np.asarray(reference(build.source_model, x, build.input)), {}
     if engine == "graph":
         return _exported(build, x), {}
     if engine == "dataflow":
@@ -209,7 +208,7 @@ def _judged(build: Build, engine: str, x: Array, y: Array, want: Array) -> proof
     else:
         from hwflow.qonnx import explained
 
-        nodes = proof.of_reference(lambda part: explained(build.model, part, build.input))
+        nodes = proof.of_reference(lambda part: explained(build.source_model, part, build.input))
     return proof.judged(build.graph, x, y.reshape(len(y), -1), want[: len(y)], nodes)
 
 
@@ -235,7 +234,7 @@ def _inside(build: Build, engine: str, x: Array) -> Difference | None:
     if engine.startswith("rtl"):
         from hwflow.simulate.rtl import values
 
-        seen = values(build.dataflow, build.folder / "rtl", x, stalls=STALL_SEED if engine == "rtl-stalls" else None)
+        seen = values(build.dataflow, build.stage("rtl"), x, stalls=STALL_SEED if engine == "rtl-stalls" else None)
         want = build.dataflow.values(x)
         pairs = (differing(edge, seen[edge], want[edge]) for edge in want if edge in seen)
         return next((found for found in pairs if found), None)

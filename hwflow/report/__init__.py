@@ -10,7 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hwflow.build import Build, write_json
+from hwflow.build import Build
+from hwflow.files import write_json, write_text
 from hwflow.report.facts import FORMAT, gather
 from hwflow.report.figures import headline
 from hwflow.report.pages import page_values
@@ -46,6 +47,4 @@ def _render(template: str, target: Path, *, escape: bool, **values: Any) -> None
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=escape, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
-    part = target.with_name(target.name + ".part")
-    part.write_text(environment.get_template(template).render(**values), encoding="utf-8")
-    part.replace(target)
+    write_text(target, environment.get_template(template).render(**values))

@@ -34,14 +34,14 @@ def simulate(
         case "c":
             from hwflow.simulate import c
 
-            return c.run(build.net, build.folder / "c", x)
+            return c.run(build.net, build.stage("c"), x)
         case "hls":
             from hwflow.simulate import hls
 
-            return hls.run(build.dataflow, build.folder / "hls", x)
+            return hls.run(build.dataflow, build.stage("hls"), x)
         case "rtl":
             from hwflow.simulate import rtl
 
-            return rtl.run(build.dataflow, build.folder / "rtl", x, stalls=stalls, trace=trace, progress=progress)
+            return rtl.run(build.dataflow, build.stage("rtl"), x, stalls=stalls, trace=trace, progress=progress)
         case _:
             raise RecipeError(f"engine {engine!r} is not known; choose one of {', '.join(ENGINES)}")

@@ -5,6 +5,8 @@ Stands on recipes and export.
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,28 +17,45 @@ from torch import nn
 
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
+from hwflow.files import write_bytes
 from hwflow.recipe import Recipe, method_of, plan_of
+from hwflow.schema import SchemaError, check
 from hwflow.train import export as exporting
 from hwflow.train.recipes import load_recipe
 
-CHECKPOINT, MODEL, METRICS, CURVES = "checkpoint.pt", "model.onnx", "metrics.json", "curves.png"
+CHECKPOINT, MODEL, METRICS, CURVES, TEST = "checkpoint.pt", "model.onnx", "metrics.json", "curves.png", "test.npz"
+SPEC = {
+    "recipe": {"source": str, "name": str, "data": str, "input": str, "method": {}, "plan": {}},
+    "model": {}, "optimizer": {}, "average": (None, {}), "done": int, "start?": (None, {}),
+    "history": [{"epoch": int, "seconds": (int, float)}],
+}  # fmt: skip
 
 
 def write_checkpoint(kept: dict[str, Any], path: Path) -> None:
     """Write `kept` to `path`, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    torch.save(kept, part)
-    part.replace(path)
+    data = io.BytesIO()
+    torch.save(kept, data)
+    write_bytes(path, data.getvalue())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `write_checkpoint` wrote; a RecipeError if it is absent or broken."""
+    """What `write_checkpoint` wrote; a RecipeError if it is absent or broken. Sizes are checked before it is unpacked."""
+    again = "train the recipe again"
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as bundle:  # torch stores tensors as they are, not compressed
+            if sum(e.file_size for e in bundle.infolist()) > path.stat().st_size + (1 << 20):
+                raise RecipeError(f"{path}: would unpack to more than it holds; {again}")
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        check(kept, SPEC)
+        return dict(kept)
     except FileNotFoundError as e:
         raise RecipeError(f"{path}: does not exist; train the recipe first") from e
+    except SchemaError as e:
+        raise RecipeError(f"{path}: is not a whole checkpoint ({e}); {again}") from e
+    except RecipeError:
+        raise
     except Exception as e:
-        raise RecipeError(f"{path}: is not a whole checkpoint ({type(e).__name__}); train the recipe again") from e
+        raise RecipeError(f"{path}: is not a whole checkpoint ({type(e).__name__}); {again}") from e
 
 
 def load_model(where: Path) -> tuple[nn.Module, Recipe]:

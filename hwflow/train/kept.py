@@ -44,6 +44,7 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     net.save(out / NET)
     metrics["command"] = command_of(metrics)
     metrics |= {"note": note} if note else {}
+    metrics.pop("sha256", None)  # of files that stay in the run's folder
     metrics["net"] = {
         "accuracy": float((net.labels(answers) == labels).mean()), "images": len(x),
         "differing_from_torch": differing, "bytes": (out / NET).stat().st_size,

@@ -17,9 +17,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from hwflow.files import digest, locked, rewritten, write_arrays, write_text
 from hwflow.recipe import Recipe
 from hwflow.train import export as exporting
-from hwflow.train.checkpoint import CHECKPOINT, CURVES, METRICS, MODEL
+from hwflow.train.checkpoint import CHECKPOINT, CURVES, METRICS, MODEL, TEST
 from hwflow.train.data import test_split
 from hwflow.train.diagnostics import inspect, plot
 from hwflow.train.run import Run, kept_run, looked_at
@@ -40,8 +41,8 @@ def train(
 ) -> dict[str, Any]:
     """Train `recipe` into folder `out` and return its metrics.
 
-    Writes checkpoint.pt, model.onnx (checked against PyTorch), metrics.json, curves.png and run.json (`hwflow runs`). With `resume` it goes on
-    from out/checkpoint.pt, on CPU to the same bits as a run that was never stopped, whenever it was stopped or killed;
+    Writes checkpoint.pt and run.json (`hwflow runs`) while it runs, and at the end model.onnx (checked against PyTorch),
+    metrics.json, curves.png and test.npz, which appear together. With `resume` it goes on from out/checkpoint.pt, on CPU to the same bits as a run that was never stopped, whenever it was stopped or killed;
     where there is no checkpoint yet it begins. `stop_after` ends early after so many epochs, `seconds` after so much
     time, both with a checkpoint and without exporting. `start` takes the first weights from another run of the same
     network. Under torchrun every process trains its part of each batch and the first one writes.
@@ -52,8 +53,6 @@ def train(
         run = Run(recipe, device, rank, world, kept_run(recipe, out / CHECKPOINT) if goes_on else None)
         if start is not None and not goes_on:
             run.begin(Path(start))
-        if rank == 0:
-            out.mkdir(parents=True, exist_ok=True)
         last = min(recipe.plan.epochs, stop_after or recipe.plan.epochs)
         saved = drawn = time.monotonic()
 
@@ -66,23 +65,26 @@ def train(
                 saved = time.monotonic()
             return late
 
-        with _bar(progress and rank == 0, recipe.name, recipe.plan.epochs, run.done) as tick:
-            while run.done < last:
-                row = run.epoch(pause)
-                if row is None:
-                    return run.metrics()
-                tick(row)
-                if rank == 0 and run.done == last:
-                    run.save(out / CHECKPOINT)
-                    run.note(out)
-                if rank == 0 and time.monotonic() - drawn > DRAW_EVERY:
-                    plot(run.metrics(), out / CURVES)
-                    drawn = time.monotonic()
-        if rank or last < recipe.plan.epochs:
-            return run.metrics()
-        metrics = finish(run.best_model(), recipe, run.metrics(), out)
-        run.note(out, finished=True)
-        return metrics
+        # one process writes, and no other training or compilation of this folder meanwhile
+        with locked(out) if rank == 0 else contextlib.nullcontext():
+            with _bar(progress and rank == 0, recipe.name, recipe.plan.epochs, run.done) as tick:
+                while run.done < last:
+                    row = run.epoch(pause)
+                    if row is None:
+                        return run.metrics()
+                    tick(row)
+                    if rank == 0 and run.done == last:
+                        run.save(out / CHECKPOINT)
+                        run.note(out)
+                    if rank == 0 and time.monotonic() - drawn > DRAW_EVERY:
+                        plot(run.metrics(), out / CURVES)
+                        drawn = time.monotonic()
+            if rank or last < recipe.plan.epochs:
+                return run.metrics()
+            with rewritten(out) as part:
+                metrics = finish(run.best_model(), recipe, run.metrics(), part)
+            run.note(out, finished=True)
+            return metrics
 
 
 def _agreed(late: bool, device: torch.device, world: int) -> bool:
@@ -104,7 +106,10 @@ def measure(recipe: Recipe) -> dict[str, Any]:
 
 
 def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Evaluate on the whole held-out split, inspect, export, write metrics.json and curves.png; the full metrics."""
+    """Evaluate on the whole held-out split, inspect, export, write metrics.json, curves.png and test.npz; the full metrics.
+
+    The metrics name the checkpoint and the model they are of by SHA-256.
+    """
     x, y = test_split(recipe)
     model = model.cpu()
     scores = exporting.outputs(exporting.freeze(model), recipe, x)
@@ -112,10 +117,11 @@ def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path)
     metrics["images"] = len(y)
     metrics["diagnostics"] = inspect(model, *looked_at(recipe))
     exporting.export(model, recipe, x[:: max(1, len(x) // 100)][:100], out / MODEL)
-    part = out / (METRICS + ".part")
-    part.write_text(told(metrics))
-    part.replace(out / METRICS)
+    metrics["sha256"] = {name: digest(out / name) for name in (CHECKPOINT, MODEL) if (out / name).is_file()}
+    write_text(out / METRICS, told(metrics))
+    (out / CURVES).unlink(missing_ok=True)
     plot(metrics, out / CURVES)
+    write_arrays(out / TEST, x=x, labels=y)
     return metrics
 
 

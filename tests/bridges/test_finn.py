@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builds import build_of
 from conftest import SHARED
 
 from hwflow.bench.nets import NETS, images
@@ -166,13 +167,8 @@ def test_what_finn_has_no_layer_for_is_named_all_at_once() -> None:
 def test_the_command_line_fails_when_the_neighbour_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import hwflow.bridges
     from hwflow import cli
-    from hwflow.build import Build
 
-    net = NETS["tfc"](1)
-    build = Build(tmp_path, {"name": net.name, "model": "model.onnx", "clock_mhz": 100})
-    build.save()
-    net.save(tmp_path / "net.npz")
-    (tmp_path / "folding.json").write_text("{}")
+    build_of(tmp_path, NETS["tfc"](1))
     monkeypatch.setattr("sys.argv", ["hwflow", "bridge", str(tmp_path), "--to", "finn", "-n", "2"])
     for equal in (True, False):
         monkeypatch.setattr(hwflow.bridges, "bridge", lambda *_, e=equal, **__: {"equal": e})

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builds import build_of
 from conftest import GOLDEN, SHARED
 
 from hwflow import tools
@@ -143,13 +144,9 @@ def test_csynth_of_vitis_becomes_numbers(tmp_path: Path) -> None:
 
 
 def test_a_vitis_run_of_the_hls_folder_enters_the_report(tmp_path: Path) -> None:
-    from hwflow.build import Build
     from hwflow.report import gather
 
-    build = Build(tmp_path, {"name": "tiny", "model": "model.onnx", "clock_mhz": 100})
-    build.save()
-    tiny().save(tmp_path / "net.npz")
-    (tmp_path / "folding.json").write_text("{}")
+    build = build_of(tmp_path, tiny())
     assert gather(build)["vitis"] is None
     (tmp_path / "hls" / vitis.REPORT).mkdir(parents=True)
     (tmp_path / "hls" / vitis.REPORT / "csynth.xml").write_bytes((GOLDEN / "csynth.xml").read_bytes())

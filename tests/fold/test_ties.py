@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builds import build_of
 from networks import Build
 
-from hwflow.build import Build as Folder
 from hwflow.fold import fold
 from hwflow.qonnx import explained, read, reference, rounding
 from hwflow.verify import verify
@@ -64,11 +64,10 @@ def test_weights_of_another_network_are_no_ties(made):
     assert not all(node.explained for node in rounding(other, values))
 
 
-def test_verify_counts_ties_apart_from_differences(made):
+def test_verify_counts_ties_apart_from_differences(made, tmp_path):
     path, x = made
     net = fold(read(path, TAKES))
-    net.save(path.parent / "net.npz")
-    done = verify(Folder(path.parent, {"name": "ties", "input": TAKES}), x, engines=("qonnx", "graph", "numpy"))
+    done = verify(build_of(tmp_path / "build", net, model=path, input=TAKES), x, engines=("qonnx", "graph", "numpy"))
     rung = done.rungs[0]
     assert (rung.a, rung.b, rung.differing) == ("qonnx", "graph", 0) and rung.rounded > 0
     assert "another order" in rung.first and done.exact

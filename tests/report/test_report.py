@@ -76,9 +76,8 @@ def test_a_name_from_a_model_file_is_text_and_nothing_else(build):
 
 
 def test_a_clock_that_does_not_close_lowers_the_rate_and_is_said(build):
-    (build.folder / "synth").mkdir(exist_ok=True)
     placed = {"family": "xc7", "lut": 10, "ff": 10, "bram": 0, "dsp": 0, "fmax_mhz": 70.0, "units": {}}
-    (build.folder / "synth" / "xc7.json").write_text(json.dumps(placed))
+    build.write("synth/xc7.json", placed)
     found = gather(build)
     (build.folder / "synth" / "xc7.json").unlink()
     assert found["throughput"]["clock_mhz"] == 70.0
