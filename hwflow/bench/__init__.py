@@ -21,6 +21,7 @@ PARTS = {
     "nets": ("hwflow.bench.rtl", "network_rows"),
     "boards": ("hwflow.bench.boards", "bench_rows"),
     "train": ("hwflow.bench.training", "rows"),
+    "steps": ("hwflow.bench.training", "step_rows"),
     "ablation": ("hwflow.bench.ablation", "rows"),
     "trained": ("hwflow.bench.trained", "rows"),
 }

@@ -37,7 +37,15 @@ def test_a_page_without_the_mark_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1234567, "1,234,567"), (66.66666666666667, "66.67"), (1289.9, "1,290"), (None, ""), (True, "yes"), ("a|b", "a\\|b")]
+    ("value", "text"),
+    [
+        (1234567, "1,234,567"),
+        (66.66666666666667, "66.67"),
+        (1289.9, "1,290"),
+        (None, ""),
+        (True, "yes"),
+        ("a|b", "a\\|b"),
+    ],
 )
 def test_numbers_are_rounded_for_people(value, text):
     assert cell(value) == text
