@@ -379,7 +379,7 @@ def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: st
     names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
     if not names:
         return {}
-    guess = np.array([prior(n, family, resource) for n in names])
+    guess = np.array([prior(n, family, resource) for n in names], float)
     y = np.array([e["measured"][resource] for e in rows], float)
     a = np.array([[f.get(n, 0.0) for n in names] for f in found]).reshape(len(rows), len(names))
     hold, x = np.diag(HOLD / (guess + 0.1)), guess

@@ -18,7 +18,7 @@ from typing import Any
 
 from hwflow.bench import pairs
 from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
-from hwflow.errors import ToolError
+from hwflow.errors import RecipeError, ToolError
 from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, yosys
 from hwflow.units.kit.base import Cost, Stream, Unit, divisors
@@ -140,8 +140,8 @@ def measured(
     wanting = [f for f in files if not f.is_file()]
     batches: list[list[Path]] = []
     together = 0.0
-    for file in sorted(wanting, key=lambda f: files[f].cost(family).lut):
-        own = files[file].cost(family).lut
+    for file in sorted(wanting, key=lambda f: size(files[f], family)):
+        own = size(files[file], family)
         together += own
         if not batches or together > most or len(batches[-1]) == BATCH:
             batches.append([])
@@ -167,6 +167,14 @@ def measured(
         done += len(batch)
         say(f"{family}: {done} of {len(files)} units measured")
     return [json.loads(key(u, family, paired).read_text()) for u in units]
+
+
+def size(unit: Unit, family: str) -> float:
+    """LUTs of a unit as estimated; 0 where its costs are not known yet, which is what it is measured for."""
+    try:
+        return unit.cost(family).lut
+    except RecipeError:
+        return 0.0
 
 
 def key(unit: Unit, family: str, paired: bool = False) -> Path:

@@ -32,9 +32,16 @@ def cost_table(name: str) -> dict[str, Any]:
     """What hardware costs on a family: {"tool", "date", "from", "modules": {module: {count: [LUTs, flip-flops, n]}}}.
 
     n is the number of measured units that have such a count; 0 says that a coefficient is a first guess. `from` names
-    the family whose coefficients these are, where none was measured.
+    the family whose coefficients are taken for first guesses where a family was not measured.
     """
-    return json.loads((HERE / "costs" / f"{name}.json").read_text())
+    table = json.loads((HERE / "costs" / f"{name}.json").read_text())
+    if other := table["from"]:
+        guesses = {
+            module: {count: [lut, ff, 0] for count, (lut, ff, _) in counts.items()}
+            for module, counts in cost_table(other)["modules"].items()
+        }
+        table["modules"] = guesses | table["modules"]
+    return table
 
 
 @cache
