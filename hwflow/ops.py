@@ -189,6 +189,20 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Maximum(Node):
+    """y = max_i x_i, elementwise over inputs of one shape. On -1/+1 data: OR."""
+
+    def port(self, *xs: Port) -> Port:
+        _need(len({x.shape for x in xs}) == 1, self, f"compares shapes {[x.shape for x in xs]}, which must be equal")
+        if all(x.ints.is_bipolar for x in xs):
+            return xs[0]
+        return Port(xs[0].shape, Ints(max(x.ints.lo for x in xs), max(x.ints.hi for x in xs)))
+
+    def run(self, *xs: Array) -> Array:
+        return np.max([x.astype(np.int64) for x in xs], axis=0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Node):
     """The channels of every input, one input after the other, each times its scale."""
 
@@ -326,10 +340,23 @@ class TopK(Node):
 
 
 Op: TypeAlias = (
-    Dense | Conv | Threshold | Rescale | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | Reshape | TopK
+    Dense
+    | Conv
+    | Threshold
+    | Rescale
+    | Add
+    | Maximum
+    | Concat
+    | MaxPool
+    | SumPool
+    | Upsample
+    | Pad
+    | Flatten
+    | Reshape
+    | TopK
 )
 OPS: tuple[type[Op], ...] = (
-    Dense, Conv, Threshold, Rescale, Add, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK,
+    Dense, Conv, Threshold, Rescale, Add, Maximum, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK,
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from hwflow.families import HERE, cost_table, family_of, fitted
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.synth import yosys
-from hwflow.units import Fifo, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
+from hwflow.units import Fifo, MaximumUnit, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
 from hwflow.units.kit import costs
 from hwflow.units.kit.base import Unit
 from hwflow.units.kit.weighted import TERNARY
@@ -45,7 +45,7 @@ def units(seed: int) -> list[Unit]:
     every = found + wide(rng) + numbers(rng) + ([*parallel(rng), *whole(rng)] if seed == SEEDS[0] else [])
     every += multiplied(np.random.default_rng(100 + seed))
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
-    every += like_residual(np.random.default_rng(300 + seed))
+    every += like_residual(np.random.default_rng(300 + seed)) + maxima(np.random.default_rng(400 + seed))
     return [u for u in every if u.synthesises_quickly]
 
 
@@ -118,6 +118,16 @@ def like_residual(rng: np.random.Generator) -> list[Unit]:
         w = rng.choice((-1, 1), (rows, simd * groups))
         t = rng.integers(-simd, simd, (rows, 1)) if k % 2 else None
         out.append(matrix((BIPOLAR, TERNARY)[k // 2 % 2], w, t, pe=pe, simd=simd, style="block"))
+    return out
+
+
+def maxima(rng: np.random.Generator) -> list[Unit]:
+    """Maxima of two streams of every encoding, of which random networks have none."""
+    out: list[Unit] = []
+    for k, ints in enumerate((BIPOLAR, Ints(0, 3), Ints(-8, 7), Ints(0, 255), Ints(-2000, 2000), BIPOLAR)):
+        pe = int(rng.choice((1, 2, 3, 8, 16)))
+        x = Port((2, pe * int(rng.choice((1, 2, 5)))), ints)
+        out.append(MaximumUnit(name=f"m{k}", inputs=("a", "b"), x=x, pe=pe))
     return out
 
 

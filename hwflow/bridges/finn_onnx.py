@@ -19,6 +19,7 @@ from hwflow.ops import (
     Conv,
     Dense,
     Flatten,
+    Maximum,
     MaxPool,
     Op,
     Pad,
@@ -87,7 +88,7 @@ class _Writer:
                 self._flatten(op)
             case TopK():
                 self._topk(op)
-            case Add() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape():
+            case Add() | Maximum() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape():
                 self._refuse(op, "", f"FINN's standard build has no step for {type(op).__name__}", OURS)
             case _:
                 assert_never(op)

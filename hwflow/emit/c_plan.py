@@ -19,6 +19,7 @@ from hwflow.ops import (
     Conv,
     Dense,
     Flatten,
+    Maximum,
     MaxPool,
     Op,
     Pad,
@@ -93,7 +94,7 @@ class Step:
 
     @property
     def all_reads(self) -> tuple[str, ...]:
-        return self.reads + tuple(s.tensor for s in self.stages if s.what == "ADD")
+        return self.reads + tuple(s.tensor for s in self.stages if s.what in ("ADD", "MOST"))
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -220,7 +221,7 @@ class _Planner:
                 depths = [self.net.ports[i].channels for i in op.inputs]
                 offsets = [sum(depths[:i]) for i in range(len(depths))]
                 self.lines("join", op, op.inputs, {"parts": tuple(zip(offsets, op.scales, strict=True))})
-            case Add() | Threshold() | Rescale():
+            case Add() | Maximum() | Threshold() | Rescale():
                 first = op.inputs[0]
                 self.chain("join", op, (first,), {"parts": ((0, 1),)}, self.stages(op, first), op.name)
 
@@ -276,7 +277,7 @@ class _Planner:
     def can_follow(self, user: Op, at: str) -> bool:
         others = [i for i in user.inputs if i != at]
         return (
-            isinstance(user, (Threshold, Rescale, Add))
+            isinstance(user, (Threshold, Rescale, Add, Maximum))
             and user.name not in self.absorbed
             and all(i in self.tensors for i in others)
         )
@@ -296,6 +297,8 @@ class _Planner:
                     scales[i] += scale
                 own = [Stage("TIMES", n=scales[at])] if scales[at] != 1 else []
                 return own + [Stage("ADD", n=n, tensor=i) for i, n in scales.items() if i != at]
+            case Maximum():
+                return [Stage("MOST", tensor=i) for i in dict.fromkeys(op.inputs) if i != at]
             case _:
                 raise AssertionError(f"{op.name} is not elementwise")
 

@@ -212,7 +212,7 @@ HW_AVX2 HW_INLINE void hw_stage16(const hw_run *run, const hw_stage *s, hw_i32 *
 HW_AVX2 HW_FN void hw_stage_avx2(const hw_run *run, const hw_stage *s, hw_i32 *lines, int first, int pixels, int channels) {
     const int pitch = hw_up(channels, HW_LANE);
     int c;
-    if (s->what == HW_RESCALE64 || (s->what == HW_LEVELS && s->n > HW_MOST_LEVELS)) {
+    if (s->what == HW_RESCALE64 || s->what == HW_MOST || (s->what == HW_LEVELS && s->n > HW_MOST_LEVELS)) {
         hw_stage_plain(run, s, lines, first, pixels, channels);
         return;
     }

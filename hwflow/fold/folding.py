@@ -83,6 +83,8 @@ class _Folding:
                 return self._reshaped(node)
             case real.TopK():
                 return self._top_k(node)
+            case real.Maximum():
+                return self._maximum(node)
             case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
                 plan = self.graph.plans.get(node.name)
                 return self._sum(node, plan) if plan else self._beside(node)
@@ -130,6 +132,14 @@ class _Folding:
         sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, plan.finer, strict=True))
         name = self.emit(renamed(plan.op, self.fresh(node.name), sources))
         return Item(name, plan.grid.lo, plan.grid.hi, plan.steps)
+
+    def _maximum(self, node: real.Maximum) -> Item:
+        """Values on one grid compare as their integers do."""
+        sources = tuple(self.emit_moves(self.integers(i)) for i in node.inputs)
+        name = self.emit(ops.Maximum(name=self.fresh(node.name), inputs=sources))
+        grid = self.graph.spans[node.name].grid
+        assert grid is not None
+        return Item(name, grid.lo, grid.hi, grid.steps)
 
     def _fine(self, value: str, finer: Finer | None, reader: str) -> str:
         """The integers of a value as its reader needs them."""

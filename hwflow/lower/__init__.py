@@ -129,6 +129,8 @@ class _Built:
                 )
             case ops.Add():
                 return self._chain(hw.AddUnit, name, xs, edges, op.scales)
+            case ops.Maximum():
+                return self._maximum(name, xs, edges)
             case ops.Concat():
                 return self._chain(hw.ConcatUnit, name, xs, edges, op.scales)
             case ops.Upsample():
@@ -154,6 +156,15 @@ class _Built:
             )
             xs, edges, scales = [self.port, *xs[most:]], [part, *edges[most:]], (1, *scales[most:])
         return self.put(kind, name, *edges, xs=tuple(xs), scales=scales)
+
+    def _maximum(self, name: str, xs: list[Port], edges: list[str]) -> str:
+        """A chain of units of two inputs, in an encoding that holds both."""
+        edge, x = edges[0], xs[0]
+        for k, (other, port) in enumerate(zip(edges[1:], xs[1:], strict=True)):
+            x = Port(x.shape, x.ints.join(port.ints))
+            last = k == len(edges) - 2
+            edge = self.put(hw.MaximumUnit, name if last else self.names.new(f"{name}_part"), edge, other, x=x)
+        return edge
 
     def _conv(self, op: ops.Conv, after: ops.Threshold | None, name: str, x: Port, edge: str) -> str:
         """Window and matrix unit; depthwise its own unit; other groups a matrix with zeros outside its blocks."""

@@ -14,7 +14,7 @@ from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, shown
 from hwflow.qonnx.values import Const, Ref, Value, per_channel
-from hwflow.real import Add, Pointwise, Step
+from hwflow.real import Add, Maximum, Pointwise, Step
 
 
 def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[Ref, Step]:
@@ -49,7 +49,7 @@ def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | np.fl
 
 @operator("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", versions=(7, 8, 12, 13, 14))
 def arithmetic(reader: Reader, call: Call) -> Value:
-    """Add, Sub, Mul, Div, Max, Min, Sum of a value and a constant, or the sum of values."""
+    """Add, Sub, Mul, Div, Max, Min, Sum of a value and a constant, or the sum or maximum of values."""
     values = [reader.value(call, i) for i in range(len(call.inputs))]
     if all(isinstance(v, Ref) for v in values):
         return _values(reader, call)
@@ -72,7 +72,7 @@ def arithmetic(reader: Reader, call: Call) -> Value:
 
 
 def _values(reader: Reader, call: Call) -> Ref:
-    """The sum of values of one shape."""
+    """The sum or the maximum of values of one shape."""
     refs = [reader.ref(call, i) for i in range(len(call.inputs))]
     if len(refs) == 1:
         return refs[0]
@@ -81,11 +81,11 @@ def _values(reader: Reader, call: Call) -> Ref:
         met = reader.meet_if_one(call, op, *refs)
         if met is not None:
             return met
-    if call.op not in ("Add", "Sum", "Sub"):
+    if call.op not in ("Add", "Sum", "Sub", "Max"):
         raise Refused(
             "input",
             f"{call.op} of two values that depend on the input",
-            "only sums of two branches are supported; a gate or attention must be trained away",
+            "only sums and maxima of branches are supported; a gate or attention must be trained away",
         )
     first = refs[0]
     for other in refs[1:]:
@@ -95,7 +95,7 @@ def _values(reader: Reader, call: Call) -> Ref:
         if first.axes != other.axes or first.shape != other.shape or not same_order or _key(first) != _key(other):
             raise Refused(
                 "input",
-                f"adds {shown(first)} and {shown(other)}",
+                f"{'compares' if call.op == 'Max' else 'adds'} {shown(first)} and {shown(other)}",
                 "give both branches one shape and one order of axes",
             )
     if call.op == "Sub":
@@ -103,7 +103,8 @@ def _values(reader: Reader, call: Call) -> Ref:
         refs[1] = reader.emit(
             Pointwise(name=name, inputs=(refs[1].name,), steps=(Step("mul", np.array([-1])),)), refs[1]
         )
-    return reader.emit(Add(name=reader.name(call), inputs=tuple(r.name for r in refs)), first)
+    kind = Maximum if call.op == "Max" else Add
+    return reader.emit(kind(name=reader.name(call), inputs=tuple(r.name for r in refs)), first)
 
 
 def _key(ref: Ref) -> list[str]:

@@ -11,6 +11,7 @@ from hwflow.real.nodes import (
     Conv,
     Dense,
     Flatten,
+    Maximum,
     MaxPool,
     Pad,
     Pointwise,
@@ -24,6 +25,6 @@ from hwflow.real.nodes import (
 from hwflow.real.steps import Step
 
 __all__ = [
-    "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Pad", "Pointwise",
+    "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Maximum", "Pad", "Pointwise",
     "RealOp", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input",
 ]  # fmt: skip

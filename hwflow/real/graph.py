@@ -116,6 +116,14 @@ class Graph:
                 return grids.reshaped(ins[0], int(np.prod(before[:-1])), node.to[-1])
             case real.MaxPool() | real.Upsample():
                 return ins[0]
+            case real.Maximum():
+                grid = grids.largest([s.grid for s in ins if s.grid]) if all(s.grid for s in ins) else None
+                if grid is None:
+                    raise Off(
+                        "its inputs are not integers on one grid",
+                        "quantise both branches with one quantizer of positive scale",
+                    )
+                return grids.of_grid(grid)
             case real.TopK():
                 top = np.full(1, int(np.prod(self.shapes[node.inputs[0]])) - 1)
                 return grids.of_grid(grids.whole(0 * top, top))
@@ -165,6 +173,8 @@ class Graph:
                 return x
             case real.Concat():
                 return np.concatenate(xs, -1)
+            case real.Maximum():
+                return np.max(xs, 0)
             case real.MaxPool():
                 least = np.full(x.shape[-1], -np.inf, np.float32)
                 return windows(x, node.kernel, node.stride, node.pads, node.dilation, least).max((3, 4))

@@ -7,6 +7,7 @@ float32 could no longer tell one integer from the next, there is no grid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -128,6 +129,23 @@ def reshaped(span: Span, pixels: int, channels: int) -> Span:
     flat = span.wider(pixels)
     low, high = flat.low.reshape(-1, channels).min(0), flat.high.reshape(-1, channels).max(0)
     return Span(low, high, flat.grid.grouped(channels) if flat.grid is not None else None)
+
+
+def largest(grids: Sequence[Grid]) -> Grid | None:
+    """The grid of the elementwise maximum of values on grids that are one but for their ends; None where they are not.
+
+    Where integers rise with their values the maximum of the values is that of the integers.
+    """
+    first = grids[0]
+    for other in grids[1:]:
+        same = bool((first.step == other.step).all() and (first.offset == other.offset).all())
+        exact_ = first.error is None and other.error is None
+        if not same or first.bipolar != other.bipolar or not (exact_ or first.steps == other.steps):
+            return None
+    if (first.scale <= 0).any():
+        return None
+    lo, hi = (np.max([getattr(g, end) for g in grids], 0) for end in ("lo", "hi"))
+    return replace(first, lo=lo, hi=hi)
 
 
 def whole(lo: Array, hi: Array, bipolar: bool = False) -> Grid:

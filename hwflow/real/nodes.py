@@ -80,6 +80,15 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Maximum(Node):
+    """The largest of inputs of one shape, element by element."""
+
+    def shape(self, *xs: Shape) -> Shape:
+        _need(len(set(xs)) == 1, self, f"compares shapes {xs}, which must be equal")
+        return xs[0]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Node):
     """The channels of every input, one input after the other."""
 
@@ -169,7 +178,7 @@ class TopK(Node):
 
 
 RealOp: TypeAlias = (
-    Pointwise | Dense | Conv | Add | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | Reshape | TopK
+    Pointwise | Dense | Conv | Add | Maximum | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | Reshape | TopK
 )
 
 

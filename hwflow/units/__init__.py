@@ -12,6 +12,7 @@ from hwflow.units.fifo import Fifo
 from hwflow.units.fork import Fork
 from hwflow.units.kit.base import Unit
 from hwflow.units.lines import Lines
+from hwflow.units.maximum import MaximumUnit
 from hwflow.units.mvu import Mvu
 from hwflow.units.mvus import Mvus
 from hwflow.units.pad import PadUnit
@@ -42,6 +43,7 @@ UNITS: tuple[type[Unit], ...] = (
     RescaleUnit,
     Fork,
     AddUnit,
+    MaximumUnit,
     ConcatUnit,
     UpsampleUnit,
     PadUnit,
