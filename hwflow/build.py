@@ -144,7 +144,7 @@ class Build:
         if test.is_file():
             kept = read_arrays(test, "train again, or remove it", names=("x", "labels"))
             x, labels = kept["x"], kept["labels"]
-            if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
+            if x.ndim < 2 or labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
                 raise RecipeError(
                     f"{test}: has labels of shape {labels.shape} for {len(x) if x.ndim else 0} images; "
                     "train again, or remove it"

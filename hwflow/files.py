@@ -253,6 +253,13 @@ def _sweep(target: Path) -> None:
 # -- reading
 
 
+def brief(error: Exception) -> str:
+    """What an error says as one short line, for a message that says where and what to do."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = " ".join((text or type(error).__name__).split())
+    return line if len(line) <= 160 else f"{line[:157]}..."
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     state = hashlib.sha256()
@@ -270,9 +277,9 @@ def read_json(path: Path, remedy: str, kind: type[HwflowError] = RecipeError) ->
             raise kind(f"{path}: holds {size} bytes, more than any file of its kind; {remedy}")
         return json.loads(path.read_bytes())
     except OSError as e:
-        raise kind(f"{path}: cannot be read ({e.strerror or e}); {remedy}") from e
+        raise kind(f"{path}: cannot be read ({brief(e)}); {remedy}") from e
     except (ValueError, RecursionError) as e:
-        raise kind(f"{path}: is not JSON ({str(e) or type(e).__name__}); {remedy}") from e
+        raise kind(f"{path}: is not JSON ({brief(e)}); {remedy}") from e
 
 
 def read_arrays(
@@ -293,11 +300,11 @@ def read_arrays(
                 raise kind(f"{path}: has no array {absent[0]}; {remedy}")
             return {name: _read_array(bundle, entry) for name, entry in entries.items()}
     except OSError as e:
-        raise kind(f"{path}: cannot be read ({e.strerror or e}); {remedy}") from e
+        raise kind(f"{path}: cannot be read ({brief(e)}); {remedy}") from e
     except HwflowError:
         raise
     except Exception as e:  # what damaged archives raise is an open set: zlib, struct, zip and header errors
-        raise kind(f"{path}: is not a whole .npz file ({str(e) or type(e).__name__}); {remedy}") from e
+        raise kind(f"{path}: is not a whole .npz file ({brief(e)}); {remedy}") from e
 
 
 def _read_array(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from hwflow.answers import Answer, Step, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
-from hwflow.files import read_arrays, write_arrays
+from hwflow.files import brief, read_arrays, write_arrays
 from hwflow.graph import Nodes
 from hwflow.inputs import Takes
 from hwflow.ops import OPS, Op, Port, TopK
@@ -180,7 +180,7 @@ class Net:
         except ModelError:
             raise
         except Exception as e:  # a damaged header can fail in any check of any operation
-            raise ModelError(f"{path}: is not a whole net.npz ({str(e) or type(e).__name__}); {REMEDY}") from e
+            raise ModelError(f"{path}: is not a whole net.npz ({brief(e)}); {REMEDY}") from e
 
 
 def _migrated(net: Net, finish: tuple[Step, ...]) -> Net:

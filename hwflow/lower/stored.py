@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array, Ints, ints_of
-from hwflow.errors import HwflowError, RecipeError
-from hwflow.files import read_json, write_json
+from hwflow.errors import RecipeError
+from hwflow.files import brief, read_json, write_json
 from hwflow.ops import Port
 from hwflow.units import UNITS
 from hwflow.units.kit.base import Dataflow, Stream, Unit
@@ -73,11 +73,11 @@ def load_dataflow(path: Path) -> Dataflow:
             raise ValueError(f"its units take {dataflow.cycles} cycles, it says {kept['cycles_per_image']}")
         return dataflow
     except RecipeError as e:
-        raise RecipeError(f"{path}: {e}") if str(path) not in str(e) else e from e
+        if str(e).startswith(str(path)):
+            raise
+        raise RecipeError(f"{path}: is not a whole dataflow.json ({brief(e)}); {REMEDY}") from e
     except Exception as e:  # a damaged field can fail in any property of any unit
-        reason = str(e) or type(e).__name__
-        if isinstance(e, HwflowError | MemoryError | KeyError):
-            reason = f"{type(e).__name__}: {e}"
+        reason = f"no {brief(e)}" if isinstance(e, KeyError) else brief(e)
         raise RecipeError(f"{path}: is not a whole dataflow.json ({reason}); {REMEDY}") from e
 
 

@@ -4,12 +4,11 @@ import dataclasses
 import json
 import re
 import shutil
-from pathlib import Path
 
 import jsonschema
 import pytest
+from conftest import ROOT
 
-import hwflow.report
 from hwflow.build import Build
 from hwflow.report import gather, report
 from hwflow.report.checks import warnings
@@ -17,7 +16,7 @@ from hwflow.report.figures import headline, quantity
 from hwflow.report.svg import bars, curves, png
 from hwflow.verify import verify
 
-SCHEMA = json.loads((Path(hwflow.report.__file__).parent / "report.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "hwflow" / "report" / "report.schema.json").read_text())
 
 
 @pytest.fixture(scope="module")
