@@ -17,11 +17,17 @@ from hwflow.errors import ModelError
 
 
 @verb("hwflow demo", "open build/digits/report.html")
-def demo(folder: OutDir = None, json: Json = False) -> None:
+def demo(
+    folder: OutDir = None,
+    train: Annotated[
+        bool, typer.Option(help="Train and synthesise, or take a kept network: a minute, without torch and Yosys.")
+    ] = True,
+    json: Json = False,
+) -> None:
     """The whole life on the bundled digits: train, prove, simulate, synthesise, report; minutes on a laptop CPU."""
     from hwflow.demo import demo as run
 
-    result = run(folder or Path("build/digits"), say)
+    result = run(folder or Path("build/digits"), say, train=train)
     if json:
         show(result.summary, True)
     else:

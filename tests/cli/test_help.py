@@ -73,3 +73,12 @@ def test_a_stage_is_its_function_whatever_was_imported_before():
     code = "import hwflow.fold, hwflow.verify, hwflow; print(callable(hwflow.fold), callable(hwflow.verify), callable(hwflow.lower))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.split() == ["True"] * 3
+
+
+@pytest.mark.slow
+def test_the_demo_without_training_needs_neither_torch_nor_synthesis(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('not here')\n")
+    done = run("PYTHONPATH=$PWD:$PYTHONPATH hwflow demo --no-train", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every engine agrees to the last bit" in done.stdout
+    assert (tmp_path / "build" / "digits" / "report.html").is_file()
