@@ -360,7 +360,11 @@ def fit(family: str, kept: bool = False, only: Sequence[str] = ()) -> dict[str, 
     A coefficient comes with the number of measured units that have such a count: 0 says that it is the first guess.
     """
     mine = known(family, only, kept)
-    modules: dict[str, dict[str, list[float]]] = dict(cost_table(family)["modules"]) if only else {"recode": {}}
+    table = cost_table(family)
+    first = table["from"] if only else None
+    modules: dict[str, dict[str, list[float]]] = {"recode": {}}
+    if only:  # the others stay as they are, first guesses of another family where they are
+        modules |= {m: c for m, c in table["modules"].items() if not first or any(n for *_, n in c.values())}
     for module in sorted({e["module"] for e in mine}):
         rows = [e for e in mine if e["module"] == module]
         found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
@@ -368,7 +372,7 @@ def fit(family: str, kept: bool = False, only: Sequence[str] = ()) -> dict[str, 
         number = {name: sum(f.get(name, 0) > 0 for f in found) for name in luts}
         modules[module] = {name: [luts[name], flipflops[name], number[name]] for name in luts}
     day = datetime.now(timezone.utc).date().isoformat()
-    return {"tool": yosys.version(), "date": day, "from": None, "modules": modules}
+    return {"tool": yosys.version(), "date": day, "from": first, "modules": modules}
 
 
 def save(table: dict[str, Any], family: str) -> Path:

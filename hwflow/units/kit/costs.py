@@ -82,10 +82,12 @@ def estimate(module: str, bill: Bill, family: Family) -> Cost:
 
 def doubt(cost: Cost, family: str) -> str:
     """What is to be said wherever an estimate is shown; empty where it rests on measurements."""
-    if other := cost_table(family)["from"]:
-        return f"nothing was measured on {family}: LUTs and flip-flops are estimated by {other}'s coefficients"
     share = 100 * cost.guess / cost.lut if cost.lut else 0
-    return f"{share:.0f} % of the LUTs estimated rest on first guesses" if share >= 0.5 else ""
+    if share < 0.5:
+        return ""
+    other = cost_table(family)["from"]
+    what = f"{other}'s coefficients, not on measurements of {family}" if other else "first guesses"
+    return f"{share:.0f} % of the LUTs estimated rest on {what}"
 
 
 def counts(bill: Bill, family: Family) -> tuple[dict[str, float], int, float]:
