@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.errors import RecipeError
-from hwflow.families import ecp5, gowin, ice40, xc7, xcup
+from hwflow.families import ecp5, gowin, ice40, nexus, xc7, xcup
 from hwflow.families.base import Clock, Family
 
 __all__ = ["FAMILIES", "Clock", "Family", "clock_table", "cost_table", "family_of", "fitted"]
 
 HERE = Path(__file__).parent
-FAMILIES: dict[str, Family] = {f.name: f for f in (m.FAMILY for m in (xc7, xcup, ecp5, gowin, ice40))}
+FAMILIES: dict[str, Family] = {f.name: f for f in (m.FAMILY for m in (xc7, xcup, ecp5, nexus, gowin, ice40))}
 
 
 def family_of(name: str) -> Family:
