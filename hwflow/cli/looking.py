@@ -189,20 +189,32 @@ def explore(
 
 @verb("hwflow fuzz --minutes 0.1 --engines c")
 def fuzz(
-    minutes: Annotated[float, typer.Option("--minutes", help="How long.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Where the random networks start.")] = 0,
-    engines: Annotated[str, typer.Option("--engines", help="c, hls, rtl; comma-separated.")] = "c,hls,rtl",
+    minutes: Annotated[float | None, typer.Option("--minutes", help="How long; 1 without --files.")] = None,
+    files: Annotated[int | None, typer.Option("--files", help="How many files.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Where the random files start.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", help="Processes that judge files.")] = 1,
+    c: Annotated[int, typer.Option("--c", help="Networks that go through the C engine too.")] = 0,
+    rtl: Annotated[int, typer.Option("--rtl", help="Networks that go through HLS C++ and stalled RTL too.")] = 0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where files with a fault are kept.")] = Path("build/fuzz"),
     json: Json = False,
 ) -> None:
-    """Random networks through every engine until the time is up; a difference is saved with its seed."""
+    """Random QONNX files against what they compute themselves; faults are shrunk and kept. Exit 1 where there is one."""
     from hwflow.fuzz import fuzz as run
 
-    facts = run(minutes, seed, engines.split(","), say)
+    if minutes is None and files is None:
+        minutes = 1.0
+    facts = run(minutes, files, seed, workers, c, rtl, out, say)
     table = Table("what", "value", title="fuzz")
     for key, value in facts.items():
-        table.add_row(key, str(value))
+        if not isinstance(value, dict | list):
+            table.add_row(key, str(value))
+        elif isinstance(value, dict):
+            for name, count in value.items():
+                table.add_row(f"{key}: {name}", str(count))
+    for fault in facts["faults"]:
+        table.add_row(f"fault at seed {fault['seed']}", f"{fault['kind']} {fault['key']}: {fault['text']}")
     show(facts, json, table)
-    raise typer.Exit(0 if not facts["failures"] else 1)
+    raise typer.Exit(0 if not facts["faults"] else 1)
 
 
 @verb("hwflow bench trained")

@@ -6,7 +6,7 @@ sorted, and the integers must rise exactly where the scores rise and stay equal 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -36,6 +36,7 @@ class Order:
     rises: Array  # bool, between neighbours
     low: int  # how many share the least score
     high: int  # how many share the largest
+    score: Callable[[Array, Array], Array]  # of sums and their classes, as float32 makes it
 
     @cached_property
     def some(self) -> Array:
@@ -55,7 +56,15 @@ class Order:
         if lo > hi or max(-lo, hi) >= MOST_ANSWER:
             return None
         steps = np.diff(np.clip(y, lo, hi))
-        return (lo, hi) if bool(((steps > 0) == self.rises).all() and (steps >= 0).all()) else None
+        sorts = bool(((steps > 0) == self.rises).all() and (steps >= 0).all())
+        return (lo, hi) if sorts and self._comes_back(mul, add, lo, hi, y) else None
+
+    def _comes_back(self, mul: Array, add: Array, lo: int, hi: int, y: Array) -> bool:
+        """True where an answer that a clip has changed still leads to its score: a class may have no sum at the clip."""
+        changed = (y < lo) | (y > hi)
+        classes, sums = self.classes[changed], self.sums[changed]
+        back = Unit(mul[classes], add[classes], lo, hi).sums(np.clip(y[changed], lo, hi))
+        return np.array_equal(self.score(back, classes), self.score(sums, classes))
 
 
 def order_of(lo: Array, hi: Array, finish: Sequence[Finish]) -> Order | None:
@@ -65,17 +74,23 @@ def order_of(lo: Array, hi: Array, finish: Sequence[Finish]) -> Order | None:
         return None
     classes = np.repeat(np.arange(len(lo)), lengths)
     sums = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths) + lo[classes]
-    scores = sums.astype(np.float32)
-    for step in finish:
-        value = step.value if len(step.value) == 1 else step.value[classes]
-        scores = Finish(step.op, value).run(scores)
+
+    def score(sums: Array, classes: Array) -> Array:
+        scores = sums.astype(np.float32)
+        for step in finish:
+            value = step.value if len(step.value) == 1 else step.value[classes]
+            scores = Finish(step.op, value).run(scores)
+        return scores
+
+    scores = score(sums, classes)
     if not np.isfinite(scores).all():
         return None
     by = np.argsort(scores, kind="stable")
     scores = scores[by]
     return Order(
-        sums[by], classes[by], np.diff(scores) > 0, int((scores == scores[0]).sum()), int((scores == scores[-1]).sum())
-    )
+        sums[by], classes[by], np.diff(scores) > 0, int((scores == scores[0]).sum()), int((scores == scores[-1]).sum()),
+        score,
+    )  # fmt: skip
 
 
 def common_unit(lo: Array, hi: Array, finish: Sequence[Finish]) -> tuple[Unit | None, bool]:

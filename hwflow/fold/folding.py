@@ -60,7 +60,10 @@ class _Folding:
                 break
         if self.findings:
             raise ModelError(*self.findings)
-        last, meaning = self._finish(self.answer)
+        try:
+            last, meaning = self._finish(self.answer)
+        except _Wide as wide:
+            raise ModelError(wide.finding(self.answer)) from None
         chosen = needed(self.ops.values(), last)
         return canonical(Net(self.graph.name, self.graph.input, chosen, self.graph.denominator, meaning))
 
@@ -308,7 +311,7 @@ class _Folding:
             return self.items[value]
         name = self.emit(ops.TopK(name=self.fresh(node.name), inputs=(source,), k=node.k))
         self.meaning = replace(self.meaning, labels=True, k=node.k)
-        return Item(name, np.zeros(1, np.int64), np.array([self.ports[name].ints.hi]), ())
+        return Item(name, np.zeros(node.k, np.int64), np.full(node.k, self.ports[name].ints.hi), ())
 
     def _finish(self, value: str) -> tuple[str, Answer]:
         """The last operation, and what its integers mean."""

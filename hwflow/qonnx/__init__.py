@@ -5,6 +5,8 @@ Stands on real; the only room that imports onnx and qonnx.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.qonnx import activations, elementwise, heads, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
 from hwflow.qonnx.model import File, load
+from hwflow.qonnx.operators import OPERATORS
 from hwflow.qonnx.reader import Reader, raster_order
 from hwflow.qonnx.reference import execute
 from hwflow.qonnx.rounding import Rounding, rounding
@@ -21,7 +24,9 @@ from hwflow.qonnx.takes import input_of
 from hwflow.qonnx.values import Ref
 from hwflow.real import INPUT, Graph
 
-__all__ = ["Rounding", "check", "explained", "read", "reference", "rounding", "save_stage"]
+__all__ = [
+    "OPERATORS", "Reading", "Rounding", "check", "explained", "read", "reading", "reference", "rounding", "save_stage",
+]  # fmt: skip
 
 
 def read(path: Path | str, input: str | None = None) -> Graph:
@@ -58,17 +63,27 @@ def reference(path: Path | str, x: Array, input: str | None = None, *, head: boo
 def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rounding, ...]:
     """Node by node, given the reference's own inputs: what it computes differently from the graph, and whether float32 sums explain it."""
     reader, graph = _readable(path, input)
+    refs = _refs(reader, graph)
+    raw = _executed(path, x, input, reader, tuple({tensor for tensor, _ in refs.values()} - {reader.file.input}))
+    return _explained(graph, refs, x, raw)
+
+
+def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
+    """Each node's tensor in the file and its layout; the answer is always among them."""
     refs = {
         v.name: (k, v) for k, v in reader.values.items() if isinstance(v, Ref) and v.border is None and v.order is None
     }
-    last, value = _answer(reader, graph)
-    refs[graph.output] = (last, value)  # the answer is always among what is compared
-    names = {tensor for tensor, _ in refs.values() if tensor != reader.file.input}
-    raw = _executed(path, x, input, reader, tuple(names))
+    refs[graph.output] = _answer(reader, graph)
+    return refs
+
+
+def _explained(
+    graph: Graph, refs: Mapping[str, tuple[str, Ref]], x: Array, raw: Mapping[str, Array]
+) -> tuple[Rounding, ...]:
     values = {INPUT: graph.takes.real(np.asarray(x).reshape(len(x), *graph.input.shape))}
     for name, (tensor, ref) in refs.items():
         if tensor in raw and name in graph.by_name and raw[tensor].size == len(x) * int(np.prod(ref.shape)):
-            values[name] = _raster(raw[tensor], ref).reshape(len(x), *ref.shape)
+            values[name] = _raster(raw[tensor].reshape(len(x), -1), ref).reshape(len(x), *ref.shape)
     return rounding(graph, values)
 
 
@@ -115,3 +130,46 @@ def _reader(file: File, text: str | None) -> Reader:
     reader = Reader(file, takes)
     reader.notes += notes
     return reader
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A graph beside its file, for whoever executes the file and compares: where the file has what the graph has."""
+
+    graph: Graph
+    first: Ref  # the input's layout
+    dims: tuple[int, ...]  # of one image in that layout
+    tensor: str  # of the answer, in front of a head
+    last: Ref  # its layout
+    refs: dict[str, tuple[str, Ref]]  # by node of the graph: its tensor and its layout
+
+    def arranged(self, x: Array) -> Array:
+        """Real values of hardware integers (n, *shape) in the file's own layout, float32."""
+        real = self.graph.takes.real(np.asarray(x).reshape(len(x), *self.graph.input.shape))
+        letters = [d[0] for d in self.first.dims]
+        if len(letters) == 4:
+            real = real.transpose(0, *("NHWC".index(a) for a in letters[1:]))
+        elif len(letters) == 3:
+            real = real[:, 0].transpose(0, *("NWC".index(a) for a in letters[1:]))
+        return np.ascontiguousarray(real.reshape(len(x), *self.dims))
+
+    def answers(self, values: Mapping[str, Array], n: int) -> Array:
+        """The file's answers (n, outputs) float32 in the graph's order, out of its tensors by name."""
+        return _raster(np.asarray(values[self.tensor]).reshape(n, -1), self.last)
+
+    def explained(self, x: Array, values: Mapping[str, Array]) -> tuple[Rounding, ...]:
+        """`explained` for tensors of the file by name, whoever computed them."""
+        return _explained(self.graph, self.refs, x, values)
+
+
+def reading(path: Path | str, input: str | None = None) -> Reading:
+    """`read`, with the layouts that compare the graph with its file; ModelError as `read` has it."""
+    reader = _reader(load(path), input)
+    graph = reader.read()
+    findings = (*reader.findings, *(graph.findings if graph else ()))
+    if graph is None or findings:
+        raise ModelError(*{str(f): f for f in findings}.values())
+    first = reader.values[reader.file.input]
+    assert isinstance(first, Ref)
+    dims = tuple(d or 0 for d in reader.file.input_dims[1:])
+    return Reading(graph, first, dims, *_answer(reader, graph), _refs(reader, graph))

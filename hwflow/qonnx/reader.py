@@ -149,7 +149,12 @@ class Reader:
         ]
         check(op, call, kinds)
         out: Value | tuple[Value, ...] = op.handler(self, call)
-        return out
+        if isinstance(out, tuple):
+            return out
+        for name in filter(None, call.outputs[1:]):
+            if name == self.file.output or any(name in c.inputs for c in self.file.calls):
+                raise Refused("output", f"output {name} of {call.op} is read", "only its first output is supported")
+        return (out, *(Unknown() for _ in call.outputs[1:]))
 
     def _unknown(self, call: Call) -> Unknown:
         """What a refused call writes: a constant where it reads nothing else."""

@@ -16,6 +16,7 @@ from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
 from hwflow.real.functions import EXACT, FUNCTIONS, ULPS
+from hwflow.real.rationals import floats
 from hwflow.real.steps import STEPS, Both
 
 EPS = 2.0**-24
@@ -104,20 +105,50 @@ def _ties(graph: Graph, node: real.RealOp, own: Array, want: Array) -> int:
 
 
 def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
-    """(terms + 4) * eps * sum of |terms|, the classical bound for a sum in any order; of each result."""
-    op = graph.plans[node.name].op
-    units = [max(float(np.abs(x).max(initial=0)), 1e-30) / (1 << 20) for x in ins]
-    upper = [np.ceil(np.abs(x.astype(np.float64)) / u).astype(np.int64) for x, u in zip(ins, units, strict=True)]
+    """How far two float32 sums of one node may be from each other, of each result.
+
+    (terms + 4) * eps * sum of |terms| is the classical bound for a sum in any order. The graph sums the integers that
+    its inputs stand for: the reference's own, rounded by the sum before, lie beside them, and weigh in as they are.
+    Where values have an offset, the graph adds that of the whole sum at once, which rounds once more.
+    """
+    plan = graph.plans[node.name]
+    if isinstance(node, real.Pad | real.Concat):
+        return np.zeros(1)  # nothing is summed
+    near = [graph.spans[i].grid for i in node.inputs]
+    off = [
+        np.abs(x.astype(np.float64) - g.values(g.integers(x))) if g is not None else np.zeros(x.shape)
+        for x, g in zip(ins, near, strict=True)
+    ]
+    pad = abs(node.pad) if isinstance(node, real.Conv) else 0.0
+    sums = [
+        _absolute(node, plan.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
+        _absolute(node, plan.op, off, 0.0),
+    ]
+    start = np.abs(floats(plan.grid.offset))
+    return (_terms(plan.op) + 4) * EPS * sums[0] + sums[1] + 4 * EPS * start
+
+
+def _terms(op: ops.Op) -> int:
+    """How many numbers a sum has, beyond the roundings of each."""
+    match op:
+        case ops.Dense() | ops.Conv():
+            return int(np.prod(op.weights.shape[1:]))
+        case ops.SumPool():
+            return op.kernel[0] * op.kernel[1]
+        case _:
+            return 2
+
+
+def _absolute(node: real.RealOp, op: ops.Op, sizes: list[Array], pad: float) -> Array:
+    """The node with the size of everything: of weights, and of values at or above zero; never less than that."""
+    units = [max(float(x.max(initial=0)), 1e-300) / (1 << 20) for x in sizes]
+    upper = [np.ceil(x / u).astype(np.int64) for x, u in zip(sizes, units, strict=True)]
     if isinstance(node, real.Dense | real.Conv) and isinstance(op, ops.Dense | ops.Conv):
-        terms = int(np.prod(op.weights.shape[1:]))
         plain = replace(op, weights=np.abs(node.weights.ints))
         if isinstance(plain, ops.Conv):
-            plain = replace(plain, pad=np.full(1, int(np.ceil(abs(getattr(node, "pad", 0.0)) / units[0]))))
-        return (terms + 4) * EPS * units[0] * plain.run(upper[0]) * node.weights.scale
+            plain = replace(plain, pad=np.full(1, int(np.ceil(pad / units[0]))))
+        return units[0] * plain.run(upper[0]) * np.abs(node.weights.scale)
     if isinstance(op, ops.SumPool):
-        return (op.kernel[0] * op.kernel[1] + 4) * EPS * units[0] * op.run(upper[0])
-    return (
-        6 * EPS * np.sum([u * x for u, x in zip(units, upper, strict=True)], 0)
-        if isinstance(op, ops.Add)
-        else 0 * upper[0]
-    )
+        return units[0] * op.run(upper[0])
+    total: Array = np.sum([u * x for u, x in zip(units, upper, strict=True)], 0)
+    return total

@@ -350,7 +350,7 @@ def top_k(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
     out = Ref(
         node.name,
         (k,),
-        tuple((("C",) if i == axis else d) for i, d in enumerate(ref.dims) if keep or i != axis),
+        tuple(("C",) if i == axis else d if "N" in d else () for i, d in enumerate(ref.dims) if keep or i != axis),
         kind="int64",
     )
     if call.op == "ArgMax":

@@ -228,6 +228,8 @@ def _grid_after(grid: Grid | None, step: Step, low: Array, high: Array, same: bo
         return grid
     if step.op in ("add", "sub", "mul", "div"):
         return centred(affine(grid, step.op, step.value))
+    if step.op in ("max", "min") and not bool(np.isfinite([*low, *high]).all()):
+        return None  # the other end of the clip is still to come
     if step.op in ("max", "min"):
         found = _clipped(grid, step.value, low, high)
         return found and centred(found)

@@ -19,7 +19,7 @@ from hwflow.ops import Shape
 from hwflow.real import nodes as real
 from hwflow.real.grids import MOST_INTEGER, Grid, Span, of_grid, scaled
 from hwflow.real.rationals import exact, integers, multiples
-from hwflow.real.steps import Step
+from hwflow.real.steps import Step, side_by_side
 
 QUANTIZE = "put a quantizer (1 to 8 bits, one scale) in front of it"
 MOST_RATIO = 128  # of the scales of channels that enter one sum
@@ -262,7 +262,22 @@ def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
     op = ops.Concat(name=node.name, inputs=node.inputs, scales=tuple(int(s) for s in scales))
     _fits(lo, hi)
     bipolar = all(g.bipolar for g in grids) and set(op.scales) == {1}
-    return Plan(op, scaled(lo, hi, np.full(len(lo), step), offset, bipolar), (None,) * len(grids))
+    out = scaled(lo, hi, np.full(len(lo), step), offset, bipolar)
+    chains = [(len(g.lo), (*_undone(int(s)), *g.steps)) for s, g in zip(scales, grids, strict=True)]
+    return Plan(op, _as_they_are(out, grids, chains), (None,) * len(grids))
+
+
+def _undone(scale: int) -> tuple[Step, ...]:
+    """What takes an integer times `scale` back to the integer."""
+    return () if scale == 1 else (Step("div", np.array([scale])),)
+
+
+def _as_they_are(out: Grid, grids: list[Grid], chains: list[tuple[int, tuple[Step, ...]]]) -> Grid:
+    """The grid of values that are only moved: made by the steps that made them, where these round."""
+    if all(g.error is None for g in grids) and out.error is None:
+        return out
+    errors = [np.zeros(n) if g.error is None else g.error for (n, _), g in zip(chains, grids, strict=True)]
+    return replace(out, steps=side_by_side(chains), error=np.concatenate(errors))
 
 
 def _sum_pool(node: real.SumPool, grid: Grid) -> Plan:
@@ -288,7 +303,12 @@ def _pad(node: real.Pad, grid: Grid) -> Plan:
     least = min(abs(f) for f in grid.step)
     step = np.concatenate([np.full(before, least), grid.step, np.full(behind, least)])
     lo, hi = (np.pad(end, (before, behind)) for end in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
-    return Plan(op, scaled(lo, hi, step, 0 * step), (None,))
+    out = scaled(lo, hi, step, 0 * step)
+    if grid.error is not None or out.error is not None:
+        error = np.zeros(len(grid.lo)) if grid.error is None else grid.error
+        steps = side_by_side([(n, chain) for n, chain in ((before, ()), (len(grid.lo), grid.steps), (behind, ())) if n])
+        out = replace(out, steps=steps, error=np.pad(error, (before, behind)))
+    return Plan(op, out, (None,))
 
 
 def _fits(lo: Array, hi: Array) -> None:

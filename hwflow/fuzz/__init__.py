@@ -1,0 +1,250 @@
+"""Random QONNX files against what they compute themselves, until the time is up: differences, tracebacks, hangs.
+
+Stands on generate, qonnx, fold and the engines. Whatever was found is kept, also after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from hwflow.fuzz.workers import SHRINK_SECONDS, Word, engines, judging, operator_name
+
+PATIENCE = 120.0  # seconds without a word after which a worker is stuck; it notices slow Python itself, sooner
+SAID_EVERY = 5.0
+SHOWN_REASONS = 25
+
+
+@dataclass
+class Found:
+    """What a run has seen so far."""
+
+    files: int = 0
+    seconds: float = 0.0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    exact: int = 0  # accepted files without a float32 sum that can round
+    refusals: Counter[str] = field(default_factory=Counter)
+    invalid: Counter[str] = field(default_factory=Counter)
+    operators: Counter[str] = field(default_factory=Counter)  # accepted files by operator in them
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    through: Counter[str] = field(default_factory=Counter)  # networks by engine
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers by name, for tables and --json."""
+        good = self.verdicts["accepted"] + self.verdicts["rounded"]
+        return {
+            "files": self.files,
+            "seconds": round(self.seconds, 1),
+            "files_per_minute": round(60 * self.files / max(self.seconds, 1e-9)),
+            "accepted": good,
+            "accepted_percent": round(100 * good / max(self.files, 1), 1),
+            "accepted_without_rounding_sums": self.exact,
+            "float32_orders": self.verdicts["rounded"],
+            "refused": self.verdicts["refused"],
+            "not_executable": self.verdicts["invalid"],
+            "differences": self.verdicts["difference"],
+            "tracebacks": self.verdicts["traceback"],
+            "hangs": self.verdicts["hang"],
+            "through": {e: self.through[e] for e in ("C", "HLS", "RTL")},
+            "engine_differences": sum(f["kind"] == "engine" for f in self.faults),
+            "operators": self._by_operator(),
+            "refusals": dict(self.refusals.most_common(SHOWN_REASONS)),
+            "invalid": dict(self.invalid.most_common(5)),
+            "faults": self.faults,
+        }
+
+    def _by_operator(self) -> dict[str, int]:
+        """Accepted files by operator, the fewest first; every operator of the reader is named."""
+        from hwflow.qonnx import OPERATORS
+
+        names = {operator_name(domain, op) for domain, op in OPERATORS}
+        return {n: self.operators[n] for n in sorted(names, key=lambda n: (self.operators[n], n))}
+
+
+class Worker:
+    """One process that judges files: its connection, and when it spoke last."""
+
+    def __init__(self, first: int, step: int):
+        self.next, self.step = first, step
+        self.ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=judging, args=(theirs, first, step), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.heard, self.patience = time.monotonic(), PATIENCE
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.ours.close()
+
+
+def fuzz(
+    minutes: float | None = 1.0,
+    files: int | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    c: int = 0,
+    rtl: int = 0,
+    folder: Path = Path("build/fuzz"),
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Judge random files until the time or the number of files is reached; faults are saved in `folder`.
+
+    `c` and `rtl` bound the networks that go through the C engine, and through HLS C++ and RTL with stalls.
+    """
+    started = time.monotonic()
+    deadline = started + 60 * minutes if minutes is not None else float("inf")
+    found = Found()
+    pool = [Worker(seed + k, workers) for k in range(workers)]
+    engine = Engines(c, rtl) if c or rtl else None
+    said = started
+    try:
+        while time.monotonic() < deadline and (files is None or found.files < files or _busy(engine, found, c, rtl)):
+            done = files is not None and found.files >= files
+            for k, worker in enumerate(pool):
+                if worker.process.exitcode is not None or time.monotonic() - worker.heard > worker.patience:
+                    pool[k] = _replaced(worker, found, folder)
+            ears: list[Any] = [] if done else [w.ours for w in pool]
+            if engine:
+                ears.append(engine.ours)
+            for ear in wait(ears, timeout=max(0.0, min(1.0, deadline - time.monotonic()))):
+                if engine and ear is engine.ours:
+                    engine.listen(found, folder)
+                    continue
+                worker = next(w for w in pool if w.ours is ear)
+                with suppress(EOFError, ConnectionResetError):
+                    _heard(worker, worker.ours.recv(), found, folder, engine)
+            if time.monotonic() - said > SAID_EVERY:
+                said = time.monotonic()
+                found.seconds = said - started
+                say(_line(found))
+    except KeyboardInterrupt:
+        say("interrupted; this is what was found")
+    finally:
+        found.seconds = time.monotonic() - started
+        for worker in pool:
+            worker.end()
+        if engine:
+            engine.end()
+    return found.facts()
+
+
+def _busy(engine: Engines | None, found: Found, c: int, rtl: int) -> bool:
+    """True while networks are still to go through engines, which enough files were accepted for."""
+    enough = found.verdicts["accepted"] + found.verdicts["rounded"] >= max(c, 10 * rtl)
+    return engine is not None and engine.alive and enough and (found.through["C"] < c or found.through["RTL"] < rtl)
+
+
+def _heard(worker: Worker, word: Word, found: Found, folder: Path, engine: Engines | None) -> None:
+    worker.heard, worker.patience = time.monotonic(), PATIENCE
+    match word.kind:
+        case "file" if word.verdict == "ready":
+            return
+        case "file":
+            worker.next = word.seed + worker.step
+            _count(word, found)
+            if engine and word.verdict in ("accepted", "rounded"):
+                engine.offer(word.seed)
+        case "fault":
+            worker.patience = SHRINK_SECONDS + PATIENCE
+            keep(folder / f"{word.seed}", word, "")
+            found.faults.append({"seed": word.seed, "kind": word.verdict, "key": word.key, "text": word.text[-500:]})
+        case "smaller":
+            keep(folder / f"{word.seed}", word, "small.")
+            found.faults[-1]["text"] = word.text[-500:]
+
+
+def _count(word: Word, found: Found) -> None:
+    found.files += 1
+    found.verdicts[word.verdict] += 1
+    if word.verdict in ("accepted", "rounded"):
+        found.operators.update(word.operators)
+        found.exact += word.exact
+    elif word.verdict == "refused":
+        found.refusals[word.key] += 1
+    elif word.verdict == "invalid":
+        found.invalid[word.key] += 1
+
+
+def _replaced(worker: Worker, found: Found, folder: Path) -> Worker:
+    """Another worker in place of one that hangs or was ended by a crash; the file it had counts as a fault."""
+    crashed = worker.process.exitcode is not None
+    seed = worker.next
+    text = f"the process ended with {worker.process.exitcode}" if crashed else f"no word for {worker.patience:.0f} s"
+    worker.end()
+    found.files += 1
+    found.verdicts["traceback" if crashed else "hang"] += 1
+    found.faults.append({"seed": seed, "kind": "crash" if crashed else "hang", "key": "", "text": text})
+    keep(folder / f"{seed}", Word("fault", seed, files={"fault.txt": f"{text}\n".encode()}), "")
+    return Worker(seed + worker.step, worker.step)
+
+
+class Engines:
+    """The process that compiles networks; it takes seeds as fast as it can use them."""
+
+    def __init__(self, c: int, rtl: int):
+        self.ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        self.process = multiprocessing.get_context("spawn").Process(target=engines, args=(theirs, c, rtl), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.offered, self.most = 0, 2 * (c + 10 * rtl) + 100
+
+    @property
+    def alive(self) -> bool:
+        return self.process.exitcode is None
+
+    def offer(self, seed: int) -> None:
+        if self.offered < self.most:
+            self.offered += 1
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.ours.send(seed)
+
+    def listen(self, found: Found, folder: Path) -> None:
+        try:
+            word = self.ours.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return
+        found.through[word.engine] += 1
+        if word.verdict == "difference":
+            keep(folder / f"{word.seed}-{word.engine}", word, "")
+            found.faults.append({"seed": word.seed, "kind": "engine", "key": word.engine, "text": word.text[-500:]})
+
+    def end(self) -> None:
+        """End the process and the compilers it started."""
+        if self.process.exitcode is None and self.process.pid:
+            with suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(self.process.pid) == self.process.pid:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
+        self.process.join()
+        self.ours.close()
+
+
+def keep(folder: Path, word: Word, prefix: str) -> None:
+    """The files of a fault in a folder of its seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = word.files or {"fault.txt": f"{word.key}: {word.text}\n".encode()}
+    for name, data in files.items():
+        (folder / f"{prefix}{name}").write_bytes(data)
+
+
+def _line(found: Found) -> str:
+    good = found.verdicts["accepted"] + found.verdicts["rounded"]
+    bad = len(found.faults)
+    through = " ".join(f"{e} {n}" for e, n in sorted(found.through.items()))
+    return f"{found.files} files in {found.seconds:.0f} s, {good} accepted, {bad} faults {through}".rstrip()
+
+
+__all__ = ["Found", "fuzz"]

@@ -1,0 +1,119 @@
+"""Networks of accepted files through the C engine, many in one compilation, and through HLS C++ and stalled RTL.
+
+Stands on emit, lower and simulate. The answers must be those of `Net.run`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwflow import emit, tools
+from hwflow.bits import Array
+from hwflow.emit.c import input_type
+from hwflow.lower import lower
+from hwflow.net import Net
+from hwflow.simulate import hls, rtl
+from hwflow.simulate.c import FLAGS, TYPES
+
+SPLIT = '#include "net.h"\n'  # the engine, the same for all, is before it; a network's own data behind it
+LINKAGE = re.compile(r'#ifdef __cplusplus\n(?:extern "C" \{|\})\n#endif\n')
+
+
+class NetsInC:
+    """Several networks in one shared library: one copy of the engine, each network's data in a namespace of its own."""
+
+    def __init__(self, nets: Sequence[Net], folder: Path):
+        self.nets = nets
+        (folder / "all.cpp").write_text(_together([_sources(net, folder / str(k)) for k, net in enumerate(nets)]))
+        tools.run_program(
+            tools.need("g++"), [*FLAGS, "-o", "all.so", "all.cpp", "-lpthread"], cwd=folder, timeout=900,
+            log=folder / "g++.log",
+        )  # fmt: skip
+        self.library = ctypes.CDLL(str(folder / "all.so"))
+
+    def run(self, k: int, x: Array, path: str | None = None) -> Array:
+        """Answers (n, outputs) of network `k` on one processor path, the best one without a name."""
+        net, of = self.nets[k], lambda name, kind=ctypes.c_size_t: self._function(f"n{k}_{name}", kind)
+        if not of("choose", ctypes.c_int)(path.encode() if path else None):
+            raise LookupError(f"no path {path}")
+        arranged = np.empty(max(of("arranged_bytes")(), 1), np.uint8)
+        of("arrange", None)(_at(arranged))
+        scratch = np.empty(of("scratch_bytes")(), np.uint8)
+        images = np.ascontiguousarray(x.reshape(len(x), -1), TYPES[input_type(net)])
+        out = np.empty((len(x), net.output.size), np.int32)
+        of("run", None)(_at(arranged), _at(scratch), _at(images), _at(out), ctypes.c_size_t(len(x)))
+        return out.astype(np.int64)
+
+    def _function(self, name: str, kind: Any) -> Any:
+        function = getattr(self.library, name)
+        function.restype = kind
+        return function
+
+
+def _at(array: Array) -> ctypes.c_void_p:
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def _sources(net: Net, folder: Path) -> tuple[str, str]:
+    """The engine, and the network's own part with its header in place of the include."""
+    emit.c(net, folder)
+    engine, _, own = (folder / "net.c").read_text().partition(SPLIT)
+    assert own, "net.c has no line that includes net.h"
+    return engine, LINKAGE.sub("", (folder / "net.h").read_text()) + own
+
+
+def _together(parts: Sequence[tuple[str, str]]) -> str:
+    """One C++ file of all networks."""
+    engine = parts[0][0]
+    assert all(one == engine for one, _ in parts), "the engine differs from network to network"
+    text = ["#include <pthread.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n", engine]
+    for k, (_, own) in enumerate(parts):
+        macros = sorted(set(re.findall(r"^#define (\w+)", own, re.MULTILINE)))
+        text += [f"namespace n{k} {{\n", own, "}\n", *(f"#undef {name}\n" for name in macros), _calls(k)]
+    return "".join(text)
+
+
+def _calls(k: int) -> str:
+    return f"""extern "C" int n{k}_choose(const char *path) {{ return n{k}::net_choose(path); }}
+extern "C" size_t n{k}_arranged_bytes(void) {{ return n{k}::net_arranged_bytes(); }}
+extern "C" void n{k}_arrange(void *a) {{ n{k}::net_arrange(a); }}
+extern "C" size_t n{k}_scratch_bytes(void) {{ return n{k}::net_scratch_bytes(); }}
+extern "C" void n{k}_run(const void *a, void *s, const void *x, int *y, size_t n) {{
+    n{k}::net_run(a, s, (const n{k}::net_input *)x, y, n);
+}}
+"""
+
+
+def differing_in_c(nets: Sequence[Net], xs: Sequence[Array]) -> list[str]:
+    """For each network what its C answers wrongly, or nothing; on the best processor path and on the plain one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = NetsInC(nets, Path(scratch))
+        out = []
+        for k, (net, x) in enumerate(zip(nets, xs, strict=True)):
+            want = net.run(x)
+            wrong = [str(p or "best") for p in (None, "plain") if not np.array_equal(made.run(k, x, p), want)]
+            out.append(f"C differs on the paths {', '.join(wrong)}" if wrong else "")
+        return out
+
+
+def differing_in_hls(net: Net, x: Array) -> str:
+    """What the HLS C++ of a network answers wrongly, or nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        got = hls.run(lower(net), Path(scratch), x).outputs
+    return "" if np.array_equal(got, net.run(x)) else "HLS C++ differs"
+
+
+def differing_in_rtl(nets: Sequence[Net], xs: Sequence[Array], stalls: int) -> list[str]:
+    """For each network what its RTL with stalls answers wrongly, or nothing; one simulation of all."""
+    runs = rtl.run_many([lower(net) for net in nets], xs, stalls=stalls)
+    return [
+        "" if np.array_equal(run.outputs, net.run(x)) else "RTL differs"
+        for run, net, x in zip(runs, nets, xs, strict=True)
+    ]

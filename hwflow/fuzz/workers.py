@@ -1,0 +1,188 @@
+"""The processes of a fuzz run: some judge files one after the other, one runs accepted networks through the engines.
+
+Stands on judge, shrink and engines. Each tells its parent after every file, so the parent can end it at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hwflow.bits import Array
+from hwflow.errors import HwflowError
+from hwflow.net import Net
+
+C_BATCH, RTL_BATCH = 64, 6
+SHRINK_SECONDS = 20.0
+MOST_SHRUNK = 8  # faults of one cause that are shrunk; more of them are counted only
+
+
+@dataclass
+class Word:
+    """What a worker says: one file's verdict, one fault, one smaller file of a fault, or engine results."""
+
+    kind: str  # file, fault, smaller, engine
+    seed: int
+    verdict: str = ""
+    key: str = ""
+    text: str = ""
+    operators: tuple[str, ...] = ()
+    exact: bool = False
+    engine: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def quiet() -> None:
+    """The parent alone is interrupted; libraries use one thread and keep silent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def judging(parent: Connection, first: int, step: int) -> None:
+    """Judge the files of seeds first, first + step, ... until the parent ends this process."""
+    quiet()
+    from hwflow.fuzz.judge import judge
+    from hwflow.fuzz.oracle import Oracle
+    from hwflow.fuzz.shrink import shrink
+    from hwflow.generate import random_file
+
+    oracle, shrunk = Oracle(), dict[str, int]()
+    parent.send(Word("file", first, "ready"))
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
+        folder, seed = Path(scratch), first
+        while True:
+            file = random_file(seed)
+            verdict = judge(file, oracle, folder, seed)
+            key = f"{verdict.kind} {verdict.key}"
+            if verdict.fault:
+                parent.send(Word("fault", seed, verdict.kind, verdict.key, verdict.text, files=saved(file, verdict)))
+                shrunk[key] = shrunk.get(key, 0) + 1
+                if shrunk[key] <= MOST_SHRUNK:
+                    small, less = shrink(
+                        file, verdict, partial(judge, oracle=oracle, folder=folder, seed=seed), SHRINK_SECONDS
+                    )
+                    parent.send(Word("smaller", seed, less.kind, less.key, less.text, files=saved(small, less)))
+            parent.send(
+                Word("file", seed, verdict.kind, verdict.key, operators=operators_of(file.model), exact=file.exact)
+            )
+            seed += step
+
+
+def operators_of(model: Any) -> tuple[str, ...]:
+    """Operators of a file, those of other domains with the short name of theirs."""
+    from hwflow.qonnx.operators import DOMAINS
+
+    return tuple(sorted({operator_name(DOMAINS.get(node.domain, "?"), node.op_type) for node in model.graph.node}))
+
+
+def operator_name(domain: str, op: str) -> str:
+    return f"{op} (channels last)" if domain == "last" else op
+
+
+def saved(file: Any, verdict: Any) -> dict[str, bytes]:
+    """The files of a fault by name: the network with its input type inside, the inputs, what happened."""
+    import io
+
+    import numpy as np
+    import onnx
+
+    from hwflow.generate.files import KEY
+
+    model = onnx.ModelProto()
+    model.CopyFrom(file.model)
+    if file.input:
+        onnx.helper.set_model_props(model, {KEY: file.input})
+    out = {"net.onnx": model.SerializeToString(), "fault.txt": f"{verdict.kind}: {verdict.text}\n".encode()}
+    if verdict.inputs is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, verdict.inputs)
+        out["inputs.npy"] = buffer.getvalue()
+    return out
+
+
+def scratch_folder() -> str | None:
+    """A folder in memory where the system has one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def engines(parent: Connection, c: int, rtl: int) -> None:
+    """Take seeds of accepted files from the parent and run their networks through C, HLS C++ and stalled RTL."""
+    quiet()
+    # what this process compiles ends with it
+    os.setpgrp()
+    from hwflow.fuzz.engines import differing_in_c, differing_in_hls, differing_in_rtl
+
+    left = {"c": c, "rtl": rtl}
+    waiting: dict[str, list[tuple[int, Net, Array]]] = {"c": [], "rtl": []}
+    turn = 0
+    while max(left.values()) > 0:
+        seed = parent.recv()
+        found = again(seed)
+        if found is None:
+            continue
+        net, x = found
+        turn += 1
+        if left["c"] > 0:
+            waiting["c"].append((seed, net, x))
+        if left["rtl"] > 0 and (turn % 8 == 0 or left["c"] <= 0):
+            waiting["rtl"].append((seed, net, x))
+        if len(waiting["c"]) >= min(C_BATCH, left["c"]) > 0:
+            batch, waiting["c"] = waiting["c"], []
+            _tell(parent, "C", batch, differing_in_c)
+            left["c"] -= len(batch)
+        if len(waiting["rtl"]) >= min(RTL_BATCH, left["rtl"]) > 0:
+            batch, waiting["rtl"] = waiting["rtl"], []
+            _tell(parent, "HLS", batch, lambda ns, xs: [differing_in_hls(n, x) for n, x in zip(ns, xs, strict=True)])
+            _tell(parent, "RTL", batch, partial(differing_in_rtl, stalls=batch[0][0]))
+            left["rtl"] -= len(batch)
+
+
+def again(seed: int) -> tuple[Net, Array] | None:
+    """The network of a seed's file and inputs for it."""
+    from hwflow.fold import fold
+    from hwflow.fuzz.judge import images
+    from hwflow.generate import random_file
+    from hwflow.qonnx import read
+
+    file = random_file(seed)
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
+        path = Path(scratch) / "net.onnx"
+        path.write_bytes(file.model.SerializeToString())
+        try:
+            net = fold(read(path, file.input))
+        except HwflowError:
+            return None
+    return net, images(net, seed)
+
+
+def _tell(
+    parent: Connection,
+    engine: str,
+    batch: Sequence[tuple[int, Net, Array]],
+    run: Callable[[list[Net], list[Array]], list[str]],
+) -> None:
+    """Run a batch, and tell the parent of each network; where the batch breaks, each network alone."""
+    seeds, nets, xs = ([b[i] for b in batch] for i in range(3))
+    try:
+        wrong = run(nets, xs)  # type: ignore[arg-type]
+    except Exception as e:
+        if len(batch) > 1:
+            half = len(batch) // 2
+            _tell(parent, engine, batch[:half], run)
+            _tell(parent, engine, batch[half:], run)
+            return
+        text = str(e) if isinstance(e, HwflowError) else traceback.format_exc()
+        wrong = [f"{engine}: {type(e).__name__}: {text}"]
+    for seed, one in zip(seeds, wrong, strict=True):
+        parent.send(Word("engine", seed, "difference" if one else "accepted", engine, one, engine=engine))  # type: ignore[arg-type]

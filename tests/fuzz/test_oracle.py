@@ -1,0 +1,61 @@
+"""The fast execution of a file is that of qonnx itself, node by node, to the last bit."""
+
+import numpy as np
+import onnx
+import pytest
+
+from hwflow.fuzz.judge import executed, images, judge
+from hwflow.fuzz.oracle import FOUR_BITS, Oracle
+from hwflow.generate import random_file
+from hwflow.qonnx import reading
+
+SEEDS = range(5000, 5060)
+
+
+def by_qonnx(model, x):
+    """The output of a file by qonnx's own execution, one image at a time."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for node in copy.graph.node:  # qonnx has two names for the domain
+        node.domain = node.domain.replace("finn.custom_op", "qonnx.custom_op")
+    for opset in copy.opset_import:
+        opset.domain = opset.domain.replace("finn.custom_op", "qonnx.custom_op")
+    wrapped = ModelWrapper(copy).transform(InferShapes())
+    name = copy.graph.output[0].name
+    return [execute_onnx(wrapped, {"x": x[i : i + 1]})[name] for i in range(len(x))]
+
+
+def takes(model):
+    """What keeps qonnx from executing a file itself, or nothing: integers of 4 bits, which onnxruntime's Python lacks."""
+    kinds = {onnx.helper.tensor_dtype_to_np_dtype(t.data_type) for t in model.graph.initializer}
+    return not kinds & FOUR_BITS
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_computes_what_qonnx_computes(tmp_path):
+    oracle, equal = Oracle(), 0
+    for seed in SEEDS:
+        file = random_file(seed)
+        verdict = judge(file, oracle, tmp_path, seed)
+        if verdict.net is None or not takes(file.model):
+            continue
+        read = reading(tmp_path / "net.onnx", file.input)
+        x = images(verdict.net, seed, 3)
+        name = file.model.graph.output[0].name
+        got = np.asarray(executed(file.model, read, oracle, x)[name], np.float32).reshape(-1)
+        try:
+            want = by_qonnx(file.model, read.arranged(x))
+        except Exception:  # qonnx infers no shape for some of its own operators
+            continue
+        want = np.concatenate([np.asarray(w, np.float32).reshape(-1) for w in want])
+        if file.exact:
+            np.testing.assert_array_equal(got, want, err_msg=f"seed {seed}")
+        else:  # sums of many images at once may be made in another order
+            np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3, err_msg=f"seed {seed}")
+        equal += 1
+    assert equal > len(SEEDS) // 3
