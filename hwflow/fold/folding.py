@@ -95,15 +95,12 @@ class _Folding:
 
     def _reshaped(self, node: real.Reshape) -> Item:
         """The value as another image; steps that differ from channel to channel are done before where they must be."""
-        value, channels = node.inputs[0], node.to[-1]
+        value = node.inputs[0]
         item = self._in_other_channels(self.items[value], node)
         if item is None and self.graph.spans[value].grid is not None:
             item = self._in_other_channels(self.integers(value), node)
-        if item is None:
-            raise _Wide(
-                f"makes {channels} channels of values with different scales", "quantise in front of it with one scale"
-            )
-        return item
+        # steps that differ from element to element wait for the quantizer behind the reshape
+        return self.flushed(self.items[value]).moved(node) if item is None else item
 
     def _in_other_channels(self, item: Item, node: real.Reshape) -> Item | None:
         """The item behind a reshape, or None where its steps differ within a new channel."""
@@ -125,8 +122,10 @@ class _Folding:
         """The item that a move acts on: quantised where a maximum could not wait for what falls and rises."""
         value = node.inputs[0]
         item = self.items[value]
-        if item.monotone or not _chooses(node):
+        if item.waits is None and (item.monotone or not _chooses(node)):
             return item
+        if self.graph.spans[value].grid is None and item.waits is not None:
+            return self.flushed(item)
         if self.graph.spans[value].grid is None:
             raise _Wide("takes the maximum behind a function that falls and rises", "put a quantizer between them")
         return self.integers(value)
@@ -134,6 +133,11 @@ class _Folding:
     def _sum(self, node: real.RealOp, plan: Plan) -> Item:
         sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, plan.finer, strict=True))
         name = self.emit(renamed(plan.op, self.fresh(node.name), sources))
+        if plan.grid.bipolar and not self.ports[name].ints.is_bipolar:  # signs that were only moved are signs
+            zero = np.zeros((len(plan.grid.lo), 1), np.int64)
+            name = self.emit(ops.Threshold(
+                name=self.fresh(f"{name}_sign"), inputs=(name,), thresholds=zero, falling=zero[:, 0] > 0, bipolar=True
+            ))  # fmt: skip
         return Item(name, plan.grid.lo, plan.grid.hi, plan.steps)
 
     def _maximum(self, node: real.Maximum) -> Item:
@@ -178,6 +182,9 @@ class _Folding:
         ends = np.stack([item.lo, item.hi])
         own = item.affine and bool((grid.integers(item.values(ends)) == ends).all())
         out = item if own else self._quantised(value, item, grid)
+        whole = self.graph.spans[value].grid
+        if out.waits is not None and whole is not None:
+            out = Item(self.emit_moves(out), whole.lo, whole.hi, whole.steps)
         self.asked[value] = self.items[value] = out
         return out
 
@@ -186,6 +193,8 @@ class _Folding:
         n = len(item.lo)
         if len(grid.step) == n:
             return grid
+        if item.waits is not None:
+            return grid.wider(n // len(grid.step))
         return grid.first(n)
 
     def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
@@ -275,6 +284,11 @@ class _Folding:
         """The same value with its moves done, on the integers as they are."""
         if not item.moves:
             return item
+        if item.waits is not None:
+            raise _Wide(
+                f"makes {item.waits.to[-1]} channels of values with different scales",
+                "quantise in front of it with one scale",
+            )
         times = 1
         name = item.op
         for move in item.moves:
@@ -377,6 +391,8 @@ def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
     if any(not s.monotone for s in steps) and any(_chooses(m.node) for m in item.moves):
         return _stepped(folding, folding.flushed(item), steps)  # what turns back cannot come before a maximum
     n = len(item.lo)
+    if item.waits is not None:
+        steps = tuple(s.wider(n // item.waits.to[-1]) for s in steps)
     made = []
     for step in steps:
         if len(step.value) not in (1, n):
@@ -389,6 +405,6 @@ def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
     return replace(item, steps=(*item.steps, *made))
 
 
-def _chooses(node: real.MaxPool | real.Upsample | real.Flatten) -> bool:
+def _chooses(node: real.RealOp) -> bool:
     """True for a maximum of several pixels."""
     return isinstance(node, real.MaxPool) and node.kernel != (1, 1)

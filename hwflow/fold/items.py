@@ -21,7 +21,7 @@ class Move:
     `turned` marks the channels whose integers have the reverse order of the values the node was to act on.
     """
 
-    node: real.MaxPool | real.Upsample | real.Flatten
+    node: real.MaxPool | real.Upsample | real.Flatten | real.Reshape
     turned: Array  # bool, (channels,)
 
 
@@ -58,9 +58,15 @@ class Item:
         """The channels whose real values fall while their integers rise."""
         return self.slope() < 0
 
-    def moved(self, node: real.MaxPool | real.Upsample | real.Flatten) -> Item:
+    def moved(self, node: real.MaxPool | real.Upsample | real.Flatten | real.Reshape) -> Item:
         """The value behind one more move."""
         return replace(self, moves=(*self.moves, Move(node, self.turned)))
+
+    @property
+    def waits(self) -> real.Reshape | None:
+        """The reshape of a vector whose elements have steps of their own, which must become integers before it."""
+        last = self.moves[-1].node if self.moves else None
+        return last if isinstance(last, real.Reshape) else None
 
     def slope(self) -> Array:
         """Real value of one integer step, clips and roundings left aside, (channels,) float64."""
@@ -95,3 +101,5 @@ def integer_move(move: Move, name: str, source: str) -> ops.Op:
             return ops.Upsample(name=name, inputs=(source,), factor=node.factor)
         case real.Flatten():
             return ops.Flatten(name=name, inputs=(source,))
+        case real.Reshape():
+            return ops.Reshape(name=name, inputs=(source,), shape=node.to)

@@ -13,7 +13,18 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
-from hwflow.qonnx import activations, elementwise, heads, products, quantizers, shapes, windows  # noqa: F401  they declare their operators
+from hwflow.qonnx import (  # noqa: F401  they declare their operators
+    activations,
+    borders,
+    elementwise,
+    heads,
+    products,
+    quantizers,
+    reductions,
+    resizing,
+    shapes,
+    windows,
+)
 from hwflow.qonnx.model import File, load
 from hwflow.qonnx.operators import OPERATORS
 from hwflow.qonnx.reader import Reader, raster_order
@@ -71,7 +82,9 @@ def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rou
 def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
     """Each node's tensor in the file and its layout; the answer is always among them."""
     refs = {
-        v.name: (k, v) for k, v in reader.values.items() if isinstance(v, Ref) and v.border is None and v.order is None
+        v.name: (k, v)
+        for k, v in reader.values.items()
+        if isinstance(v, Ref) and v.border is None and v.order is None and v.view is None
     }
     refs[graph.output] = _answer(reader, graph)
     return refs

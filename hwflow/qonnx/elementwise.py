@@ -15,6 +15,7 @@ from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, shown
 from hwflow.qonnx.values import Const, Ref, Value, per_channel
 from hwflow.real import Add, Maximum, Pointwise, Step
+from hwflow.real.steps import tidy
 
 
 def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[Ref, Step]:
@@ -39,12 +40,29 @@ def step(reader: Reader, call: Call, ref: Ref, op: str, value: Array) -> tuple[R
 
 
 def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | np.floating | float]) -> Ref:
-    """Steps with constants as the file shapes them."""
-    made: list[Step] = []
+    """Steps with constants as the file shapes them: one number, one for each channel, or one for each pixel of an image."""
+    found = []
     for op, value in steps:
-        ref, one = step(reader, call, ref, op, np.asarray(value, np.float32))
-        made.append(one)
-    return reader.pointwise(call, ref, *made)
+        value = np.asarray(value, np.float32)
+        one = per_channel(ref, value) if value.ndim <= len(ref.axes) else None
+        if one is None:
+            raise Refused(
+                "input",
+                f"a constant of shape {value.shape} does not fit {shown(ref)}",
+                "use one number, or one for each channel",
+            )
+        found.append((op, *one))
+    if not any(flat for _, _, flat in found) or len(ref.shape) == 1:
+        return reader.pointwise(call, ref, *(Step(op, vector) for op, vector, _ in found))
+    pixels = int(np.prod(ref.shape[:-1]))
+    each = tidy([Step(op, vector) if flat else Step(op, vector).wider(pixels) for op, vector, flat in found])
+    if not each:
+        return ref
+    return (
+        reader.pointwise(call, reader.flat(call, ref), *each)
+        if len(ref.dims) == 2
+        else reader.by_pixel(call, ref, each)
+    )
 
 
 @operator("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", versions=(7, 8, 12, 13, 14))

@@ -20,7 +20,7 @@ from hwflow.qonnx.constants import evaluate
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
-from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Step, TopK
+from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
 from hwflow.real.steps import INTEGRAL, Both, tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
@@ -64,8 +64,8 @@ class Reader:
                 )
             )
         letters = {2: "NC", 3: "NCW", 4: "NCHW"}[len(dims)]
-        if len(dims) == 4 and self._channels_last():
-            letters = "NHWC"
+        if len(dims) > 2 and self._channels_last(len(dims)):
+            letters = {3: "NWC", 4: "NHWC"}[len(dims)]
         if len(dims) == 3:
             size = {"H": 1} | dict(zip(letters, sizes, strict=True))
         else:
@@ -73,8 +73,8 @@ class Reader:
         shape = (size["C"],) if len(dims) == 2 else (size["H"], size["W"], size["C"])
         return Ref(INPUT, shape, dims_of(letters), kind=self.file.input_type)
 
-    def _channels_last(self) -> bool:
-        """True where the file's input is (N, H, W, C): its first reader that knows channels says so."""
+    def _channels_last(self, rank: int) -> bool:
+        """True where the file's input is (N, H, W, C) or (N, T, C): its first reader that knows channels says so."""
         here = {self.file.input}
         for call in self.file.calls:
             if not here & set(call.inputs):
@@ -82,7 +82,9 @@ class Reader:
             if call.domain == "qonnx.custom_op.channels_last" or call.attrs.get("data_layout") == "NHWC":
                 return True
             if call.op == "Transpose":
-                return list(call.attrs.get("perm", ())) == [0, 3, 1, 2]
+                return list(call.attrs.get("perm", ())) == [0, *((3, 1, 2) if rank == 4 else (2, 1))]
+            if call.op in ("MatMul", "Gemm"):
+                return True
             if call.op in ("Quant", "BipolarQuant", "Mul", "Div", "Add", "Sub", "Identity", "Cast"):
                 here |= set(call.outputs)
             elif call.op in ("Conv", "Flatten", "Reshape", "BatchNormalization", "MaxPool"):
@@ -148,6 +150,9 @@ class Reader:
             for v in inputs
         ]
         check(op, call, kinds)
+        for name, value in zip(call.inputs, inputs, strict=True):
+            if isinstance(value, Ref) and value.view is not None and call.op not in MOVES:
+                self.values[name] = self.ordered(call, value)
         out: Value | tuple[Value, ...] = op.handler(self, call)
         if isinstance(out, tuple):
             return out
@@ -155,6 +160,12 @@ class Reader:
             if name == self.file.output or any(name in c.inputs for c in self.file.calls):
                 raise Refused("output", f"output {name} of {call.op} is read", "only its first output is supported")
         return (out, *(Unknown() for _ in call.outputs[1:]))
+
+    def ordered(self, call: Call, ref: Ref) -> Ref:
+        """A value with named axes."""
+        from hwflow.qonnx.views import in_order
+
+        return in_order(self, call, ref, DOMAINS.get(call.domain) == "last")
 
     def _unknown(self, call: Call) -> Unknown:
         """What a refused call writes: a constant where it reads nothing else."""
@@ -176,6 +187,12 @@ class Reader:
         if self.findings or not isinstance(out, Ref):
             return None
         out = self.settled(out)
+        if out.view is not None:
+            try:
+                out = self.ordered(self.file.calls[-1], out)
+            except Refused as r:
+                self.findings.append(Finding("graph", "output", r.reason, r.remedy))
+                return None
         if len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
             self.notes.append("the answer is an image; it is given in (height, width, channel) order")
         return Graph(
@@ -299,6 +316,14 @@ class Reader:
             return ref
         return self.emit(Pointwise(name=self.name(call), inputs=(ref.name,), steps=kept), ref)
 
+    def by_pixel(self, call: Call, ref: Ref, steps: tuple[Step, ...]) -> Ref:
+        """A chain whose constants differ from pixel to pixel: done on the image as a vector, in raster order."""
+        flat = Flatten(name=self.name(call, "_flat"), inputs=(ref.name,))
+        self.add(flat)
+        node = Pointwise(name=self.name(call, "_pixels"), inputs=(flat.name,), steps=steps)
+        self.add(node)
+        return self.emit(Reshape(name=self.name(call), inputs=(node.name,), to=ref.shape), ref)
+
     def meet(self, call: Call, op: str, left: Ref, right: Ref) -> Ref:
         """op of two chains of one value, as one function of it; refused where they are of different values."""
         met = self.meet_if_one(call, op, left, right)
@@ -403,6 +428,12 @@ def raster_order(ref: Ref) -> Array:
             places = np.expand_dims(places, i)
     return places.reshape(-1)
 
+
+# operators that only move elements, and so take them in any order
+MOVES = (
+    "Identity", "Dropout", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather",
+    "Shape", "Concat",
+)  # fmt: skip
 
 REMEDIES = {
     "LSTM": "recurrent layers have no streaming hardware here; use dense and convolutional layers",

@@ -6,6 +6,7 @@ Stands on reader. A value's axes change; its numbers stay where they are.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from hwflow import real
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, axes_of, shown
-from hwflow.qonnx.values import BATCH, Const, Ref, Value, reshaped
+from hwflow.qonnx.values import BATCH, Const, Ref, Value, dims_of, reshaped
+from hwflow.qonnx.views import places_of, viewed
 from hwflow.real import INPUT
 
 SHAPES = (1, 13, 15, 21, 23, 24, 25)
@@ -44,16 +46,26 @@ def reshape(reader: Reader, call: Call) -> Value:
 
 
 def _reshaped(reader: Reader, ref: Ref, sizes: list[int]) -> Ref:
-    dims = reshaped(ref, sizes, reader.static_batch)
-    if dims is None and ref.name == INPUT and len(ref.shape) == 1 and not reader.nodes and len(sizes) == 4:
-        return _as_image(reader, ref, sizes)
-    if dims is None:
+    """Named axes stay named where they are only joined; else the elements are followed one by one."""
+    if ref.view is None:
+        dims = reshaped(ref, sizes, reader.static_batch)
+        if dims is not None:
+            return replace(ref, dims=dims)
+        if ref.name == INPUT and len(ref.shape) == 1 and not reader.nodes and len(sizes) == 4:
+            return _as_image(reader, ref, sizes)
+    places = places_of(ref)
+    wanted = [ref.axes[i] if s == 0 and i < len(ref.axes) else s for i, s in enumerate(sizes)]
+    batch = wanted[0] in (BATCH, reader.static_batch or 1) or (wanted[0] == -1 and -1 not in wanted[1:])
+    inner = [n for n in wanted[1:] if n != -1]
+    size = int(np.prod(inner))
+    fits = size > 0 and (places.size % size == 0 if wanted[1:].count(-1) == 1 else places.size == size)
+    if not batch or any(n < 1 for n in inner) or wanted[1:].count(-1) > 1 or not fits:
         raise Refused(
             "shape",
             f"reshapes {shown(ref)} to {['batch' if n == BATCH else n for n in sizes]}",
-            "flatten whole axes only, and keep the batch first",
+            "keep the batch first, and the number of elements",
         )
-    return replace(ref, dims=dims)
+    return viewed(ref, places.reshape(wanted[1:]))
 
 
 def _as_image(reader: Reader, ref: Ref, sizes: list[int]) -> Ref:
@@ -70,6 +82,10 @@ def _as_image(reader: Reader, ref: Ref, sizes: list[int]) -> Ref:
 def flatten(reader: Reader, call: Call) -> Value:
     axis = int(call.attrs.get("axis", 1))
     ref = reader.ref(call, 0)
+    if ref.view is not None:
+        if axis % len(ref.axes) != 1:
+            reader.unsupported(call, "axis", axis, "flatten from axis 1")
+        return viewed(ref, ref.view.reshape(-1))
     if axis % max(len(ref.dims), 1) != 1 and not (len(ref.dims) == 1 and axis == 1):
         reader.unsupported(call, "axis", axis, "flatten from axis 1")
     return replace(ref, dims=(ref.dims[0], tuple(a for d in ref.dims[1:] for a in d)))
@@ -82,6 +98,10 @@ def transpose(reader: Reader, call: Call) -> Value:
     perm = list(reversed(range(len(ref.dims)))) if perm is None else [int(p) for p in perm]
     if sorted(perm) != list(range(len(ref.dims))):
         raise Refused("perm", f"is {perm} for {len(ref.dims)} axes", "correct the attribute")
+    if ref.view is not None:
+        if perm[0] != 0:
+            raise Refused("perm", f"moves the batch of {shown(ref)}", "keep the batch first")
+        return viewed(ref, ref.view.transpose([p - 1 for p in perm[1:]]))
     if ref.order is not None and perm != list(range(len(ref.dims))):
         raise Refused("perm", f"moves the axes of {shown(ref)}, a flattened image", "transpose before flattening")
     return replace(ref, dims=tuple(ref.dims[p] for p in perm))
@@ -93,6 +113,8 @@ def squeezed(reader: Reader, call: Call) -> Value:
     gone = [i for i, n in enumerate(ref.axes) if n == 1] if axes is None else [a % len(ref.dims) for a in axes]
     if any(ref.axes[i] != 1 for i in gone):
         raise Refused("axes", f"squeezes axes {gone} of {shown(ref)}", "squeeze axes of one element, never the batch")
+    if ref.view is not None:
+        return viewed(ref, ref.view.squeeze(tuple(i - 1 for i in gone)))
     return replace(ref, dims=tuple(d for i, d in enumerate(ref.dims) if i not in gone))
 
 
@@ -102,7 +124,10 @@ def unsqueezed(reader: Reader, call: Call) -> Value:
     if not axes:
         raise Refused("axes", "are absent", "export the network again")
     dims = list(ref.dims)
-    for a in sorted(a % (len(dims) + len(axes)) for a in axes):
+    at = sorted(a % (len(dims) + len(axes)) for a in axes)
+    if ref.view is not None and 0 not in at:
+        return viewed(ref, np.expand_dims(ref.view, tuple(a - 1 for a in at)))
+    for a in at:
         dims.insert(a, ())
     if "N" not in dims[0]:
         raise Refused("axes", f"puts axis 0 in front of the batch of {shown(ref)}", "keep the batch first")
@@ -111,26 +136,67 @@ def unsqueezed(reader: Reader, call: Call) -> Value:
 
 @operator("Concat", versions=(4, 11, 13), attributes={"axis": ANY}, types=MOVED)
 def concat(reader: Reader, call: Call) -> Value:
-    """Channels side by side."""
+    """Values side by side along their channels, their columns or rows, or as vectors."""
     values = [reader.value(call, i) for i in range(len(call.inputs))]
     if not all(isinstance(v, Ref) for v in values):
         raise Refused("input", "joins values and constants", "add the constant channels before the quantizer")
-    axis = int(call.attrs.get("axis", 0))
-    refs = [reader.ref(call, i) for i in range(len(values))]
-    first = refs[0]
-    axis %= len(first.dims)
-    if any(r.dims[axis] not in (("C",), ()) or len(r.dims) != len(first.dims) or r.order is not None for r in refs):
-        raise Refused(
-            "axis", f"joins axis {axis} of {' and '.join(shown(r) for r in refs)}", "join channels, before flattening"
-        )
-    dims = tuple(("C",) if i == axis else max((r.dims[i] for r in refs), key=len) for i in range(len(first.dims)))
-    node = real.Concat(name=reader.name(call), inputs=tuple(r.name for r in refs))
-    return reader.emit(node, replace(first, dims=dims))
+    refs = [reader.ordered(call, reader.ref(call, i)) for i in range(len(values))]
+    if len(refs) == 1:
+        return refs[0]
+    axis = int(call.attrs["axis"]) % len(refs[0].dims)
+    if any(len(r.dims) != len(refs[0].dims) for r in refs) or axis == 0:
+        raise _unjoined(axis, refs)
+    if all(len(r.shape) == 1 or len(r.dims) == 2 for r in refs) and axis == 1 and len(refs[0].dims) == 2:
+        return _vectors(reader, call, refs)
+    letters = [names for names in ("NCHW", "NHWC", "NCW", "NWC") if all(r.laid(names) for r in refs)]
+    if not letters or any(len(r.shape) != 3 for r in refs):
+        raise _unjoined(axis, refs)
+    along = letters[0][axis]
+    refs = [r.as_laid(letters[0]) for r in refs]
+    if any(len({r.sizes[a] for r in refs}) > 1 for a in "HWC" if a != along):
+        raise _unjoined(axis, refs)
+    if along == "C":
+        return reader.emit(real.Concat(name=reader.name(call), inputs=tuple(r.name for r in refs)), refs[0])
+    h, w, c = refs[0].shape
+    # rows, or the columns of a row, are channels of a wider pixel for a while
+    wide = [(1, 1, r.shape[0] * w * c) if along == "H" else (h, 1, r.shape[1] * c) for r in refs]
+    names = [reshaped_to(reader, call, r.name, shape) for r, shape in zip(refs, wide, strict=True)]
+    joined = real.Concat(name=reader.name(call), inputs=tuple(names))
+    reader.add(joined)
+    total = sum(r.sizes[along] for r in refs)
+    name = reshaped_to(reader, call, joined.name, (total, w, c) if along == "H" else (h, total, c))
+    return replace(refs[0], name=name, shape=reader.shapes[name])
+
+
+def _unjoined(axis: int, refs: list[Ref]) -> Refused:
+    return Refused(
+        "axis", f"joins axis {axis} of {' and '.join(shown(r) for r in refs)}", "give them one order of axes"
+    )
+
+
+def reshaped_to(reader: Reader, call: Call, name: str, shape: tuple[int, ...]) -> str:
+    """The name of a value in another shape."""
+    if reader.shapes[name] == shape:
+        return name
+    node = real.Reshape(name=reader.name(call, "_reshape"), inputs=(name,), to=shape)
+    reader.add(node)
+    return node.name
+
+
+def _vectors(reader: Reader, call: Call, refs: list[Ref]) -> Ref:
+    """Vectors one after the other; each keeps the order in which the file has its elements."""
+    flats = [reader.flat(call, r) for r in refs]
+    node = real.Concat(name=reader.name(call), inputs=tuple(f.name for f in flats))
+    shape, starts = reader.add(node), np.cumsum([0, *(f.shape[0] for f in flats)])
+    orders = [np.arange(f.shape[0]) if f.order is None else f.order for f in flats]
+    order = np.concatenate([o + s for o, s in zip(orders, starts, strict=False)])
+    plain = bool((order == np.arange(len(order))).all())
+    return Ref(node.name, shape, dims_of("NC"), order=None if plain else order, kind=refs[0].kind)
 
 
 @operator("Slice", versions=(1, 10, 11, 13), attributes={"axes": ANY, "starts": ANY, "ends": ANY}, types=MOVED)
 def sliced(reader: Reader, call: Call) -> Value:
-    """Every n-th row and column of an image, which is a window of one pixel."""
+    """Crops, every n-th row or column, some of the channels."""
     ref = reader.ref(call, 0)
     if "starts" in call.attrs:
         given = [call.attrs["starts"], call.attrs["ends"], call.attrs.get("axes"), None]
@@ -139,17 +205,59 @@ def sliced(reader: Reader, call: Call) -> Value:
     starts, ends = given[0], given[1]
     axes = range(len(starts)) if given[2] is None else given[2]
     steps = [1] * len(starts) if given[3] is None else given[3]
-    stride = {"H": 1, "W": 1}
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        dim, size = ref.dims[int(axis)], ref.axes[int(axis)]
-        whole = int(start) == 0 and (size < 0 or int(end) >= size)
-        if not whole or int(step) < 1 or (int(step) > 1 and dim not in (("H",), ("W",))):
-            raise Refused(
-                "starts",
-                f"takes {start}:{end}:{step} of axis {int(axis)} of {shown(ref)}",
-                "only every n-th row or column from the first on is supported",
-            )
-        if int(step) > 1:
-            stride[dim[0]] = int(step)
-    node = real.MaxPool(name=reader.name(call), inputs=(ref.name,), kernel=(1, 1), stride=(stride["H"], stride["W"]))
-    return ref if node.stride == (1, 1) else reader.emit(node, ref)
+    cut = [slice(None)] * len(ref.axes)
+    for start, end, axis, by in zip(starts, ends, axes, steps, strict=True):
+        size = ref.axes[int(axis)]
+        if size == BATCH:
+            if int(start) != 0 or int(end) < (reader.static_batch or 1 << 31) or int(by) != 1:
+                raise Refused("starts", f"takes {start}:{end}:{by} of the batch", "leave the batch whole")
+            continue
+        if int(by) == 0:
+            raise Refused("steps", "are 0", "correct the constant")
+        stop = None if int(by) < 0 and int(end) < -size else int(end)
+        cut[int(axis)] = slice(int(start), stop, int(by))
+    return _taken(ref, tuple(cut[1:]))
+
+
+def _taken(ref: Ref, cut: tuple[Any, ...]) -> Ref:
+    """Part of a value by numpy's indexing of all axes but the batch."""
+    places = places_of(ref)[cut]
+    if places.size == 0:
+        raise Refused("starts", f"takes nothing of {shown(ref)}", "correct the constants")
+    return ref if places.shape == ref.axes[1:] and np.array_equal(places, places_of(ref)) else viewed(ref, places)
+
+
+@operator("Split", versions=(2, 11, 13, 18), attributes={"axis": ANY, "split": ANY, "num_outputs": ANY}, types=MOVED)
+def split(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
+    """Parts of a value along one axis, equal ones where no sizes are given."""
+    ref = reader.ref(call, 0)
+    axis = int(call.attrs.get("axis", 0)) % len(ref.axes)
+    size = ref.axes[axis]
+    if axis == 0:
+        raise Refused("axis", "splits the batch", "split another axis")
+    if "split" in call.attrs:
+        sizes = [int(n) for n in call.attrs["split"]]
+    elif reader.has(call, 1):
+        sizes = [int(n) for n in reader.const(call, 1).value.reshape(-1)]
+    else:
+        each = -(-size // len(call.outputs))
+        sizes = [min(each, size - i * each) for i in range(len(call.outputs))]
+    if sum(sizes) != size or len(sizes) != len(call.outputs) or min(sizes) < 1:
+        raise Refused("split", f"{sizes} of an axis of {size} into {len(call.outputs)} outputs", "correct the sizes")
+    ends = np.cumsum(sizes)
+    cuts = [(slice(None),) * (axis - 1) + (slice(int(e - n), int(e)),) for e, n in zip(ends, sizes, strict=True)]
+    return tuple(_taken(ref, cut) for cut in cuts)
+
+
+@operator("Gather", versions=(1, 11, 13), attributes={"axis": ANY}, types=MOVED)
+def gathered(reader: Reader, call: Call) -> Value:
+    """Chosen channels, rows or steps."""
+    ref = reader.ref(call, 0)
+    axis = int(call.attrs.get("axis", 0)) % len(ref.axes)
+    index = reader.const(call, 1).value.astype(np.int64)
+    size = ref.axes[axis]
+    if axis == 0 or ((index < -size) | (index >= size)).any():
+        raise Refused(
+            "axis", f"takes {index.reshape(-1)[:4].tolist()} of axis {axis} of {shown(ref)}", "leave the batch whole"
+        )
+    return _taken(ref, (slice(None),) * (axis - 1) + (index % size,))

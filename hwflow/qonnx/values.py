@@ -102,6 +102,8 @@ class Ref:
     border: Padding | None = None
     order: Array | None = None
     kind: str = "float32"  # the type of the file's elements
+    # where the axes have no names: for each element of the file's tensor, without batch, its place in raster order
+    view: Array | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -110,13 +112,17 @@ class Ref:
     @property
     def axes(self) -> tuple[int, ...]:
         """Size of each axis of the file's tensor; BATCH for the batch."""
+        if self.view is not None:
+            return (BATCH, *self.view.shape)
         return tuple(BATCH if "N" in d else int(np.prod([self.sizes[a] for a in d])) for d in self.dims)
 
     def laid(self, letters: str) -> bool:
         """True where the file's axes are just these, such as NCHW."""
         size = {"N": 0, "H": 1, "W": 1} | self.sizes
-        return len(letters) == len(self.dims) and all(
-            d == (a,) or (d == () and size[a] == 1) for d, a in zip(self.dims, letters, strict=True)
+        return (
+            self.view is None
+            and len(letters) == len(self.dims)
+            and all(d == (a,) or (d == () and size[a] == 1) for d, a in zip(self.dims, letters, strict=True))
         )
 
     def as_laid(self, letters: str) -> Ref:
@@ -127,6 +133,9 @@ class Ref:
     def like(self, name: str, shape: Shape) -> Ref:
         """Another value with the same order of axes."""
         new = replace(self, name=name, shape=shape, border=None)
+        if self.view is not None:
+            assert shape == self.shape, "a view of a value that changes its shape"
+            return new
         named = [a for d in self.dims for a in d]
         grown = [a for a, n in new.sizes.items() if n > 1 and named.count(a) != 1]
         assert not grown, f"axis {grown[0]} has {new.sizes[grown[0]]} elements and no place among {self.dims}"

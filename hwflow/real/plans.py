@@ -97,32 +97,56 @@ def plan(node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | 
             return _pad(node, grids[0])
 
 
-def _uniform(grid: Grid) -> tuple[Fraction, Array, Array]:
-    """(step, m, offset) with value = step * m * k + offset; m integers, 1 wherever channels agree."""
-    moving = grid.moving
-    found = multiples(grid.step[moving], MOST_RATIO) if moving.any() else (Fraction(1), np.ones(0, np.int64))
-    if found is None:
-        raise Off("its channels have scales that are no multiples of one scale", QUANTIZE)
-    step, some = found
-    m = np.ones(grid.step.shape, np.int64)
-    m[moving] = some
-    # a channel with one value needs no scale of its own
-    k = exact(grid.lo)
-    offset = np.where(moving, grid.offset, grid.offset + grid.step * k - step * k)
+def _uniform(grid: Grid, groups: int = 1) -> tuple[Array, Array, Array]:
+    """(step, m, offset) with value = step * m * k + offset; m integers, 1 wherever the channels of a group agree.
+
+    `step` is one fraction for each channel, the same for all channels of a group.
+    """
+    moving, size = grid.moving, len(grid.lo) // groups
+    step, m, offset = np.full(len(grid.lo), Fraction(1), object), np.ones(len(grid.lo), np.int64), grid.offset.copy()
+    for g in range(groups):
+        mine = slice(g * size, (g + 1) * size)
+        live = moving[mine]
+        found = multiples(grid.step[mine][live], MOST_RATIO) if live.any() else (Fraction(1), np.ones(0, np.int64))
+        if found is None:
+            raise Off("its channels have scales that are no multiples of one scale", QUANTIZE)
+        step[mine] = found[0]
+        m[mine][live] = found[1]
+        # a channel with one value needs no scale of its own
+        k, still = exact(grid.lo[mine]), ~live
+        offset[mine][still] = (grid.offset[mine] + (grid.step[mine] - found[0]) * k)[still]
     return step, m, offset
 
 
+def _picked(node: real.Dense | real.Conv) -> Array | None:
+    """The channel that each row copies, where every row is one weight of 1 and no padding is read; else None."""
+    ints = node.weights.ints
+    if (node.weights.scale != 1).any() or (isinstance(node, real.Conv) and any(node.pads)):
+        return None
+    flat = ints.reshape(len(ints), -1)
+    if not bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all()):
+        return None
+    channel = flat.argmax(1) % ints.shape[-1]
+    if isinstance(node, real.Dense) or node.groups == 1:
+        return channel
+    return channel + np.arange(len(ints)) // (len(ints) // node.groups) * ints.shape[-1]
+
+
 def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
-    step, m, offset = _uniform(grid)
     w = node.weights.ints.astype(np.int64)
     finer, pad = None, np.zeros(1, np.int64)
+    if (picked := _picked(node)) is not None:  # nothing is summed, so every channel keeps its own scale
+        return Plan(_integer_product(node, w, pad), grid.taken(picked), (None,))
+    groups = node.groups if isinstance(node, real.Conv) else 1
+    step, m, offset = _uniform(grid, groups)
     if isinstance(node, real.Conv) and any(node.pads):
         found = _padding(node, grid, step, m, offset)
         if found is None:
-            finer, step = _finer(node, step * m, offset)
+            finer, one = _finer(node, step * m, offset)
+            step = np.full(len(m), one)
             lo, hi = (finer.mul * k + finer.add for k in (grid.lo, grid.hi))
             grid = replace(grid, lo=np.minimum(lo, hi), hi=np.maximum(lo, hi))
-            found = integers(np.full(len(m), Fraction(node.pad) / step))
+            found = integers(Fraction(node.pad) / step)
             m, offset = np.ones_like(m), 0 * offset
             assert found is not None
         pad = found
@@ -137,20 +161,22 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
     rows = exact(np.broadcast_to(node.weights.scale, (len(w),)))
     sums = _row_sums(node.weights.ints, offset_taps) * rows
     lo, hi = _ranges(node, w, grid, pad)
-    op: ops.Op
     if max(-int(lo.min()), int(hi.max())) >= MOST_SUM:
         raise Off("its accumulator exceeds 32 bits", "use fewer bits for weights or inputs")
     if int(np.abs(w).max(initial=0)) >= MOST_SUM:
         raise Off("its weights exceed 32 bits", "use fewer bits for weights or inputs")
+    of_row = step[np.arange(len(w)) // max(len(w) // groups, 1) * (len(step) // groups)]
+    return Plan(_integer_product(node, w, pad), scaled(lo, hi, of_row * rows, sums), (finer,))
+
+
+def _integer_product(node: real.Dense | real.Conv, w: Array, pad: Array) -> ops.Op:
     if isinstance(node, real.Dense):
-        op = ops.Dense(name=node.name, inputs=node.inputs, weights=w)
-    else:
-        pad = pad[:1] if (pad == pad[0]).all() else pad
-        op = ops.Conv(
-            name=node.name, inputs=node.inputs, weights=w, stride=node.stride, pads=node.pads, pad=pad,
-            dilation=node.dilation, groups=node.groups,
-        )  # fmt: skip
-    return Plan(op, scaled(lo, hi, step * rows, sums), (finer,))
+        return ops.Dense(name=node.name, inputs=node.inputs, weights=w)
+    pad = pad[:1] if (pad == pad[0]).all() else pad
+    return ops.Conv(
+        name=node.name, inputs=node.inputs, weights=w, stride=node.stride, pads=node.pads, pad=pad,
+        dilation=node.dilation, groups=node.groups,
+    )  # fmt: skip
 
 
 def _beyond(node: real.Conv) -> bool:
@@ -159,7 +185,7 @@ def _beyond(node: real.Conv) -> bool:
     return any(p >= s for p, s in zip(node.pads, (*spans, *spans), strict=True))
 
 
-def _padding(node: real.Conv, grid: Grid, step: Fraction, m: Array, offset: Array) -> Array | None:
+def _padding(node: real.Conv, grid: Grid, step: Array, m: Array, offset: Array) -> Array | None:
     """The integer of each channel whose value the padding is: exactly, or as float32 makes it; else None."""
     pad = np.full(len(m), node.pad, np.float32)
     near = grid.integers(pad)
@@ -226,7 +252,7 @@ def _ranges(node: real.Dense | real.Conv, w: Array, grid: Grid, pad: Array) -> t
 
 def _sum(node: real.Add, grids: list[Grid]) -> Plan:
     parts = [_uniform(g) for g in grids]
-    found = multiples(np.array([p[0] for p in parts], object), MOST_MULTIPLE)
+    found = multiples(np.array([p[0][0] for p in parts], object), MOST_MULTIPLE)
     if found is None:
         raise Off(
             "its inputs have scales that are no multiples of one scale",
@@ -247,7 +273,7 @@ def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
         parts = [_uniform(g) for g in grids]
     except Off:
         return None
-    found = multiples(np.array([p[0] for p in parts], object), MOST_RATIO)
+    found = multiples(np.array([p[0][0] for p in parts], object), MOST_RATIO)
     if found is None or any((m != 1).any() for _, m, _ in parts):
         return None
     step, scales = found
@@ -300,8 +326,10 @@ def _pad(node: real.Pad, grid: Grid) -> Plan:
         )
     op = ops.Pad(name=node.name, inputs=node.inputs, pads=node.pads, channels=node.channels)
     before, behind = node.channels
-    least = min(abs(f) for f in grid.step)
-    step = np.concatenate([np.full(before, least), grid.step, np.full(behind, least)])
+    least, size = min(abs(f) for f in grid.step), len(grid.step)
+    # zeros have any scale: that of the channel whose place they take when the image gets another shape
+    zeros = np.tile(grid.step, behind // size) if behind % size == 0 else np.full(behind, least)
+    step = np.concatenate([np.full(before, least), grid.step, zeros])
     lo, hi = (np.pad(end, (before, behind)) for end in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
     out = scaled(lo, hi, step, 0 * step)
     if grid.error is not None or out.error is not None:

@@ -181,7 +181,7 @@ HOSTILE = {
     "negative padding": (image(lambda b: b.conv(b.sign("x"), b.const(np.ones((2, 2, 3, 3))), pads=(-1, 0, 0, 0))), "at or above 0"),
     "a maximum over padding alone": (image(lambda b: b.node("MaxPool", b.sign("x"), kernel_shape=[2, 1], dilations=[8, 1], pads=[2, 0, 1, 0])), "lie wholly in its padding"),
     "groups that do not divide": (image(lambda b: b.conv(b.sign("x"), b.const(np.ones((3, 1, 3, 3))), group=2)), "2 groups"),
-    "a reshape that cuts channels": (image(lambda b: b.node("Reshape", b.sign("x"), b.const([1, 3, 24], np.int64))), "flatten whole axes only"),
+    "a reshape that cuts the batch": (image(lambda b: b.node("Reshape", b.sign("x"), b.const([2, 36], np.int64))), "keep the batch first"),
     "a normalised input that is padded": (image(lambda b: b.conv(b.node("Sub", "x", b.const(0.4913)), b.const(np.ones((2, 2, 3, 3))), pads=(1, 1, 1, 1))), "its padding with 0 is none of the values"),
     "channels of different scales in front of a sum": (image(lambda b: b.conv(b.node("Mul", "x", b.const(np.array([0.3, 0.71234]).reshape(1, 2, 1, 1))), b.const(np.ones((2, 2, 3, 3))))), "no multiples of one scale"),
     "a sum of unrelated scales": (image(lambda b: b.node("Add", b.quant("x", 0.3, 4), b.quant("x", 0.37111, 4))), "no multiples of one scale"),

@@ -1,0 +1,101 @@
+"""Reductions of a file: sums, means, maxima and minima over rows, columns or channels, and pools as large as the image.
+
+Stands on windows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwflow import real
+from hwflow.qonnx.model import Call
+from hwflow.qonnx.operators import ANY, Refused, operator
+from hwflow.qonnx.reader import Reader, axes_of, shown
+from hwflow.qonnx.values import Ref, Value
+from hwflow.qonnx.windows import average, image
+
+
+@operator("GlobalAveragePool", "GlobalMaxPool", versions=(1, 22))
+def global_pool(reader: Reader, call: Call) -> Value:
+    """GlobalAveragePool and GlobalMaxPool: one window as large as the image."""
+    ref, _ = image(reader, call, reader.ref(call, 0))
+    whole = (ref.shape[0], ref.shape[1])
+    if call.op == "GlobalMaxPool":
+        return reader.emit(real.MaxPool(name=reader.name(call), inputs=(ref.name,), kernel=whole, stride=whole), ref)
+    return average(reader, call, ref, whole, whole)
+
+
+@operator(
+    "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", versions=(1, 11, 12, 13, 18, 20),
+    attributes={"axes": ANY, "keepdims": (0, 1), "noop_with_empty_axes": (0, 1)},
+)  # fmt: skip
+def reduce(reader: Reader, call: Call) -> Value:
+    """A sum, mean, maximum or minimum over any axes but the batch."""
+    ref = reader.ref(call, 0)
+    axes = axes_of(reader, call)
+    rank = len(ref.dims)
+    if not axes and call.attrs.get("noop_with_empty_axes"):
+        return ref
+    gone = sorted({a % rank for a in axes}) if axes else list(range(rank))
+    over = {a for i in gone for a in ref.dims[i]}
+    if "N" in over or (ref.order is not None and over):
+        raise Refused("axes", f"{call.op} over axes {gone} of {shown(ref)}", "reduce rows, columns or channels")
+    out = ref
+    kernel = tuple(ref.sizes.get(a, 1) if a in over else 1 for a in "HW")
+    if kernel != (1, 1):
+        out = _over_pixels(reader, call, out, (kernel[0], kernel[1]))
+    if "C" in over and ref.sizes["C"] > 1:
+        out = _over_channels(reader, call, out)
+    if call.op == "ReduceMean" and over:
+        count = int(np.prod([ref.sizes[a] for a in over]))
+        steps = real.steps.tidy((real.Step("div", np.array([count])),))
+        if steps:
+            out = reader.emit(real.Pointwise(name=reader.name(call, "_mean"), inputs=(out.name,), steps=steps), out)
+    keep = call.attrs.get("keepdims", 1)
+    dims = tuple(() if i in gone else d for i, d in enumerate(out.dims) if keep or i not in gone)
+    return Ref(out.name, out.shape, dims, kind=out.kind)
+
+
+def _over_pixels(reader: Reader, call: Call, ref: Ref, kernel: tuple[int, int]) -> Ref:
+    if call.op in ("ReduceMean", "ReduceSum"):
+        node: real.RealOp = real.SumPool(name=reader.name(call), inputs=(ref.name,), kernel=kernel, stride=kernel)
+        return reader.emit(node, ref)
+    minus = (real.Step("mul", np.array([-1])),)
+    if call.op == "ReduceMin":
+        turned = real.Pointwise(name=reader.name(call, "_minus"), inputs=(ref.name,), steps=minus)
+        ref = reader.emit(turned, ref)
+    ref = reader.emit(real.MaxPool(name=reader.name(call), inputs=(ref.name,), kernel=kernel, stride=kernel), ref)
+    if call.op == "ReduceMin":
+        ref = reader.emit(real.Pointwise(name=reader.name(call, "_back"), inputs=(ref.name,), steps=minus), ref)
+    return ref
+
+
+def _over_channels(reader: Reader, call: Call, ref: Ref) -> Ref:
+    if call.op in ("ReduceMax", "ReduceMin"):
+        raise Refused("axes", f"{call.op} over channels", "take the maximum over rows and columns only")
+    channels = ref.shape[-1]
+    shape = (1, channels) if len(ref.shape) == 1 else (1, 1, 1, channels)
+    ones = real.Weights(np.ones(shape, np.int64), np.ones(1))
+    kind = real.Dense if len(ref.shape) == 1 else real.Conv
+    return reader.emit(kind(name=reader.name(call, "_channels"), inputs=(ref.name,), weights=ones), ref)
+
+
+@operator(
+    "QuantAvgPool2d",
+    domain="quant",
+    attributes={
+        "kernel": ANY, "stride": ANY, "ibits": ANY, "obits": ANY, "signed": (0, 1), "data_layout": ("NCHW", "NHWC"),
+    },
+)  # fmt: skip
+def quant_avg_pool(reader: Reader, call: Call) -> Value:
+    """QONNX QuantAvgPool2d: the sum, shifted right to its output width."""
+    ref, _ = image(reader, call, reader.ref(call, 0), call.attrs.get("data_layout", "NCHW") == "NHWC")
+    k, s, bits_in, bits_out = (int(call.attrs[key]) for key in ("kernel", "stride", "ibits", "obits"))
+    out = reader.emit(real.SumPool(name=reader.name(call), inputs=(ref.name,), kernel=(k, k), stride=(s, s)), ref)
+    shift = max(((2**bits_in - 1) * k * k).bit_length() - bits_out, 0)
+    node = real.Pointwise(
+        name=reader.name(call, "_shift"),
+        inputs=(out.name,),
+        steps=(real.Step("round"), real.Step("mul", np.array([2.0**-shift])), real.Step("floor")),
+    )
+    return reader.emit(node, out)

@@ -1,0 +1,124 @@
+"""Values whose elements lie in another order than a stream has: followed as places, put in order only where one is read.
+
+Stands on reader. A view says for each element of the file's tensor where the graph's value has it, so that reshapes,
+transposes and slices of any kind are numpy's own. `in_order` makes the value: by nothing, by another shape, by picking
+channels and pixels, or by picking elements of a vector.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwflow import real
+from hwflow.bits import Array
+from hwflow.qonnx.model import Call
+from hwflow.qonnx.operators import Refused
+from hwflow.qonnx.reader import Reader, raster_order, shown
+from hwflow.qonnx.values import Ref, dims_of
+
+MOST_PICKED = 1 << 22  # weights of a layer that only picks elements
+LETTERS = {1: ("C",), 2: ("CW", "WC"), 3: ("CHW", "HWC")}
+
+
+def places_of(ref: Ref) -> Array:
+    """For each element of the file's tensor (without its batch), where the graph's value has it in raster order."""
+    if ref.view is not None:
+        return ref.view
+    if not ref.dims or ref.dims[0] != ("N",):
+        raise Refused("input", f"has its batch in another axis of {shown(ref)}", "keep the batch first")
+    order = raster_order(ref) if ref.order is None else ref.order
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places.reshape(ref.axes[1:])
+
+
+def viewed(ref: Ref, places: Array) -> Ref:
+    """The value with its elements at `places`: with named axes where they are those of an image or a vector."""
+    sizes = {"H": 1, "W": 1} | ref.sizes
+    for letters in LETTERS.get(places.ndim, ()):
+        if tuple(sizes[a] for a in letters) != places.shape or (
+            set("HW") - set(letters) and int(np.prod([sizes[a] for a in "HW" if a not in letters])) > 1
+        ):
+            continue
+        named = Ref(ref.name, ref.shape, dims_of("N" + letters), kind=ref.kind)
+        if np.array_equal(places_of(named), places):
+            return named
+    if places.ndim == 1 and len(ref.shape) == 1 and np.array_equal(np.sort(places), np.arange(ref.shape[0])):
+        order = np.empty(len(places), np.int64)
+        order[places] = np.arange(len(places))
+        return Ref(ref.name, ref.shape, dims_of("NC"), order=order, kind=ref.kind)
+    return Ref(ref.name, ref.shape, (("N",), *((),) * places.ndim), view=places, kind=ref.kind)
+
+
+def in_order(reader: Reader, call: Call, ref: Ref, last: bool = False) -> Ref:
+    """The value with named axes, made by nodes where it is a view: (C), (C, W) or (C, H, W), channels last if `last`."""
+    if ref.view is None:
+        return ref
+    if ref.view.ndim not in LETTERS:
+        raise Refused("input", f"has {ref.view.ndim} axes besides the batch", "reshape it to an image or a vector")
+    letters = LETTERS[ref.view.ndim][-1 if last else 0]
+    want = ref.view.transpose([letters.index(a) for a in "HWC" if a in letters])
+    want = want[None] if want.ndim == 2 else want
+    source = ref.shape if len(ref.shape) == 3 else (1, 1, ref.shape[0])
+    size = int(np.prod(source))
+    name = ref.name
+    if not np.array_equal(want.reshape(-1), np.arange(size)):
+        picked = _pixels(reader, call, name, want, source) if want.ndim == 3 else None
+        name = picked or _elements(reader, call, ref, want)
+    if reader.shapes[name] != want.shape:
+        node = real.Reshape(name=reader.name(call, "_reshape"), inputs=(name,), to=want.shape)
+        name = node.name
+        reader.add(node)
+    return Ref(name, want.shape, dims_of("N" + letters), kind=ref.kind)
+
+
+def _pixels(reader: Reader, call: Call, name: str, want: Array, source: tuple[int, ...]) -> str | None:
+    """A crop, every n-th pixel, some of the channels: a convolution with a single 1 in each row; None for other orders."""
+    channel, pixel = want % source[2], want // source[2]
+    row, col = pixel // source[1], pixel % source[1]
+    if (channel != channel[0, 0]).any() or (row != row[:, :1, :1]).any() or (col != col[:1, :, :1]).any():
+        return None
+    along = [row[:, 0, 0], col[0, :, 0]]
+    start = [int(v[0]) for v in along]
+    stride = [int(v[1] - v[0]) if len(v) > 1 else 1 for v in along]
+    if any((np.diff(v) != s).any() or s < 1 for v, s in zip(along, stride, strict=True)):
+        return None
+    channels = channel[0, 0]
+    # the window is as large as what is left over, so that as many fit as are wanted
+    kernel = [n - (len(v) - 1) * s for n, v, s in zip(source, along, stride, strict=False)]
+    every = len(channels) == source[2] and bool((channels == np.arange(source[2])).all())
+    if every and start == [0, 0] and all(k <= s for k, s in zip(kernel, stride, strict=True)):
+        node: real.RealOp = real.MaxPool(
+            name=reader.name(call, "_every"), inputs=(name,), kernel=(1, 1), stride=(stride[0], stride[1])
+        )
+    else:
+        ints = np.zeros((len(channels), *kernel, 1 if every else source[2]), np.int64)
+        ints[np.arange(len(channels)), start[0], start[1], 0 if every else channels] = 1
+        node = real.Conv(
+            name=reader.name(call, "_pick"), inputs=(name,), weights=real.Weights(ints, np.ones(1)),
+            stride=(stride[0], stride[1]), groups=source[2] if every else 1,
+        )  # fmt: skip
+    if len(reader.shapes[name]) == 1:
+        return None
+    reader.add(node)
+    return node.name
+
+
+def _elements(reader: Reader, call: Call, ref: Ref, want: Array) -> str:
+    """Elements of a vector in any order: a layer with a single 1 in each row."""
+    name, size = ref.name, int(np.prod(ref.shape))
+    if want.size * size > MOST_PICKED:
+        raise Refused(
+            "input",
+            f"takes {want.size} of {size} elements in an order that is no crop and no choice of channels",
+            "move axes in front of the first layer, or behind the last",
+        )
+    if len(ref.shape) == 3:
+        flat = real.Flatten(name=reader.name(call, "_flatten"), inputs=(name,))
+        reader.add(flat)
+        name = flat.name
+    ints = np.zeros((want.size, size), np.int64)
+    ints[np.arange(want.size), want.reshape(-1)] = 1
+    node = real.Dense(name=reader.name(call, "_pick"), inputs=(name,), weights=real.Weights(ints, np.ones(1)))
+    reader.add(node)
+    return node.name
