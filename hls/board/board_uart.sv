@@ -38,6 +38,13 @@ module board_uart #(
   logic [7:0] rx_data, image_data, answer_data, tx_data;
   logic [15:0] image_tag, answer_tag;
 
+  // a register's value is there two cycles after its READ; the line is far slower
+  logic [1:0]  read_q;
+  logic [15:0] read_tag_q;
+  logic [31:0] value;
+  logic        working, unused_run_n;
+  logic [4:0]  images_q;  // images between the link's two ends, 16 at most
+
   uart_rx #(.ClockHz(ClockHz), .Baud(Baud)) rx (
     .clk_i(clk_i), .rst_ni(rst_ni), .rx_i(rx_i), .valid_o(rx_valid), .data_o(rx_data)
   );
@@ -58,12 +65,6 @@ module board_uart #(
     .x_valid_i(answer_valid && run_n_q), .x_ready_o(answer_ready), .x_data_i(answer_data), .x_tag_i(answer_tag),
     .y_valid_o(tx_valid), .y_ready_i(tx_ready), .y_data_o(tx_data)
   );
-  // a register's value is there two cycles after its READ; the line is far slower
-  logic [1:0]  read_q;
-  logic [15:0] read_tag_q;
-  logic [31:0] value;
-  logic        working, unused_run_n;
-  logic [4:0]  images_q;  // images between the link's two ends, 16 at most
   always_ff @(posedge clk_i) begin
     if (!rst_ni) read_q <= '0;
     else read_q <= {read_q[0], read};

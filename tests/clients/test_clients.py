@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_nets import NETS
 
 from hwflow import tools
-from hwflow.bits import Ints
 from hwflow.deploy import design as designs
 from hwflow.deploy.sim import around
 from hwflow.emit.rtl import emit
 from hwflow.lower import lower
 from hwflow.net import Net
-from hwflow.ops import Conv, Dense, Flatten, MaxPool, Port, Threshold
 
 HERE = Path(__file__).parent
 pytestmark = [
@@ -27,42 +26,6 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("cocotb") is None, reason="cocotb is not installed"),
     pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator"),
 ]
-
-
-def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    return rng.integers(0, 2, shape) * 2 - 1
-
-
-def step(name: str, source: str, channels: int, rng: np.random.Generator) -> Threshold:
-    at = rng.integers(-4, 5, (channels, 1))
-    return Threshold(name=name, inputs=(source,), thresholds=at, falling=rng.random(channels) < 0.3, bipolar=True)
-
-
-def dense() -> Net:
-    """48 numbers of 5 bits, two binary layers; nodes are named after keywords of SystemVerilog."""
-    rng = np.random.default_rng(0)
-    ops = (
-        Dense(name="table", inputs=("input",), weights=signs(rng, 16, 48)),
-        step("reg", "table", 16, rng),
-        Dense(name="logic", inputs=("reg",), weights=signs(rng, 5, 16)),
-    )
-    return Net("dense", Port((48,), Ints(0, 16)), ops)
-
-
-def conv() -> Net:
-    """7 x 6 pixels of 2 channels, 3 bits each: a padded convolution, a pool, a dense layer."""
-    rng = np.random.default_rng(1)
-    ops = (
-        Conv(name="conv", inputs=("input",), weights=signs(rng, 4, 3, 3, 2), pads=(1, 1, 1, 1)),
-        step("sign", "conv", 4, rng),
-        MaxPool(name="pool", inputs=("sign",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(4, bool)),
-        Flatten(name="flat", inputs=("pool",)),
-        Dense(name="scores", inputs=("flat",), weights=signs(rng, 3, 36)),
-    )
-    return Net("conv", Port((7, 6, 2), Ints(0, 7)), ops)
-
-
-NETS = {"dense": (dense, {"table": {"pe": 4, "simd": 3}, "logic": {"pe": 5, "simd": 4}}), "conv": (conv, None)}
 
 
 def drive(
