@@ -119,6 +119,7 @@ def write_build(folder: Path, net: Net, dataflow: Dataflow, asked: dict[str, Any
     build = Build(folder, {**asked, "net": net.hash, "dataflow": digest(folder / "dataflow.json")})
     build.save()
     emit.rtl(dataflow, folder / "rtl")
+    emit.kit(dataflow, folder / "rtl", float(asked["clock_mhz"]))
     emit.hls(dataflow, folder / "hls")
     emit.c(net, folder / "c")
     for stage in ("rtl", "hls", "c"):

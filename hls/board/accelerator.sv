@@ -34,6 +34,23 @@ module accelerator #(
   localparam int unsigned BeatBits = $clog2(InBeats + 1);
   localparam int unsigned Images = 16, ImageBits = 4;
 
+  // register slices where the link begins
+
+  logic beat_valid, beat_ready, answer_beat_valid, answer_beat_ready, answer_beat_last;
+  logic [8*Bytes-1:0] beat_data, answer_beat_data;
+  logic [TagBits-1:0] beat_tag, answer_beat_tag;
+  slice #(.Bits(TagBits + 8 * Bytes)) slice_x (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(x_valid_i), .x_ready_o(x_ready_o), .x_data_i({x_tag_i, x_data_i}),
+    .y_valid_o(beat_valid), .y_ready_i(beat_ready), .y_data_o({beat_tag, beat_data})
+  );
+  slice #(.Bits(1 + TagBits + 8 * Bytes)) slice_y (
+    .clk_i(clk_i), .rst_ni(rst_ni),
+    .x_valid_i(answer_beat_valid), .x_ready_o(answer_beat_ready),
+    .x_data_i({answer_beat_last, answer_beat_tag, answer_beat_data}),
+    .y_valid_o(y_valid_o), .y_ready_i(y_ready_i), .y_data_o({y_last_o, y_tag_o, y_data_o})
+  );
+
   // tags of the images inside
 
   logic [TagBits-1:0] tags_q [Images];
@@ -43,14 +60,14 @@ module accelerator #(
   logic last_beat, carries_tag, come, gone, known;
   assign last_beat = beat_q == BeatBits'(InBeats - 1);
   assign carries_tag    = TagLast ? last_beat : beat_q == 0;
-  assign come      = x_valid_i && x_ready_o && carries_tag;
-  assign gone      = y_valid_o && y_ready_i && y_last_o;
-  assign y_tag_o   = tags_q[tag_out_q];
-  assign first_o   = x_valid_i && x_ready_o && beat_q == 0;
-  assign done_o    = gone;
+  assign come      = beat_valid && beat_ready && carries_tag;
+  assign gone      = answer_beat_valid && answer_beat_ready && answer_beat_last;
+  assign answer_beat_tag = tags_q[tag_out_q];
+  assign first_o   = beat_valid && beat_ready && beat_q == 0;
+  assign done_o    = y_valid_o && y_ready_i && y_last_o;
 
   always_ff @(posedge clk_i) begin
-    if (come) tags_q[tag_in_q] <= x_tag_i;
+    if (come) tags_q[tag_in_q] <= beat_tag;
   end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -59,7 +76,7 @@ module accelerator #(
       inside_q  <= '0;
       beat_q    <= '0;
     end else begin
-      if (x_valid_i && x_ready_o) beat_q <= last_beat ? '0 : beat_q + 1'b1;
+      if (beat_valid && beat_ready) beat_q <= last_beat ? '0 : beat_q + 1'b1;
       if (come) tag_in_q <= tag_in_q + 1'b1;
       if (gone) tag_out_q <= tag_out_q + 1'b1;
       if (come && !gone) inside_q <= inside_q + 1'b1;
@@ -79,11 +96,11 @@ module accelerator #(
   logic [InBits-1:0]  net_data;
   logic [OutBits-1:0] answer_data;
   assign room      = !carries_tag || inside_q != (ImageBits + 1)'(Images);
-  assign x_ready_o = gear_ready && room;
+  assign beat_ready = gear_ready && room;
 
   gear #(.In(Bytes), .Out(InBytes), .InWords(InBeats), .OutWords(InWords)) gear_in (
     .clk_i(clk_i), .rst_ni(rst_ni),
-    .x_valid_i(x_valid_i && room), .x_ready_o(gear_ready), .x_data_i(x_data_i),
+    .x_valid_i(beat_valid && room), .x_ready_o(gear_ready), .x_data_i(beat_data),
     .y_valid_o(in_valid), .y_ready_i(in_ready), .y_data_o(in_data), .y_last_o(unused_end)
   );
 
@@ -109,9 +126,9 @@ module accelerator #(
   gear #(.In(OutBytes), .Out(Bytes), .InWords(OutWords), .OutWords(OutBeats)) gear_out (
     .clk_i(clk_i), .rst_ni(rst_ni),
     .x_valid_i(out_valid), .x_ready_o(out_ready), .x_data_i(out_data),
-    .y_valid_o(gear_valid), .y_ready_i(y_ready_i && known), .y_data_o(y_data_o), .y_last_o(y_last_o)
+    .y_valid_o(gear_valid), .y_ready_i(answer_beat_ready && known), .y_data_o(answer_beat_data), .y_last_o(answer_beat_last)
   );
   // the end of an answer may be ready before the last beat of its image has come
-  assign known     = inside_q != 0 || (TagLast && !y_last_o);
-  assign y_valid_o = gear_valid && known;
+  assign known     = inside_q != 0 || (TagLast && !answer_beat_last);
+  assign answer_beat_valid = gear_valid && known;
 endmodule

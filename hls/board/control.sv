@@ -31,6 +31,7 @@ module control #(
   input  logic [1:0]  data_i,
   output logic [31:0] data_o,       // one cycle after addr_i
   output logic        run_no,       // reset of the network, active low
+  // what happens, each looked at one cycle late, so that no path leads from it to a counter
   input  logic        first_i,      // an image begins to enter
   input  logic        done_i,       // the last beat of an answer leaves
   input  logic        error_i,
@@ -41,6 +42,12 @@ module control #(
   localparam logic [31:0] Magic = 32'h6C667768, Version = 32'd1;
   localparam logic [3:0] Control = 4'd5;
   localparam int unsigned Hold = 16;  // cycles of a soft reset
+
+  logic first_q, done_q, error_q, busy_q, refused_q, waiting_q;
+  always_ff @(posedge clk_i) begin
+    {first_q, done_q, error_q} <= rst_ni ? {first_i, done_i, error_i} : '0;
+    {busy_q, refused_q, waiting_q} <= {busy_i, refused_i, waiting_i};
+  end
 
   logic [4:0]  reset_q;
   logic        clear, broken_q;
@@ -63,16 +70,16 @@ module control #(
       images_q  <= '0;
       answers_q <= '0;
     end else begin
-      if (error_i) broken_q <= 1'b1;
-      errors_q  <= errors_q + 32'(error_i);
-      images_q  <= images_q + 32'(first_i);
-      answers_q <= answers_q + 32'(done_i);
+      if (error_q) broken_q <= 1'b1;
+      errors_q  <= errors_q + 32'(error_q);
+      images_q  <= images_q + 32'(first_q);
+      answers_q <= answers_q + 32'(done_q);
     end
   end
 
   if (Counters) begin : gen_counters
     logic [31:0] cycles_q, since_q, interval_q, fastest_q, latency_q, latency_age_q, starved_q, held_up_q;
-    logic        one_left_q, alone_q;
+    logic        one_left_q, alone_q, new_q;
     always_ff @(posedge clk_i) begin
       if (!rst_ni || clear) begin
         cycles_q   <= '0;
@@ -83,25 +90,24 @@ module control #(
         latency_q  <= '0;
       end else begin
         cycles_q  <= cycles_q + 1'b1;
-        starved_q <= starved_q + 32'(waiting_i);
-        held_up_q <= held_up_q + 32'(refused_i);
-        if (done_i && one_left_q) begin
-          interval_q <= since_q;
-          if (since_q < fastest_q) fastest_q <= since_q;
-        end
-        if (done_i && alone_q) latency_q <= latency_age_q;
+        starved_q <= starved_q + 32'(waiting_q);
+        held_up_q <= held_up_q + 32'(refused_q);
+        if (done_q && one_left_q) interval_q <= since_q;
+        if (new_q && interval_q < fastest_q) fastest_q <= interval_q;
+        if (done_q && alone_q) latency_q <= latency_age_q;
       end
     end
     always_ff @(posedge clk_i) begin
-      since_q <= done_i ? 32'd1 : since_q + 1'b1;
-      latency_age_q <= first_i && !busy_i ? 32'd2 : latency_age_q + 1'b1;
+      since_q <= done_q ? 32'd1 : since_q + 1'b1;
+      new_q   <= done_q && one_left_q && rst_ni && !clear;
+      latency_age_q <= first_q && !busy_q ? 32'd2 : latency_age_q + 1'b1;
       if (!rst_ni || clear || !run_no) begin
         one_left_q <= 1'b0;
         alone_q    <= 1'b0;
       end else begin
-        if (done_i) one_left_q <= 1'b1;
-        if (first_i && !busy_i) alone_q <= 1'b1;
-        else if (done_i) alone_q <= 1'b0;
+        if (done_q) one_left_q <= 1'b1;
+        if (first_q && !busy_q) alone_q <= 1'b1;
+        else if (done_q) alone_q <= 1'b0;
       end
     end
     assign cycles   = cycles_q;
@@ -113,7 +119,7 @@ module control #(
   end else begin : gen_no_counters
     assign {cycles, interval, fastest, latency, starved, held_up} = '0;
     logic unused;
-    assign unused = &{refused_i, waiting_i};
+    assign unused = &{refused_q, waiting_q};
   end
 
   always_ff @(posedge clk_i) begin
@@ -124,7 +130,7 @@ module control #(
       4'd3:  data_o <= 32'(HashLow);
       4'd4:  data_o <= 32'(HashHigh);
       4'd5:  data_o <= {31'b0, !run_no};
-      4'd6:  data_o <= {30'b0, busy_i, broken_q};
+      4'd6:  data_o <= {30'b0, busy_q, broken_q};
       4'd7:  data_o <= errors_q;
       4'd8:  data_o <= images_q;
       4'd9:  data_o <= answers_q;

@@ -26,114 +26,122 @@ module link_tx #(
   output logic [7:0]  y_data_o
 );
   localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Answer = 8'h81, Hello = 8'h82, Busy = 8'h83, Value = 8'h84;
-  localparam int unsigned About = 5;  // bytes that say what this design is
-  localparam int unsigned ValueBytes = 4;
-  localparam int unsigned Most = Bytes > About ? Bytes : About;
-  localparam int unsigned CountBits = $clog2(Most + 1);
+  localparam int unsigned CountBits = $clog2(Bytes + 1);
 
-  typedef enum logic [2:0] {Idle, Kind, TagLow, TagHigh, Body, Crc, Close} state_e;
+  // A line takes dozens of clocks for a byte. So each step here waits for a register to be empty, never for one that is
+  // being emptied: no path leads through.
+
+  // What a frame begins with is shifted out of head_q, a byte at a time, and so is its CRC; an answer's bytes come in between.
+  typedef enum logic [2:0] {Idle, Head, Body, Sum, Tail, Close} state_e;
   state_e state_q, state_d;
-  logic [7:0] kind_q;
-  logic [15:0] tag_q, hello_tag_q, busy_tag_q, value_tag_q;
-  logic [31:0] value_q;
-  logic hello_q, busy_q, value_valid_q, escaped_q;
+  logic [63:0] head_q;
+  logic [3:0]  head_left_q;  // bytes of head_q yet to go, less one
   logic [CountBits-1:0] left_q;
-  logic [1:0] crc_byte_q;
-  logic [31:0] crc;
-  logic        crc_busy;
+  logic [15:0] hello_tag_q, busy_tag_q, value_tag_q;
+  logic [31:0] value_q, crc;
+  logic hello_q, busy_q, value_valid_q, answer_q, crc_busy;
 
-  // a value's four bytes are sent from the low end, as the bytes that say what this design is
-  logic [39:0] about;
-  assign about = kind_q == Value ? {value_q, 8'h00} : {32'(DesignId), 8'(Version)};
+  // a raw byte on its way to the escapes
+  logic raw_valid_q, raw_flag_q, raw_taken, abort, start, put, have;
+  logic [7:0] raw_q, raw_d;
 
-  // the byte of this state; `have` is low while an answer is still being computed
-  logic [7:0] data;
-  logic have, room, special, sent, abort, start;
-  assign abort = hello_q && state_q != Idle && kind_q == Answer;
-  assign room  = !y_valid_o || y_ready_i;
-  always_comb begin
-    have = 1'b1;
-    unique case (state_q)
-      Kind:    data = kind_q;
-      TagLow:  data = tag_q[7:0];
-      TagHigh: data = tag_q[15:8];
-      Body: begin
-        data = kind_q == Answer ? x_data_i : about[8*(About-1-32'(left_q))+:8];
-        have = kind_q != Answer || x_valid_i;
-      end
-      Crc:     data = ~crc[8*crc_byte_q+:8];
-      default: data = Flag;
-    endcase
-  end
-  assign start     = state_q == Idle && (hello_q || busy_q || value_valid_q || x_valid_i) && room;
-  assign special   = state_q != Close && (data == Flag || data == Escape) && !escaped_q;
-  assign sent      = have && room && !crc_busy && !special && state_q != Idle && !abort;
-  assign x_ready_o = state_q == Body && kind_q == Answer && sent;
+  assign abort = hello_q && state_q != Idle && answer_q;
+  assign start = state_q == Idle && (hello_q || busy_q || value_valid_q || x_valid_i) && !raw_valid_q;
+  assign have  = state_q == Body ? x_valid_i : state_q == Head || state_q == Tail || state_q == Close;
+  assign put   = have && !raw_valid_q && !crc_busy && !abort;
+  assign raw_d = state_q == Body ? x_data_i : state_q == Close ? Flag : head_q[7:0];
+  assign x_ready_o = state_q == Body && put;
 
   crc32 crc_of (
-    .clk_i(clk_i), .clear_i(state_q == Idle), .add_i(sent && state_q != Crc && state_q != Close), .data_i(data),
+    .clk_i(clk_i), .clear_i(state_q == Idle), .add_i(put && (state_q == Head || state_q == Body)), .data_i(raw_d),
     .busy_o(crc_busy), .crc_o(crc)
   );
 
   always_comb begin
     state_d = state_q;
     if (abort) state_d = Idle;
-    else if (start) state_d = Kind;
-    else if (sent) begin
+    else if (start) state_d = Head;
+    else if (state_q == Sum) state_d = crc_busy ? Sum : Tail;
+    else if (put) begin
       unique case (state_q)
-        Kind:    state_d = TagLow;
-        TagLow:  state_d = TagHigh;
-        TagHigh: state_d = kind_q == Busy ? Crc : Body;
-        Body:    state_d = left_q == 0 ? Crc : Body;
-        Crc:     state_d = crc_byte_q == 3 ? Close : Crc;
+        Head:    if (head_left_q == '0) state_d = answer_q ? Body : Sum;
+        Body:    if (left_q == '0) state_d = Sum;
+        Tail:    if (head_left_q == '0) state_d = Close;
         default: state_d = Idle;
       endcase
     end
   end
 
   always_ff @(posedge clk_i) begin
+    if (start) begin
+      answer_q <= !hello_q && !busy_q && !value_valid_q;
+      if (hello_q) head_q <= {32'(DesignId), 8'(Version), hello_tag_q, Hello};
+      else if (busy_q) head_q <= {40'b0, busy_tag_q, Busy};
+      else if (value_valid_q) head_q <= {8'b0, value_q, value_tag_q, Value};
+      else head_q <= {40'b0, x_tag_i, Answer};
+      head_left_q <= hello_q ? 4'd7 : busy_q ? 4'd2 : value_valid_q ? 4'd6 : 4'd2;
+      left_q <= CountBits'(Bytes - 1);
+    end else if (state_q == Sum) begin
+      head_q <= {32'b0, ~crc};
+      head_left_q <= 4'd3;
+    end else if (put) begin
+      if (state_q == Body) left_q <= left_q - 1'b1;
+      else begin
+        head_q <= head_q >> 8;
+        head_left_q <= head_left_q - 1'b1;
+      end
+    end
+    if (busy_i) busy_tag_q <= tag_i;
+    if (hello_i) hello_tag_q <= tag_i;
+    if (value_i) {value_tag_q, value_q} <= {value_tag_i, value_data_i};
+  end
+
+  always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      state_q   <= Idle;
-      y_valid_o <= 1'b0;
-      hello_q   <= 1'b0;
-      busy_q    <= 1'b0;
+      state_q       <= Idle;
+      hello_q       <= 1'b0;
+      busy_q        <= 1'b0;
       value_valid_q <= 1'b0;
-      escaped_q <= 1'b0;
     end else begin
       state_q <= state_d;
-      if (y_ready_i) y_valid_o <= 1'b0;
       if (start) begin
-        kind_q     <= hello_q ? Hello : busy_q ? Busy : value_valid_q ? Value : Answer;
-        tag_q      <= hello_q ? hello_tag_q : busy_q ? busy_tag_q : value_valid_q ? value_tag_q : x_tag_i;
-        left_q     <= hello_q ? CountBits'(About - 1) : value_valid_q ? CountBits'(ValueBytes - 1) : CountBits'(Bytes - 1);
-        crc_byte_q <= '0;
-        escaped_q  <= 1'b0;
-        y_valid_o  <= 1'b1;
-        y_data_o   <= Flag;
         if (hello_q) hello_q <= 1'b0;
         else if (busy_q) busy_q <= 1'b0;
         else value_valid_q <= 1'b0;
-      end else if (state_q != Idle && !abort && have && room && !crc_busy) begin
-        y_valid_o <= 1'b1;
-        y_data_o  <= special ? Escape : escaped_q ? data ^ 8'h20 : data;
-        escaped_q <= special;
-        if (sent && state_q == Body) left_q <= left_q - 1'b1;
-        if (sent && state_q == Crc) crc_byte_q <= crc_byte_q + 1'b1;
       end
-      if (busy_i) begin
-        busy_q     <= 1'b1;
-        busy_tag_q <= tag_i;
-      end
-      if (value_i) begin
-        value_valid_q <= 1'b1;
-        value_tag_q   <= value_tag_i;
-        value_q       <= value_data_i;
-      end
+      if (busy_i) busy_q <= 1'b1;
+      if (value_i) value_valid_q <= 1'b1;
       if (hello_i) begin
-        hello_q     <= 1'b1;
-        hello_tag_q <= tag_i;
-        busy_q      <= 1'b0;
+        hello_q <= 1'b1;
+        busy_q  <= 1'b0;
       end
     end
+  end
+
+  // the flag that opens a frame also ends one that was cut short
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) raw_valid_q <= 1'b0;
+    else if (start || put) raw_valid_q <= 1'b1;
+    else if (raw_taken) raw_valid_q <= 1'b0;
+    if (start || put) begin
+      raw_q      <= start ? Flag : raw_d;
+      raw_flag_q <= start || state_q == Close;
+    end
+  end
+
+  // bytes that look like a flag or an escape are sent as two
+  logic special, escaped_q;
+  assign special   = !raw_flag_q && (raw_q == Flag || raw_q == Escape) && !escaped_q;
+  assign raw_taken = raw_valid_q && !y_valid_o && !special;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      y_valid_o <= 1'b0;
+      escaped_q <= 1'b0;
+    end else if (y_valid_o) y_valid_o <= !y_ready_i;
+    else if (raw_valid_q) begin
+      y_valid_o <= 1'b1;
+      escaped_q <= special;
+    end
+    if (!y_valid_o) y_data_o <= special ? Escape : escaped_q ? raw_q ^ 8'h20 : raw_q;
   end
 endmodule
