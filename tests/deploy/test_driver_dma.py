@@ -178,15 +178,16 @@ def test_another_design_on_the_board_is_said_at_once(pynq):
         Accelerator("design.bit", {**DESIGN, "id": 78})
 
 
-def test_the_two_files_work_alone_beside_each_other(tmp_path: Path, pynq, monkeypatch: pytest.MonkeyPatch):
+def test_the_files_work_alone_beside_each_other(tmp_path: Path, pynq, monkeypatch: pytest.MonkeyPatch):
     import shutil
 
     import hwflow.driver
 
-    for name in ("driver.py", "driver_dma.py"):
+    names = ("driver", "driver_dma", "inputs", "answers")
+    for name in (f"{n}.py" for n in names):
         shutil.copyfile(Path(hwflow.driver.__file__).with_name(name), tmp_path / name)
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("driver", "driver_dma"):
+    for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     pynq(Zynq())
     import driver  # type: ignore[import-not-found]
