@@ -190,10 +190,13 @@ def scratch(beside: Path) -> Iterator[Path]:
     """An empty folder beside `beside`, gone at the end of the block; a later `rewritten` sweeps it up after a kill."""
     part = beside.with_name(f".{beside.name}{PART}{os.getpid()}-{secrets.token_hex(4)}")
     part.mkdir(parents=True)
+    handle = os.open(part, os.O_RDONLY)
     try:
+        _lock(handle, part, None)  # so that nobody sweeps it up meanwhile
         yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        os.close(handle)
 
 
 def _link(entry: Path, to: Path) -> None:

@@ -5,7 +5,10 @@ Stands on everything; nothing stands on it. Errors become clear lines and exit 1
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
 
 import typer
 
@@ -17,7 +20,9 @@ __all__ = ["app", "boards", "looking", "main", "making", "proving"]
 
 
 def main() -> None:
-    """Run the command line; the three kinds of error and Ctrl-C end it with a line, not a traceback."""
+    """Run the command line; the three kinds of error, Ctrl-C and a polite kill end it with a line, not a traceback."""
+    with suppress(ValueError):  # only the main thread of a process may
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(standalone_mode=False)  # a verb's typer.Exit comes back as a number here
         sys.exit(code if isinstance(code, int) else 0)
@@ -32,7 +37,7 @@ def main() -> None:
     except typer.Exit as e:
         sys.exit(e.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        err.print("stopped")
+        err.print("stopped; what was there before is as it was")
         sys.exit(130)
     except Exception as e:
         if hasattr(e, "format_message"):  # a usage error of the command line itself
@@ -42,3 +47,8 @@ def main() -> None:
             err.print(f"ToolError: {e}; check the path, its permissions and the free space", style="red", markup=False)
             sys.exit(1)
         raise
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    """End as an exception does, so that unfinished folders are removed; the exit code is the shell's for the signal."""
+    sys.exit(128 + number)

@@ -5,7 +5,6 @@ Stands on build, synth, driver and the board tops in hls/.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from hwflow.deploy import vivado
 from hwflow.deploy.sim import uart_board
 from hwflow.driver import Accelerator, LinkError, Stats
 from hwflow.errors import RecipeError, ToolError
+from hwflow.files import read_json, rewritten, write_json
 from hwflow.net import Net
 from hwflow.synth import route, synth, yosys
 from hwflow.units.kit.base import Dataflow
@@ -52,13 +52,14 @@ def deploy(
     return package(
         build.net,
         build.dataflow,
-        folder / "rtl",
+        build.stage("rtl"),
         target,
         out or folder / "deploy",
         inputs,
         rounds=rounds,
         timeout=timeout,
         say=say,
+        build=build.hash,
     )
 
 
@@ -74,16 +75,28 @@ def package(
     rounds: int = 3,
     timeout: float | None = None,
     say: Say = _silent,
+    build: str = "",
 ) -> dict[str, Any]:
     """A deploy folder of an emitted design, complete on its own; `board` None makes the simulated board.
 
-    `clock_mhz` is what the first round of place and route aims at, else the board's own.
+    `clock_mhz` is what the first round of place and route aims at, else the board's own. `build` is the hash of the build
+    it is of. The folder appears whole, in place of an earlier one.
     """
     began = time.perf_counter()
     if out.is_dir() and any(out.iterdir()) and not (out / "driver.py").is_file() and not (out / "build").is_dir():
         raise RecipeError(f"{out}: holds other files; give a folder that is empty or an earlier deploy")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    with rewritten(out, lambda _: True) as part:
+        facts = _package(net, dataflow, rtl, board, part, inputs, clock_mhz, rounds, timeout, say)
+        facts = {"build": build, "folder": str(out), **facts, "seconds": round(time.perf_counter() - began, 1)}
+        write_json(part / "deploy.json", facts)
+    return facts
+
+
+def _package(
+    net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, out: Path, inputs: Array,
+    clock_mhz: float | None, rounds: int, timeout: float | None, say: Say,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything of a deploy folder but deploy.json, in the empty folder `out`."""
     yosys.sources(rtl)
     params = designs.parameters(dataflow, rtl)
     if board is None:
@@ -106,9 +119,7 @@ def package(
         how = f"build it with `vivado -mode batch -source {script}`, {load}"
     design = designs.describe(net, dataflow, rtl, board, made)
     designs.write(out, net, design, inputs, how)
-    facts = {"folder": str(out), "board": design["board"], **made, "seconds": round(time.perf_counter() - began, 1)}
-    (out / "deploy.json").write_text(json.dumps(facts, indent=1) + "\n")
-    return facts
+    return {"board": design["board"], **made}
 
 
 def _simulated(params: dict[str, int], rtl: Path, out: Path) -> dict[str, Any]:
@@ -159,8 +170,18 @@ def run(
             deploy(folder, designs.SIM, out=home)
     if not (home / "design.json").is_file():
         raise RecipeError(f"{folder}: has no deploy folder; make one: hwflow deploy {folder} --board BOARD")
+    _same_build(folder, home / "deploy.json")
     try:
         with Accelerator(port, home / "design.json") as board:
             return board.infer(x, progress), board.stats
     except LinkError as e:
         raise ToolError(f"{port}: {e}") from e
+
+
+def _same_build(folder: Path, facts: Path) -> None:
+    """RecipeError where a deploy folder is of another build than the one in `folder` by now."""
+    again = f"deploy again: hwflow deploy {folder}"
+    known = read_json(facts, again) if facts.is_file() else {}
+    of = known.get("build") if isinstance(known, dict) else None
+    if of and Build.load(folder).hash != of:
+        raise RecipeError(f"{facts.parent}: is of another build than build.json; {again}")

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from hwflow.bits import Array
 from hwflow.errors import RecipeError, ToolError
+from hwflow.files import brief
 from hwflow.places import cache
 from hwflow.recipe import Plan, Recipe
 
@@ -117,11 +118,45 @@ def _cifar10() -> Split:
         folder = archive.parent / "cifar-10-batches-py"
 
     def images(*names: str) -> Images:
-        batches = [pickle.loads((folder / n).read_bytes(), encoding="bytes") for n in names]
-        x = np.concatenate([np.asarray(b[b"data"], np.uint8) for b in batches]).reshape(-1, 3, 32, 32)
-        return Images(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), np.concatenate([b[b"labels"] for b in batches]))
+        batches = [_batch(folder / n) for n in names]
+        x = np.concatenate([x for x, _ in batches]).reshape(-1, 3, 32, 32)
+        return Images(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), np.concatenate([y for _, y in batches]))
 
     return images(*(f"data_batch_{i}" for i in range(1, 6))), images("test_batch")
+
+
+class _Plain(pickle.Unpickler):
+    """Unpickles what CIFAR-10's batches hold: dicts, lists, numbers, bytes and numpy's arrays; nothing else is called."""
+
+    ALLOWED = {(m, n) for m in ("numpy.core.multiarray", "numpy._core.multiarray") for n in ("_reconstruct", "scalar")} | {
+        ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
+    }  # fmt: skip
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR-10 holds")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+MOST_BATCH = 64 << 20  # bytes of one file of CIFAR-10; the real ones have 31 million
+
+
+def _batch(path: Path) -> tuple[Array, Array]:
+    """Pixels (n, 3072) uint8 and labels (n,) int64 of one CIFAR-10 file; ToolError where it is none."""
+    remedy = "remove it, and it will be downloaded again, or name its folder in HWFLOW_DATA"
+    try:
+        if path.stat().st_size > MOST_BATCH:
+            raise ValueError(f"{path.stat().st_size} bytes are too many")
+        with path.open("rb") as file:
+            kept = _Plain(file, encoding="bytes").load()
+        x, y = np.asarray(kept[b"data"]), np.asarray(kept[b"labels"])
+        if x.dtype != np.uint8 or x.ndim != 2 or x.shape[1] != 3072 or y.shape != (len(x),) or y.dtype.kind not in "iu":
+            raise ValueError(f"{x.dtype} {x.shape} with labels {y.shape} is not (n, 3072) bytes with n labels")
+        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < 10:
+            raise ValueError("its labels are not 0 to 9")
+        return x, y.astype(np.int64)
+    except Exception as e:  # what a damaged pickle raises is an open set
+        raise ToolError(f"{path}: is not a batch of CIFAR-10 ({brief(e)}); {remedy}") from e
 
 
 def _folder(spec: str) -> Split:

@@ -1,0 +1,84 @@
+"""A few kills of each command in the suite; `python tests/kit/kills.py` takes as many as are asked for."""
+
+import threading
+
+import kills
+import numpy as np
+import pytest
+from builds import build_of
+
+from hwflow import flow
+from hwflow.bench.designs import random_net
+from hwflow.build import Build
+from hwflow.errors import RecipeError
+
+
+@pytest.mark.parametrize("name, times", [("compile", 6), ("verify", 6), ("deploy", 4), ("bench", 3)])
+def test_a_killed_command_leaves_the_old_result_or_the_new(name, times, tmp_path):
+    found = kills.LIFE[name](times, tmp_path, 7)
+    assert sum(found.values()) == times
+
+
+def test_a_killed_synthesis_leaves_the_old_result_or_the_new(tmp_path):
+    assert sum(kills.synths(5, tmp_path, 7, fake=True).values()) == 5
+
+
+@pytest.mark.slow
+def test_a_killed_training_leaves_the_old_result_or_the_new(tmp_path):
+    assert sum(kills.trains(3, tmp_path, 7).values()) == 3
+
+
+def test_a_mixture_would_be_seen(tmp_path):
+    def write(text):
+        def work():
+            (tmp_path / "f").mkdir(exist_ok=True)
+            for k in range(40):
+                (tmp_path / "f" / str(k)).write_text(text)
+                threading.Event().wait(0.002)
+
+        return work
+
+    with pytest.raises(AssertionError, match="a mixture"):
+        kills.trials(6, tmp_path / "f", write("old"), write("new"), lambda: None)
+
+
+def test_threads_that_compile_one_folder_leave_one_of_their_builds(tmp_path):
+    nets = {name: random_net(seed) for name, seed in (("a", 3), ("b", 8), ("c", 9), ("d", 11))}
+    for name, net in nets.items():
+        net.save(tmp_path / f"{name}.npz")
+    errors = []
+
+    def work(name):
+        try:
+            flow.compile_model(str(tmp_path / f"{name}.npz"), tmp_path / "build")
+        except Exception as e:
+            errors.append(e)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in nets]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors
+    build = Build.load(tmp_path / "build")
+    assert build.net.hash in {net.hash for net in nets.values()}
+    x = np.zeros((1, *build.net.input.shape), int) + build.net.input.ints.lo
+    assert np.array_equal(build.dataflow.run(x), build.net.run(x))
+    assert [build.stage(s).is_dir() for s in ("rtl", "hls", "c")] == [True] * 3
+
+
+def test_a_compilation_that_fails_leaves_the_build_that_was_there(tmp_path, monkeypatch):
+    build = build_of(tmp_path / "build", random_net(3))
+    before = kills.contents(build.folder)
+    random_net(8).save(tmp_path / "b.npz")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(flow.emit, "hls", full)
+    with pytest.raises(OSError, match="No space left"):
+        flow.compile_model(str(tmp_path / "b.npz"), build.folder)
+    assert kills.contents(build.folder) == before
+    with pytest.raises(RecipeError):
+        flow.compile_model(str(tmp_path / "b.npz"), tmp_path / "new", flow.Target(fps=1e12))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.npz", "build"]
