@@ -15,7 +15,7 @@ FLOORS = (
     "build emit bridges",
     "simulate proof verify synth deploy explore",
     "flow report predict",
-    "demo doctor fuzz bench api",
+    "demo doctor fuzz bench api go",
     "cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

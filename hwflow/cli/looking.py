@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import Dir, Input, Json, say, show, verb
+from hwflow.cli.common import Dir, Input, Json, Layout, OutDir, say, show, verb
 from hwflow.errors import RecipeError, did_you_mean
 
 
@@ -151,6 +151,46 @@ def compare(
     for what, (a, b) in rows.items():
         table.add_row(what, *("" if v is None else str(v) for v in (a, b)))
     show(rows, json, table)
+
+
+@verb("hwflow go build/digits/model.onnx --input u8/16 --boards tangnano9k -o build/go", "open build/go/go.html")
+def go(
+    model: Annotated[str, typer.Argument(help="MODEL.onnx, .h5, .keras or net.npz")],
+    data: Annotated[Path | None, typer.Option("--data", help="X.npy: images to score.")] = None,
+    labels: Annotated[Path | None, typer.Option("--labels", help="y.npy: their labels (n,).")] = None,
+    boards: Annotated[str, typer.Option("--boards", help="Comma-separated board names.")] = "ulx3s_85f,tangnano20k",
+    folder: OutDir = None,
+    input: Input = None,
+    layout: Layout = "nhwc",
+    json: Json = False,
+) -> None:
+    """A network on several boards: accuracy, latency, rate and resources in one table, a Pareto picture, one page."""
+    import numpy as np
+
+    from hwflow.cli.common import load_inputs
+    from hwflow.go import go as run
+
+    try:
+        known = None if labels is None else np.load(labels, allow_pickle=False)
+    except (OSError, ValueError) as e:
+        raise RecipeError(f"{labels}: is not a .npy file of labels ({e}); save them with numpy.save") from e
+    images = None if data is None else lambda build: load_inputs(build, data, None, layout)
+    where = folder or Path("build") / f"{Path(model).stem}-boards"
+    done = run(model, boards.split(","), where, images=images, labels=known, input=input, say=say)
+    heads = ("board", "accuracy", "images_per_s", "latency_us", "lut", "ff", "bram", "dsp", "percent", "result")
+    table = Table("board", "accuracy", "images/s", "latency, us", "LUT", "FF", "BRAM", "DSP", "of the board, %", "result")
+    for row in done.rows:
+        table.add_row(*(_number(row.get(h)) for h in heads))
+    show({"rows": list(done.rows), "page": str(done.page)}, json, table)
+    if not json:
+        say(f"estimated; the page: {done.page}")
+    raise typer.Exit(1 if any(row.get("differing") for row in done.rows) else 0)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return "" if value is None else str(value)
 
 
 @verb("hwflow explore build/digits --boards tangnano9k -o build/explore --jobs 1")

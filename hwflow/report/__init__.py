@@ -16,7 +16,7 @@ from hwflow.report.facts import FORMAT, gather
 from hwflow.report.figures import headline
 from hwflow.report.pages import page_values
 
-__all__ = ["FORMAT", "gather", "report"]
+__all__ = ["FORMAT", "gather", "render", "report"]
 
 TEMPLATES = Path(__file__).parent
 
@@ -30,21 +30,16 @@ def report(build: Build) -> dict[str, Any]:
     facts = gather(build)
     write_json(build.folder / "report.json", facts)
     figures = headline(facts)
-    _render("report.md.j2", build.folder / "report.md", escape=False, figures=figures, **facts)
-    _render(
-        "report.html.j2",
-        build.folder / "report.html",
-        escape=True,
-        figures=figures,
-        **page_values(build, facts),
-        **facts,
-    )
+    write_text(build.folder / "report.md", render("report.md.j2", figures=figures, **facts))
+    page = render("report.html.j2", figures=figures, **page_values(build, facts), **facts)
+    write_text(build.folder / "report.html", page)
     return facts
 
 
-def _render(template: str, target: Path, *, escape: bool, **values: Any) -> None:
-    """Write a template's text through a side file, so that an interrupted run leaves no half page."""
+def render(template: str, **values: Any) -> str:
+    """The text of a template; in pages (.html.j2) whatever a model file named is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=escape, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=".html" in template, trim_blocks=True,
+        lstrip_blocks=True,
     )  # fmt: skip
-    write_text(target, environment.get_template(template).render(**values))
+    return environment.get_template(template).render(**values)

@@ -6,6 +6,7 @@ Stands on nothing but text: no plotting library is needed to write or to read a 
 from __future__ import annotations
 
 import base64
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -96,6 +97,34 @@ def spans(title: str, rows: Sequence[tuple[str, float, float]], unit: str, mark:
         parts.append(f'<rect class="s0" x="{x:.1f}" y="{y + 2}" width="{length:.1f}" height="{ROW - 4}" rx="2"/>')
         parts.append(f'<text class="n" x="{x + length + 6:.1f}" y="{y + ROW - 5}">{_number(end)}{escape(unit)}</text>')
     return _picture(title, width, len(rows) * (ROW + 2) + 8, parts)
+
+
+def scatter(title: str, lines: dict[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:
+    """Points joined by a line for each series over a logarithmic vertical axis; positive values only."""
+    points = [p for line in lines.values() for p in line]
+    if not points:
+        return ""
+    width, height, left, right, foot = 640, 320, 70, 120, 40
+    most = max(x for x, _ in points) * 1.05
+    low, high = math.floor(math.log10(min(y for _, y in points))), math.ceil(math.log10(max(y for _, y in points)) + 1e-9)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        share = (math.log10(y) - low) / max(high - low, 1)
+        return left + (width - left - right) * x / most, 10 + (height - foot - 10) * (1 - share)
+
+    parts = []
+    for power in range(low, high + 1):
+        y = place(0, 10.0**power)[1]
+        parts.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="n" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(10.0**power)}</text>')
+    for j, (label, line) in enumerate(lines.items()):
+        at = [place(*p) for p in line]
+        parts.append(f'<polyline class="l{j}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
+        parts += [f'<circle class="s{j}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in at]
+        if at:
+            parts.append(f'<text class="t{j}" x="{at[-1][0] + 8:.1f}" y="{at[-1][1] + 4 + 14 * (j % 2):.1f}">{escape(_short(label, 16))}</text>')
+    parts.append(f'<text class="n" x="{left}" y="{height - 8}">0 to {most:.0f} {escape(across)}; {escape(up)}, logarithmic</text>')
+    return _picture(title, width, height, parts)
 
 
 def png(pixels: Array) -> str:

@@ -13,7 +13,7 @@ from hwflow.build import Build
 from hwflow.report import gather, report
 from hwflow.report.checks import warnings
 from hwflow.report.figures import headline, quantity
-from hwflow.report.svg import bars, curves, png
+from hwflow.report.svg import bars, curves, png, scatter
 from hwflow.verify import verify
 
 SCHEMA = json.loads((ROOT / "hwflow" / "report" / "report.schema.json").read_text())
@@ -113,3 +113,9 @@ def test_a_curve_of_nothing_is_no_picture():
 @pytest.mark.parametrize(("value", "text"), [(1.5, "1.5"), (999, "999"), (1562500, "1.56 M"), (95663, "95.7 k")])
 def test_rates_are_said_as_people_say_them(value, text):
     assert quantity(value) == text
+
+
+def test_points_of_equal_rate_and_a_single_point_have_a_picture():
+    assert scatter("t", {}, "%", "images/s") == ""
+    assert "circle" in scatter("t", {"a": [(10.0, 100.0)]}, "%", "images/s")
+    assert "nan" not in scatter("t", {"a": [(10.0, 1.0), (20.0, 1.0)], "b": []}, "%", "images/s")
