@@ -16,6 +16,7 @@ from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
 from hwflow.real.functions import EXACT, FUNCTIONS, ULPS
+from hwflow.real.plans import picked_channels
 from hwflow.real.rationals import floats
 from hwflow.real.steps import STEPS, Both
 
@@ -67,6 +68,8 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array])
     """How far a reference given `ins`, known but for `rooms`, may be from the graph's value of a node."""
     open_ = any(room.any() for room in rooms)
     if node.name in graph.plans:
+        if isinstance(node, real.Dense | real.Conv) and picked_channels(node) is not None:
+            return np.full(1, float(rooms[0].max()))  # it copies
         return np.full(1, np.inf) if open_ else _bound(graph, node, ins)
     if isinstance(node, real.Pointwise):
         return _spread(node.steps, ins[0], rooms[0].astype(np.float64))[1]

@@ -118,7 +118,7 @@ def _uniform(grid: Grid, groups: int = 1) -> tuple[Array, Array, Array]:
     return step, m, offset
 
 
-def _picked(node: real.Dense | real.Conv) -> Array | None:
+def picked_channels(node: real.Dense | real.Conv) -> Array | None:
     """The channel that each row copies, where every row is one weight of 1 and no padding is read; else None."""
     ints = node.weights.ints
     if (node.weights.scale != 1).any() or (isinstance(node, real.Conv) and any(node.pads)):
@@ -135,7 +135,7 @@ def _picked(node: real.Dense | real.Conv) -> Array | None:
 def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
     w = node.weights.ints.astype(np.int64)
     finer, pad = None, np.zeros(1, np.int64)
-    if (picked := _picked(node)) is not None:  # nothing is summed, so every channel keeps its own scale
+    if (picked := picked_channels(node)) is not None:  # nothing is summed, so every channel keeps its own scale
         return Plan(_integer_product(node, w, pad), grid.taken(picked), (None,))
     groups = node.groups if isinstance(node, real.Conv) else 1
     step, m, offset = _uniform(grid, groups)
@@ -332,9 +332,13 @@ def _pad(node: real.Pad, grid: Grid) -> Plan:
     step = np.concatenate([np.full(before, least), grid.step, zeros])
     lo, hi = (np.pad(end, (before, behind)) for end in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
     out = scaled(lo, hi, step, 0 * step)
-    if grid.error is not None or out.error is not None:
-        error = np.zeros(len(grid.lo)) if grid.error is None else grid.error
-        steps = side_by_side([(n, chain) for n, chain in ((before, ()), (len(grid.lo), grid.steps), (behind, ())) if n])
+    if grid.error is not None or out.error is not None:  # made by the steps that made the values, where these round
+        error = np.zeros(size) if grid.error is None else grid.error
+        if (grid.values(0 * grid.lo) == 0).all():  # zeros are made by the same steps
+            like = np.concatenate([np.zeros(before, np.int64), np.arange(size), np.arange(behind) % size])
+            steps = tuple(s.taken(like) for s in grid.steps)
+        else:
+            steps = side_by_side([(n, chain) for n, chain in ((before, ()), (size, grid.steps), (behind, ())) if n])
         out = replace(out, steps=steps, error=np.pad(error, (before, behind)))
     return Plan(op, out, (None,))
 
