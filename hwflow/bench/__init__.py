@@ -22,7 +22,7 @@ PARTS = {
     "boards": ("hwflow.bench.boards", "bench_rows"),
     "train": ("hwflow.bench.training", "rows"),
     "steps": ("hwflow.bench.training", "step_rows"),
-    "ablation": ("hwflow.bench.ablation", "rows"),
+    "experiment": ("hwflow.bench.experiment", "rows"),
     "trained": ("hwflow.bench.trained", "rows"),
 }
 

@@ -37,3 +37,10 @@ def test_rates_are_measured_for_both_networks_in_turns():
         assert row["plain [images/s]"] > 0
         assert row["now / plain"] > 0.7, row  # the number itself is `hwflow bench train`
         assert 0 < row["share of peak [%]"] < 110, row
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_step_is_measured_beside_plain_brevitas():
+    for row in training.step_cost(rounds=6):
+        assert row["imb_dte_s"] > 0 and row["brevitas_s"] > 0, row
+        assert row["ratio"] < 4, row  # a band that only a broken step leaves; the number itself is `hwflow bench steps`

@@ -1,0 +1,207 @@
+"""Which method trains better: equal budgets, each at its own best learning rate, five seeds, paired tests.
+
+Stands on the loop. Every finished run is kept in a JSON file at once, so the experiment can be interrupted and gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import ttest_rel
+
+from hwflow.errors import RecipeError
+from hwflow.places import MODELS
+from hwflow.recipe import Method, Recipe
+from hwflow.train import load_recipe
+from hwflow.train.loop import measure
+from hwflow.train.run import versions
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One method of the table: its name, its method, and what it changes in the plan."""
+
+    name: str
+    method: Method
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+BASE = "STE + Hardtanh"  # what every other method is compared with
+CONTENDERS = (
+    Contender("STE", Method(weights="sign", estimator="identity", hardtanh=False)),
+    Contender(BASE, Method(weights="sign", estimator="ste")),
+    Contender("polynomial", Method(weights="sign", estimator="ste", act_estimator="poly")),
+    Contender("EDE", Method(weights="sign", estimator="ede")),
+    Contender("DTE", Method(weights="sign", estimator="dte")),
+    Contender("IMB + EDE", Method(weights="imb", estimator="ede")),
+    Contender("IMB + DTE", Method(weights="imb", estimator="dte")),
+    Contender("IMB + DTE + RBD", Method(weights="imb", estimator="dte"), {"rbd": 1.0}),
+    Contender("IMB + DTE + restriction", Method(weights="imb", estimator="dte"), {"restriction": True}),
+    Contender("WSD + ASD + EDE", Method(weights="wsd", acts="asd", estimator="ede")),
+    Contender("ReCU", Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly")),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A network, its data and the budget of every method: `epochs` of `batch` images, rates to try, seeds to compare."""
+
+    spec: str
+    file: str
+    epochs: int
+    batch: int
+    rates: tuple[float, ...] = (0.005, 0.02, 0.08)
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    without: tuple[str, ...] = ()  # contenders that are no different on this network
+
+
+# a perceptron has no map of features whose attention could restrict its input
+MLP = Setting("mlp:tfc", "experiment-mlp.json", 2, 40, without=("IMB + DTE + restriction",))
+CNN = Setting("cnv:cnv-tiny", "experiment-cnn.json", 5, 100)
+SWEEP_SEED = 0  # of the runs that choose the rate; no compared run has it
+
+
+def compare(
+    setting: Setting,
+    path: Path,
+    contenders: tuple[Contender, ...] = CONTENDERS,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Run what `path` lacks of `setting` and return a row for each contender.
+
+    A row has name, rate (the best of the setting's, by one run each with a seed of its own), accuracies (on the whole
+    held-out split at the last epoch, a seed each), mean, deviation (of the sample), gain over BASE in points and p, the
+    two-sided paired t-test of the accuracies against BASE's with the same seeds.
+    """
+    table = _opened(setting, path)
+    base = load_recipe(setting.spec)
+    for contender in contenders:
+        if contender.name in setting.without:
+            continue
+        entry = table["runs"].setdefault(contender.name, {"sweep": {}, "accuracies": {}})
+        jobs = [("sweep", rate, SWEEP_SEED) for rate in setting.rates]
+        for kind, rate, seed in jobs:
+            _one(base, setting, contender, entry, kind, str(rate), rate, seed, table, path, say)
+        best = max(setting.rates, key=lambda rate: entry["sweep"][str(rate)])
+        for seed in setting.seeds:
+            _one(base, setting, contender, entry, "accuracies", str(seed), best, seed, table, path, say)
+        entry["rate"] = best
+    _keep(table, path)
+    return summarise(table)
+
+
+def _one(
+    base: Recipe, setting: Setting, contender: Contender, entry: dict[str, Any], kind: str, key: str, rate: float,
+    seed: int, table: dict[str, Any], path: Path, say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """The accuracy of one run, trained unless the table has it."""
+    if key in entry[kind]:
+        return
+    plan = replace(
+        base.plan, epochs=setting.epochs, batch=setting.batch, lr=rate, seed=seed, optimizer="adam", schedule="cosine",
+        augment=(), label_smoothing=0.0, evaluate_every=setting.epochs, teacher_epochs=setting.epochs, threads=1, amp=False,
+        **contender.plan,
+    )  # fmt: skip
+    metrics = measure(replace(base, method=contender.method, plan=plan))
+    entry[kind][key] = metrics["accuracy"]
+    _keep(table, path)
+    say(
+        f"{contender.name}, rate {rate:g}, seed {seed}: {100 * metrics['accuracy']:.2f} % in {metrics['seconds']:.0f} s"
+    )
+
+
+def summarise(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a table whose runs are all there."""
+    base = list(table["runs"][BASE]["accuracies"].values())
+    rows = []
+    for name, entry in table["runs"].items():
+        found = list(entry["accuracies"].values())
+        same = name == BASE or found == base
+        rows.append({
+            "name": name, "rate": entry["rate"], "accuracies": found, "mean": statistics.mean(found),
+            "deviation": statistics.stdev(found), "gain": 100 * (statistics.mean(found) - statistics.mean(base)),
+            "p": 1.0 if same else float(ttest_rel(found, base).pvalue),
+        })  # fmt: skip
+    return rows
+
+
+def verdict(rows: list[dict[str, Any]], level: float = 0.05) -> str:
+    """What the rows say: better, worse and ties, at `level` after Holm's correction for the number of comparisons."""
+    others = sorted((row for row in rows if row["name"] != BASE), key=lambda row: row["p"])
+    better: list[dict[str, Any]] = []
+    worse: list[dict[str, Any]] = []
+    ties: list[dict[str, Any]] = []
+    holds = True
+    for place, row in enumerate(others):
+        holds = holds and row["p"] * (len(others) - place) <= level
+        (ties if not holds else better if row["gain"] > 0 else worse).append(row)
+
+    def listed(some: list[dict[str, Any]]) -> str:
+        return ", ".join(f"{row['name']} ({row['gain']:+.2f} points)" for row in sorted(some, key=lambda r: -r["gain"]))
+
+    parts = [f"{word} than {BASE}: {listed(some)}" for word, some in (("better", better), ("worse", worse)) if some]
+    parts += [f"no difference shown: {listed(ties)}"] if ties else []
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]} (Holm, {100 * level:g} %)."
+
+
+def _opened(setting: Setting, path: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    recipe = load_recipe(setting.spec)
+    head = {
+        "command": "hwflow bench experiment", "network": setting.spec, "data": recipe.data, "epochs": setting.epochs,
+        "batch": setting.batch, "rates": list(setting.rates), "seeds": list(setting.seeds), "versions": versions(),
+    }  # fmt: skip
+    for key in ("network", "epochs", "batch", "rates", "seeds") if kept else ():
+        if kept[key] != head[key]:
+            raise RecipeError(f"{path}: was made with {key} {kept[key]}, not {head[key]}; name another file")
+    return {**head, "runs": kept.get("runs", {})}
+
+
+def _keep(table: dict[str, Any], path: Path) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(table, indent=1) + "\n")
+    part.replace(path)
+
+
+def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The rows of `hwflow bench experiment`: the kept runs; what they lack is trained first (all of the MLP: 15 minutes)."""
+    out = []
+    for setting in (MLP, CNN):
+        path = MODELS / "trained" / setting.file
+        if setting is CNN and not path.exists():
+            say(
+                f"{setting.spec}: no runs are kept; python -m hwflow.bench.experiment cnn trains them (2 hours of a core)"
+            )
+            continue
+        found = compare(setting, path, say=say)
+        say(f"{setting.spec}: {verdict(found)}")
+        for row in found:
+            out.append({
+                "network": setting.spec, "method": row["name"], "rate": row["rate"],
+                "held-out accuracy [%]": f"{100 * row['mean']:.2f} ± {100 * row['deviation']:.2f}",
+                f"gain over {BASE}": f"{row['gain']:+.2f}", "p": f"{row['p']:.3f}",
+                "budget": f"{setting.epochs} epochs, batch {setting.batch}, {len(row['accuracies'])} seeds",
+            })  # fmt: skip
+    return out
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: the experiment `mlp` or `cnn`, kept in the models room."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="hwflow.bench.experiment", description=main.__doc__)
+    parser.add_argument("which", choices=("mlp", "cnn"))
+    given = parser.parse_args(arguments)
+    setting = {"mlp": MLP, "cnn": CNN}[given.which]
+    found = compare(setting, MODELS / "trained" / setting.file, say=lambda line: print(line, flush=True))
+    print(verdict(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The experiment: each at its best rate, compared with seeds of its own, kept as it grows, judged by a paired test."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from hwflow.bench import experiment
+from hwflow.bench.experiment import BASE, CONTENDERS, Contender, Setting, compare, summarise, verdict
+from hwflow.errors import RecipeError
+from hwflow.recipe import Method
+
+SETTING = Setting("mlp:digits", "t.json", 2, 64, rates=(0.001, 0.02), seeds=(1, 2, 3))
+
+
+def told(recipe):
+    """Made-up accuracies: EDE gains a point with every seed, and everything is best at rate 0.02."""
+    plan = recipe.plan
+    gain = 0.01 if recipe.method.estimator == "ede" else 0.0
+    return {
+        "accuracy": 0.9 + 0.002 * plan.seed + gain + 0.001 * plan.seed * gain - 0.3 * (plan.lr != 0.02),
+        "seconds": 0.0,
+    }
+
+
+def test_every_contender_runs_at_its_best_rate_with_seeds_that_did_not_choose_it(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(experiment, "measure", lambda recipe: seen.append(recipe) or told(recipe))
+    some = tuple(c for c in CONTENDERS if c.name in ("STE", BASE, "EDE"))
+    rows = compare(SETTING, tmp_path / "t.json", some)
+    assert len(seen) == 3 * (2 + 3)
+    assert {(r.plan.epochs, r.plan.batch, r.plan.augment, r.plan.schedule) for r in seen} == {(2, 64, (), "cosine")}
+    assert [r.plan.seed for r in seen[:5]] == [0, 0, 1, 2, 3]
+    assert [row["rate"] for row in rows] == [0.02] * 3
+    again = compare(SETTING, tmp_path / "t.json", some)
+    assert again == rows
+    assert len(seen) == 15, "what is kept is not trained again"
+    with pytest.raises(RecipeError, match=r"was made with epochs 2, not 3"):
+        compare(Setting("mlp:digits", "t.json", 3, 64, SETTING.rates, SETTING.seeds), tmp_path / "t.json", some)
+
+
+def test_an_interrupted_experiment_goes_on(tmp_path, monkeypatch):
+    count = iter(range(4))
+
+    def measure(recipe):
+        next(count)
+        return told(recipe)
+
+    some = (Contender(BASE, Method(weights="sign", estimator="ste")),)
+    monkeypatch.setattr(experiment, "measure", measure)
+    with pytest.raises(StopIteration):
+        compare(SETTING, tmp_path / "t.json", some)
+    kept = json.loads((tmp_path / "t.json").read_text())["runs"][BASE]
+    assert (len(kept["sweep"]), len(kept["accuracies"])) == (2, 2)
+    monkeypatch.setattr(experiment, "measure", told)
+    (row,) = compare(SETTING, tmp_path / "t.json", some)
+    assert row["accuracies"] == pytest.approx([0.902, 0.904, 0.906])
+
+
+def table(**accuracies):
+    runs = {name: {"rate": 1.0, "accuracies": dict(enumerate(values))} for name, values in accuracies.items()}
+    return {"runs": {BASE if name == "base" else name: run for name, run in runs.items()}}
+
+
+def test_the_paired_test_is_students_and_ties_are_called_ties():
+    base, other = [0.91, 0.93, 0.90, 0.92, 0.94], [0.95, 0.96, 0.95, 0.96, 0.97]
+    worse, tie = [0.81, 0.84, 0.80, 0.81, 0.85], [0.92, 0.92, 0.91, 0.91, 0.95]
+    rows = summarise(table(base=base, better=other, worse=worse, tie=tie, twin=base))
+    by_name = {row["name"]: row for row in rows}
+    d = np.subtract(other, base)
+    p = 2 * student.sf(abs(d.mean() / (d.std(ddof=1) / 5**0.5)), 4)
+    assert by_name["better"]["p"] == pytest.approx(p)
+    assert by_name["better"]["gain"] == pytest.approx(100 * d.mean())
+    assert by_name["twin"]["p"] == 1.0
+    assert verdict(rows) == (
+        "Better than STE + Hardtanh: better (+3.80 points); worse than STE + Hardtanh: worse (-9.80 points); "
+        "no difference shown: tie (+0.20 points), twin (+0.00 points) (Holm, 5 %)."
+    )
+
+
+def test_holm_corrects_for_the_number_of_comparisons():
+    rows = [{"name": BASE, "gain": 0.0, "p": 1.0}] + [{"name": f"m{i}", "gain": 1.0, "p": 0.02} for i in range(3)]
+    assert verdict(rows).startswith("No difference shown")
+    assert verdict([rows[0], rows[1] | {"p": 0.01}]).startswith("Better than STE + Hardtanh: m0")
+
+
+def test_the_contenders_are_the_papers_and_differ():
+    assert len({(c.method, str(c.plan)) for c in CONTENDERS}) == len(CONTENDERS) == 11
+    assert {c.name for c in CONTENDERS} >= {BASE, *experiment.MLP.without, *experiment.CNN.without}
