@@ -101,7 +101,7 @@ class Compiled:
     def _repr_html_(self) -> str:
         from hwflow.report.svg import bars
 
-        units = [u for u in self.build.dataflow.units if u.module not in ("fifo", "width", "recode")]
+        units = [u for u in self.build.dataflow.units if not u.glue]
         rows = "".join(f"<tr><th>{escape(what)}</th><td>{escape(value)}</td></tr>" for what, value in self._facts())
         picture = bars("cycles an image", [u.name for u in units], {"cycles": [u.cycles for u in units]})
         style = "<style>.hwflow .s0{fill:#0b5cad}.hwflow svg{max-width:40em}.hwflow text{font:12px sans-serif}</style>"

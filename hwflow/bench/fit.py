@@ -134,8 +134,8 @@ def maxima(rng: np.random.Generator) -> list[Unit]:
 def in_luts(every: Sequence[Unit], most: int = 20) -> list[Unit]:
     """Units that multiply, some of each module, with their products in LUTs."""
     out: list[Unit] = []
-    for module in ("mvu", "vvu", "rescale"):
-        mine = [u for u in every if u.module == module and u.multiplies]
+    for kind in (Mvu, Vvu, RescaleUnit):
+        mine = [u for u in every if type(u) is kind and u.multiplies]
         out += mine[:: -(-len(mine) // most) or 1]
     return [u.folded(mult="lut") for u in out]
 
