@@ -108,6 +108,12 @@ Layout = Annotated[
 Input = Annotated[
     str | None, typer.Option("--input", help="What the hardware receives: u8/255, i8, bipolar, i16/1024, ...")
 ]
+Mean = Annotated[
+    str | None, typer.Option("--mean", help="What preprocessing subtracts: A,B,C, folded into the network.")
+]
+Std = Annotated[
+    str | None, typer.Option("--std", help="What preprocessing divides by: A,B,C, folded into the network.")
+]
 Count = Annotated[int | None, typer.Option("-n", help="Images; without it as many as time allows.")]
 BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `hwflow boards` lists them.")]
 

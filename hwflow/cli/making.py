@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import BoardName, Input, Json, OutDir, ladder, out, say, show, verb
+from hwflow.cli.common import BoardName, Input, Json, Mean, OutDir, Std, ladder, out, say, show, verb
 from hwflow.errors import ModelError
 
 
@@ -69,15 +69,26 @@ def train(
     show({"folder": str(where), **metrics}, json, table)
 
 
-@verb("hwflow check build/digits/model.onnx --input u8/16", "hwflow compile build/digits/model.onnx --input u8/16 -o build/mine")
-def check(model: Annotated[Path, typer.Argument(help="MODEL.onnx")], input: Input = None, json: Json = False) -> None:
+@verb(
+    "hwflow check build/digits/model.onnx --input u8/16",
+    "hwflow compile build/digits/model.onnx --input u8/16 -o build/mine",
+)
+def check(
+    model: Annotated[Path, typer.Argument(help="MODEL.onnx")],
+    input: Input = None,
+    mean: Mean = None,
+    std: Std = None,
+    json: Json = False,
+) -> None:
     """Is the network supported? Every finding at once: node, attribute, reason, remedy."""
     from dataclasses import asdict
 
     from hwflow.fold import fold
     from hwflow.qonnx import check as run
     from hwflow.qonnx import read
+    from hwflow.real import with_preprocessing
 
+    input = with_preprocessing(input, mean, std)
     if not model.is_file():
         raise ModelError(f"{model}: no such file; give the path of a QONNX file")
     findings = run(model, input)
@@ -114,12 +125,16 @@ def compile(
         Path | None, typer.Option("--folding", help="A folding file: {unit: {pe, simd, style, mult}}.")
     ] = None,
     input: Input = None,
+    mean: Mean = None,
+    std: Std = None,
     json: Json = False,
 ) -> None:
     """QONNX to integers to hardware: net.npz, dataflow.json, rtl/, hls/, c/."""
     from hwflow.flow import Target, compile_model, describe
     from hwflow.plan import explain
+    from hwflow.real import with_preprocessing
 
+    input = with_preprocessing(input, mean, std)
     target = Target(board, clock, fps, fit, max_util, latency, folding)
     build = compile_model(model, folder, target, input, say)
     flow = build.dataflow
@@ -176,7 +191,11 @@ def hls(
     cost = build.dataflow.cost(build.family)
     table = Table("what", "value", "kind", title=str(build.folder / "hls"))
     table.add_row("cycles per image", str(build.dataflow.cycles), "estimated")
-    table.add_row(f"LUT / BRAM / DSP, {build.family}", f"{cost.lut:.0f} / {cost.bram:g} / {cost.dsp:g}", doubt(cost, build.family) or "estimated")
+    table.add_row(
+        f"LUT / BRAM / DSP, {build.family}",
+        f"{cost.lut:.0f} / {cost.bram:g} / {cost.dsp:g}",
+        doubt(cost, build.family) or "estimated",
+    )
     table.add_row("Vitis", f"vitis-run --mode hls --tcl {build.folder / 'hls' / 'run_hls.tcl'}", "not run here")
     if not json:
         out.print(ladder(done))

@@ -47,9 +47,7 @@ class _Folding:
         self.meaning = graph.answer
         grid = graph.spans[INPUT].grid
         assert grid is not None
-        self.items[INPUT] = Item(
-            INPUT, grid.lo, grid.hi, real.steps.tidy((Step("div", np.array([graph.denominator])),))
-        )
+        self.items[INPUT] = Item(INPUT, grid.lo, grid.hi, graph.takes.steps)
 
     def net(self) -> Net:
         for node in self.graph.nodes:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwflow.answers import Answer
 from hwflow.bits import Array
-from hwflow.errors import Finding, HwflowError, ModelError
+from hwflow.errors import Finding, HwflowError, ModelError, RecipeError
 from hwflow.ops import Port
 from hwflow.passes import needed
 from hwflow.qonnx.constants import evaluate
@@ -186,6 +186,9 @@ class Reader:
             )
         if self.findings or not isinstance(out, Ref):
             return None
+        for key, given in (("mean", self.takes.mean), ("std", self.takes.std)):
+            if len(given) not in (0, 1, self.input_shape[-1]):
+                raise RecipeError(f"{key} has {len(given)} numbers, the input {self.input_shape[-1]} channels")
         out = self.settled(out)
         if out.view is not None:
             try:
@@ -202,6 +205,8 @@ class Reader:
             self.takes.denominator,
             tuple(self.notes),
             self._answer(out),
+            self.takes.mean,
+            self.takes.std,
         )
 
     def _answer(self, out: Ref) -> Answer:

@@ -4,7 +4,7 @@ Stands on ops and graph.
 """
 
 from hwflow.real.graph import INPUT, Graph
-from hwflow.real.inputs import Input, parse_input
+from hwflow.real.inputs import Input, parse_input, with_preprocessing
 from hwflow.real.nodes import (
     Add,
     Concat,
@@ -26,5 +26,5 @@ from hwflow.real.steps import Step
 
 __all__ = [
     "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Maximum", "Pad", "Pointwise",
-    "RealOp", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input",
+    "RealOp", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input", "with_preprocessing",
 ]  # fmt: skip

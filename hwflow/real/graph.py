@@ -38,6 +38,8 @@ class Graph:
     denominator: int = 1
     notes: tuple[str, ...] = field(default=())
     answer: Answer = field(default_factory=Answer)  # its head, and the shape and order the file gives it in
+    mean: tuple[float, ...] = ()  # of the preprocessing in front of the network
+    std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -47,7 +49,7 @@ class Graph:
     @property
     def takes(self) -> Input:
         """The integers of the input and what one step of them is worth."""
-        return Input(self.input.ints, self.denominator)
+        return Input(self.input.ints, self.denominator, self.mean, self.std)
 
     @cached_property
     def by_name(self) -> Nodes[real.RealOp]:
@@ -66,7 +68,7 @@ class Graph:
 
     @cached_property
     def _analysis(self) -> tuple[dict[str, Span], dict[str, Plan], tuple[Finding, ...]]:
-        spans = {INPUT: grids.of_input(self.input, self.denominator)}
+        spans = {INPUT: grids.of_input(self.input, self.takes.steps)}
         plans: dict[str, Plan] = {}
         findings: list[Finding] = []
         for node in self.nodes:

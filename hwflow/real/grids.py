@@ -156,11 +156,13 @@ def whole(lo: Array, hi: Array, bipolar: bool = False) -> Grid:
     return Grid(exact(np.ones(lo.shape)), exact(np.zeros(lo.shape)), lo, hi, bipolar, (), error)
 
 
-def of_input(port: Port, denominator: int) -> Span:
-    """The span of the network's input."""
+def of_input(port: Port, steps: Sequence[Step]) -> Span:
+    """The span of the network's input: its integers behind the steps that give them their real value."""
     lo, hi = (np.full(port.channels, v) for v in (port.ints.lo, port.ints.hi))
     grid = whole(lo, hi, port.ints.is_bipolar)
-    return of_grid(grid if denominator == 1 else affine(grid, "div", np.array([denominator])))
+    for step in steps:
+        grid = affine(grid, step.op, step.value)
+    return of_grid(grid)
 
 
 def of_grid(grid: Grid) -> Span:
