@@ -42,6 +42,8 @@ class Window:
         ]
         if padded and not last and not any(self.pads) and self.dilation == [1] * n and d.chance(25):
             self.auto = d.pick(("SAME_UPPER", "SAME_LOWER", "VALID"))
+            if any(s > k for s, k in zip(self.stride, self.kernel, strict=True)):
+                self.auto = "VALID"  # onnxruntime takes away where others add nothing
         if self.auto in ("SAME_UPPER", "SAME_LOWER"):
             self.out = [-(-s // t) for s, t in zip(sizes, self.stride, strict=True)]
         else:

@@ -105,7 +105,7 @@ def _answer(reader: Reader, graph: Graph) -> tuple[str, Ref]:
     tensor = reader.head[0] if graph.answer.head and reader.head else reader.file.output
     value = reader.values[tensor]
     assert isinstance(value, Ref)
-    return tensor, value
+    return tensor, reader.settled(value)
 
 
 def _raster(tensor: Array, ref: Ref) -> Array:

@@ -21,6 +21,7 @@ from hwflow.real.rationals import floats
 from hwflow.real.steps import STEPS, Both
 
 EPS = 2.0**-24
+LEAST = 2.0**-149  # the smallest float32 number, which all rounding may come to among those near it
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
         _absolute(node, plan.op, off, 0.0),
     ]
     start = np.abs(floats(plan.grid.offset))
-    return (_terms(plan.op) + 4) * EPS * sums[0] + sums[1] + 4 * EPS * start
+    terms = _terms(plan.op) + 4
+    return terms * (EPS * sums[0] + LEAST) + sums[1] + 4 * EPS * start
 
 
 def _terms(op: ops.Op) -> int:

@@ -106,6 +106,10 @@ def _uniform(grid: Grid, groups: int = 1) -> tuple[Array, Array, Array]:
     step, m, offset = np.full(len(grid.lo), Fraction(1), object), np.ones(len(grid.lo), np.int64), grid.offset.copy()
     for g in range(groups):
         mine = slice(g * size, (g + 1) * size)
+        own = multiples(grid.step[mine], MOST_RATIO)
+        if own is not None:
+            step[mine], m[mine] = own
+            continue
         live = moving[mine]
         found = multiples(grid.step[mine][live], MOST_RATIO) if live.any() else (Fraction(1), np.ones(0, np.int64))
         if found is None:
