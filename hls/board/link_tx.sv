@@ -28,8 +28,8 @@ module link_tx #(
   localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Answer = 8'h81, Hello = 8'h82, Busy = 8'h83, Value = 8'h84;
   localparam int unsigned CountBits = $clog2(Bytes + 1);
 
-  // A line takes dozens of clocks for a byte. So each step here waits for a register to be empty, never for one that is
-  // being emptied: no path leads through.
+  // A line takes dozens of clocks for a byte, so a step is taken in the cycle after everything it waits for was seen to be
+  // ready (tick_q): no long path, and no path that leads through. Registers that do not matter in a step may change in it.
 
   // What a frame begins with is shifted out of head_q, a byte at a time, and so is its CRC; an answer's bytes come in between.
   typedef enum logic [2:0] {Idle, Head, Body, Sum, Tail, Close} state_e;
@@ -39,33 +39,37 @@ module link_tx #(
   logic [CountBits-1:0] left_q;
   logic [15:0] hello_tag_q, busy_tag_q, value_tag_q;
   logic [31:0] value_q, crc;
-  logic hello_q, busy_q, value_valid_q, answer_q, crc_busy;
+  logic hello_q, busy_q, value_valid_q, answer_q, abort_q, tick_q, crc_busy, have;
 
   // a raw byte on its way to the escapes
-  logic raw_valid_q, raw_flag_q, raw_taken, abort, start, put, have;
+  logic raw_valid_q, raw_flag_q, raw_taken;
   logic [7:0] raw_q, raw_d;
 
-  assign abort = hello_q && state_q != Idle && answer_q;
-  assign start = state_q == Idle && (hello_q || busy_q || value_valid_q || x_valid_i) && !raw_valid_q;
-  assign have  = state_q == Body ? x_valid_i : state_q == Head || state_q == Tail || state_q == Close;
-  assign put   = have && !raw_valid_q && !crc_busy && !abort;
-  assign raw_d = state_q == Body ? x_data_i : state_q == Close ? Flag : head_q[7:0];
-  assign x_ready_o = state_q == Body && put;
+  always_comb begin
+    unique case (state_q)
+      Idle:    have = hello_q || busy_q || value_valid_q || x_valid_i;
+      Body:    have = x_valid_i;
+      Sum:     have = 1'b0;
+      default: have = 1'b1;
+    endcase
+  end
+  assign raw_d     = state_q == Idle || state_q == Close ? Flag : state_q == Body ? x_data_i : head_q[7:0];
+  assign x_ready_o = state_q == Body && tick_q;
 
   crc32 crc_of (
-    .clk_i(clk_i), .clear_i(state_q == Idle), .add_i(put && (state_q == Head || state_q == Body)), .data_i(raw_d),
-    .busy_o(crc_busy), .crc_o(crc)
+    .clk_i(clk_i), .clear_i(state_q == Idle), .add_i(tick_q && (state_q == Head || (state_q == Body && x_valid_i))),
+    .data_i(raw_d), .busy_o(crc_busy), .crc_o(crc)
   );
 
   always_comb begin
     state_d = state_q;
-    if (abort) state_d = Idle;
-    else if (start) state_d = Head;
-    else if (state_q == Sum) state_d = crc_busy ? Sum : Tail;
-    else if (put) begin
+    if (abort_q) state_d = Idle;
+    else if (tick_q) begin
       unique case (state_q)
+        Idle:    if (have) state_d = Head;
         Head:    if (head_left_q == '0) state_d = answer_q ? Body : Sum;
-        Body:    if (left_q == '0) state_d = Sum;
+        Body:    if (have && left_q == '0) state_d = Sum;
+        Sum:     state_d = Tail;
         Tail:    if (head_left_q == '0) state_d = Close;
         default: state_d = Idle;
       endcase
@@ -73,23 +77,27 @@ module link_tx #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (start) begin
-      answer_q <= !hello_q && !busy_q && !value_valid_q;
-      if (hello_q) head_q <= {32'(DesignId), 8'(Version), hello_tag_q, Hello};
-      else if (busy_q) head_q <= {40'b0, busy_tag_q, Busy};
-      else if (value_valid_q) head_q <= {8'b0, value_q, value_tag_q, Value};
-      else head_q <= {40'b0, x_tag_i, Answer};
-      head_left_q <= hello_q ? 4'd7 : busy_q ? 4'd2 : value_valid_q ? 4'd6 : 4'd2;
-      left_q <= CountBits'(Bytes - 1);
-    end else if (state_q == Sum) begin
-      head_q <= {32'b0, ~crc};
-      head_left_q <= 4'd3;
-    end else if (put) begin
-      if (state_q == Body) left_q <= left_q - 1'b1;
-      else begin
-        head_q <= head_q >> 8;
-        head_left_q <= head_left_q - 1'b1;
-      end
+    if (tick_q) begin
+      unique case (state_q)
+        Idle: begin
+          answer_q <= !hello_q && !busy_q && !value_valid_q;
+          if (hello_q) head_q <= {32'(DesignId), 8'(Version), hello_tag_q, Hello};
+          else if (busy_q) head_q <= {40'b0, busy_tag_q, Busy};
+          else if (value_valid_q) head_q <= {8'b0, value_q, value_tag_q, Value};
+          else head_q <= {40'b0, x_tag_i, Answer};
+          head_left_q <= hello_q ? 4'd7 : busy_q ? 4'd2 : value_valid_q ? 4'd6 : 4'd2;
+          left_q <= CountBits'(Bytes - 1);
+        end
+        Sum: begin
+          head_q <= {32'b0, ~crc};
+          head_left_q <= 4'd3;
+        end
+        default: begin
+          head_q <= head_q >> 8;
+          head_left_q <= head_left_q - 1'b1;
+          if (state_q == Body && x_valid_i) left_q <= left_q - 1'b1;
+        end
+      endcase
     end
     if (busy_i) busy_tag_q <= tag_i;
     if (hello_i) hello_tag_q <= tag_i;
@@ -99,12 +107,16 @@ module link_tx #(
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q       <= Idle;
+      tick_q        <= 1'b0;
+      abort_q       <= 1'b0;
       hello_q       <= 1'b0;
       busy_q        <= 1'b0;
       value_valid_q <= 1'b0;
     end else begin
       state_q <= state_d;
-      if (start) begin
+      tick_q  <= !tick_q && !raw_valid_q && !crc_busy;
+      abort_q <= hello_q && answer_q && state_q != Idle && !abort_q;
+      if (tick_q && state_q == Idle) begin
         if (hello_q) hello_q <= 1'b0;
         else if (busy_q) busy_q <= 1'b0;
         else value_valid_q <= 1'b0;
@@ -121,11 +133,11 @@ module link_tx #(
   // the flag that opens a frame also ends one that was cut short
   always_ff @(posedge clk_i) begin
     if (!rst_ni) raw_valid_q <= 1'b0;
-    else if (start || put) raw_valid_q <= 1'b1;
+    else if (tick_q && have) raw_valid_q <= 1'b1;
     else if (raw_taken) raw_valid_q <= 1'b0;
-    if (start || put) begin
-      raw_q      <= start ? Flag : raw_d;
-      raw_flag_q <= start || state_q == Close;
+    if (tick_q) begin
+      raw_q      <= raw_d;
+      raw_flag_q <= state_q == Idle || state_q == Close;
     end
   end
 

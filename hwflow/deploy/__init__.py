@@ -109,7 +109,7 @@ def _package(
         made = _routed(board, params, rtl, out, clock_mhz, rounds, timeout, say)
         how = f"load it with `openFPGALoader -b {board.loader} {made['bitstream']}`."
     else:
-        made = vivado.project(board, params, rtl, out)
+        made = vivado.project(board, params, rtl, out, net.name)
         script = next(out.glob("vivado_*.tcl")).name
         load = (
             f"then `openFPGALoader -b {board.loader} design.bit`."

@@ -18,12 +18,12 @@ import numpy as np
 from hwflow import driver
 from hwflow.bits import Array
 from hwflow.board import Board
+from hwflow.deploy.vivado import BEAT_BYTES
 from hwflow.emit.names import plain
 from hwflow.net import Net
 from hwflow.places import hardware
 from hwflow.units.kit.base import Dataflow, Stream
 
-BEAT_BYTES = 8  # of one beat of an AXI DMA
 TRANSFER_BYTES = (1 << 26) - 1  # of one transfer: the length field that vivado_dma.tcl asks for has 26 bits
 SIM = "sim"
 

@@ -10,14 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwflow.board import Board
+from hwflow.deploy.ipxact import component
 from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError
 from hwflow.places import hardware
 from hwflow.synth.pll import clock
 from hwflow.synth.route import shell_sources
 
+BEAT_BYTES = 8  # of one beat of an AXI DMA
 
-def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> dict[str, float | int]:
+
+def project(
+    board: Board, params: Mapping[str, int], rtl: Path, out: Path, name: str = "network"
+) -> dict[str, float | int]:
     """Write the project of a design for an AMD board into `out`; the clock and, on a serial line, the baud rate it will have."""
     script = {"uart": "vivado_uart.tcl", "dma": "vivado_dma.tcl"}[board.link]
     (out / "rtl").mkdir(parents=True)
@@ -31,6 +36,9 @@ def project(board: Board, params: Mapping[str, int], rtl: Path, out: Path) -> di
     shutil.copyfile(hardware(script), out / script)
     if board.link == "dma":
         settings, made = _dma(board, params), {"clock_mhz": board.clock_mhz}
+        block = {"Bytes": BEAT_BYTES, **params}
+        files = [f"rtl/{p.name}" for p in (out / "rtl").iterdir()]
+        (out / "component.xml").write_text(component(name, out / "rtl" / "board_dma_bd.v", block, files))
     else:
         settings, made = _uart(board, params)
     lines = [f"set {name} {{{value}}}" for name, value in settings.items()]

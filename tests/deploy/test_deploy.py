@@ -4,10 +4,12 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +26,7 @@ from hwflow.board import Board, boards, load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy import package
 from hwflow.deploy.sim import around, program
-from hwflow.driver import MAGIC, Accelerator, Words, frame, start_board, stop_board
+from hwflow.driver import MAGIC, REGISTERS, Accelerator, Words, frame, start_board, stop_board
 from hwflow.emit.c import emit as emit_c
 from hwflow.emit.hls import emit as emit_hls
 from hwflow.emit.names import plain
@@ -366,6 +368,35 @@ def test_a_name_that_does_not_exist_is_found_in_the_vivado_script(
     (folder / file).write_text(script.replace(right, wrong))
     done = tclsh(folder)
     assert done.returncode != 0 and text in done.stderr, done.stderr
+
+
+def test_the_block_of_ip_integrator_has_the_ports_files_and_registers_of_the_design(digits: Made, tmp_path: Path):
+    folder = vivado("pynq_z2", digits, tmp_path)
+    ns = {"s": "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"}
+    root = xml.etree.ElementTree.parse(folder / "component.xml").getroot()
+
+    def texts(path: str) -> list[str]:
+        return [str(e.text) for e in root.findall(path, ns)]
+
+    wrapper = (folder / "rtl" / "board_dma_bd.v").read_text()
+    ports = re.findall(r"(?:input |output) wire .*?(\w+),?$", wrapper, re.MULTILINE)
+    assert texts(".//s:ports/s:port/s:name") == ports and len(ports) == 30
+    assert sorted(texts(".//s:portMap/s:physicalPort/s:name")) == sorted(ports)
+    assert texts("s:busInterfaces/s:busInterface/s:name") == ["clk_i", "rst_ni", "s_axis", "m_axis", "s_axil"]
+    masters = [
+        b.findtext("s:name", namespaces=ns)
+        for b in root.iter(f"{{{ns['s']}}}busInterface")
+        if b.find("s:master", ns) is not None
+    ]
+    assert masters == ["m_axis"]
+    files = texts(".//s:file/s:name")
+    assert {f"rtl/{p.name}" for p in (folder / "rtl").iterdir()} == set(files)
+    params = designs.parameters(digits.dataflow, digits.rtl)
+    assert dict(zip(texts(".//s:modelParameter/s:name"), texts(".//s:modelParameter/s:value"), strict=True)) == {
+        "Bytes": "8", **{k: str(v) for k, v in params.items()}
+    }  # fmt: skip
+    assert set(re.findall(r"parameter (\w+)", wrapper)) == {"Bytes", *params}
+    assert [n.lower() for n in texts(".//s:register/s:name")] == list(REGISTERS)
 
 
 class SimulatedDma:
