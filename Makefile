@@ -13,7 +13,7 @@ PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfi
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train hls test test-fast test-all formal lint bench docs deploy doctor clean
+.PHONY: help demo train gpu hls test test-fast test-all formal lint bench docs deploy doctor clean
 
 help:          ## this list
 	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
@@ -27,6 +27,13 @@ demo: $(READY) ## digits from training to a bit-exact accelerator, with proof an
 
 train: $(READY) ## train MODEL and export QONNX
 	$(BIN)/hwflow train $(MODEL) -o $(BUILD)
+
+# a machine with a GPU has its own torch: make gpu GPU_PYTHON=python3
+GPU_PYTHON ?= $(BIN)/python
+GPU_MODEL  ?= models/resnet.py:resnet20-gpu
+MINUTES    ?= 4
+gpu: $(if $(findstring $(BIN),$(GPU_PYTHON)),$(READY)) ## ResNet-20 on one GPU, a part of five minutes at most; again to go on, to the same end
+	$(GPU_PYTHON) -m hwflow train $(GPU_MODEL) -o build/gpu --minutes $(MINUTES) --resume
 
 hls: $(READY)   ## the HLS C++ project of MODEL, simulated under g++ and proven equal
 	$(BIN)/hwflow hls $(MODEL) -o $(BUILD)

@@ -141,6 +141,9 @@ def _processes() -> Iterator[tuple[int, int, torch.device]]:
     world, cuda = int(os.environ.get("WORLD_SIZE", 1)), torch.cuda.is_available()
     local = int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = True  # shapes never change within a run
     if world == 1:
         yield 0, 1, device
         return

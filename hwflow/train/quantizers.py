@@ -98,6 +98,18 @@ class FixedPoint(nn.Module):
         return y, x.new_full((), self.step), x.new_zeros(()), x.new_full((), float(self.bits))
 
 
+class _Nearest(torch.autograd.Function):
+    """clamp(round(w / step), -top, top) * step with a step that holds the largest w, so the gradient passes everywhere."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Tensor, step: Tensor, top: int) -> Tensor:  # noqa: ARG004
+        return (w / step).round_().clamp_(-top, top).mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ARG004
+        return grad, None, None
+
+
 class FixedPointWeight(nn.Module):
     """Symmetric weights of `bits` bits, one power-of-two step for the whole tensor, the least that holds max |w|."""
 
@@ -107,10 +119,10 @@ class FixedPointWeight(nn.Module):
 
     def forward(self, w: Tensor) -> Quantized:
         top = (1 << (self.bits - 1)) - 1
-        with torch.no_grad():
-            step = 2.0 ** float((w.detach().abs().max().clamp_min(1e-12) / top).log2().ceil())
-        y = _Round.apply(w, step, -top, top, False)
-        return y, w.new_full((), step), w.new_zeros(()), w.new_full((), float(self.bits))
+        with torch.no_grad():  # on the device: reading the step back would halt a GPU
+            s = (w.detach().abs().max().clamp_min(1e-12) / top).log2().ceil()
+            step = torch.ldexp(torch.ones_like(s), s)
+        return _Nearest.apply(w, step, top), step, w.new_zeros(()), w.new_full((), float(self.bits))
 
 
 class _WeightQuant(ExtendedInjector):

@@ -114,9 +114,7 @@ class Run:
         if self.average is not None:
             self._blend(self.recipe.plan.ema)
         right = (scores.detach().argmax(1) == y).sum()
-        return torch.stack(
-            [loss.detach().float() * len(y), right.float(), torch.tensor(float(len(y)), device=x.device)]
-        )
+        return torch.stack([loss.detach().float() * len(y), right.float(), loss.new_full((), len(y)).float()])
 
     @torch.no_grad()
     def _blend(self, decay: float) -> None:
