@@ -16,7 +16,7 @@ from hwflow.board import Board
 from hwflow.errors import RecipeError
 from hwflow.net import Net
 from hwflow.plan import plan
-from hwflow.plan.fifos import first_image
+from hwflow.plan.fifos import first_latency
 
 RATES = tuple(10.0**k * m for k in range(1, 7) for m in (1, 3))
 
@@ -72,7 +72,7 @@ def point(net: Net, board: Board, rate: float | None, max_util: float) -> Point 
     percent = board.percent(used)
     limit = max(percent, key=lambda r: percent[r])
     return Point(
-        net.name, board.name, rate, board.clock_mhz * 1e6 / dataflow.cycles, first_image(dataflow) / board.clock_mhz,
+        net.name, board.name, rate, board.clock_mhz * 1e6 / dataflow.cycles, first_latency(dataflow) / board.clock_mhz,
         dataflow.cycles, cost.lut, cost.ff, cost.bram, cost.dsp, percent[limit], limit,
     )  # fmt: skip
 

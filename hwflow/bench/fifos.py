@@ -17,7 +17,7 @@ from hwflow.lower import folding_of, lower
 from hwflow.lower.join import join, unjoin
 from hwflow.net import Net
 from hwflow.plan import events, plan
-from hwflow.plan.fifos import ample_depths
+from hwflow.plan.fifos import unbounded_depths
 from hwflow.simulate import rtl
 from hwflow.units.kit.base import Dataflow, Unit
 
@@ -48,7 +48,7 @@ def in_model(name: str, dataflow: Dataflow) -> list[Row]:
     """The design as it is sized, and what a word less in each of its fifos does."""
     units = unjoin(dataflow)
     depths = {u.name: u.capacity for u in dataflow.fifos}
-    course = events.Course(join(dataflow.name, dataflow.input.port, units, ample_depths(units)))
+    course = events.EventModel(join(dataflow.name, dataflow.input.port, units, unbounded_depths(units)))
     whole = course.run(IMAGES, depths, listen=())
     slower = halts = 0
     for fifo, depth in depths.items():

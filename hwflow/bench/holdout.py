@@ -19,7 +19,7 @@ from hwflow.families import fitted
 from hwflow.lower import cores, lower
 from hwflow.net import Net
 from hwflow.plan.events import simulate
-from hwflow.plan.fifos import sized
+from hwflow.plan.fifos import size_fifos
 from hwflow.synth import yosys
 from hwflow.units.kit.base import MULTS, Cost, Dataflow
 
@@ -37,7 +37,7 @@ def designs(n: int = DESIGNS, first: int = FIRST) -> list[tuple[str, Net, Datafl
         net = random_net(seed)
         folding = drawn_folding(net, seed)
         if len(lower(net, folding).units) in UNITS:
-            found.append((family, net, sized(net, folding)))
+            found.append((family, net, size_fifos(net, folding)))
         seed += 1
     return found
 

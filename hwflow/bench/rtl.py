@@ -35,7 +35,7 @@ from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.places import MODELS, contents, kept
 from hwflow.plan import plan
-from hwflow.plan.fifos import first_image
+from hwflow.plan.fifos import first_latency
 from hwflow.simulate import rtl, verilate
 from hwflow.synth import cells, outreg, yosys
 from hwflow.units import Mvu
@@ -249,7 +249,7 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
 
         key: list[str | bytes] = ["run", str(n).encode(), verilate.version().encode(), x.tobytes(), *texts]
         facts = kept(key, measure)
-    claims = {"network": name, "drawn_from": drawn, "cycles_claimed": flow.cycles, "latency_claimed": first_image(flow)}
+    claims = {"network": name, "drawn_from": drawn, "cycles_claimed": flow.cycles, "latency_claimed": first_latency(flow)}
     return {**claims, **facts}
 
 

@@ -54,7 +54,7 @@ def _folded(unit: Unit, entry: Mapping[str, Any]) -> Unit:
     return unit.folded(**entry) if entry else unit
 
 
-def keep_pace(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
+def match_rates(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
     """Widen each rate-matched unit (a window) that nobody folded until it is no slower than the unit it feeds, or as wide
     as it goes.
 

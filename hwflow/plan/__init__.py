@@ -17,7 +17,7 @@ from hwflow.lower import cores, lower
 from hwflow.lower.folding import Folding, clean
 from hwflow.net import Net
 from hwflow.plan.explain import explain
-from hwflow.plan.fifos import first_image, paced, sized
+from hwflow.plan.fifos import first_latency, set_pace, size_fifos
 from hwflow.plan.search import RESOURCES, Search, vector, worth
 from hwflow.units.kit.base import Dataflow
 
@@ -68,7 +68,7 @@ def plan(
 
     def build(chosen: Plan, slowest: float = np.inf) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
-        return paced(lower(net, whole)) if depths else sized(net, whole, slowest)
+        return set_pace(lower(net, whole)) if depths else size_fifos(net, whole, slowest)
 
     target = _target(search, clock, fps)
     start = target or _usual(search, folding)
@@ -237,12 +237,12 @@ def _too_slow(ask: Ask, target: int, best: Plan, clock: float, board: Board | No
 def _prompt(ask: Ask, chosen: Plan, latency_us: float, clock: float, build: Callable[[Plan], Dataflow]) -> Plan:
     """The cheapest folding no slower than `chosen` whose first answer comes within `latency_us`."""
     allowed = int(latency_us * clock)
-    if first_image(build(chosen)) <= allowed:
+    if first_latency(build(chosen)) <= allowed:
         return chosen
     targets = [int(t) for t in ask.search.targets if t <= ask.pace(chosen)]
     best = ask.fits(targets[0]) or ask.fastest()
     assert best
-    soonest = first_image(build(best))
+    soonest = first_latency(build(best))
     if soonest > allowed:
         raise RecipeError(
             f"{latency_us:g} us at {clock:g} MHz leaves {allowed} cycles; the first answer takes {soonest} at best. "
@@ -252,5 +252,5 @@ def _prompt(ask: Ask, chosen: Plan, latency_us: float, clock: float, build: Call
     while low < high:  # the slowest target that is soon enough
         middle = (low + high + 1) // 2
         found = ask.fits(targets[middle])
-        low, high = (middle, high) if found and first_image(build(found)) <= allowed else (low, middle - 1)
+        low, high = (middle, high) if found and first_latency(build(found)) <= allowed else (low, middle - 1)
     return ask.fits(targets[low]) or best

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.plan.kernel import OFF, ROWS, Table, evaluate, unmet
+from hwflow.plan.kernel import OFF, ROWS, Table, evaluate, find_violated
 from hwflow.plan.processes import tabulate
 from hwflow.units.kit.base import SOURCE, Dataflow
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Line, Numbers, Rhythm, Steps, arange
 
-TURNS = 8  # evaluations after which every need is heeded
+ROUNDS = 8  # evaluations after which every need is enforced
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Trace:
     latency: int  # cycles from the first word taken to the last word of the first answer, both counted
     interval: int  # cycles from one answer to the next, the mean of the later half rounded up
     ends: tuple[int, ...]  # the cycle of each answer's last word
-    held: dict[str, int]  # the most words each fifo holds
+    occupancy: dict[str, int]  # the most words each fifo holds
 
 
 def interval(ends: Array) -> int:
@@ -39,21 +39,21 @@ def interval(ends: Array) -> int:
 
 
 def simulate(dataflow: Dataflow, images: int = 3) -> Trace | None:
-    """The course of `images` images through a dataflow; None when it comes to a halt."""
-    return Course(dataflow).run(images)
+    """How `images` images move through a dataflow; None when it deadlocks."""
+    return EventModel(dataflow).run(images)
 
 
-class Course:
-    """A dataflow as an event graph, asked how it moves, with its own fifos or with others in their places."""
+class EventModel:
+    """A dataflow as an event graph, evaluated with its own fifos or with shallower ones or none in their places."""
 
     def __init__(self, dataflow: Dataflow):
         g = self._graph = EventGraph()
         n = dataflow.input.words
-        start = g.process(n)  # each word is offered once the one before was taken
+        start = g.process(n)  # each word is offered once the word before it was taken
         self._gives = {SOURCE: Steps(start, arange(n))}
         self._takes: dict[str, Steps] = {}
         rhythms: dict[str, Rhythm] = {}
-        asked: dict[str, int] = {}  # by edge, the need of what waits for its words
+        asked: dict[str, int] = {}  # by edge, the need of its reader for its words
         for unit in dataflow.units:
             r = rhythms[unit.name] = unit.rhythm(g)
             for edge, asks, take in zip(unit.inputs, r.asks or r.takes, r.takes, strict=True):
@@ -66,16 +66,16 @@ class Course:
         end, words = g.process(dataflow.output.words), arange(dataflow.output.words)
         asked[last] = g.need(end, words, self._gives[last].process, self._gives[last].index, self._gives[last].later)
         self._takes[last] = Steps(end, words)
-        held_back = [(SOURCE, Backpressure(start, arange(n), arange(n) - 1, 1))]
-        held_back += [
+        backpressure = [(SOURCE, Backpressure(start, arange(n), arange(n) - 1, 1))]
+        backpressure += [
             (f"{u}:{k}" if k else u, b) for u, r in rhythms.items() for k, bs in enumerate(r.backpressure) for b in bs
         ]
-        blocks: dict[str, list[int]] = {}  # by edge, the needs that hold its words back
+        pressed: dict[str, list[int]] = {}  # by edge, the needs that are its backpressure
         behind = {u.inputs[0]: u.name for u in dataflow.fifos}
-        without: dict[int, int] = {}  # the need instead of such a need where the edge has no fifo
-        for edge, block in held_back:
+        without: dict[int, int] = {}  # by such a need, the alternative that holds where the edge has no fifo
+        for edge, block in backpressure:
             number = g.need(block.process, block.index, *self._gone(edge, block.word), block.later)
-            blocks.setdefault(edge, []).append(number)
+            pressed.setdefault(edge, []).append(number)
             if edge in behind:
                 without[number] = g.alternative(
                     block.process, block.index, *self._gone(behind[edge], block.word), block.later
@@ -83,15 +83,16 @@ class Course:
         self._table, row, others = tabulate(g)
         self.sizes = self._table.processes["n"][:-1].astype(np.int64)  # steps of each process in an image
         self.room = np.empty((ROWS, 0), np.int32)
-        # what holds words back mostly never does, so it is left out until it is seen to
+        # Backpressure hardly ever holds a step back, so it is enforced only once a need is seen to be violated.
         owner = np.repeat(np.arange(len(self.sizes)), np.diff(self._table.processes["needs"]))
-        self.heed = (self._table.needs["source"] <= owner).astype(np.uint8)
-        self._switches = {}
+        self.enforced = (self._table.needs["source"] <= owner).astype(np.uint8)
+        self.last_enforced = self.enforced  # of the latest run
+        self._fifos = {}
         for fifo in dataflow.fifos:
             edge = fifo.inputs[0]
-            self._switches[fifo.name] = _Switch(
-                self._takes[edge].process, fifo.capacity, row[asked[edge]], row[asked[fifo.name]], row[blocks[fifo.name][0]],
-                tuple((row[k], others[without[k]]) for k in blocks[edge]),
+            self._fifos[fifo.name] = _Fifo(
+                self._takes[edge].process, fifo.capacity, row[asked[edge]], row[asked[fifo.name]], row[pressed[fifo.name][0]],
+                tuple((row[k], others[without[k]]) for k in pressed[edge]),
             )  # fmt: skip
 
     def _gone(self, edge: str, word: Numbers) -> tuple[int, Numbers]:
@@ -110,33 +111,37 @@ class Course:
         listen: Collection[str] | None = None,
         enough: float = inf,
     ) -> Trace | None:
-        """The course of `images` images; None when it comes to a halt.
+        """How `images` images move; None when the design deadlocks.
 
         `depths` gives the fifos that are there and how deep they are, none deeper than in the dataflow; the others
-        are wires. `listen` names those whose words are counted, else all. A course seen to take more than `enough`
-        cycles an image is left there: it takes at least what is told then.
+        are wires. `listen` names the fifos whose occupancy is counted, else all. The evaluation ends early once more than
+        `enough` cycles an image are certain: the interval is a lower bound then.
         """
         table = self.table(depths) if depths is not None else self._table
         steps = int(self.sizes.sum()) * images
         if self.room.shape[1] < steps:
             self.room = np.empty((ROWS, steps), np.int32)
-        heed = self.heed.copy()
-        time = evaluate(table, images, self.room, heed)
-        turns = 0
-        while time is not None and interval(self._ends(time, images)) <= enough and unmet(table, images, time, heed):
-            turns += 1
-            if turns == TURNS:
-                heed[:] = 1
-            time = evaluate(table, images, self.room, heed)
+        enforced = self.enforced.copy()
+        time = evaluate(table, images, self.room, enforced)
+        rounds = 0
+        while (
+            time is not None
+            and interval(self._ends(time, images)) <= enough
+            and find_violated(table, images, time, enforced)
+        ):
+            rounds += 1
+            if rounds == ROUNDS:
+                enforced[:] = 1
+            time = evaluate(table, images, self.room, enforced)
         if time is None:
             return None
-        self.heeded = heed
-        there = self._switches if depths is None else depths
-        held = self.held(time, images, there if listen is None else listen)
+        self.last_enforced = enforced
+        there = self._fifos if depths is None else depths
+        occupancy = self.occupancy(time, images, there if listen is None else listen)
         done = self._ends(time, images)
-        reader = next((n for n, s in self._switches.items() if s.process == self._takes[SOURCE].process), SOURCE)
+        reader = next((n for n, s in self._fifos.items() if s.process == self._takes[SOURCE].process), SOURCE)
         begun = int(self._times(time, images, self._takes[reader if reader not in there else SOURCE])[0, 0])
-        return Trace(int(done[0]) - begun + 1, interval(done), tuple(done.tolist()), held)
+        return Trace(int(done[0]) - begun + 1, interval(done), tuple(done.tolist()), occupancy)
 
     def _ends(self, time: Array, images: int) -> Array:
         """The cycle of each answer's last word."""
@@ -149,45 +154,45 @@ class Course:
         i = steps.index
         return every[:, i.start : i.start + i.by * i.count : i.by] if isinstance(i, Line) and i.by else every[:, i]
 
-    def held(self, time: Array, images: int, fifos: Collection[str]) -> dict[str, int]:
+    def occupancy(self, time: Array, images: int, fifos: Collection[str]) -> dict[str, int]:
         """The most words that each of these fifos holds at once."""
         out = {}
         for name in fifos:
-            process = self._switches[name].process
+            process = self._fifos[name].process
             came = self._times(time, images, Steps(process, arange(int(self.sizes[process])))).ravel()
             went = self._times(time, images, self._takes[name]).ravel()
             out[name] = int((np.arange(len(came)) + 1 - np.searchsorted(went, came, side="right")).max())
         return out
 
-    def fifos(self, inside: Array, among: Collection[str]) -> list[str]:
-        """Which of these fifos are among some processes, with what reads them."""
-        return [n for n in among if inside[self._switches[n].process] and inside[self._takes[n].process]]
+    def fifos_among(self, processes: Array, fifos: Collection[str]) -> list[str]:
+        """Which of these fifos are among some processes, together with their readers."""
+        return [n for n in fifos if processes[self._fifos[n].process] and processes[self._takes[n].process]]
 
     def table(self, depths: Mapping[str, int]) -> Table:
-        """The table with other fifos: needs are exchanged in place, nothing is built again."""
+        """The table with other fifo depths: needs are exchanged in place, nothing is built again."""
         processes, needs = self._table.processes.copy(), self._table.needs.copy()
-        for name, switch in self._switches.items():
+        for name, fifo in self._fifos.items():
             depth = depths.get(name, 0)
             if depth:
-                assert depth <= switch.depth, f"{name}: {depth} words where room was made for {switch.depth}"
-                needs["later"][switch.asked] = 1 if depth == 2 else 2
-                needs["step"][switch.block] += switch.depth - depth
+                assert depth <= fifo.depth, f"{name}: {depth} words where room was made for {fifo.depth}"
+                needs["later"][fifo.asked] = 1 if depth == 2 else 2
+                needs["step"][fifo.full] += fifo.depth - depth
             else:
-                processes["kind"][switch.process] = OFF
+                processes["kind"][fifo.process] = OFF
                 for part in ("source", "later", "step", "step_by"):
-                    needs[part][switch.asked] = needs[part][switch.take]
-                for row, other in switch.without:
+                    needs[part][fifo.asked] = needs[part][fifo.take]
+                for row, other in fifo.without:
                     needs[row] = other
         return replace(self._table, processes=processes, needs=needs)
 
 
 @dataclass(frozen=True)
-class _Switch:
+class _Fifo:
     """Where a fifo stands in the table: its process, its depth, and the rows of the needs around it."""
 
     process: int
     depth: int
-    take: int  # of its own steps, for the words that come
-    asked: int  # of its reader, for its words
-    block: int  # of its own steps, for the words that are gone
-    without: tuple[tuple[int, Any], ...]  # of what writes it: the row, and the need instead where there is no fifo
+    take: int  # its own need for the words that come
+    asked: int  # its reader's need for its words
+    full: int  # its own need for words to be gone, so that the next one has room
+    without: tuple[tuple[int, Any], ...]  # its writer's backpressure: the row, and the need where there is no fifo

@@ -1,8 +1,8 @@
-"""How deep each fifo must be so that no rate is lost, and no deeper; when the first answer comes.
+"""How deep each fifo must be so that the design keeps its rate, and no deeper; when the first answer comes.
 
-Stands on lower and events. A depth is tried in the event model, which moves as the hardware does; a shallower fifo
-never makes a design faster, so one pass over the fifos leaves none that could lose a word; in designs so large that
-WORK is spent before, some that hold a few more than they must.
+Stands on lower and events. A set of depths is tried in the event model, which moves as the hardware does. A shallower
+fifo never makes a design faster, so one pass over the fifos leaves none that could lose a word. In designs so large that
+WORK is spent before, some fifos keep a few words more than they need.
 """
 
 from __future__ import annotations
@@ -13,176 +13,186 @@ from math import inf
 
 from hwflow.errors import RecipeError
 from hwflow.lower import cores
-from hwflow.lower.folding import Folding, fold_units, keep_pace
+from hwflow.lower.folding import Folding, fold_units, match_rates
 from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.plan.events import Course, Trace, simulate
-from hwflow.plan.nearby import SOON, Nearby
+from hwflow.plan.events import EventModel, Trace, simulate
+from hwflow.plan.nearby import MARGINAL, LocalModel
 from hwflow.units.kit.base import Dataflow, Unit
 
-IMAGES = 3  # of one trial; the last two tell the steady pace
-LEAST = 3  # words of the least fifo with a memory; one of 2 words is a cycle faster
-FLOODED = 1000  # words
-WORK = 700_000_000  # steps worked out after which fifos stay as deep as they are: enough, if not the least
+IMAGES = 3  # of one trial; the last two give the steady rate
+LEAST = 3  # words of the smallest fifo with a memory; one of 2 words is two registers and a cycle faster
+FLOODED = 1000  # words; a fifo that holds more in front of a single input is filled by the source, not needed
+WORK = 700_000_000  # steps evaluated after which the depths found so far are taken: enough, if not the least
 
 
-def sized(net: Net, folding: Folding, slowest: float = inf) -> Dataflow:
-    """The hardware of a folding with the least fifos that keep its pace: that of its slowest unit, where unbounded
-    fifos reach it. Where these take more than `slowest` cycles an image they are left as they are: no other are faster."""
-    units = keep_pace(fold_units(cores(net), folding), folding)
-    depths, pace = least_depths(net.name, net.input, units, slowest)
+def size_fifos(net: Net, folding: Folding, slowest: float = inf) -> Dataflow:
+    """The hardware of a folding with the shallowest fifos that keep its pace.
+
+    The pace is that of its slowest unit, where unbounded fifos reach it. Where unbounded fifos take more than `slowest`
+    cycles an image they are left unbounded: no other depths are faster.
+    """
+    units = match_rates(fold_units(cores(net), folding), folding)
+    depths, pace = find_depths(net.name, net.input, units, slowest)
     return replace(join(net.name, net.input, units, depths), pace=pace)
 
 
-def paced(dataflow: Dataflow) -> Dataflow:
-    """The same hardware with its pace; RecipeError when its fifos bring it to a halt."""
+def set_pace(dataflow: Dataflow) -> Dataflow:
+    """The same hardware with the pace that the event model finds; RecipeError when its fifos deadlock it."""
     trace = simulate(dataflow, IMAGES)
     if trace is None:
         raise RecipeError(f"{dataflow.name}: comes to a halt with these fifos; leave their depths to be found")
     return replace(dataflow, pace=trace.interval)
 
 
-def first_image(dataflow: Dataflow) -> int:
+def first_latency(dataflow: Dataflow) -> int:
     """Cycles from the first word of the first image to the last word of its answer."""
-    return _course(dataflow, 1).latency
+    trace = simulate(dataflow, 1)
+    assert trace, f"{dataflow.name} deadlocks"
+    return trace.latency
 
 
-def _course(dataflow: Dataflow, images: int) -> Trace:
-    trace = simulate(dataflow, images)
-    assert trace, f"{dataflow.name} comes to a halt"
-    return trace
-
-
-def ample_depths(units: tuple[Unit, ...]) -> dict[str, int]:
-    """A fifo in front of every input, by name, that holds two images and so never stops anything."""
+def unbounded_depths(units: tuple[Unit, ...]) -> dict[str, int]:
+    """A fifo in front of every input, by name, deep enough for two images, so that it never exerts backpressure."""
     return {fifo_name(u, k): 2 * s.words + 2 for u in units for k, s in enumerate(u.ins)}
 
 
-def least_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: float = inf) -> tuple[dict[str, int], int]:
-    """The depth of each fifo that is needed, by name, and the cycles an image that they keep: mostly those of the slowest
-    unit, more where units hold each other up; unbounded where these are more than `slowest`."""
+def find_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: float = inf) -> tuple[dict[str, int], int]:
+    """The depth of each fifo that is needed, by name, and the pace they keep, in cycles an image.
+
+    Mostly that is the pace of the slowest unit; it is more where units with bursts hold each other up. Depths stay
+    unbounded where the pace is more than `slowest`.
+    """
     streams = {fifo_name(u, k): s for u in units for k, s in enumerate(u.ins)}
-    ample = ample_depths(units)
-    course = Course(join(name, source, units, ample))
-    first = course.run(IMAGES)
-    assert first, f"{name} comes to a halt with unbounded fifos"
+    unbounded = unbounded_depths(units)
+    model = EventModel(join(name, source, units, unbounded))
+    first = model.run(IMAGES)
+    assert first, f"{name} deadlocks with unbounded fifos"
     if first.interval > slowest:
-        return ample, first.interval
-    depths = {p: min(ample[p], _above(held)) for p, held in first.held.items()}
-    trial = _Trial(course, first.interval, depths, {p: (s.words, s.bits) for p, s in streams.items()})
-    if not trial.keeps(trial.depths):
-        trial.depths = dict(ample)
-    meet = {fifo_name(u, k) for u in units for k in range(len(u.ins)) if len(u.ins) > 1}
-    order = sorted(ample, key=lambda p: (p in meet, -streams[p].bits * trial.depths[p]))
-    # what hardly holds a word can mostly go; what the source floods, unless it balances paths that meet, too
-    trial.remove([p for p in order if trial.depths[p] <= LEAST])
-    trial.remove([p for p in order if p in trial.depths and trial.depths[p] > FLOODED and p not in meet])
-    # a fifo gone makes a path shorter, so another may have become too deep
-    while (loose := [p for p in order if p in trial.depths and p not in trial.least]) and trial.nearby.work < WORK:
-        for place in loose:
-            if trial.nearby.work < WORK:
-                trial.shrink(place, balances=place in meet)
-    trial.spare()
-    return trial.depths, trial.pace
+        return unbounded, first.interval
+    depths = {p: min(unbounded[p], depth_for(occupied)) for p, occupied in first.occupancy.items()}
+    sizing = _Sizing(model, first, depths, {p: (s.words, s.bits) for p, s in streams.items()})
+    if not sizing.keeps_pace(sizing.depths):
+        sizing.depths = dict(unbounded)
+    # fifos of units with several inputs balance paths that fork and meet again; the others are sized first
+    balancing = {fifo_name(u, k) for u in units for k in range(len(u.ins)) if len(u.ins) > 1}
+    order = sorted(unbounded, key=lambda p: (p in balancing, -streams[p].bits * sizing.depths[p]))
+    # a fifo that hardly holds a word can mostly go; so can one that the source fills, unless it balances paths
+    sizing.remove([p for p in order if sizing.depths[p] <= LEAST])
+    sizing.remove([p for p in order if p in sizing.depths and sizing.depths[p] > FLOODED and p not in balancing])
+    # a removed fifo makes its path shorter, so another one may have become too deep: repeat until all are minimal
+    while (rest := [p for p in order if p in sizing.depths and p not in sizing.minimal]) and sizing.local.work < WORK:
+        for place in rest:
+            if sizing.local.work < WORK:
+                sizing.shrink(place, balances=place in balancing)
+    sizing.trim()
+    return sizing.depths, sizing.pace
 
 
-def _above(held: int) -> int:
-    """A depth that never stops what holds `held` words at most: a word may come in the cycle in which one goes."""
-    return max(held + 1, LEAST)
+def depth_for(occupied: int) -> int:
+    """A depth that exerts no backpressure where at most `occupied` words are held: a word may come as another goes."""
+    return max(occupied + 1, LEAST)
 
 
-class _Trial:
-    """One design asked how it moves under several sets of fifos; `depths` is the best found that keeps its pace."""
+class _Sizing:
+    """The search for the depths of one design; `depths` are the best found so far that keep its pace."""
 
-    def __init__(self, course: Course, pace: int, depths: dict[str, int], kind: Mapping[str, tuple[int, int]]):
-        self.course, self.pace, self.depths = course, pace, depths
-        self.nearby = Nearby(course, IMAGES, pace)
-        self.kind = kind  # words and bits of each place: alike places mostly need alike
-        self.least: set[str] = set()  # fifos seen to need their last word beside what `depths` has or more
-        self.known: dict[tuple[int, int], int] = {}  # depths found, by kind
-        self.close: set[str] = set()  # fifos whose last word few cycles spoke for, seen nearby over few images
-        self.low: dict[str, int] = {}  # the least that each could need, of those known to need more than alike ones
+    def __init__(self, model: EventModel, first: Trace, depths: dict[str, int], kind: Mapping[str, tuple[int, int]]):
+        self.pace, self.depths = first.interval, depths
+        self.local = LocalModel(model, IMAGES, self.pace)
+        self.kind = kind  # words and bits of each fifo: fifos of one kind mostly need one depth
+        self.minimal: set[str] = set()  # fifos that are known to need their last word
+        self.found: dict[tuple[int, int], int] = {}  # the depth found for each kind
+        self.marginal: set[str] = set()  # fifos where one word less costs at most MARGINAL cycles in the short run
+        self.lower_bound: dict[str, int] = {}  # of fifos that are known to need more than others of their kind
 
-    def loses(self, depths: Mapping[str, int]) -> int | None:
-        """Cycles an image by which the design with these fifos is slower than its pace; None for a halt. Where it is
-        not, they are `depths` from now on, less what no word ever stood in."""
-        change = self.nearby.change(depths)
-        if change.loss == 0:
-            new = {p: min(d, _above(change.held.get(p, d))) if d > LEAST else d for p, d in depths.items()}
+    def cycles_lost(self, depths: Mapping[str, int]) -> int | None:
+        """Cycles an image by which the design is slower than its pace with these depths; None where it deadlocks.
+
+        Where it loses nothing, they become `depths`, less the words that no fifo ever held.
+        """
+        effect = self.local.try_depths(depths)
+        if effect.loss == 0:
+            new = {p: min(d, depth_for(effect.occupancy.get(p, d))) if d > LEAST else d for p, d in depths.items()}
             if {p: d == 2 for p, d in new.items()} != {p: d == 2 for p, d in self.depths.items()}:
-                self.least.clear()
-                self.low.clear()  # paths are shorter now; less room alone would only make them slower
+                # a path has become shorter, so what was minimal may be too deep now; less room alone makes none shorter
+                self.minimal.clear()
+                self.lower_bound.clear()
             self.depths = new
-        return change.loss
+        return effect.loss
 
-    def keeps(self, depths: Mapping[str, int]) -> bool:
-        """True when the design with these fifos gives an answer every `pace` cycles."""
-        return self.loses(depths) == 0
+    def keeps_pace(self, depths: Mapping[str, int]) -> bool:
+        """True when the design gives an answer every `pace` cycles with these depths."""
+        return self.cycles_lost(depths) == 0
 
     def remove(self, places: list[str]) -> None:
-        """Take fifos out that the pace does not need, many at a time."""
+        """Take out the fifos that the pace does not need, many at a time, by halving the sets that are too large."""
         todo = [places]
         while todo:
             some = todo.pop()
-            if some and not self.keeps({k: v for k, v in self.depths.items() if k not in some}) and len(some) > 1:
-                half = len(some) // 2
-                todo += [some[half:], some[:half]]
+            if not some or self.keeps_pace({p: d for p, d in self.depths.items() if p not in some}) or len(some) == 1:
+                continue
+            half = len(some) // 2
+            todo += [some[half:], some[:half]]
 
     def shrink(self, place: str, balances: bool = False) -> None:
-        """Bring one fifo down to the least depth that keeps the pace, or to none; alike ones with it, if they may.
+        """Bring one fifo down to the least depth that keeps the pace, or remove it; then try that depth on its kind.
 
-        What an alike one needed is tried first. Else the rates lost at two depths tell where none would be; where they
-        do not, ever more words are taken away, or the middle is taken where that has led to a loss. Of what `balances`
-        paths that meet, which holds about what it must, words are taken away at first.
+        The depth that another fifo of the kind needed is tried first. From two depths that lose cycles the depth that
+        loses none is extrapolated. Where that fails, ever more words are taken away while nothing is lost, and the search
+        halves the interval once something is. A fifo that balances paths holds about what it must, so words are taken
+        away one by one at first.
         """
         kind = self.kind[place]
-        least = self.low.get(place, 2)  # the least is within least .. its depth
-        lost: list[tuple[int, int]] = []  # cycles an image, by depths that are too shallow
-        step = 1  # words less than what keeps the pace that are tried next; 0: the middle
+        low = self.lower_bound.get(place, 2)  # the least depth lies within low .. its depth
+        lost: list[tuple[int, int]] = []  # depths that are too shallow, and the cycles an image they lose
+        step = 1  # words to take away from a depth that keeps the pace; 0: halve the interval
         guess = self.depths[place] - step if balances else 2
-        if place not in self.low:
-            guess = self.known.get(kind, guess)
-        while least < (deep := self.depths[place]):
-            depth = min(max(guess, least), deep - 1)
-            loss = self.loses({**self.depths, place: depth})
+        if place not in self.lower_bound:
+            guess = self.found.get(kind, guess)
+        while low < (high := self.depths[place]):
+            depth = min(max(guess, low), high - 1)
+            loss = self.cycles_lost({**self.depths, place: depth})
             if loss == 0:
-                deep = self.depths[place]
-                guess = deep - step if step else (least + deep) // 2
+                high = self.depths[place]
+                guess = high - step if step else (low + high) // 2
                 step = 3 * step
             else:
-                least = depth + 1
-                self.close |= {place} if loss and loss <= SOON else set()
+                low = depth + 1
+                self.marginal |= {place} if loss and loss <= MARGINAL else set()
                 lost += [(depth, loss)] if loss else []
-                guess, told = _enough(lost[-2:], least, deep)
-                if not told and not balances and len(lost) == 2:
-                    guess, told = deep - 1, True
-                step = int(told)
-        self.known[kind] = depth = self.depths[place]
-        self.least.add(place)
+                guess, extrapolated = extrapolate_depth(lost[-2:], low, high)
+                if not extrapolated and not balances and len(lost) == 2:
+                    guess, extrapolated = high - 1, True
+                step = int(extrapolated)
+        self.found[kind] = depth = self.depths[place]
+        self.minimal.add(place)
         alike = {p: depth for p, d in self.depths.items() if self.kind[p] == kind and d > depth}
-        if alike and not self.keeps({**self.depths, **alike}) and len(alike) == 1:
-            self.low[next(iter(alike))] = depth + 1
+        if alike and not self.keeps_pace({**self.depths, **alike}) and len(alike) == 1:
+            self.lower_bound[next(iter(alike))] = depth + 1
         if depth == 2:
             self.remove([place])
 
-    def spare(self) -> None:
-        """Take words out of fifos that are close to it, where the answers come no later over many images."""
-        for place in sorted(self.close & set(self.depths)):
-            while (depth := self.depths[place]) > LEAST and self.nearby.steady(
+    def trim(self) -> None:
+        """Retry one word less over many images in fifos where it cost few cycles in the short run."""
+        for place in sorted(self.marginal & set(self.depths)):
+            while (depth := self.depths[place]) > LEAST and self.local.keeps_pace_over_many(
                 less := {**self.depths, place: depth - 1}
             ):
                 self.depths = less
 
 
-def _enough(lost: list[tuple[int, int]], least: int, deep: int) -> tuple[int, bool]:
-    """The depth at which nothing is lost, of two at which something is, and True; where they do not say, the middle of
-    what is left, and False."""
-    if len(lost) == 1 and lost[0][0] + 2 < deep:
+def extrapolate_depth(lost: list[tuple[int, int]], low: int, high: int) -> tuple[int, bool]:
+    """The depth at which no cycle is lost, extrapolated from two depths and what they lose, and True.
+
+    Where they do not say, the middle of what is left, and False.
+    """
+    if len(lost) == 1 and lost[0][0] + 2 < high:
         return lost[0][0] + 2, False
     if len(lost) == 2:
-        (before, more), (at, less) = sorted(lost)
-        depth = at - (-less * (at - before) // (more - less)) if more > less else deep
-        if depth < deep:
+        (shallow, more), (deep, less) = sorted(lost)
+        depth = deep - (-less * (deep - shallow) // (more - less)) if more > less else high
+        if depth < high:
             return depth, True
-    return (least + deep) // 2, False
+    return (low + high) // 2, False

@@ -38,30 +38,34 @@ class Table:
     lists: Array  # int32, the numbers that are no progression
 
 
-def evaluate(table: Table, images: int, room: Array | None = None, heed: Array | None = None) -> Array | None:
-    """Cycle of every step, process after process, image after image (int32); None when the graph comes to a halt.
+def evaluate(table: Table, images: int, room: Array | None = None, enforced: Array | None = None) -> Array | None:
+    """Cycle of every step, process after process, image after image (int32); None when the graph deadlocks.
 
     `room` (ROWS, steps of all images) int32 is where they are written, in its first row, so that many evaluations
-    share it. Steps of a process that is off are not evaluated: those that others need lie in the room already. `heed`
-    (needs,) uint8 is 0 for needs that may be left out: no step is later then than it is, and none sooner where `unmet`
-    finds nothing.
+    share it. Steps of a process that is off are not evaluated: those that others need lie in the room already. `enforced`
+    (needs,) uint8 is 0 for needs that are not enforced: no step comes later without them, and the result is exact where
+    `find_violated` finds nothing.
     """
     kernel = _compiled()
     if kernel is None:
-        return in_python(table, images, room)
+        return evaluate_in_python(table, images, room)
     steps = int(table.processes["n"][:-1].sum(dtype=np.int64)) * images
     rows = np.empty((ROWS, steps), np.int32) if room is None else room[:, :steps]
-    every = np.ones(len(table.needs), np.uint8) if heed is None else heed
+    every = np.ones(len(table.needs), np.uint8) if enforced is None else enforced
     status = _call(kernel.events, table, images, every, *rows)
     if status == LATE:
         raise RecipeError(f"{images} images take more cycles than can be counted; ask for a higher rate")
     return None if status else rows[0]
 
 
-def unmet(table: Table, images: int, time: Array, heed: Array) -> int:
-    """How many needs were left out that the course in `time` does not meet; they are heeded from now on."""
+def find_violated(table: Table, images: int, time: Array, enforced: Array) -> int:
+    """How many needs that were not enforced are violated by the cycles in `time`; they are enforced from now on."""
     kernel = _compiled()
-    return _call(kernel.unmet, table, images, heed, time) if kernel else unmet_in_python(table, images, time, heed)
+    return (
+        _call(kernel.unmet, table, images, enforced, time)
+        if kernel
+        else find_violated_in_python(table, images, time, enforced)
+    )
 
 
 def _call(function: Any, table: Table, images: int, *more: Array) -> int:
@@ -92,7 +96,7 @@ def _compiled() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(library))
 
 
-def in_python(table: Table, images: int, room: Array | None = None) -> Array | None:
+def evaluate_in_python(table: Table, images: int, room: Array | None = None) -> Array | None:
     """`evaluate` without a compiler, some hundred times slower."""
     run = _Run(table, images, room)
     ready = [a for a in reversed(range(run.count)) if run.kind[a] != OFF]
@@ -115,13 +119,13 @@ def in_python(table: Table, images: int, room: Array | None = None) -> Array | N
     return room[0, : len(time)]
 
 
-def unmet_in_python(table: Table, images: int, time: Array, heed: Array) -> int:
-    """`unmet` without a compiler."""
+def find_violated_in_python(table: Table, images: int, time: Array, enforced: Array) -> int:
+    """`find_violated` without a compiler."""
     sizes = table.processes["n"][:-1]
     first = np.concatenate([[0], np.cumsum(sizes.astype(np.int64) * images)])
     owner = np.repeat(np.arange(len(sizes)), np.diff(table.processes["needs"]))
     found = 0
-    for g in np.flatnonzero((heed == 0) & (table.processes["kind"][owner] != OFF)):
+    for g in np.flatnonzero((enforced == 0) & (table.processes["kind"][owner] != OFF)):
         need, a, b = table.needs[g], owner[g], table.needs["source"][g]
         index, step = (_numbers(table, need[k], need[f"{k}_by"], need["count"]) for k in ("index", "step"))
         image = np.arange(images)[:, None]
@@ -129,7 +133,7 @@ def unmet_in_python(table: Table, images: int, time: Array, heed: Array) -> int:
         mine = time[first[a] + image * sizes[a] + index]
         theirs = time[first[b] + np.maximum(needed, 0)]
         if ((mine < theirs + need["later"]) & (needed >= 0)).any():
-            heed[g] = 1
+            enforced[g] = 1
             found += 1
     return found
 

@@ -15,12 +15,12 @@ from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
 from hwflow.lower import cores, folding_of, lower
-from hwflow.lower.folding import fold_units, keep_pace
+from hwflow.lower.folding import fold_units, match_rates
 from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, MaxPool, Port, Threshold
 from hwflow.plan import events, explain, kernel, nearby, plan
-from hwflow.plan.fifos import least_depths, sized
+from hwflow.plan.fifos import find_depths, size_fifos
 from hwflow.plan.search import Search, minimise, vector, worth
 
 UNIT = np.array([1.0, 0.5, 100.0, 100.0])
@@ -184,7 +184,7 @@ def test_the_explanation_names_the_bottleneck_and_the_limit(tfc):
 
 
 def moves(net, folding, depths):
-    units = keep_pace(fold_units(cores(net), folding), folding)
+    units = match_rates(fold_units(cores(net), folding), folding)
     return events.simulate(join(net.name, net.input, units, depths), 4)
 
 
@@ -196,8 +196,8 @@ def test_every_sized_fifo_needs_its_last_word(seed):
         if seed == "tfc"
         else random_folding(net, seed)
     )
-    units = keep_pace(fold_units(cores(net), folding), folding)
-    depths, pace = least_depths(net.name, net.input, units)
+    units = match_rates(fold_units(cores(net), folding), folding)
+    depths, pace = find_depths(net.name, net.input, units)
     ample = moves(net, folding, {f: 2 * s.words + 2 for u in units for f, s in _places(u)})
     least = moves(net, folding, depths)
     assert least.interval == ample.interval == pace
@@ -275,22 +275,22 @@ def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypat
 def test_a_shortcut_without_its_fifo_comes_to_a_halt():
     net = shortcut()
     folding = {"c": {"pe": 4, "simd": 36}, "a": {"pe": 4}}
-    units = keep_pace(fold_units(cores(net), folding), folding)
+    units = match_rates(fold_units(cores(net), folding), folding)
     assert moves(net, folding, {}) is None
-    depths, pace = least_depths(net.name, net.input, units)
+    depths, pace = find_depths(net.name, net.input, units)
     assert moves(net, folding, depths).interval == lower(net, folding).cycles == pace
 
 
 @pytest.mark.parametrize("seed", [1, 6, 12, 30, "cnv"])
 def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
-    monkeypatch.setattr(nearby, "FAR", 2)  # never give up
+    monkeypatch.setattr(nearby, "MOST", 2)  # never give up
     net = bench_nets.NETS["cnv"](1) if seed == "cnv" else random_net(seed)
     folding = folding_of(plan(net, fps=1e4)) if seed == "cnv" else random_folding(net, seed)
-    units = keep_pace(fold_units(cores(net), {n: f for n, f in folding.items() if "depth" not in f}), {})
+    units = match_rates(fold_units(cores(net), {n: f for n, f in folding.items() if "depth" not in f}), {})
     depths = {f: 2 * s.words + 2 for u in units for f, s in _places(u)}
-    course, whole = (events.Course(join(net.name, net.input, units, depths)) for _ in range(2))
-    near = nearby.Nearby(course, 3, pace := whole.run(3).interval)
-    assert near.change(depths).loss == 0
+    course, whole = (events.EventModel(join(net.name, net.input, units, depths)) for _ in range(2))
+    near = nearby.LocalModel(course, 3, pace := whole.run(3).interval)
+    assert near.try_depths(depths).loss == 0
     rejected = kept = 0
     rng = np.random.default_rng(0)
     for _ in range(80):
@@ -298,7 +298,7 @@ def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
         less = {**depths, place: int(rng.integers(2, depths[place] + 1))}
         if rng.random() < 0.1:
             del less[place]
-        change = near.change(less)
+        change = near.try_depths(less)
         trace = whole.run(3, less)
         keeps = trace is not None and trace.interval <= pace
         assert (change.loss == 0) == keeps
@@ -306,7 +306,7 @@ def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
         if keeps:
             there = np.repeat(whole.table(less).processes["kind"][:-1] != kernel.OFF, whole.sizes * 3)
             assert (near.known == whole.room[0, : len(near.known)])[there].all()
-            assert all(trace.held[p] == most for p, most in change.held.items())
+            assert all(trace.occupancy[p] == most for p, most in change.occupancy.items())
             depths, kept = less, kept + 1
     assert kept > 3
     assert rejected
@@ -326,13 +326,13 @@ def test_python_and_c_find_the_same_needs_unmet(monkeypatch):
     found = 0
     for seed in range(25):
         net = random_net(seed)
-        table = events.Course(lower(net, random_folding(net, seed)))._table
+        table = events.EventModel(lower(net, random_folding(net, seed)))._table
         one, other = (np.zeros(len(table.needs), np.uint8) for _ in range(2))
-        time = kernel.evaluate(table, 3, heed=one)
-        number = kernel.unmet(table, 3, time, one)
+        time = kernel.evaluate(table, 3, enforced=one)
+        number = kernel.find_violated(table, 3, time, one)
         with monkeypatch.context() as context:
             context.setattr(kernel, "_compiled", lambda: None)
-            assert kernel.unmet(table, 3, time, other) == number
+            assert kernel.find_violated(table, 3, time, other) == number
         assert (one == other).all()
         found += number
     assert found
@@ -345,9 +345,9 @@ def test_needs_left_out_are_met_all_the_same(seed):
         if seed == "cnv"
         else lower(net := random_net(seed), random_folding(net, seed))
     )
-    course = events.Course(dataflow)
+    course = events.EventModel(dataflow)
     assert course.run(3)
-    assert (course.heeded == 0).any()
+    assert (course.last_enforced == 0).any()
     every = kernel.evaluate(course._table, 3)
     assert (course.room[0, : len(every)] == every).all()
 
@@ -387,11 +387,11 @@ def test_the_course_is_the_hardwares_to_the_cycle():
     from hwflow.simulate.rtl import run_many
 
     nets = [random_net(seed) for seed in (1, 6, 7, 12, 15, 34, 40, 45, 700035, 3100006)]
-    dataflows = [sized(n, random_folding(n, int(n.name.removeprefix("random")))) for n in nets]
+    dataflows = [size_fifos(n, random_folding(n, int(n.name.removeprefix("random")))) for n in nets]
     runs = run_many(dataflows, [random_images(n, 5) for n in nets])
     for dataflow, run in zip(dataflows, runs, strict=True):
         trace = events.simulate(dataflow, 5)
-        assert (trace.latency, trace.interval, trace.held) == (run.latency, run.cycles_per_image, run.occupancy), (
+        assert (trace.latency, trace.interval, trace.occupancy) == (run.latency, run.cycles_per_image, run.occupancy), (
             dataflow.name
         )
         assert dataflow.cycles == run.cycles_per_image
@@ -401,7 +401,7 @@ def test_no_fifo_could_lose_a_word():
     tried = 0
     for seed in range(30):
         net = random_net(seed)
-        dataflow = sized(net, random_folding(net, seed))
+        dataflow = size_fifos(net, random_folding(net, seed))
         whole, less = bench_fifos.in_model(net.name, dataflow)
         assert whole["event model"] == dataflow.cycles, net.name
         assert less["event model"].endswith(", 0 as fast"), net.name
@@ -427,7 +427,7 @@ def test_a_word_less_in_a_fifo_of_a_residual_network_loses_the_rate_in_the_rtl_t
             Add(name="a", inputs=("c1", "c0"), scales=(1, 1)),
         ),
     )  # fmt: skip
-    dataflow = sized(net, {c: {"pe": 4, "simd": 12} for c in ("c0", "c1")})
+    dataflow = size_fifos(net, {c: {"pe": 4, "simd": 12} for c in ("c0", "c1")})
     assert bench_fifos.cycles(net, dataflow) == dataflow.cycles == dataflow.bottleneck.cycles
     fifos = bench_fifos.chosen(dataflow)
     assert len(fifos) > 0

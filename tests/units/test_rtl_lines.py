@@ -12,7 +12,7 @@ from hwflow.lower.join import unjoin
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, Flatten, Port, Threshold
 from hwflow.plan import events
-from hwflow.plan.fifos import sized
+from hwflow.plan.fifos import size_fifos
 from hwflow.plan.search import Search
 from hwflow.simulate import rtl
 from hwflow.units import Lines, Mvus, Window
@@ -179,13 +179,13 @@ def test_the_choices_of_a_design_are_the_same_whatever_it_is_folded_to():
 @pytest.mark.slow
 def test_networks_of_whole_windows_answer_exactly_and_in_the_cycles_the_event_model_says():
     nets = [convolutions(*facts) for facts in NETS]
-    flows = [sized(net, folding(net, k % 3)) for k, net in enumerate(nets)]
+    flows = [size_fifos(net, folding(net, k % 3)) for k, net in enumerate(nets)]
     xs = [np.random.default_rng(k).choice((-1, 1), (6, *net.input.shape)) for k, net in enumerate(nets)]
     for net, flow, x, run in zip(nets, flows, xs, rtl.run_many(flows, xs), strict=True):
         trace = events.simulate(flow, 6)
         assert sum(isinstance(u, Lines) for u in flow.units) == 2
         assert np.array_equal(run.outputs, net.run(x)), net.name
-        assert (trace.latency, trace.interval, trace.held) == (run.latency, run.cycles_per_image, run.occupancy), (
+        assert (trace.latency, trace.interval, trace.occupancy) == (run.latency, run.cycles_per_image, run.occupancy), (
             net.name
         )
     assert sum(isinstance(u, Mvus) for flow in flows for u in flow.units) == 4
