@@ -16,6 +16,7 @@ from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.net import Net
 from hwflow.simulate import c
+from hwflow.simulate.profile import Profile, profile
 
 BATCH = 256
 
@@ -66,6 +67,13 @@ class Predictor:
         x = np.asarray(images)
         one = x.ndim == len(self.net.input.shape)
         return inputs.integers(x[None] if one else x, self.net.takes, layout)
+
+    def profile(self, path: str | None = None) -> Profile:
+        """Microseconds, products a second and share of each layer on one thread of the C engine; `print` shows a table.
+
+        `path` names plain, avx2, avx512 or neon (LookupError where absent); the best one without it.
+        """
+        return profile(self.net, self.folder, path)
 
     def _compiled(self) -> c.Engine:
         """The engine, compiled by the first thread that asks; ModelError where the folder's is another network's."""

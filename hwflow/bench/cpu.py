@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,7 @@ from hwflow.net import INPUT, Net
 from hwflow.ops import Conv, Dense
 from hwflow.places import ENGINE
 from hwflow.simulate import c
+from hwflow.simulate.profile import Profile, profile
 
 COMPARED = ("cnv", "vgg_small", "resnet20")
 BATCHES = (1, 64)
@@ -32,50 +34,67 @@ MLPS = {"tfc": 10_000, "sfc": 10_000}
 
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """One row for each network and batch, then for the MLPs, two threads, and the kernel's peak."""
+    """Rows of each network and batch on every path this processor has; then the MLPs, two threads, and the kernel's peak."""
     out: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         for name in COMPARED:
             for batch in BATCHES:
                 say(f"{name}, batch {batch}")
-                out.append(compare(name, batch, home / name))
+                out += compare(name, batch)
         for name, n in MLPS.items():
             say(f"{name}, {n} images")
-            out.append(many(name, n, home / name))
+            out.append(many(name, n))
         say("two threads")
-        out.append(two_threads("vgg_small", home / "vgg_small"))
+        out.append(two_threads("vgg_small"))
         say("peak")
         out.append(peak(home))
     return out
 
 
-def compare(name: str, batch: int, folder: Path) -> dict[str, Any]:
-    """Microseconds per image of the engine, onnxruntime and PyTorch on one network."""
+def layers(say: Callable[[str], None], path: str | None = None) -> list[Profile]:
+    """Where the time of each compared network goes, on the best path or the named one."""
+    out = []
+    for name in COMPARED:
+        say(f"{name}, layer by layer")
+        out.append(profile(NETS[name](1), None, path))
+    return out
+
+
+def paths() -> list[str]:
+    """The vector paths this processor has, slowest first; the plain one where it has none."""
+    net, found = NETS["tfc"](1), []
+    for path in ("neon", "avx2", "avx512"):
+        with suppress(LookupError):
+            found.append(c.load(net, None, path).path)
+    return found or ["plain"]
+
+
+def compare(name: str, batch: int) -> list[dict[str, Any]]:
+    """Microseconds an image of the engine on each path, of onnxruntime and of PyTorch, measured in turn; a row a path."""
     net = NETS[name](1)
     x = images(net, batch)
     real = np.ascontiguousarray(np.moveaxis(x, -1, 1) if x.ndim == 4 else x, np.float32)
-    runs = {"c": one_thread(net, folder, x), **floats(net, real)}
-    best = in_turn(runs, 24 if batch == 1 else 4)
-    row: dict[str, Any] = {
-        "network": net.name,
-        "batch": batch,
-        "path": c.load(net, folder, flags=c.FAST).path,
-        "c_us": round(best["c"] / batch * 1e6, 1),
-    }
-    for other in ("onnxruntime", "torch"):
-        if other in best:
-            row[f"{other}_us"] = round(best[other] / batch * 1e6, 1)
-            row[f"over_{other}"] = round(best[other] / best["c"], 1)
-    row["gmac_s"] = round(macs(net) * batch / best["c"] / 1e9)
-    row["smaller"] = round(parameters(net) * 4 / weight_bytes(net), 1)
-    return row
+    ours = {path: one_thread(net, x, path=path) for path in paths()}
+    best = in_turn({**ours, **floats(net, real)}, 40 if batch == 1 else 6)
+    out = []
+    for path in ours:
+        row: dict[str, Any] = {
+            "network": net.name, "batch": batch, "path": path, "c_us": round(best[path] / batch * 1e6, 1)
+        }  # fmt: skip
+        for other in ("onnxruntime", "torch"):
+            if other in best:
+                row[f"{other}_us"] = round(best[other] / batch * 1e6, 1)
+                row[f"over_{other}"] = round(best[other] / best[path], 1)
+        row["gmac_s"] = round(macs(net) * batch / best[path] / 1e9)
+        row["smaller"] = round(parameters(net) * 4 / weight_bytes(net), 1)
+        out.append(row)
+    return out
 
 
-def one_thread(net: Net, folder: Path, x: Array, threads: int = 1) -> Callable[[], None]:
+def one_thread(net: Net, x: Array, threads: int = 1, path: str | None = None) -> Callable[[], None]:
     """A call of the compiled engine alone, without Python's conversions."""
-    engine = c.load(net, folder, flags=c.FAST)
-    engine.run(x[:1], threads)
+    engine = c.load(net, None, path, flags=c.FAST)
     data, out = np.ascontiguousarray(x.reshape(len(x), -1), engine.dtype), np.empty((len(x), net.output.size), np.int32)
     return engine.call(data, out, threads)
 
@@ -114,25 +133,25 @@ def in_turn(runs: dict[str, Callable[[], object]], times: int) -> dict[str, floa
     return {name: median(seconds) for name, seconds in spent.items()}
 
 
-def many(name: str, n: int, folder: Path) -> dict[str, Any]:
+def many(name: str, n: int) -> dict[str, Any]:
     """Seconds for n images on one thread."""
     net = NETS[name](1)
-    best = in_turn({"c": one_thread(net, folder, images(net, n))}, 5)["c"]
+    best = in_turn({"c": one_thread(net, images(net, n))}, 5)["c"]
     return {
         "network": net.name,
         "batch": n,
-        "path": c.load(net, folder, flags=c.FAST).path,
+        "path": c.load(net, None, flags=c.FAST).path,
         "c_us": round(best / n * 1e6, 2),
         "seconds": round(best, 4),
     }
 
 
-def two_threads(name: str, folder: Path, n: int = 64) -> dict[str, Any]:
+def two_threads(name: str, n: int = 64) -> dict[str, Any]:
     """How much faster two threads are by the clock on the wall; says nothing where other work takes the cores."""
     net = NETS[name](1)
     x = images(net, n)
     best: dict[int, float] = {}
-    calls = {threads: one_thread(net, folder, x, threads) for threads in (1, 2)}
+    calls = {threads: one_thread(net, x, threads) for threads in (1, 2)}
     for _ in range(30):
         for threads, call in calls.items():
             started = time.perf_counter()
@@ -153,7 +172,7 @@ def peak(folder: Path) -> dict[str, Any]:
     tools.run("g++", ["-x", "c++", "-O3", "-w", "-I", ENGINE, "-o", built, ENGINE / "peak.c"], cwd=folder)
     words, best = (float(v) for v in tools.run_program(built, [], cwd=folder).split())
     net = binary_convolutions(NETS["vgg_small"](1))
-    spent = in_turn({"c": one_thread(net, folder / "convolutions", images(net, 1))}, 40)["c"]
+    spent = in_turn({"c": one_thread(net, images(net, 1))}, 40)["c"]
     reached = macs(net) / spent / 1e9
     return {
         "network": net.name, "batch": 1, "c_us": round(spent * 1e6, 1), "gmac_s": round(reached),

@@ -268,6 +268,9 @@ def bench(
     pages: Annotated[
         Path | None, typer.Option("--write", help="Put each table into PART.md of this folder: docs/pages/results.")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Instead, where the C engine's time goes, layer by layer; with cpu.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """The tables of docs/pages/results, measured here and now, with tool versions."""
@@ -277,6 +280,9 @@ def bench(
 
     if part and part not in PARTS:
         raise RecipeError(f"bench has no part {part!r}{did_you_mean(part, PARTS)}; choose one of {', '.join(PARTS)}")
+    if layers:
+        _layers(part, json)
+        return
     facts = {}
     for name in [part] if part else PARTS:
         facts[name] = run(name, say)
@@ -291,3 +297,19 @@ def bench(
         for r in rows:
             table.add_row(*(cell(r.get(k)) for k in keys))
         show(rows, False, table)
+
+
+def _layers(part: str | None, json: bool) -> None:
+    """The profile of each network of `bench cpu`."""
+    from dataclasses import asdict
+
+    from hwflow.bench.cpu import layers
+
+    if part != "cpu":
+        raise RecipeError(f"--layers is of the part cpu, not of {part or 'all'}; ask for: hwflow bench cpu --layers")
+    profiles = layers(say)
+    if json:
+        show([asdict(p) for p in profiles], True)
+        return
+    for p in profiles:
+        typer.echo(f"{p}\n")

@@ -31,13 +31,17 @@ KERNELS = (
     "gather.c",
     "steps.c",
     "windows.c",
+    "narrow.c",
     "avx2.c",
     "avx2_values.c",
+    "nibbles.c",
+    "pixels_avx2.c",
     "words.c",
     "avx512.c",
     "pixels_avx512.c",
     "neon.c",
     "versions.c",
+    "profile.c",
 )  # before the network's own part
 TYPES = {"U8": "uint8_t", "I8": "int8_t", "I16": "int16_t", "I32": "int32_t"}
 NONE = "{HW_BIT, 0}"
@@ -170,9 +174,11 @@ def spread_bytes(sizes: Plan) -> int:
             kh, kw, sh, sw, dh, dw = window(step.op)[:6]
             rows, cols = (step.shape[0] - 1) * sh + (kh - 1) * dh + 1, (step.shape[1] - 1) * sw + (kw - 1) * dw + 1
             channels = sizes.tensors[step.reads[0]].shape[2]
-            images.append(
-                (rows * cols + 1) * 2 * (-(-channels // 8) if step.options["row"] == "BIT" else channels) + 64
-            )
+            if step.options["row"] == "BIT":  # columns of a stride lie apart; then 64 pixels of 16-bit sums
+                sums = 2 * 64 * -(-step.shape[2] // 16) * 16
+                images.append((rows * -(-cols // sw) * sw + 1) * 2 * -(-channels // 8) + sums + 3 * 64)
+            else:
+                images.append((rows * cols + 1) * 2 * channels + 64)
     return -(-max(images) // 64) * 64
 
 
@@ -199,7 +205,9 @@ class _Writer:
         tensors = [self.tensor(t) for t in self.plan.tensors.values()]
         calls = [self.call(i, step) for i, step in enumerate(self.plan.steps)]
         gemms = f"static const hw_gemm *const net_gemms[] = {{{', '.join([*(f'&{g}' for g in self.gemms), '0'])}}};"
-        return [*tensors, *self.declared, gemms, "", "static void net_image(const hw_run *run) {", *calls, "}"]
+        steps = f"enum {{ NET_STEPS = {len(calls)} }};"
+        begin = "static void net_image(const hw_run *run) {\n    HW_BEGIN"
+        return [*tensors, *self.declared, gemms, steps, "", begin, *calls, "}"]
 
     def tensor(self, t: Tensor) -> str:
         h, w, c = t.shape
@@ -255,11 +263,11 @@ class _Writer:
         note = f" /* {plain(step.name)} */"
         match step.kind:
             case "top":
-                return f"    hw_top(run, {reads[0]}, &{self.names[step.output]}, {step.shape[2]});{note}"
+                return f"    HW_STEP({i}, hw_top(run, {reads[0]}, &{self.names[step.output]}, {step.shape[2]})){note}"
             case "gemm":
                 self.declared.append(f"static const hw_gemm {name} = {self.gemm(step, reads[0])};")
                 self.gemms.append(name)
-                return f"    hw_run_gemm(run, &{name});{note}"
+                return f"    HW_STEP({i}, hw_run_gemm(run, &{name})){note}"
             case "depthwise":
                 op = step.op
                 assert isinstance(op, Conv)
@@ -267,7 +275,7 @@ class _Writer:
                 pad = self.table(np.broadcast_to(op.pad, len(op.weights)))
                 fields = (reads[0], _braces(window(op)), weights, pad, self.lines(step))
                 self.declared.append(f"static const hw_depthwise {name} = {{{', '.join(fields)}}};")
-                return f"    hw_run_depthwise(run, &{name});{note}"
+                return f"    HW_STEP({i}, hw_run_depthwise(run, &{name})){note}"
             case "pool" | "pool_bits":
                 op = step.op
                 assert isinstance(op, (MaxPool, SumPool))
@@ -278,11 +286,11 @@ class _Writer:
                 values = (reads[0], _braces(window(op)), what, self.bits(minimum), lines)
                 self.declared.append(f"static const hw_pool {name} = {{{', '.join(values)}}};")
                 if step.kind == "pool":
-                    return f"    hw_run_pool(run, &{name});{note}"
-                return f"    hw_pool_bits(run, &{name}, &{self.names[step.output]});{note}"
+                    return f"    HW_STEP({i}, hw_run_pool(run, &{name})){note}"
+                return f"    HW_STEP({i}, hw_pool_bits(run, &{name}, &{self.names[step.output]})){note}"
             case _:
                 self.declared.append(f"static const hw_join {name} = {self.join(step, reads)};")
-                return f"    hw_run_join(run, &{name});{note}"
+                return f"    HW_STEP({i}, hw_run_join(run, &{name})){note}"
 
     def join(self, step: Step, reads: list[str]) -> str:
         parts: Iterable[tuple[int, int]] = step.options["parts"]  # type: ignore[assignment]

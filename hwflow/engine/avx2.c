@@ -204,16 +204,16 @@ HW_INLINE int hw_straight_to_bits(const hw_gemm *g) {
     return g->groups == 1 && all < 4096 && g->lines.stages == 1 && g->lines.stage[0].what == HW_PACK;
 }
 
-HW_AVX2 HW_FN void hw_gemm_bits_avx2(const hw_run *run, const hw_gemm *g) {
+HW_AVX2 HW_FN void hw_gemm_bits_avx2(const hw_run *run, const hw_gemm *g, const uint8_t *arranged) {
     const hw_lines *l = &g->lines;
     const hw_window *v = &g->win;
     const int pixels = l->h * l->w, pitch = hw_up(l->c, HW_LANE), per = l->c / g->groups, depth = g->x->c / g->groups;
     const int h = hw_reach(l->h, v->sh, v->kh, v->dh), w = hw_reach(l->w, v->sw, v->kw, v->dw), bytes = hw_bytes(HW_BIT, depth), all = v->kh * v->kw * bytes;
     const size_t pixel = 2 * (size_t)hw_bytes(HW_BIT, g->x->c);
-    const uint8_t *arranged = hw_own_weights(run, g);
     const int straight = hw_straight_to_bits(g);
     hw_runs runs = hw_window_runs(g, (size_t)w, pixel, 2 * (size_t)bytes);
     int first, p, q, r;
+    arranged += HW_ALIGN;
     runs.bytes /= 2; /* counted in packed bytes, as the weights are */
     hw_spread_image(run, g, h, w);
     for (first = 0; first < pixels; first += HW_TILE) {
@@ -247,7 +247,7 @@ HW_AVX2 HW_FN void hw_gemm_bits_avx2(const hw_run *run, const hw_gemm *g) {
     }
 }
 
-/* [group][64 rows][byte][64]; then, where sums go straight to bits, the limits of each 64 rows: thresholds of the
+/* A line that says HW_BY_CHANNELS; [group][64 rows][byte][64]; then, where sums go straight to bits, the limits of each 64 rows: thresholds of the
  * even and of the odd rows of each 32, and 64 flags of what is turned. */
 HW_FN size_t hw_arrange_bits_avx2(const hw_gemm *g, uint8_t *to) {
     const int per = g->lines.c / g->groups, up = hw_up(per, 64), all = g->win.kh * g->win.kw * hw_bytes(HW_BIT, g->x->c / g->groups);
@@ -255,12 +255,17 @@ HW_FN size_t hw_arrange_bits_avx2(const hw_gemm *g, uint8_t *to) {
     const uint8_t *from = (const uint8_t *)g->weights.at;
     int q, r, k;
     if (!hw_fast_bits(g)) return 0;
+    if (to) {
+        const size_t way = HW_BY_CHANNELS;
+        memcpy(to, &way, sizeof way);
+        to += HW_ALIGN;
+    }
     for (q = 0; to && q < g->groups; q++)
         for (r = 0; r < up; r++)
             for (k = 0; k < all; k++)
                 to[(size_t)q * group + ((size_t)(r / 64) * (size_t)all + (size_t)k) * 64 + (size_t)(r % 64)] =
                     r < per ? from[(size_t)(q * per + r) * (size_t)all + (size_t)k] : 0;
-    if (!hw_straight_to_bits(g)) return group * (size_t)g->groups;
+    if (!hw_straight_to_bits(g)) return HW_ALIGN + group * (size_t)g->groups;
     for (r = 0; to && r < up; r++) {
         uint8_t *own = to + group + (size_t)(r / 64) * HW_LIMITS;
         hw_i32 t = 32767;
@@ -274,6 +279,6 @@ HW_FN size_t hw_arrange_bits_avx2(const hw_gemm *g, uint8_t *to) {
         if (r % 64 == 0) memset(own + 128, 0, HW_LIMITS - 128);
         own[128 + r % 64 / 8] = (uint8_t)(own[128 + r % 64 / 8] | (turned << (r & 7)));
     }
-    return group + (size_t)(up / 64) * HW_LIMITS;
+    return HW_ALIGN + group + (size_t)(up / 64) * HW_LIMITS;
 }
 #endif

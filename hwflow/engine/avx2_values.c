@@ -82,35 +82,70 @@ HW_FN size_t hw_arrange_values_avx2(const hw_gemm *g, uint8_t *to) {
     return block * (size_t)(blocks * g->groups);
 }
 
-/* P windows by 16 rows of weights; `flush` steps of 8-bit products fit 16 bits. */
-HW_AVX2 HW_INLINE void hw_multiply_tile(const int P, const int small, const uint8_t *const *corner, const hw_runs *runs, int steps, int flush,
-                                        const uint8_t *w, hw_i32 *to, int pitch, int rows) {
-    const __m256i one = _mm256_set1_epi16(1);
-    __m256i sum[4][2], a[4][2];
-    int p, b, s, k, left = flush;
+/* Sixteen sums of one window, `rows` of them wanted. */
+HW_AVX2 HW_INLINE void hw_store_sums(const __m256i *sum, hw_i32 *to, int rows) {
+    if (rows >= 16) {
+        _mm256_storeu_si256((__m256i *)(void *)to, sum[0]);
+        _mm256_storeu_si256((__m256i *)(void *)(to + 8), sum[1]);
+    } else {
+        hw_store8(to, rows, sum[0]);
+        hw_store8(to + 8, rows - 8, sum[1]);
+    }
+}
+
+/* Four bytes or two 16-bit integers of a window, in every lane. */
+HW_AVX2 HW_INLINE __m256i hw_four_bytes(const uint8_t *p) {
+    int32_t x;
+    memcpy(&x, p, 4);
+    return _mm256_set1_epi32(x);
+}
+
+/* P windows by 16 rows of weights, 16-bit data. */
+HW_AVX2 HW_INLINE void hw_multiply_shorts(const int P, const uint8_t *const *corner, const hw_runs *runs, int steps, const uint8_t *w, hw_i32 *to, int pitch, int rows) {
+    __m256i sum[4][2];
+    int p, s, k;
     HW_UNROLL
-    for (p = 0; p < P; p++)
-        HW_UNROLL
-        for (b = 0; b < 2; b++) sum[p][b] = _mm256_load_si256((const __m256i *)(const void *)(w + 32 * b)), a[p][b] = _mm256_setzero_si256();
+    for (p = 0; p < P; p++) sum[p][0] = _mm256_load_si256((const __m256i *)(const void *)w), sum[p][1] = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
     w += 64;
     for (s = 0; s < runs->count; s++)
         for (k = 0; k < steps; k++, w += 64) {
             const __m256i w0 = _mm256_load_si256((const __m256i *)(const void *)w), w1 = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
             HW_UNROLL
             for (p = 0; p < P; p++) {
-                int32_t four;
-                __m256i v;
-                memcpy(&four, corner[p] + runs->at[s] + 4 * (size_t)k, 4);
-                v = _mm256_set1_epi32(four);
-                if (small) {
-                    a[p][0] = _mm256_add_epi16(a[p][0], _mm256_maddubs_epi16(v, w0));
-                    a[p][1] = _mm256_add_epi16(a[p][1], _mm256_maddubs_epi16(v, w1));
-                } else {
-                    sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(v, w0));
-                    sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(v, w1));
-                }
+                const __m256i v = hw_four_bytes(corner[p] + runs->at[s] + 4 * (size_t)k);
+                sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(v, w0));
+                sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(v, w1));
             }
-            if (small && (--left == 0 || (s + 1 == runs->count && k + 1 == steps))) {
+        }
+    HW_UNROLL
+    for (p = 0; p < P; p++) hw_store_sums(sum[p], to + (size_t)p * (size_t)pitch, rows);
+}
+
+/* P windows by 16 rows of weights, 8-bit data; `flush` steps fit 16 bits, all of them where `at_once`. */
+HW_AVX2 HW_INLINE void hw_multiply_bytes(const int P, const int at_once, const uint8_t *const *corner, const hw_runs *runs, int steps, int flush, const uint8_t *w,
+                                         hw_i32 *to, int pitch, int rows) {
+    const __m256i one = _mm256_set1_epi16(1);
+    const __m256i *base = (const __m256i *)(const void *)w;
+    __m256i sum[4][2], a[4][2];
+    int p, b, s, k, left = flush;
+    HW_UNROLL
+    for (p = 0; p < P; p++)
+        HW_UNROLL
+        for (b = 0; b < 2; b++) {
+            a[p][b] = _mm256_setzero_si256();
+            if (!at_once) sum[p][b] = _mm256_setzero_si256();
+        }
+    w += 64;
+    for (s = 0; s < runs->count; s++)
+        for (k = 0; k < steps; k++, w += 64) {
+            const __m256i w0 = _mm256_load_si256((const __m256i *)(const void *)w), w1 = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
+            HW_UNROLL
+            for (p = 0; p < P; p++) {
+                const __m256i v = hw_four_bytes(corner[p] + runs->at[s] + 4 * (size_t)k);
+                a[p][0] = _mm256_add_epi16(a[p][0], _mm256_maddubs_epi16(v, w0));
+                a[p][1] = _mm256_add_epi16(a[p][1], _mm256_maddubs_epi16(v, w1));
+            }
+            if (!at_once && --left == 0) {
                 HW_UNROLL
                 for (p = 0; p < P; p++)
                     HW_UNROLL
@@ -119,18 +154,30 @@ HW_AVX2 HW_INLINE void hw_multiply_tile(const int P, const int small, const uint
             }
         }
     HW_UNROLL
-    for (p = 0; p < P; p++)
+    for (p = 0; p < P; p++) {
+        __m256i x[2];
         HW_UNROLL
-        for (b = 0; b < 2; b++) hw_store8(to + (size_t)p * (size_t)pitch + 8 * b, rows - 8 * b, sum[p][b]);
+        for (b = 0; b < 2; b++) {
+            x[b] = _mm256_add_epi32(_mm256_load_si256(base + b), _mm256_madd_epi16(a[p][b], one));
+            if (!at_once) x[b] = _mm256_add_epi32(x[b], sum[p][b]);
+        }
+        hw_store_sums(x, to + (size_t)p * (size_t)pitch, rows);
+    }
 }
 
-#define HW_MULTIPLY_TILE(P, small, name)                                                                                             \
-    HW_AVX2 HW_FN void name(const uint8_t *const *corner, const hw_runs *runs, int steps, int flush, const uint8_t *w, hw_i32 *to,   \
-                            int pitch, int rows) {                                                                                   \
-        hw_multiply_tile(P, small, corner, runs, steps, flush, w, to, pitch, rows);                                                  \
+typedef void hw_multiply_fn(const uint8_t *const *corner, const hw_runs *runs, int steps, int flush, const uint8_t *w, hw_i32 *to, int pitch, int rows);
+
+#define HW_MULTIPLY(name, call)                                                                                                             \
+    HW_AVX2 HW_FN void name(const uint8_t *const *corner, const hw_runs *runs, int steps, int flush, const uint8_t *w, hw_i32 *to, int pitch, int rows) { \
+        (void)flush;                                                                                                                        \
+        call;                                                                                                                               \
     }
-HW_MULTIPLY_TILE(4, 1, hw_multiply_bytes_4) HW_MULTIPLY_TILE(1, 1, hw_multiply_bytes_1)
-HW_MULTIPLY_TILE(4, 0, hw_multiply_shorts_4) HW_MULTIPLY_TILE(1, 0, hw_multiply_shorts_1)
+HW_MULTIPLY(hw_multiply_bytes_4, hw_multiply_bytes(4, 1, corner, runs, steps, flush, w, to, pitch, rows))
+HW_MULTIPLY(hw_multiply_bytes_1, hw_multiply_bytes(1, 1, corner, runs, steps, flush, w, to, pitch, rows))
+HW_MULTIPLY(hw_multiply_many_4, hw_multiply_bytes(4, 0, corner, runs, steps, flush, w, to, pitch, rows))
+HW_MULTIPLY(hw_multiply_many_1, hw_multiply_bytes(1, 0, corner, runs, steps, flush, w, to, pitch, rows))
+HW_MULTIPLY(hw_multiply_shorts_4, hw_multiply_shorts(4, corner, runs, steps, w, to, pitch, rows))
+HW_MULTIPLY(hw_multiply_shorts_1, hw_multiply_shorts(1, corner, runs, steps, w, to, pitch, rows))
 
 HW_AVX2 HW_FN void hw_gemm_values_avx2(const hw_run *run, const hw_gemm *g) {
     const hw_lines *l = &g->lines;
@@ -140,6 +187,9 @@ HW_AVX2 HW_FN void hw_gemm_values_avx2(const hw_run *run, const hw_gemm *g) {
     const size_t pixel = (size_t)(g->x->c * one), part = (size_t)(g->x->c / g->groups * one);
     const hw_runs runs = hw_window_runs(g, (size_t)w, pixel, part);
     const size_t block = 64 + (size_t)(steps * runs.count) * 64;
+    const int at_once = steps * runs.count <= g->small;
+    hw_multiply_fn *four = !g->small ? hw_multiply_shorts_4 : at_once ? hw_multiply_bytes_4 : hw_multiply_many_4;
+    hw_multiply_fn *single = !g->small ? hw_multiply_shorts_1 : at_once ? hw_multiply_bytes_1 : hw_multiply_many_1;
     int first, p, q, r;
     hw_value_image(run, g, g->small ? HW_U8 : HW_I16, h, w);
     for (first = 0; first < pixels; first += HW_TILE) {
@@ -152,8 +202,7 @@ HW_AVX2 HW_FN void hw_gemm_values_avx2(const hw_run *run, const hw_gemm *g) {
                 for (p = 0; p < n;) {
                     hw_i32 *to = run->line + (size_t)p * (size_t)pitch + q * per + r;
                     const int take = n - p >= 4 ? 4 : 1;
-                    (take == 4 ? g->small ? hw_multiply_bytes_4 : hw_multiply_shorts_4 : g->small ? hw_multiply_bytes_1 : hw_multiply_shorts_1)(
-                        corner + p, &runs, steps, g->small, weights, to, pitch, hw_min(per - r, 16));
+                    (take == 4 ? four : single)(corner + p, &runs, steps, g->small, weights, to, pitch, hw_min(per - r, 16));
                     p += take;
                 }
             for (p = 0; p < n; p++) corner[p] += part;

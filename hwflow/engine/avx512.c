@@ -108,11 +108,6 @@ typedef struct {
     size_t base, turned, weights, group, all;
 } hw_layout;
 
-/* What a layer's lanes are: the first number of its arranged weights. */
-enum { HW_BY_CHANNELS, HW_BY_PIXELS };
-
-HW_INLINE size_t hw_lines_up(size_t bytes) { return (bytes + HW_ALIGN - 1) / HW_ALIGN * HW_ALIGN; }
-
 HW_FN hw_layout hw_layout_512(const hw_gemm *g) {
     hw_layout a;
     const size_t lanes = (size_t)hw_up(g->lines.c, HW_LANE);
@@ -299,20 +294,37 @@ HW_AVX512 HW_INLINE void hw_copy_512(uint8_t *to, const uint8_t *from, int n) {
         for (k = 0; k < n; k += 32) _mm256_storeu_si256((__m256i *)(void *)(to + k), _mm256_loadu_si256((const __m256i *)(const void *)(from + k)));
 }
 
+/* What VPSHUFB needs to move sixteen bytes up by n places, -16 .. 20, and fill with 0. */
+HW_AVX512 HW_INLINE __m128i hw_moved_bytes(int n) {
+#define HW_NONE8 128, 128, 128, 128, 128, 128, 128, 128
+    static const uint8_t places[64] = {HW_NONE8, HW_NONE8, HW_NONE8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, HW_NONE8, HW_NONE8, HW_NONE8};
+    return _mm_loadu_si128((const __m128i *)(const void *)(places + 24 - n));
+}
+
+/* Three runs of a window one after the other, 30 bytes at most, then 0: stored at once, so that it can be read at once. */
+HW_AVX512 HW_INLINE void hw_three_runs(uint8_t *to, const uint8_t *from, size_t down, const __m128i *moved, __m128i keep) {
+    const __m128i a = _mm_and_si128(keep, _mm_loadu_si128((const __m128i *)(const void *)from));
+    const __m128i b = _mm_and_si128(keep, _mm_loadu_si128((const __m128i *)(const void *)(from + down)));
+    const __m128i c = _mm_and_si128(keep, _mm_loadu_si128((const __m128i *)(const void *)(from + 2 * down)));
+    const __m128i low = _mm_or_si128(a, _mm_or_si128(_mm_shuffle_epi8(b, moved[0]), _mm_shuffle_epi8(c, moved[1])));
+    const __m128i high = _mm_or_si128(_mm_shuffle_epi8(b, moved[2]), _mm_shuffle_epi8(c, moved[3]));
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_set_m128i(high, low));
+}
+
 /* n windows as rows: runs of taps side by side, each copied over the surplus of the one before. */
 HW_AVX512 HW_INLINE void hw_gather_512(const hw_gemm *g, const hw_image *m, const uint8_t *const *corner, int n, int part, int tap, int row, uint8_t *to) {
     const hw_window *v = &g->win;
     const int whole = v->dw == 1 && g->groups == 1, bytes = whole ? v->kw * tap : tap, runs = whole ? 1 : v->kw, kh = v->kh;
     const size_t down = (size_t)v->dh * m->row, right = (size_t)v->dw * m->pixel;
+    const int three = kh == 3 && runs == 1 && bytes <= 10; /* few channels: copies would be most of the work */
+    const __m128i keep = _mm_cmpgt_epi8(_mm_set1_epi8((char)hw_min(bytes, 16)), _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    const __m128i moved[4] = {hw_moved_bytes(three ? bytes : 0), hw_moved_bytes(three ? 2 * bytes : 0), hw_moved_bytes(three ? bytes - 16 : 0), hw_moved_bytes(three ? 2 * bytes - 16 : 0)};
     int p, i, j;
     for (p = 0; p < n; p++, to += row) {
         const uint8_t *from = corner[p] + part;
         uint8_t *y = to;
-        if (kh == 3 && runs == 1 && bytes <= 16) { /* few channels: the copies are most of the work */
-            hw_copy_512(y, from, bytes);
-            hw_copy_512(y + bytes, from + down, bytes);
-            hw_copy_512(y + 2 * bytes, from + 2 * down, bytes);
-            memset(y + 3 * bytes, 0, 4);
+        if (three) {
+            hw_three_runs(y, from, down, moved, keep);
             continue;
         }
         for (i = 0; i < kh; i++, from += down)

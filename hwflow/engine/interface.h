@@ -33,6 +33,11 @@ void net_run(const void *arranged, void *scratch, const net_input *images, net_o
  * compile time, one thread does it all. */
 void net_run_threads(const void *arranged, void *scratch, const net_input *images, net_output *answers, size_t n, int threads);
 
+#ifdef NET_PROFILE
+/* Nanoseconds spent in each step of the network since the last call, by one thread; then they are 0 again. */
+void net_spent(unsigned long long *spent);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #include "plain.c"
 #include "gather.c"
 #include "windows.c"
+#include "narrow.c"
 #include "avx2.c"
 #include "avx2_values.c"
 #include "avx512.c"

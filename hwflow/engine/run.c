@@ -46,6 +46,13 @@ void net_run(const void *arranged, void *scratch, const net_input *images, net_o
     }
 }
 
+#if defined(NET_PROFILE)
+void net_spent(unsigned long long *spent) {
+    int i;
+    for (i = 0; i < NET_STEPS; i++) spent[i] = hw_spent[i], hw_spent[i] = 0;
+}
+#endif
+
 #ifdef NET_THREADS
 #include <pthread.h>
 

@@ -209,14 +209,15 @@ HW_AVX2 HW_INLINE void hw_stage16(const hw_run *run, const hw_stage *s, hw_i32 *
     }
 }
 
+/* The same for stages of any kind. */
+HW_AVX2 HW_FN void hw_stage16_any(const hw_run *run, const hw_stage *s, hw_i32 *x, int first, int pixels, int pitch, int channels, int c) {
+    if (s->what == HW_RESCALE64 || s->what == HW_MOST || (s->what == HW_LEVELS && s->n > HW_MOST_LEVELS)) hw_stage_plain_16(run, s, x, first, pixels, pitch, channels, c);
+    else hw_stage16(run, s, x, first, pixels, pitch, channels, c);
+}
+
 HW_AVX2 HW_FN void hw_stage_avx2(const hw_run *run, const hw_stage *s, hw_i32 *lines, int first, int pixels, int channels) {
-    const int pitch = hw_up(channels, HW_LANE);
     int c;
-    if (s->what == HW_RESCALE64 || s->what == HW_MOST || (s->what == HW_LEVELS && s->n > HW_MOST_LEVELS)) {
-        hw_stage_plain(run, s, lines, first, pixels, channels);
-        return;
-    }
-    for (c = 0; c < channels; c += HW_LANE) hw_stage16(run, s, lines + c, first, pixels, pitch, channels, c);
+    for (c = 0; c < channels; c += HW_LANE) hw_stage16_any(run, s, lines + c, first, pixels, hw_up(channels, HW_LANE), channels, c);
 }
 
 /* One output pixel of a pool, sixteen channels from c; see hw_pool_body. */

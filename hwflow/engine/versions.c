@@ -30,7 +30,10 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
         return;
     }
     if (run->path == HW_PATH_AVX2 && hw_fast_bits(g)) {
-        hw_gemm_bits_avx2(run, g);
+        const uint8_t *arranged = hw_own_weights(run, g);
+        size_t way;
+        memcpy(&way, arranged, sizeof way);
+        (way == HW_BY_PIXELS ? hw_gemm_pixels_2 : hw_gemm_bits_avx2)(run, g, arranged);
         return;
     }
     if (run->path == HW_PATH_AVX2 && hw_fast_values(g)) {
@@ -54,7 +57,10 @@ HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
         const size_t bytes = hw_arrange_pixels(g, to);
         return bytes ? bytes : hw_arrange_512(g, to);
     }
-    case HW_PATH_AVX2: return g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
+    case HW_PATH_AVX2: {
+        const size_t bytes = hw_arrange_pixels_2(g, to);
+        return bytes ? bytes : g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
+    }
 #endif
     case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to) : 0;
     default: return 0;
