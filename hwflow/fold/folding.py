@@ -264,7 +264,7 @@ class _Folding:
                 return op
         if found.count > lv.MOST_LEVELS:
             raise _Wide(
-                f"has {found.count + 1} levels and no exact multiplier and shift", "quantise it to at most 8 bits"
+                f"has {found.count + 1} levels and no exact multiplier and shift", "quantise it to at most 9 bits, or round down instead of to even (FLOOR)"
             )
         if found.count == 0:
             return ops.Rescale(

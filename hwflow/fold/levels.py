@@ -13,7 +13,7 @@ import numpy as np
 from hwflow import ops
 from hwflow.bits import Array
 
-MOST_LEVELS = 255
+MOST_LEVELS = 1023
 MOST_SHIFT = 30
 # what every engine multiplies by and adds: a 32-bit product is summed in 63 bits
 MOST_MUL = 1 << 31

@@ -16,8 +16,9 @@ from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.reader import Reader
 from hwflow.qonnx.values import MOST_INTEGER, Const, Integers, Ref, Value, dims_of
 
-QUANTISE = "quantise the weights to 1 to 8 bits with one scale, or one for each output channel"
-MOST_WEIGHT = 128
+QUANTISE = "quantise the weights to 1 to 16 bits with one scale, or one for each output channel"
+MOST_WEIGHT = 128  # of integers that are guessed
+MOST_STORED = 1 << 15  # of integers that a quantizer names
 
 
 def weights(value: Const) -> real.Weights:
@@ -26,8 +27,8 @@ def weights(value: Const) -> real.Weights:
     if not found:
         return guessed(value.value)
     ints, scale = found
-    if int(np.abs(ints).max(initial=0)) > MOST_WEIGHT and not (ints.min() >= 0 and ints.max() <= 255):
-        raise Refused("weights", f"hold integers {ints.min():g} .. {ints.max():g}, more than 8 bits", QUANTISE)
+    if int(np.abs(ints).max(initial=0)) > MOST_STORED and not (ints.min() >= 0 and ints.max() < 2 * MOST_STORED):
+        raise Refused("weights", f"hold integers {ints.min():g} .. {ints.max():g}, more than 16 bits", QUANTISE)
     return real.Weights(ints, scale)
 
 

@@ -18,7 +18,7 @@ from hwflow.qonnx.values import Const, Value
 from hwflow.real import Step
 from hwflow.real.steps import limits, quantizer
 
-MOST_BITS = 8
+MOST_BITS = 16
 ROUNDING = {
     "ROUND": "round", "HALF_EVEN": "round", "CEIL": "ceil", "FLOOR": "floor", "UP": "away", "DOWN": "fix",
     "HALF_UP": "half_away", "HALF_DOWN": "half_to_zero",
@@ -160,8 +160,9 @@ def multi_threshold(reader: Reader, call: Call) -> Value:
 # of ONNX's integer types: their codes, least and largest integers
 LEVELS = {
     "uint8": (0, 255), "int8": (-128, 127), "uint4": (0, 15), "int4": (-8, 7), "uint2": (0, 3), "int2": (-2, 1),
+    "uint16": (0, (1 << 16) - 1), "int16": (-(1 << 15), (1 << 15) - 1),
 }  # fmt: skip
-CODES = {2: "uint8", 3: "int8", 21: "uint4", 22: "int4", 25: "uint2", 26: "int2"}
+CODES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4", 25: "uint2", 26: "int2"}
 
 
 def _linear(reader: Reader, call: Call) -> tuple[Array, Array]:
@@ -202,7 +203,7 @@ def quantize_linear(reader: Reader, call: Call) -> Value:
     if named and named != kind:
         raise Refused("output_dtype", f"is {named}, the zero point is {kind}", "export with one type")
     if kind not in LEVELS:
-        reader.unsupported(call, "zero_point", kind, "use 8 bits or fewer")
+        reader.unsupported(call, "zero_point", kind, "use 16 bits or fewer")
     lo, hi = LEVELS[kind]
     ref = reader.ref(call, 0)
     out = chain(reader, call, ref, ("div", scale), ("round", 0), ("add", zero), ("min", hi), ("max", lo))

@@ -269,6 +269,7 @@ def test_a_depthwise_layer_behind_a_scale_for_each_channel(seed, tmp_path):
 
 
 CASES = [
+    "op_bits10",
     "op_perchan_dw", "unfl_seq", "unfl_img", "lin_conv1d", "t_direct", "t_dense_step", "t_split", "op_max_all", "op_chan_slice",
     "op_crop", "op_chan_shuffle", "op_pixelshuffle", "op_mean_w", "op_avgpool_pad", "op_cat_flat", "op_convT", "op_convT_in",
     "op_up_bilinear",

@@ -6,6 +6,8 @@ import pytest
 from networks import Build, Q
 from reading import RNG, classify, kinds, same, signs
 
+from hwflow.emit.c_plan import plan as c_plan
+from hwflow.lower import cores
 from hwflow.qonnx import read
 
 OLD = ("onnx.brevitas", "finn.custom_op.general", Q)
@@ -151,3 +153,26 @@ def test_a_norm_is_what_onnxruntime_computes_bit_for_bit(shape, opset, tmp_path)
     graph = read(path, "i12")
     got = graph.run(np.moveaxis(x, 1, -1))
     assert np.array_equal(got.reshape(64, *shape, c), np.moveaxis(want, 1, -1))
+
+
+@pytest.mark.parametrize("bits,mode", [(9, "ROUND"), (10, "ROUND"), (12, "FLOOR"), (16, "CEIL")])
+def test_wide_weights_and_activations(bits, mode, tmp_path):
+    rng = np.random.default_rng(bits)
+    b = Build((1, 3, 5, 5))
+    own = min(bits, 12)  # of the weights: float32 holds their sums
+    w = b.quant(b.const(rng.normal(0, 1, (4, 3, 3, 3))), 2.0 ** (1 - own), own)
+    x = b.quant(b.conv(b.quant("x", 2.0**-7, 8), w), 2.0 ** (4 - bits), bits, mode=mode)
+    w = b.quant(b.const(rng.normal(0, 1, (36, 3))), 2.0**-6, min(bits, 9))
+    x = b.quant(b.node("MatMul", b.node("Flatten", x), w), 1.0, 8)
+    net = same(b.save(tmp_path, x), "i8/64")
+    c_plan(net)
+    cores(net)
+    assert max(port.ints.bits for port in net.ports.values()) > bits
+
+
+@pytest.mark.parametrize("code", [4, 5])
+def test_sixteen_bits_of_onnx(code, tmp_path):
+    b = Build((1, 6), 21)
+    x = b.node("QuantizeLinear", b.node("MatMul", "x", signs(b, 6, 4)), b.const(0.125), output_dtype=code)
+    x = b.node("DequantizeLinear", x, b.const(0.25))
+    same(b.save(tmp_path, b.node("MatMul", x, signs(b, 4, 3))), "i8/8")
