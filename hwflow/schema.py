@@ -45,8 +45,10 @@ METRICS = {
     "sha256?": {str: str},
 }  # fmt: skip
 
+MEASURED = {"build": str, "fps?": NUMBER, "mhz?": NUMBER, "watts?": NUMBER, "latency_us?": NUMBER, "note?": str}
+
 # by the end of a file's path
-LATER = {"runs/verify.json": VERIFY, "synth/*.json": SYNTH, "metrics.json": METRICS}
+LATER = {"runs/verify.json": VERIFY, "synth/*.json": SYNTH, "metrics.json": METRICS, "measured.json": MEASURED}
 
 
 def check(value: Any, spec: Any, where: str = "", depth: int = 0) -> None:

@@ -135,3 +135,31 @@ def report(folder: Dir, json: Json = False) -> None:
     for name in ("report.html", "report.md", "report.json"):
         table.add_row(str(folder / name))
     show(facts, json, table)
+
+
+@verb("hwflow measured build/digits --fps 1500 --mhz 25 --note bench", "hwflow report build/digits")
+def measured(
+    folder: Dir,
+    fps: Annotated[float | None, typer.Option("--fps", help="Images a second that the board reached.")] = None,
+    mhz: Annotated[float | None, typer.Option("--mhz", help="The clock it ran at.")] = None,
+    watts: Annotated[float | None, typer.Option("--watts", help="What the board drew.")] = None,
+    latency_us: Annotated[float | None, typer.Option("--latency", help="Microseconds from image to answer.")] = None,
+    note: Annotated[str, typer.Option("--note", help="Board revision, instrument, conditions.")] = "",
+    json: Json = False,
+) -> None:
+    """Record what a real board gave; the report shows it apart from every estimate."""
+    from hwflow.build import Build
+
+    numbers = {"fps": fps, "mhz": mhz, "watts": watts, "latency_us": latency_us}
+    given = {k: v for k, v in numbers.items() if v is not None}
+    if not given:
+        raise RecipeError("nothing was measured: give at least one of --fps, --mhz, --watts, --latency")
+    if wrong := [k for k, v in given.items() if not 0 < v < float("inf")]:
+        raise RecipeError(f"{wrong[0]}: must be a positive number, not {given[wrong[0]]}")
+    build = Build.load(folder)
+    facts = {**given, **({"note": note} if note else {})}
+    build.write("measured.json", facts)
+    table = Table("what", "value", title=f"{folder}: read on a board")
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    show(facts, json, table)

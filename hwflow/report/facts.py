@@ -79,7 +79,7 @@ def gather(build: Build) -> dict[str, Any]:
         "fifo": {
             u.name: {"depth": u.capacity, "most_words": simulated.get("occupancy", {}).get(u.name)} for u in flow.fifos
         },
-        "measured": build.json("measured.json"),
+        "measured": {k: v for k, v in build.json("measured.json").items() if k != "build"},
         "vitis": csynth(build.folder / "hls"),
         "tools": tool_versions(),
     }

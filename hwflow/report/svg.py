@@ -104,7 +104,7 @@ def scatter(title: str, lines: dict[str, Sequence[tuple[float, float]]], across:
     points = [p for line in lines.values() for p in line]
     if not points:
         return ""
-    width, height, left, right, foot = 640, 320, 70, 120, 40
+    width, height, left, right, foot = 640, 320, 92, 120, 40
     most = max(x for x, _ in points) * 1.05
     low, high = math.floor(math.log10(min(y for _, y in points))), math.ceil(math.log10(max(y for _, y in points)) + 1e-9)
 

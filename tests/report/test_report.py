@@ -85,6 +85,17 @@ def test_a_clock_that_does_not_close_lowers_the_rate_and_is_said(build):
     assert any("estimated" in w and "synthesised" in w for w in found["warnings"])
 
 
+def test_what_a_user_measured_stands_apart_from_every_estimate(build):
+    build.write("measured.json", {"fps": 1500.0, "note": "revision B"})
+    found = report(build)
+    assert found["measured"] == {"fps": 1500.0, "note": "revision B"}
+    assert found["throughput"]["kind"] != "measured"
+    page = (build.folder / "report.html").read_text()
+    assert "Measured on a board by its user" in page and "Nothing on this page was measured" not in page
+    (build.folder / "measured.json").unlink()
+    report(build)
+
+
 def test_a_difference_between_engines_comes_first_among_the_warnings(facts):
     broken = json.loads(json.dumps(facts))
     broken["exactness"]["rungs"][0] |= {"differing": 3, "elements": 100, "first": "conv1, channel 2"}
