@@ -7,31 +7,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwflow import emit, tools
+from hwflow import emit, sources, tools
 from hwflow.board import load_board
 from hwflow.build import STAGE, TRAINED, Build, belongs
-from hwflow.errors import ModelError, RecipeError, ToolError
+from hwflow.errors import RecipeError, ToolError
 from hwflow.files import digest, locked, rewritten, scratch, write_json
-from hwflow.fold import fold
+from hwflow.fold import labelled, note
 from hwflow.lower import folding_of, load_folding, save_folding
 from hwflow.lower.stored import describe, save_dataflow
 from hwflow.net import Net
-from hwflow.passes import canonical
 from hwflow.plan import plan
-from hwflow.qonnx import read
 from hwflow.recipe import changed
 from hwflow.synth import synth
 from hwflow.units.kit.base import Dataflow
 from hwflow.version import VERSION
 
-__all__ = ["Target", "compile_model", "describe", "folder_of", "integers_of", "measure", "tool_versions", "train"]
+__all__ = ["Target", "compile_model", "describe", "integers_of", "measure", "tool_versions", "train"]
 
 DEFAULT_CLOCK_MHZ = 100.0
-MODELS_KEPT = ("model.onnx", "model.keras", "model.h5", "net.npz")  # what a build folder is compiled from again
+ANSWERS = ("scores", "labels")
 Say = Callable[[str], None]
 
 
@@ -58,7 +56,7 @@ def train(
 
 @dataclass(frozen=True)
 class Target:
-    """What the hardware shall be: a board and a clock, and at most one of rate, fit, latency, folding."""
+    """What the hardware shall be: a board and a clock; a rate, a latency or both, or the fastest that fits, or a folding."""
 
     board: str | None = None
     clock_mhz: float | None = None
@@ -71,21 +69,38 @@ class Target:
     def __post_init__(self) -> None:
         if self.fit and not self.board:
             raise RecipeError("--fit needs a board to fit: add --board NAME (hwflow doctor lists them)")
+        given = {
+            "--fps": self.fps is not None,
+            "--latency": self.latency_us is not None,
+            "--folding": self.folding is not None,
+        }
+        for one in ("--fit", "--folding"):
+            others = [name for name, there in given.items() if there and name != one]
+            if (self.fit if one == "--fit" else self.folding is not None) and others:
+                raise RecipeError(f"{one} decides the folding alone; leave out {' and '.join(others)}")
 
 
 def compile_model(
-    source: str, out: Path | None = None, target: Target | None = None, input: str | None = None, say: Say = _silent
-) -> Build:
+    source: str, out: Path | None = None, target: Target | None = None, input: str | None = None, say: Say = _silent,
+    *, answer: str = "scores",
+) -> Build:  # fmt: skip
     """A model file, a recipe or a build folder as a build: net.npz, dataflow.json, rtl/, hls/, c/.
 
-    The build appears whole or not at all: it is written beside the folder's old content and takes its place in one
-    step. Two builds of one folder wait for each other.
+    `answer` is what the hardware sends: scores in one common unit, or labels, decided on chip. The build appears whole
+    or not at all: it is written beside the folder's old content and takes its place in one step. Two builds of one
+    folder wait for each other.
     """
     target = target or Target()
-    folder = folder_of(source, out)
+    if answer not in ANSWERS:
+        raise RecipeError(f"--answer {answer}: must be one of {', '.join(ANSWERS)}")
+    folder = sources.folder_of(source, out)
     with locked(folder, say):
-        model, net = _net_of(source, folder, input, say)
-        _refuse_another(folder, source, model)
+        from_ = sources.find(source, folder, lambda spec, where: _trained(spec, where, say))
+        say(f"read {from_.model.name} and fold it into integers")
+        net = replace(from_.net(input), name=from_.name)
+        net = labelled(net) if answer == "labels" else net
+        if text := note(net.answer):
+            say(text)
         board = load_board(target.board) if target.board else None
         clock = target.clock_mhz or (board.clock_mhz if board else DEFAULT_CLOCK_MHZ)
         say("choose the folding")
@@ -93,22 +108,24 @@ def compile_model(
             net, board=board, clock_mhz=clock, fps=target.fps, fit=target.fit, max_util=target.max_util,
             latency_us=target.latency_us, folding=load_folding(target.folding) if target.folding else None,
         )  # fmt: skip
-        own = model.resolve().parent == folder.resolve()
-        integers = model.suffix == ".npz"
-        kept = model.name if own or integers else f"model{model.suffix}"
         say("emit SystemVerilog, HLS C++ and C")
-        foreign = () if own or integers else (*TRAINED, *MODELS_KEPT)  # what was there of another model
+        foreign = () if from_.inside or from_.integers else (*TRAINED, *sources.KEPT)  # what was there of another model
         with rewritten(folder, lambda name: belongs(name) or name in foreign) as part:
-            if not own and not integers:
-                shutil.copyfile(model, part / kept)
+            kept = from_.keep(part)
             asked = {
-                "name": folder.resolve().name, "model": "net.npz" if integers else kept, "source": source, "input": input,
+                "name": from_.name, "model": kept.name, "source": from_.says, "input": input, "answer": answer,
                 "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
                 "max_util": target.max_util, "latency_us": target.latency_us,
-                "model_sha256": None if integers else digest(part / kept), "hwflow": VERSION,
+                "model_sha256": None if from_.integers else digest(kept), "hwflow": VERSION,
             }  # fmt: skip
             write_build(part, net, dataflow, asked)
     return Build.load(folder)
+
+
+def _trained(spec: str, folder: Path, say: Say) -> Path:
+    """Train a recipe into a folder; the folder."""
+    say(f"train {spec}")
+    return train(spec, folder)[0]
 
 
 def write_build(folder: Path, net: Net, dataflow: Dataflow, asked: dict[str, Any]) -> None:
@@ -126,70 +143,14 @@ def write_build(folder: Path, net: Net, dataflow: Dataflow, asked: dict[str, Any
         write_json(folder / stage / STAGE, {"build": build.hash, "hwflow": VERSION})
 
 
-def folder_of(source: str, out: Path | None) -> Path:
-    """The build folder of a source: the one asked for, the source itself where it is one, else build/<name>."""
-    path = Path(source)
-    if out is not None:
-        return out
-    if path.is_dir():
-        return path
-    if path.suffix in (".h5", ".keras", ".onnx", ".npz"):
-        return Path("build") / path.stem
-    try:
-        from hwflow.train import load_recipe
-    except ImportError as e:
-        raise ToolError(f"training needs torch and brevitas ({e}): pip install 'hwflow[train]'") from e
-    return Path("build") / load_recipe(source).name
-
-
-def _refuse_another(folder: Path, source: str, model: Path) -> None:
-    """RecipeError where the folder holds the build of another source, which nobody asked to lose."""
-    if not (folder / "build.json").is_file() or model.resolve().parent == folder.resolve():
-        return
-    try:
-        there = Build.load(folder).ask
-    except RecipeError:
-        return  # a build that is not whole, or an older one, is nobody's loss
-    same = there["source"] == source or there.get("model_sha256") in (None, digest(model))
-    if not same:
-        raise RecipeError(
-            f"{folder}: holds the build of {there['source']}; choose another folder with -o, or remove it"
-        )
-
-
-def _net_of(source: str, folder: Path, input: str | None, say: Say) -> tuple[Path, Net]:
-    """The model file and the integer network of a source; a recipe is trained into `folder` unless it was."""
-    path = Path(source)
-    if path.is_dir():
-        path = next((file for name in MODELS_KEPT if (file := path / name).is_file()), path / MODELS_KEPT[0])
-        if not path.is_file():
-            raise RecipeError(f"{source}: has no model.onnx; train or compile a model into it first")
-    if path.suffix in (".h5", ".keras", ".onnx", ".npz") and not path.is_file():
-        raise ModelError(f"{source}: no such file; give the path of a QONNX file")
-    if path.suffix in (".h5", ".keras"):
-        from hwflow.bridges.qkeras import read as read_qkeras
-
-        say("read QKeras")
-        return path, fold(read_qkeras(path, input))
-    if path.suffix == ".npz":
-        return path, canonical(Net.load(path))
-    if path.suffix != ".onnx":
-        if not (folder / "model.onnx").is_file():
-            say(f"train {source}")
-            train(source, folder)
-        path = folder / "model.onnx"
-    say("read QONNX")
-    graph = read(path, input)
-    say("fold into integers")
-    return path, fold(graph)
-
-
 def integers_of(source: str, input: str | None = None) -> Net:
     """The integer network of a QONNX or QKeras file, a net.npz or a build folder, without building anything."""
     path = Path(source)
     if path.is_dir() and (path / "net.npz").is_file():
         return Net.load(path / "net.npz")
-    return _net_of(source, folder_of(source, None), input, _silent)[1]
+    if path.suffix in sources.FILES and not path.is_dir():
+        return sources.integers_in(path, input)
+    return sources.find(source, None, lambda spec, folder: _trained(spec, folder, _silent)).net(input)
 
 
 def measure(

@@ -26,13 +26,13 @@ def shared(name):
 
 @pytest.fixture(scope="session")
 def mnist_test():
-    """The 10,000 MNIST test images as uint8 (n, 784), and their labels."""
+    """The 10,000 MNIST test images as uint8 (n, 28, 28, 1), and their labels."""
     import gzip
 
     folder = shared("data/mnist")
     images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
-    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(labels, np.uint8, offset=8)
+    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28, 1), np.frombuffer(labels, np.uint8, offset=8)
 
 
 @pytest.fixture(scope="session")

@@ -183,8 +183,8 @@ def test_a_single_sigmoid_decides_at_one_half(tmp_path):
 
 def test_a_head_in_the_middle_is_refused(tmp_path):
     b = Build((1, 8))
-    y = b.node("Mul", b.node("Sigmoid", classify(b, b.sign("x"), 8)), b.const(2.0))
-    with pytest.raises(Exception, match="Sigmoid in the middle of the network, in front of Mul"):
+    y = b.node("Mul", b.node("Softmax", classify(b, b.sign("x"), 8), axis=-1), b.const(2.0))
+    with pytest.raises(Exception, match="Softmax in the middle of the network, in front of Mul"):
         read(b.save(tmp_path, y), "i3")
 
 

@@ -14,7 +14,7 @@ FLOORS = (
     "lower plan generate",
     "build emit bridges",
     "simulate proof verify synth deploy explore",
-    "flow report predict",
+    "sources flow report predict",
     "demo doctor fuzz bench api go",
     "cli __main__",
 )

@@ -74,7 +74,7 @@ def train(
     "hwflow compile build/digits/model.onnx --input u8/16 -o build/mine",
 )
 def check(
-    model: Annotated[Path, typer.Argument(help="MODEL.onnx")],
+    model: Annotated[Path, typer.Argument(help="MODEL.onnx, MODEL.h5 or MODEL.keras")],
     input: Input = None,
     mean: Mean = None,
     std: Std = None,
@@ -83,18 +83,17 @@ def check(
     """Is the network supported? Every finding at once: node, attribute, reason, remedy."""
     from dataclasses import asdict
 
-    from hwflow.fold import fold
     from hwflow.qonnx import check as run
-    from hwflow.qonnx import read
     from hwflow.real import with_preprocessing
+    from hwflow.sources import KERAS, integers_in
 
     input = with_preprocessing(input, mean, std)
     if not model.is_file():
-        raise ModelError(f"{model}: no such file; give the path of a QONNX file")
-    findings = run(model, input)
+        raise ModelError(f"{model}: no such file; give the path of a QONNX or Keras file")
+    findings = () if model.suffix in KERAS else run(model, input)
     if not findings:
         try:
-            fold(read(model, input))
+            integers_in(model, input)
         except ModelError as e:
             findings = e.findings
     table = Table("node", "attribute", "reason", "remedy", title=f"{model}: refused")
@@ -127,6 +126,9 @@ def compile(
     input: Input = None,
     mean: Mean = None,
     std: Std = None,
+    answer: Annotated[
+        str, typer.Option("--answer", help="What the hardware sends: scores in one common unit, or labels.")
+    ] = "scores",
     json: Json = False,
 ) -> None:
     """QONNX to integers to hardware: net.npz, dataflow.json, rtl/, hls/, c/."""
@@ -136,7 +138,7 @@ def compile(
 
     input = with_preprocessing(input, mean, std)
     target = Target(board, clock, fps, fit, max_util, latency, folding)
-    build = compile_model(model, folder, target, input, say)
+    build = compile_model(model, folder, target, input, say, answer=answer)
     flow = build.dataflow
     rate = build.clock_mhz * 1e6 / flow.cycles
     table = Table(

@@ -83,7 +83,9 @@ def package(
     it is of. The folder appears whole, in place of an earlier one.
     """
     began = time.perf_counter()
-    if out.is_dir() and any(out.iterdir()) and not (out / "driver.py").is_file() and not (out / "build").is_dir():
+    held = {p.name for p in out.iterdir()} if out.is_dir() else set()
+    # the simulated board alone is what `run --port sim` leaves
+    if not held & {"driver.py", "build"} and not held <= {designs.SIM}:
         raise RecipeError(f"{out}: holds other files; give a folder that is empty or an earlier deploy")
     with rewritten(out, lambda _: True) as part:
         facts = _package(net, dataflow, rtl, board, part, inputs, clock_mhz, rounds, timeout, say)

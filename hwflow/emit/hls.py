@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 
 from hwflow.bits import Array, sign
-from hwflow.emit.names import plain
+from hwflow.emit.names import memory, plain, signal
 from hwflow.places import hardware, hardware_files
 from hwflow.units.kit.base import SOURCE, Dataflow, Memory, Stream, Unit
 
@@ -59,8 +59,8 @@ def emit(
         "modules": sorted({u.module for u in dataflow.units}),
         "edges": [edge(dataflow, e) for e in edges(dataflow)],
         "calls": [call(u) for u in dataflow.units],
-        "memories": [(identifier(name), m) for u in dataflow.units for name, m in u.memories().items()],
-        "rows": rows, "source": identifier(SOURCE), "answer": identifier(dataflow.units[-1].name),
+        "memories": [(memory(name), m) for u in dataflow.units for name, m in u.memories().items()],
+        "rows": rows, "source": signal(SOURCE), "answer": signal(dataflow.units[-1].name),
         "part": part, "period_ns": 1000 / clock_mhz,
     }  # fmt: skip
     for name in ("top.hpp", "top.cpp", "memories.hpp", "project.tcl"):
@@ -99,7 +99,7 @@ def edge(dataflow: Dataflow, name: str) -> Edge:
     for unit in dataflow.units:
         if name in unit.inputs:
             depth = max(depth, unit.capacity)
-    return Edge(identifier(name), dataflow.stream(name).bits, depth)
+    return Edge(signal(name), dataflow.stream(name).bits, depth)
 
 
 def call(unit: Unit) -> Call:
@@ -111,14 +111,8 @@ def call(unit: Unit) -> Call:
     params = unit.params()
     numbers = {k: v for k, v in params.items() if isinstance(v, int)} | {"Words": unit.ins[0].words}
     outs = [f"{unit.name}:{port}" if port else unit.name for port in range(len(unit.outs))]
-    memories = [identifier(v) if v else "no_memory" for v in params.values() if isinstance(v, str)]
-    return Call(unit.module, numbers, (*(identifier(e) for e in (*unit.inputs, *outs)), *memories))
-
-
-def identifier(name: str) -> str:
-    """A C++ name for an edge or a memory file; distinct names stay distinct within one net."""
-    name = name.removesuffix(":0")
-    return "s_" + re.sub(r"\W", "_", name)
+    memories = [memory(v) if v else "no_memory" for v in params.values() if isinstance(v, str)]
+    return Call(unit.module, numbers, (*(signal(e) for e in (*unit.inputs, *outs)), *memories))
 
 
 def axis_bytes(stream: Stream) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 
 from hwflow.emit.names import plain
+from hwflow.emit.names import signal as label
 from hwflow.errors import RecipeError
 from hwflow.places import HLS
 from hwflow.units.kit.base import SOURCE, Dataflow, Unit
@@ -45,7 +46,7 @@ def emit(dataflow: Dataflow, folder: Path) -> Path:
 def network(dataflow: Dataflow, module: str = "network", prefix: str = "") -> str:
     """The text of the module that joins the units, with the eight ports of a unit; memory file names start with `prefix`."""
     for unit in dataflow.units:
-        if not re.fullmatch(r"[A-Za-z]\w*", unit.name):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", unit.name):
             raise RecipeError(f"{unit.name!r} cannot name an instance; use letters, digits and _ in unit names")
     edges = [Wires(label(SOURCE), dataflow.input.bits)]
     edges += [Wires(label(u.name, i), s.bits) for u in dataflow.units for i, s in enumerate(u.outs)]
@@ -90,18 +91,12 @@ class Instance:
     outs: Bundle
 
 
-def label(edge: str, port: int = 0) -> str:
-    """The name of a stream's signals: `conv1_y0` for port 0 of conv1; edges may be written `unit:port`."""
-    name, _, given = edge.partition(":")
-    return f"{name}_y{given or port}"
-
-
 def bundle(labels: Sequence[str]) -> Bundle:
     """Streams joined for a unit's ports; a single stream needs no braces."""
 
     def join(part: str) -> str:
-        names = [f"{name}_{part}" for name in reversed(labels)]
-        return names[0] if len(names) == 1 else "{" + ", ".join(names) + "}"
+        wires = [f"{name}_{part}" for name in reversed(labels)]
+        return wires[0] if len(wires) == 1 else "{" + ", ".join(wires) + "}"
 
     return Bundle(join("valid"), join("ready"), join("data"))
 

@@ -28,7 +28,7 @@ from hwflow.qonnx import (  # noqa: F401  they declare their operators
 from hwflow.qonnx.model import File, load
 from hwflow.qonnx.operators import OPERATORS
 from hwflow.qonnx.reader import Reader, raster_order
-from hwflow.qonnx.reference import execute
+from hwflow.qonnx.reference import execute, save_whole
 from hwflow.qonnx.rounding import Rounding, rounding
 from hwflow.qonnx.stages import save_stage
 from hwflow.qonnx.takes import input_of
@@ -37,6 +37,7 @@ from hwflow.real import INPUT, Graph
 
 __all__ = [
     "OPERATORS", "Reading", "Rounding", "check", "explained", "read", "reading", "reference", "rounding", "save_stage",
+    "save_whole",
 ]  # fmt: skip
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.emit.rtl import TEMPLATES, emit, instance, label, module, network, sources, write_memories
+from hwflow.emit.names import signal as label
+from hwflow.emit.rtl import TEMPLATES, emit, instance, module, network, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.simulate.base import Run
 from hwflow.simulate.verilate import build

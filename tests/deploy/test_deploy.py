@@ -31,7 +31,7 @@ from hwflow.emit.c import emit as emit_c
 from hwflow.emit.hls import emit as emit_hls
 from hwflow.emit.names import plain
 from hwflow.emit.rtl import emit
-from hwflow.errors import ToolError
+from hwflow.errors import RecipeError, ToolError
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
@@ -470,3 +470,30 @@ def test_the_c_example_gets_the_same_answers(digits: Made, tmp_path: Path):
     answers = from_board.unpack(np.frombuffer(done.stdout, np.uint8).reshape(7, -1))
     assert (answers == digits.net.run(x)).all()
     assert other.returncode == 12  # another design
+
+
+def test_a_deploy_that_fails_leaves_the_folder_as_it_was(digits: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "deploy"
+    (out / "sim").mkdir(parents=True)  # `run --port sim` made this one
+
+    def broken(*_: object) -> None:
+        raise ToolError("verilator failed")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr("hwflow.deploy.uart_board", broken)
+            with pytest.raises(ToolError, match="verilator failed"):
+                package(digits.net, digits.dataflow, digits.rtl, None, out, images(digits.net, 2))
+        assert [p.name for p in out.iterdir()] == ["sim"] and {p.name for p in tmp_path.iterdir()} <= {"deploy", "deploy.lock", ".deploy.lock"}
+    package(digits.net, digits.dataflow, digits.rtl, None, out, images(digits.net, 2))
+    assert (out / "board_sim").is_file()
+
+
+def test_the_host_is_told_labels_and_scores(digits: Made):
+    x = images(digits.net, 5)
+    with Accelerator("sim", digits.out / "design.json") as board:
+        assert np.array_equal(board.predict(x), digits.net.labels(digits.net.run(x)))
+        assert np.array_equal(board.scores(x), digits.net.real(digits.net.run(x)))
+        assert np.array_equal(board.infer(x.astype(np.float32) / digits.net.denominator), digits.net.run(x))
+        with pytest.raises(RecipeError, match="nothing is reshaped silently"):
+            board.infer(x[:, :-1])

@@ -17,7 +17,8 @@ from conftest import IMAGES
 from hwflow import tools
 from hwflow.bench.nets import NETS, images
 from hwflow.bits import BIPOLAR, Ints
-from hwflow.emit.hls import emit, identifier
+from hwflow.emit.hls import emit
+from hwflow.emit.names import signal
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
@@ -126,8 +127,8 @@ def test_emitting_twice_writes_the_same_files(tmp_path: Path) -> None:
 
 
 def test_edges_have_distinct_names_in_cpp() -> None:
-    assert identifier("fork:1") != identifier("fork:0") == identifier("fork")
-    assert Port((1,), BIPOLAR).size == 1 and identifier("a.b:2").isidentifier()
+    assert signal("fork:1") != signal("fork:0") == signal("fork")
+    assert Port((1,), BIPOLAR).size == 1 and signal("a.b:2").isidentifier()
 
 
 def test_the_tcl_asks_vitis_for_simulation_synthesis_and_an_ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

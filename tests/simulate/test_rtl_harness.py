@@ -110,7 +110,7 @@ def test_what_stands_still_is_named(tmp_path):
     emit(flow, tmp_path)
     fifo = tmp_path / "fifo.sv"
     fifo.write_text(fifo.read_text().replace("assign y_valid_o = valid_q;", "assign y_valid_o = 1'b0;"))
-    with pytest.raises(ToolError, match=r"stuck.*held_y0 gives no more words after 0 of 12(.|\n)*enlarge the fifo"):
+    with pytest.raises(ToolError, match=r"stuck.*s_held_y0 gives no more words after 0 of 12(.|\n)*enlarge the fifo"):
         rtl.run(flow, tmp_path, images(flow, 3))
 
 
@@ -121,7 +121,7 @@ def test_a_name_that_is_no_identifier_is_refused():
 
 
 def test_streams_are_labelled_by_unit_and_port():
-    assert (label("conv1"), label("fork:2"), label("conv1", 1)) == ("conv1_y0", "fork_y2", "conv1_y1")
+    assert (label("conv1"), label("fork:2"), label("conv1", 1)) == ("s_conv1_y0", "s_fork_y2", "s_conv1_y1")
 
 
 def test_files_of_words_hold_element_0_in_the_low_bits():
