@@ -13,7 +13,8 @@ from typing import Any
 
 from hwflow.net import Net
 from hwflow.simulate import c
-from hwflow.train.kept import METRICS, NET, TRAINED, held_out
+from hwflow.train.checkpoint import METRICS
+from hwflow.train.kept import NET, TRAINED, held_out
 
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:

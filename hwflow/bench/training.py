@@ -125,12 +125,12 @@ def _plainly(step: Callable[[], None]) -> Callable[[], None]:
         return masked(x, slope * grad * scale) if self.bounded else slope * grad * scale
 
     def plain() -> None:
-        kept = estimators.within, quantizers.within, Ede.pull
-        estimators.within, quantizers.within, Ede.pull = masked, masked, pull  # type: ignore[assignment, method-assign]
+        kept = estimators.within, quantizers.within, Ede.pull  # type: ignore[attr-defined]
+        estimators.within, quantizers.within, Ede.pull = masked, masked, pull  # type: ignore
         try:
             step()
         finally:
-            estimators.within, quantizers.within, Ede.pull = kept  # type: ignore[method-assign]
+            estimators.within, quantizers.within, Ede.pull = kept  # type: ignore
 
     return plain
 

@@ -5,6 +5,7 @@ Stands on the rooms they name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,7 +141,7 @@ def compare(
     from hwflow.report import gather
 
     facts = [gather(Build.load(f)) for f in (first, second)]
-    pick = {
+    pick: dict[str, Callable[[dict[str, Any]], Any]] = {
         "cycles per image": lambda f: f["throughput"]["cycles_per_image"], "images/s": lambda f: round(f["throughput"]["fps"]),
         "bottleneck": lambda f: f["throughput"]["bottleneck"], "LUT estimated": lambda f: f["resources"]["estimate"]["lut"],
         "BRAM estimated": lambda f: f["resources"]["estimate"]["bram"], "LUT synthesised": lambda f: (f["resources"]["synth"] or {}).get("lut"),

@@ -40,7 +40,11 @@ class NetsInC:
 
     def run(self, k: int, x: Array, path: str | None = None) -> Array:
         """Answers (n, outputs) of network `k` on one processor path, the best one without a name."""
-        net, of = self.nets[k], lambda name, kind=ctypes.c_size_t: self._function(f"n{k}_{name}", kind)
+        net = self.nets[k]
+
+        def of(name: str, kind: Any = ctypes.c_size_t) -> Any:
+            return self._function(f"n{k}_{name}", kind)
+
         if not of("choose", ctypes.c_int)(path.encode() if path else None):
             raise LookupError(f"no path {path}")
         arranged = np.empty(max(of("arranged_bytes")(), 1), np.uint8)

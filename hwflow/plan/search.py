@@ -90,7 +90,7 @@ def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
     if given.get("style") != "const":
         unit.folded(**given)  # a value the unit cannot take is refused in its own words
     price = _Price(unit, family)
-    found: dict[tuple, tuple[Mapping[str, Any], Unit]] = {}
+    found: dict[tuple[Any, ...], tuple[Mapping[str, Any], Unit]] = {}
     for folding in unit.foldings():
         if any(folding.get(k, v) != v for k, v in given.items() if k != "style"):
             continue

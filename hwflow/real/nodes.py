@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from hwflow import ops
-from hwflow.bits import Array
+from hwflow.bits import Array, Ints
 from hwflow.errors import ModelError
 from hwflow.graph import Node, frozen
 from hwflow.ops import Pads, Shape, pooled_shape, window_shape
@@ -142,7 +142,7 @@ class Pad(Node):
     def shape(self, x: Shape) -> Shape:
         return (
             ops.Pad(name=self.name, inputs=self.inputs, pads=self.pads, channels=self.channels)
-            .port(ops.Port(x, ops.Ints(0, 0)))
+            .port(ops.Port(x, Ints(0, 0)))
             .shape
         )
 

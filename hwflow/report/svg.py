@@ -9,7 +9,7 @@ import base64
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -99,7 +99,7 @@ def spans(title: str, rows: Sequence[tuple[str, float, float]], unit: str, mark:
     return _picture(title, width, len(rows) * (ROW + 2) + 8, parts)
 
 
-def scatter(title: str, lines: dict[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:
+def scatter(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:
     """Points joined by a line for each series over a logarithmic vertical axis; positive values only."""
     points = [p for line in lines.values() for p in line]
     if not points:

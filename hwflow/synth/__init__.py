@@ -12,7 +12,7 @@ from typing import Any
 from hwflow.board import Board, load_board
 from hwflow.errors import RecipeError
 from hwflow.families import FAMILIES, family_of
-from hwflow.synth import cells, route, yosys
+from hwflow.synth import cells, pll, route, yosys
 
 TIMEOUT = 3600.0
 
@@ -50,7 +50,7 @@ def synth(
     if board:
         ports = {name: len(port["bits"]) for name, port in netlist["modules"][yosys.CORE]["ports"].items()}
         params = {"InBits": ports["x_data_i"], "InWords": 1, "OutBits": ports["y_data_o"], "OutWords": 1}
-        routed = route.route_once(out, board, params, route.clock(board, board.clock_mhz), seed=1, timeout=timeout)
+        routed = route.route_once(out, board, params, pll.clock(board, board.clock_mhz), seed=1, timeout=timeout)
         result |= {
             "fmax_mhz": round(routed.fmax_mhz, 2), "utilisation": routed.utilisation, "placed_on": board.name,
             "place_seconds": round(routed.seconds, 2),

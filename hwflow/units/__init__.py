@@ -27,6 +27,31 @@ from hwflow.units.vvu import Vvu
 from hwflow.units.width import Width
 from hwflow.units.window import Window
 
+__all__ = [
+    "UNITS",
+    "AddUnit",
+    "ConcatUnit",
+    "Fifo",
+    "Fork",
+    "Lines",
+    "MaximumUnit",
+    "Mvu",
+    "Mvus",
+    "PadUnit",
+    "Pool",
+    "Recode",
+    "Reduce",
+    "RescaleUnit",
+    "ThresholdUnit",
+    "TopKUnit",
+    "Unit",
+    "UpsampleUnit",
+    "Vvu",
+    "Width",
+    "Window",
+    "samples",
+]
+
 UNITS: tuple[type[Unit], ...] = (
     Mvu,
     Mvus,

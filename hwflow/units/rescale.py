@@ -150,10 +150,8 @@ class RescaleUnit(Unit):
         rng = np.random.default_rng(11)
 
         def make(name: str, shape: tuple[int, ...], ints: Ints, mul: object, add: object, **more: Any) -> Unit:
-            spread = lambda v: np.broadcast_to(v, (shape[-1],))  # type: ignore[arg-type]  # noqa: E731
-            return RescaleUnit(
-                name=f"rescale_{name}", inputs=("input",), x=Port(shape, ints), mul=spread(mul), add=spread(add), **more
-            )  # type: ignore[arg-type]
+            mul, add = (np.broadcast_to(np.asarray(v), (shape[-1],)) for v in (mul, add))
+            return RescaleUnit(name=f"rescale_{name}", inputs=("input",), x=Port(shape, ints), mul=mul, add=add, **more)
 
         return (
             make("shift", (3, 2, 5), Ints(-300, 300), 4, 3, shift=3, lo=-128, hi=127, pe=5),
