@@ -113,17 +113,6 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
     assert (tmp_path / "whole" / loop.MODEL).read_bytes() == (tmp_path / "parts" / loop.MODEL).read_bytes()
 
 
-def test_a_run_stops_when_its_seconds_are_over_and_goes_on_in_the_middle_of_an_epoch(tmp_path):
-    recipe = small(epochs=2)
-    train(recipe, tmp_path / "whole", progress=False)
-    parts = 0
-    while not (tmp_path / "parts" / loop.METRICS).exists():
-        train(recipe, tmp_path / "parts", progress=False, resume=True, seconds=0.0)
-        parts += 1
-    assert parts > 4, "every part makes one step, which is less than an epoch"
-    assert same(states(tmp_path / "whole")["model"], states(tmp_path / "parts")["model"])
-
-
 def test_another_seed_is_another_run(tmp_path):
     for seed in (0, 1):
         train(small(seed=seed, epochs=1), tmp_path / str(seed), progress=False)
