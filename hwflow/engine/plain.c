@@ -56,6 +56,9 @@ HW_INLINE int hw_equal_bits_masked(const uint8_t *x, const uint8_t *w, const uin
                 sum += (((const uint8_t *)w.at)[at >> 3] >> (at & 7)) & 1 ? v : 0u - v;        \
             }                                                                                  \
             break;                                                                             \
+        case HW_U8:                                                                            \
+            for (i = 0; i < n; i++) sum += (uint32_t)x[i] * (uint32_t)((const uint8_t *)w.at + first)[i]; \
+            break;                                                                             \
         case HW_I8:                                                                            \
             for (i = 0; i < n; i++) sum += (uint32_t)x[i] * (uint32_t)((const int8_t *)w.at + first)[i]; \
             break;                                                                             \

@@ -135,6 +135,17 @@ def test_8_bit_products_do_not_saturate(ints, tmp_path):
     check_all_paths(side_by_side("products", Port((131,), ints), layers), tmp_path)
 
 
+@pytest.mark.parametrize("ints", [Ints(0, 3), Ints(-40000, 40000)])
+def test_weights_without_a_negative_one_are_read_as_they_are_kept(ints, tmp_path):
+    """Such a table is kept without a sign, in 8 bits even where all are zero; every kind of table stands here."""
+    rng = np.random.default_rng(0)
+    layers = [
+        Dense(name="", inputs=("input",), weights=rng.integers(lo, hi + 1, (5, 13)))
+        for lo, hi in ((0, 0), (0, 1), (0, 200), (0, 255), (-1, 0), (-128, 127), (0, 30000), (-300, 300))
+    ]
+    check_all_paths(side_by_side("unsigned", Port((13,), ints), layers), tmp_path)
+
+
 def test_threads_give_the_same_answers(tmp_path):
     net = bench_nets.tfc(3)
     x = bench_nets.images(net, 2050)
