@@ -11,9 +11,9 @@ from typing import Any
 
 from hwflow.errors import RecipeError
 
-WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu")
-ACTS = ("sign", "asd", "asd-dynamic", "deviation")
-ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity")
+WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu", "biper")
+ACTS = ("sign", "asd", "asd-dynamic", "deviation", "react")
+ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity", "fourier")
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
@@ -74,6 +74,9 @@ METHODS: dict[str, Method] = {
     "xnor-net": Method(weights="xnor", estimator="ste"),
     "trained-binarization": Method(weights="trained", estimator="longtail"),
     "recu": Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly"),
+    "biper": Method(weights="biper", acts="deviation", estimator="identity", act_estimator="poly"),
+    "react": Method(weights="sign", acts="react", estimator="ste", act_estimator="poly"),
+    "fda": Method(weights="sign", estimator="fourier"),
 }
 
 

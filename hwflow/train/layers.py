@@ -149,6 +149,26 @@ class Deviation(nn.Module):
         return x * torch.rsqrt(x.var(tuple(range(1, x.ndim)), keepdim=True) + self.MORE)
 
 
+class React(nn.Module):
+    """ReActNet's RPReLU and RSign: a' = prelu(a - gamma_c) + zeta_c + beta_c, all learned (Liu et al. 2020).
+
+    A slope for each channel, 0.25 at first; the three shifts start at 0. Where only a sign follows, all of it folds into
+    thresholds.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.gamma, self.zeta, self.beta = (nn.Parameter(torch.zeros(channels)) for _ in range(3))
+        self.slope = nn.PReLU(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (-1, *([1] * (x.ndim - 2)))
+        return self.slope(x - self.gamma.view(shape)) + (self.zeta + self.beta).view(shape)
+
+    def frozen(self) -> nn.Module:
+        return nn.Sequential(Plus(-self.gamma), self.slope, Plus(self.zeta + self.beta))
+
+
 class Bound(nn.Module):
     """Hardtanh's gradient without its forward: passes x, and no gradient where |x| >= 1. Nothing of it is exported."""
 
@@ -189,6 +209,7 @@ BEFORE: dict[str, Before | None] = {
     # the mean over the image is that of bounded values, so this Hardtanh is exported too
     "asd-dynamic": Before(DynamicOffset, nn.Hardtanh),
     "deviation": Before(lambda _: Deviation(), Clipped),
+    "react": Before(React),
 }
 
 

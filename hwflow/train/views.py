@@ -68,6 +68,15 @@ class Rectify(nn.Module):
         return torch.minimum(torch.maximum(w1, -q), q)
 
 
+class Periodic(nn.Module):
+    """BiPer: the sign of sin(20 w), so that a weight can change sign many times as it moves (Vargas et al. 2024)."""
+
+    FREQUENCY = 20.0
+
+    def forward(self, w: Tensor) -> Tensor:
+        return torch.sin(self.FREQUENCY * w)
+
+
 class _Standardise(torch.autograd.Function):
     """v = (w - mean) / std along dimension 1, std unbiased; one pass each way where autograd would take many.
 
@@ -127,7 +136,7 @@ class Trained(nn.Module):
 
 
 class Learned(nn.Module):
-    """alpha_c, learned by gradient from a random start in [0, 1) (ReCU; Xu et al. 2021)."""
+    """alpha_c, learned by gradient from a random start in [0, 1) (ReCU; Xu et al. 2021, and BiPer)."""
 
     def __init__(self, rows: int):
         super().__init__()
@@ -168,6 +177,7 @@ FORMS: dict[str, Form] = {
     "xnor": Form(gain=lambda _: Xnor()),
     "trained": Form(gain=Trained),
     "recu": Form(view=lambda _: Rectify(), gain=Learned),
+    "biper": Form(view=lambda _: Periodic(), gain=Learned),
 }
 
 

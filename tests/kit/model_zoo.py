@@ -47,6 +47,8 @@ def _net(spec: str, **sizes: Any) -> tuple[Recipe, dict[str, Any]]:
 PAIRS = {f"{w}-{e}": partial(_mlp, Method(weights=w, estimator=e)) for w in WEIGHTS for e in ESTIMATORS}
 FORMS = {
     "asd": partial(_mlp, Method(acts="asd")),
+    "deviation": partial(_mlp, Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly")),
+    "react": partial(_mlp, Method(weights="sign", acts="react", estimator="ste")),
     "wsd-asd": partial(_mlp, Method(weights="wsd", acts="asd", estimator="ede")),
     **{f"w1a{b}": partial(_mlp, Method(act_bits=b)) for b in (2, 3, 4, 8)},
     **{f"w{b}a{b}": partial(_mlp, Method(weight_bits=b, act_bits=b)) for b in (2, 4)},
@@ -64,9 +66,13 @@ NETWORKS = {
     "resnet20-ir2": partial(_net, "resnet20-ir2", widths=(4, 8, 16), blocks=(1, 1, 1), recovery=4),
     "mobilenet": partial(_net, "mobilenet", stem=6, blocks=((8, 1), (10, 2))),
     "conv-trained": partial(_net, "cnv", channels=(6, 5), width=11, side=9, colours=1),
+    "conv-react": partial(_net, "cnv", channels=(6, 5), width=11, side=9, colours=1),
 }
-METHODS = {"conv-trained": Method(weights="trained", estimator="longtail")}
-SIDES = {"cnv": (18, 3), "vgg-small": (16, 2), "vgg-small-ir2": (16, 2), "conv-trained": (9, 1)}
+METHODS = {
+    "conv-trained": Method(weights="trained", estimator="longtail"),
+    "conv-react": Method(weights="biper", acts="react", estimator="identity", act_estimator="fourier"),
+}
+SIDES = {"cnv": (18, 3), "vgg-small": (16, 2), "vgg-small-ir2": (16, 2), "conv-trained": (9, 1), "conv-react": (9, 1)}
 NAMES = (*PAIRS, *FORMS, *NETWORKS)
 
 

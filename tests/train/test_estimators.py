@@ -27,6 +27,8 @@ def slopes(name: str, x: np.ndarray, t: float) -> np.ndarray:
             return np.where(a <= 1, 1.0, 0.0)
         case "poly":
             return np.where(a < 1, 2 - 2 * a, 0.0)
+        case "fourier":
+            return 4 * 0.1 / np.pi * sum(np.cos((2 * i + 1) * 0.1 * x) for i in range(10))
         case "identity":
             return np.ones_like(a)
         case "longtail":
@@ -48,7 +50,7 @@ def test_forward_is_sign_with_plus_one_at_zero(name):
     assert np.array_equal(y.numpy(), np.where(POINTS >= 0, 1.0, -1.0))
 
 
-@pytest.mark.parametrize("name", ["ste", "poly", "longtail", "identity"])
+@pytest.mark.parametrize("name", ["ste", "poly", "longtail", "identity", "fourier"])
 def test_gradients_without_a_schedule_follow_their_formula(name):
     assert np.allclose(gradient(estimator(Method(estimator=name)), POINTS), slopes(name, POINTS, 0), rtol=0, atol=1e-12)
 
@@ -139,7 +141,7 @@ def test_a_dte_of_zeros_stays_finite():
 
 def test_an_unknown_method_is_refused_with_the_names_there_are():
     with pytest.raises(
-        RecipeError, match="estimator: must be one of ste, poly, ede, dte, longtail, identity, not 'magic'"
+        RecipeError, match="estimator: must be one of ste, poly, ede, dte, longtail, identity, fourier, not 'magic'"
     ):
         Method(estimator="magic")
     with pytest.raises(RecipeError, match=r"act_bits must be 1 .. 8, not 9"):

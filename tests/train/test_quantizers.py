@@ -14,7 +14,20 @@ from hwflow.train import views
 from hwflow.train.diagnostics import entropy, updatable
 from hwflow.train.estimators import ESTIMATORS, Estimator, estimator, ste
 from hwflow.train.export import freeze
-from hwflow.train.layers import BEFORE, DynamicOffset, Norm, Offset, Recovery, Scale, Tap, act, conv, dense, fixed
+from hwflow.train.layers import (
+    BEFORE,
+    DynamicOffset,
+    Norm,
+    Offset,
+    React,
+    Recovery,
+    Scale,
+    Tap,
+    act,
+    conv,
+    dense,
+    fixed,
+)
 from hwflow.train.schedule import Schedule
 
 SHAPES = [(3, 7), (4, 17), (5, 3, 3, 3), (1, 2)]
@@ -163,6 +176,32 @@ def test_few_bit_weights_use_the_least_power_of_two_that_holds_the_largest(bits)
     assert (float(scale), float(width)) == (step, bits)
     assert np.array_equal(value.numpy(), np.clip(np.rint(w / step), -top, top) * step)
     assert np.abs(value.numpy() / step).max() > top / 2 - 1
+
+
+def test_biper_takes_the_sign_of_a_sine_and_scales_the_sums():
+    layer = dense(Method(weights="biper", estimator="identity"), 50, 4)
+    latent = layer.parametrizations.weight.original
+    x = torch.sign(torch.randn(6, 50))
+    signs = torch.where(torch.sin(20 * latent) >= 0, 1.0, -1.0)
+    assert torch.equal(layer(x), (x @ signs.T) * layer.gain.alpha)
+    assert not torch.equal(signs, torch.where(latent >= 0, 1.0, -1.0))
+    layer(x).sum().backward()
+    want = (x.sum(0) * layer.gain.alpha.detach()[:, None]) * 20 * torch.cos(20 * latent.detach())
+    assert torch.allclose(latent.grad, want, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 3, 4, 2)])
+def test_reacts_shifts_and_slope_are_those_of_the_paper(shape):
+    part = React(3).double()
+    for value in (part.gamma, part.zeta, part.beta, part.slope.weight):
+        value.data.normal_()
+    x = torch.randn(shape, dtype=torch.float64)
+    g, z, b, s = (
+        v.detach().view(-1, *([1] * (x.ndim - 2))) for v in (part.gamma, part.zeta, part.beta, part.slope.weight)
+    )
+    want = torch.where(x > g, x - g, s * (x - g)) + z + b
+    assert torch.allclose(part(x), want)
+    assert torch.equal(part.frozen()(x), part(x))
 
 
 def test_static_and_dynamic_activation_shifts_follow_sd_bnn():
