@@ -64,6 +64,7 @@ bench: $(READY) ## the tables of docs/pages/results
 
 docs: $(READY) ## the documentation as a site in build/site, links checked
 	$(BIN)/python docs/gen_cli.py
+	$(BIN)/python docs/gen_operators.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/mkdocs.yml
 
 deploy: $(READY) ## bitstream or vendor project, driver and self-test of BUILD for BOARD

@@ -22,7 +22,7 @@ SIMPLE = {
 
 @operator(*SIMPLE, versions=(6, 9, 13, 18, 22, 1))
 def simple(reader: Reader, call: Call) -> Value:
-    """Activations without a parameter."""
+    """Thresholds that count up, less thresholds that count down, in front of a quantizer."""
     return chain(reader, call, reader.ref(call, 0), (SIMPLE[call.op], 0))
 
 
@@ -33,6 +33,7 @@ def squashed(reader: Reader, call: Call) -> Value:
 
 @operator("Elu", "Celu", versions=(6, 12, 22), attributes={"alpha": ANY})
 def elu(reader: Reader, call: Call) -> Value:
+    """Thresholds in front of a quantizer."""
     alpha = float(call.attrs.get("alpha", 1.0))
     if not alpha > 0:
         raise Refused("alpha", f"must be positive, not {alpha:g}", "train with a positive alpha")
@@ -41,19 +42,20 @@ def elu(reader: Reader, call: Call) -> Value:
 
 @operator("ThresholdedRelu", versions=(10, 22), attributes={"alpha": ANY})
 def thresholded(reader: Reader, call: Call) -> Value:
+    """Thresholds in front of a quantizer."""
     return chain(reader, call, reader.ref(call, 0), ("above", float(call.attrs.get("alpha", 1.0))))
 
 
 @operator("HardSigmoid", versions=(6, 22), attributes={"alpha": ANY, "beta": ANY})
 def hard_sigmoid(reader: Reader, call: Call) -> Value:
-    """max(0, min(1, alpha * x + beta))."""
+    """A scale, an offset and a clip, folded into the quantizer behind it."""
     alpha, beta = (np.float32(call.attrs.get(k, v)) for k, v in (("alpha", 0.2), ("beta", 0.5)))
     return chain(reader, call, reader.ref(call, 0), ("mul", alpha), ("add", beta), ("min", 1), ("max", 0))
 
 
 @operator("HardSwish", versions=(14, 22))
 def hard_swish(reader: Reader, call: Call) -> Value:
-    """x * max(0, min(1, x / 6 + 1/2)), as ONNX defines it."""
+    """x * max(0, min(1, x / 6 + 1/2)): thresholds up and down in front of a quantizer."""
     ref = reader.ref(call, 0)
     gate = chain(reader, call, ref, ("mul", np.float32(1 / 6)), ("add", 0.5), ("min", 1), ("max", 0))
     return reader.meet(call, "mul", ref, gate)
@@ -61,18 +63,20 @@ def hard_swish(reader: Reader, call: Call) -> Value:
 
 @operator("Gelu", versions=(20,), attributes={"approximate": ("none", "tanh")})
 def gelu(reader: Reader, call: Call) -> Value:
+    """Thresholds up and down in front of a quantizer, exact or by tanh."""
     kind = "gelu_tanh" if call.attrs.get("approximate", "none") == "tanh" else "gelu"
     return chain(reader, call, reader.ref(call, 0), (kind, 0))
 
 
 @operator("Swish", versions=(24,), attributes={"alpha": ANY})
 def swish(reader: Reader, call: Call) -> Value:
+    """Thresholds up and down in front of a quantizer."""
     return chain(reader, call, reader.ref(call, 0), ("swish", float(call.attrs.get("alpha", 1.0))))
 
 
 @operator("Pow", versions=(7, 12, 13, 15))
 def power(reader: Reader, call: Call) -> Value:
-    """A square; x ** 2 is x * x in float32, correctly rounded."""
+    """A square, x * x: thresholds up and down in front of a quantizer."""
     ref = reader.ref(call, 0)
     if not isinstance(reader.value(call, 1), Const) or reader.number(call, 1) != 2:
         raise Refused("input", "only squares are supported", "write the power as products, or keep it outside")
@@ -86,7 +90,7 @@ FLIPPED = {"Greater": "Less", "Less": "Greater", "GreaterOrEqual": "LessOrEqual"
 
 @operator(*FLIPPED, versions=(7, 9, 12, 13, 16))
 def comparison(reader: Reader, call: Call) -> Value:
-    """x > c and its kin as 0 and 1: one threshold, the float32 number at or behind the constant."""
+    """One threshold, at the constant or the float32 number behind it; its value is 0 or 1."""
     op, at = call.op, 0
     if isinstance(reader.value(call, 0), Const):
         op, at = FLIPPED[op], 1
@@ -104,6 +108,7 @@ def comparison(reader: Reader, call: Call) -> Value:
 
 @operator("Not", versions=(1,), types=("bool",))
 def negation(reader: Reader, call: Call) -> Value:
+    """1 - x, folded into the threshold before it."""
     return chain(reader, call, reader.ref(call, 0), ("mul", -1), ("add", 1))
 
 

@@ -67,7 +67,7 @@ def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | np.fl
 
 @operator("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", versions=(7, 8, 12, 13, 14))
 def arithmetic(reader: Reader, call: Call) -> Value:
-    """Add, Sub, Mul, Div, Max, Min, Sum of a value and a constant, or the sum or maximum of values."""
+    """With a constant folded into thresholds; of two branches an adder or a maximum; of one value with itself a function."""
     values = [reader.value(call, i) for i in range(len(call.inputs))]
     if all(isinstance(v, Ref) for v in values):
         return _values(reader, call)
@@ -131,7 +131,7 @@ def _key(ref: Ref) -> list[str]:
 
 @operator("Relu", "Neg", "Round", "Floor", "Ceil", "Sign", versions=(6, 9, 11, 13, 14, 22))
 def function(reader: Reader, call: Call) -> Value:
-    """Relu, Neg, Round, Floor, Ceil, Sign of a value."""
+    """A step of the arithmetic that becomes thresholds."""
     ops = {
         "Neg": ("mul", -1),
         "Relu": ("max", 0),
@@ -145,12 +145,13 @@ def function(reader: Reader, call: Call) -> Value:
 
 @operator("Identity", versions=(1, 13, 14, 16, 19, 21, 23, 24, 25), types=MOVED)
 def identity(reader: Reader, call: Call) -> Value:
+    """Nothing."""
     return reader.value(call, 0)
 
 
 @operator("Dropout", versions=(7, 10, 12, 13, 22), attributes={"ratio": ANY, "seed": ANY})
 def dropout(reader: Reader, call: Call) -> Value:
-    """Dropout in use: the value itself."""
+    """Nothing; refused in training mode."""
     if reader.has(call, 2) and bool(reader.const(call, 2).value.any()):
         raise Refused("training_mode", "Dropout in training mode", "export with model.eval()")
     return reader.value(call, 0)
@@ -200,7 +201,7 @@ def clip(reader: Reader, call: Call) -> Value:
 @operator("LeakyRelu", versions=(6, 16), attributes={"alpha": ANY})
 @operator("PRelu", versions=(7, 9, 16))
 def leaky(reader: Reader, call: Call) -> Value:
-    """LeakyRelu and PRelu, slopes below zero among them."""
+    """Thresholds in front of a quantizer; up and down where a slope is below zero."""
     ref = reader.ref(call, 0)
     slope = (
         np.asarray(call.attrs.get("alpha", 0.01), np.float32) if call.op == "LeakyRelu" else reader.const(call, 1).value

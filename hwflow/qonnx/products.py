@@ -36,10 +36,18 @@ def _by_row(made_of: Integers, shape: tuple[int, ...]) -> tuple[Array, Array] | 
     """Integers and one scale for each row, or for all; None where a row has several."""
     rows = shape[0]
     ints = made_of.ints.reshape(rows, -1)
-    index = np.broadcast_to(made_of.index, shape).reshape(rows, -1)
-    if ints.size == 0 or (index != index[:, :1]).any():
+    if ints.size == 0:
         return None
-    form = index[:, 0]
+    if made_of.index.size == 1:
+        form = np.full(rows, int(made_of.index.reshape(-1)[0]))
+    else:
+        index = np.broadcast_to(made_of.index, shape).reshape(rows, -1)
+        if (index != index[:, :1]).any():
+            return None
+        form = index[:, 0]
+    if all(made_of.forms[f][1] == 0 for f in np.unique(form)):
+        scales = np.array([float(scale) for scale, _ in made_of.forms])[form]
+        return ints.reshape(shape), scales[:1] if (scales == scales[0]).all() else scales
     out, scales = np.empty_like(ints), np.empty(rows)
     for f in np.unique(form):
         scale, offset = made_of.forms[f]

@@ -23,7 +23,7 @@ SHAPES = (1, 13, 15, 21, 23, 24, 25)
 
 @operator("Shape", versions=(*SHAPES, 19), attributes={"start": ANY, "end": ANY}, types=MOVED)
 def shape(reader: Reader, call: Call) -> Value:
-    """The sizes of a value; an open batch stays open."""
+    """A constant."""
     ref = reader.raw_ref(call, 0)
     if ref.border is not None:
         raise Refused("input", "asks for the shape of a border", "fold shapes before the export")
@@ -37,7 +37,7 @@ def shape(reader: Reader, call: Call) -> Value:
     "Reshape", versions=(1, 5, 13, 14, 19, 21, 23, 24, 25), attributes={"shape": ANY, "allowzero": (0, 1)}, types=MOVED
 )
 def reshape(reader: Reader, call: Call) -> Value:
-    """Reshape to constant or computed sizes."""
+    """Nothing where elements keep their order; else elements are picked where they are read."""
     given = call.attrs["shape"] if "shape" in call.attrs else reader.const(call, 1).value.reshape(-1)
     sizes = [int(v) for v in given]
     if call.attrs.get("allowzero") and 0 in sizes:
@@ -80,6 +80,7 @@ def _as_image(reader: Reader, ref: Ref, sizes: list[int]) -> Ref:
 
 @operator("Flatten", versions=(1, 9, 11, 13, 21, 23, 24, 25), attributes={"axis": ANY}, types=MOVED)
 def flatten(reader: Reader, call: Call) -> Value:
+    """Nothing on a stream; the weights behind it are put in raster order."""
     axis = int(call.attrs.get("axis", 1))
     ref = reader.ref(call, 0)
     if ref.view is not None:
@@ -93,6 +94,7 @@ def flatten(reader: Reader, call: Call) -> Value:
 
 @operator("Transpose", versions=SHAPES, attributes={"perm": ANY}, types=MOVED)
 def transpose(reader: Reader, call: Call) -> Value:
+    """Nothing where the order is a stream's again before it is read; else channels or elements are picked."""
     perm = call.attrs.get("perm")
     ref = reader.ref(call, 0)
     perm = list(reversed(range(len(ref.dims)))) if perm is None else [int(p) for p in perm]
@@ -109,6 +111,7 @@ def transpose(reader: Reader, call: Call) -> Value:
 
 @operator("Squeeze", versions=(1, 11, *SHAPES), attributes={"axes": ANY}, types=MOVED)
 def squeezed(reader: Reader, call: Call) -> Value:
+    """Nothing."""
     ref, axes = reader.ref(call, 0), axes_of(reader, call)
     gone = [i for i, n in enumerate(ref.axes) if n == 1] if axes is None else [a % len(ref.dims) for a in axes]
     if any(ref.axes[i] != 1 for i in gone):
@@ -120,6 +123,7 @@ def squeezed(reader: Reader, call: Call) -> Value:
 
 @operator("Unsqueeze", versions=(1, 11, *SHAPES), attributes={"axes": ANY}, types=MOVED)
 def unsqueezed(reader: Reader, call: Call) -> Value:
+    """Nothing."""
     ref, axes = reader.ref(call, 0), axes_of(reader, call)
     if not axes:
         raise Refused("axes", "are absent", "export the network again")
@@ -196,7 +200,7 @@ def _vectors(reader: Reader, call: Call, refs: list[Ref]) -> Ref:
 
 @operator("Slice", versions=(1, 10, 11, 13), attributes={"axes": ANY, "starts": ANY, "ends": ANY}, types=MOVED)
 def sliced(reader: Reader, call: Call) -> Value:
-    """Crops, every n-th row or column, some of the channels."""
+    """A crop, every n-th row or column, some of the channels: a window with a single 1 in each row."""
     ref = reader.ref(call, 0)
     if "starts" in call.attrs:
         given = [call.attrs["starts"], call.attrs["ends"], call.attrs.get("axes"), None]
@@ -229,7 +233,7 @@ def _taken(ref: Ref, cut: tuple[Any, ...]) -> Ref:
 
 @operator("Split", versions=(2, 11, 13, 18), attributes={"axis": ANY, "split": ANY, "num_outputs": ANY}, types=MOVED)
 def split(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
-    """Parts of a value along one axis, equal ones where no sizes are given."""
+    """Parts of a value along one axis, each as Slice."""
     ref = reader.ref(call, 0)
     axis = int(call.attrs.get("axis", 0)) % len(ref.axes)
     size = ref.axes[axis]
@@ -251,7 +255,7 @@ def split(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
 
 @operator("Gather", versions=(1, 11, 13), attributes={"axis": ANY}, types=MOVED)
 def gathered(reader: Reader, call: Call) -> Value:
-    """Chosen channels, rows or steps."""
+    """Chosen channels, rows or steps, as Slice."""
     ref = reader.ref(call, 0)
     axis = int(call.attrs.get("axis", 0)) % len(ref.axes)
     index = reader.const(call, 1).value.astype(np.int64)

@@ -18,7 +18,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.real.functions import FUNCTIONS
-from hwflow.real.rationals import exact, floats, integers
+from hwflow.real.rationals import each, exact, floats, integers
 from hwflow.real.steps import IDLE, INTEGRAL, ROUNDINGS, STEPS, Both, Step, run_all, side_by_side, tidy
 
 # beyond this, float32 values no longer tell which integer they came from
@@ -248,12 +248,17 @@ def affine(grid: Grid, op: str, constant: Array) -> Grid:
     c = exact(np.broadcast_to(constant, grid.lo.shape))
     step, offset, slope = grid.step, grid.offset, np.ones(len(c))
     if op == "add":
-        offset = offset + c
+        offset = each(lambda a, b: a + b, offset, c)
     elif op == "sub":
-        offset = offset - c
+        offset = each(lambda a, b: a - b, offset, c)
+    elif op == "mul":
+        step, offset, slope = each(lambda a, b: a * b, step, c), each(lambda a, b: a * b, offset, c), np.abs(floats(c))
     else:
-        c = c if op == "mul" else 1 / c
-        step, offset, slope = step * c, offset * c, np.abs(floats(c))
+        step, offset, slope = (
+            each(lambda a, b: a / b, step, c),
+            each(lambda a, b: a / b, offset, c),
+            1 / np.abs(floats(c)),
+        )
     made = replace(grid, steps=tidy((*grid.steps, Step(op, constant))))
     zero = np.array([f == 0 for f in step])
     if zero.any():  # a channel times zero is constant; its integers are all 0, with any step
@@ -271,10 +276,10 @@ def affine(grid: Grid, op: str, constant: Array) -> Grid:
 
 def _representable(grid: Grid, most: Array) -> bool:
     """True where float32 holds every exact value of the grid: multiples of a power of two, of at most 24 bits."""
-    known: dict[tuple[object, object], float | None] = {}
-    for i, pair in enumerate(zip(grid.step, grid.offset, strict=True)):
+    known: dict[tuple[int, int], float | None] = {}
+    for i, (a, b) in enumerate(zip(grid.step, grid.offset, strict=True)):
+        pair = id(a), id(b)
         if pair not in known:
-            a, b = pair
             bottom = lcm(a.denominator, b.denominator)
             top = gcd(a.numerator * (bottom // a.denominator), b.numerator * (bottom // b.denominator))
             dyadic = bottom & (bottom - 1) == 0 and bottom <= 1 << 149

@@ -75,7 +75,12 @@ def _prepared(text: str, parts: list[str]) -> tuple[tuple[float, ...], tuple[flo
             values = tuple(float(n) for n in numbers.split(","))
         except ValueError:
             values = ()
-        if key not in ("mean", "std") or key in given or not values or not np.isfinite(np.array(values, np.float32)).all():
+        if (
+            key not in ("mean", "std")
+            or key in given
+            or not values
+            or not np.isfinite(np.array(values, np.float32)).all()
+        ):
             raise RecipeError(f"input {text!r}: behind the type stand mean=A,B,C and std=A,B,C with finite numbers")
         given[key] = values
     if any(not np.float32(v) > 0 for v in given.get("std", ())):

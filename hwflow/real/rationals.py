@@ -5,7 +5,7 @@ Stands on numpy alone. A float is the fraction it is; nothing here is nearly equ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import gcd, inf, lcm
 
@@ -27,11 +27,23 @@ def exact(values: object) -> Array:
 
 def floats(fractions: Array) -> Array:
     """The nearest float64 numbers; infinite where a fraction is beyond them."""
-    known: dict[Fraction, float] = {}
+    known: dict[int, float] = {}  # by object, as channels share theirs
     for f in fractions.flat:
-        if f not in known:
-            known[f] = _float(f)
-    return np.array([known[f] for f in fractions.flat], np.float64).reshape(fractions.shape)
+        if id(f) not in known:
+            known[id(f)] = _float(f)
+    return np.array([known[id(f)] for f in fractions.flat], np.float64).reshape(fractions.shape)
+
+
+def each(function: Callable[[Fraction, Fraction], Fraction], a: Array, b: Array) -> Array:
+    """function(a, b) element by element, once for each pair of objects; channels of one scale go on sharing it."""
+    known: dict[tuple[int, int], Fraction] = {}
+    out = np.empty(len(a), object)
+    for i, (x, y) in enumerate(zip(a, b, strict=True)):
+        key = id(x), id(y)
+        if key not in known:
+            known[key] = function(x, y)
+        out[i] = known[key]
+    return out
 
 
 def _float(f: Fraction) -> float:
