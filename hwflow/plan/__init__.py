@@ -18,21 +18,21 @@ from hwflow.lower.folding import Folding, clean
 from hwflow.net import Net
 from hwflow.plan.explain import explain
 from hwflow.plan.fifos import first_latency, set_pace, size_fifos
-from hwflow.plan.search import RESOURCES, Search, vector, worth
+from hwflow.plan.search import RESOURCES, Search, as_vector, weigh_resources
 from hwflow.units.kit.base import Dataflow
 
-__all__ = ["Ask", "explain", "plan"]
+__all__ = ["BoundedSearch", "explain", "plan"]
 
-TRIES = 4  # faster foldings that are tried where units hold each other up
-SPARE = 0.001  # of a design's cost, for which a unit is made faster where units hold each other up
-LANES = 64  # multipliers a unit may have in the design nobody asked anything of
-TILTS = tuple(
+TRIES = 4  # faster foldings that are tried where backpressure makes a design slower than its slowest unit
+SLACK = 0.001  # share of a design's cost that each unit may cost more, to be faster, where that happens
+LANES = 64  # products in a cycle that a unit may have where no rate, latency or folding was asked for
+WEIGHINGS = tuple(
     (1.0, 1.0, b, d) for b in (1, 2, 1 / 2, 4, 1 / 4, 16, 1 / 16) for d in (1, 8, 1 / 8)
-)  # how dear memory and DSPs are
+)  # factors on the weights of lut, ff, bram and dsp
 
-RESERVE = np.array([0.05, 0.05, 0, 0])  # of what --fit may use of each, left for what estimates are off by
+RESERVE = np.array([0.05, 0.05, 0, 0])  # share of each resource that --fit leaves free, for the error of estimates
 
-Plan = tuple[dict[str, Mapping[str, Any]], Array]  # a folding and its resources (4,)
+Choice = tuple[dict[str, Mapping[str, Any]], Array]  # a folding and its resources (4,)
 
 
 def plan(
@@ -46,7 +46,7 @@ def plan(
     latency_us: float | None = None,
     folding: Folding | None = None,
 ) -> Dataflow:
-    """The hardware of a network for what is asked of it; the fifos are sized so that they cost no rate.
+    """The hardware of a network for a rate, a latency or a board; its fifos are sized so that they cost no rate.
 
     `fps`: the cheapest design that reaches that many images a second at `clock_mhz`; no more than `max_util` of any
     resource of the board is estimated to be used. `fit`: the fastest that leaves RESERVE of that. `latency_us`: the cheapest whose
@@ -66,19 +66,21 @@ def plan(
     limits = np.array([board.totals[r] for r in RESOURCES]) * max_util if board else np.full(4, np.inf)
     limits = limits * (1 - RESERVE) if fit else limits
 
-    def build(chosen: Plan, slowest: float = np.inf) -> Dataflow:
+    def build(chosen: Choice, slowest: float = np.inf) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
         return set_pace(lower(net, whole)) if depths else size_fifos(net, whole, slowest)
 
-    target = _target(search, clock, fps)
-    start = target or _usual(search, folding)
+    target = _target_cycles(search, clock, fps)
+    start = target or _default_cycles(search, folding)
     for room in (1.0, 0.93, 0.86, 0.75):  # fifos come on top of what the search sees
-        ask = Ask(search, limits * room, worth(board, family))
-        chosen = _fastest(ask, target, clock, board) if fit else _cheapest(ask, start, fps, clock, board)
+        bounded = BoundedSearch(search, limits * room, weigh_resources(board, family))
+        chosen = (
+            _pick_fastest(bounded, target, clock, board) if fit else _pick_cheapest(bounded, start, fps, clock, board)
+        )
         if latency_us is not None:
-            chosen = _prompt(ask, chosen, latency_us, clock, build)
-        dataflow = build(chosen) if target is None or depths else _in_time(ask, chosen, target, clock, build)
-        if (vector(dataflow.cost(family)) <= limits).all():
+            chosen = _reach_latency(bounded, chosen, latency_us, clock, build)
+        dataflow = build(chosen) if target is None or depths else _reach_rate(bounded, chosen, target, clock, build)
+        if (as_vector(dataflow.cost(family)) <= limits).all():
             return dataflow
     raise RecipeError(
         f"{net.name}: its fifos leave no room on {board.title if board else 'it'}; ask for less or raise --max-util"
@@ -97,14 +99,14 @@ def _check(
         raise RecipeError(f"max-util must be above 0 and at most 1 (100 %), not {max_util:g}")
 
 
-def _target(search: Search, clock: float, fps: float | None) -> int | None:
+def _target_cycles(search: Search, clock: float, fps: float | None) -> int | None:
     """Cycles an image may take; RecipeError when no folding is that fast."""
     if fps is None:
         return None
     target = int(clock * 1e6 / fps)
     if target < search.fastest:
         raise RecipeError(
-            f"{fps:g} images/s at {clock:g} MHz leaves {target} cycles; {search.slowest_at_best.unit.name} takes "
+            f"{fps:g} images/s at {clock:g} MHz leaves {target} cycles; {search.bottleneck_at_best.unit.name} takes "
             f"{search.fastest} at best. Reachable: {_rate(clock, search.fastest)}"
         )
     return target
@@ -114,7 +116,7 @@ def _rate(clock: float, cycles: int) -> int:
     return int(clock * 1e6 / cycles)
 
 
-def _usual(search: Search, folding: Folding) -> int:
+def _default_cycles(search: Search, folding: Folding) -> int:
     """The pace of the slowest unit in `folding`; without one, the pace at which no unit needs more than LANES lanes."""
     given = [int(o.cycles.min()) for o in search.choices if o.unit.name in folding]
     if given:
@@ -126,14 +128,14 @@ def _usual(search: Search, folding: Folding) -> int:
     return max(pace, search.fastest)
 
 
-class Ask:
-    """One search under one set of limits (4,), asked at several targets."""
+class BoundedSearch:
+    """A search whose designs stay within limits on resources (4,); `worth` weighs the resources against each other."""
 
     def __init__(self, search: Search, limits: Array, worth: Array):
         self.search, self.limits, self.worth = search, limits, worth
-        self._known: dict[int, Plan | None] = {}
+        self._known: dict[int, Choice | None] = {}
 
-    def fits(self, target: int) -> Plan | None:
+    def cheapest(self, target: int) -> Choice | None:
         """The cheapest folding within `target` cycles that stays within the limits; None when none is found.
 
         Exact for one weighing of resources against each other; where that one overruns a limit, others are tried,
@@ -141,8 +143,8 @@ class Ask:
         """
         if target not in self._known:
             self._known[target] = None
-            for tilt in TILTS if (self.search.floor(target) <= self.limits).all() else ():
-                weights = self.worth * np.array(tilt)
+            for weighing in WEIGHINGS if (self.search.lower_bound(target) <= self.limits).all() else ():
+                weights = self.worth * np.array(weighing)
                 folding, total = self.search.solve(target, weights)
                 if (total <= self.limits).all():
                     self._known[target] = (folding, total)
@@ -150,62 +152,67 @@ class Ask:
                     break
         return self._known[target]
 
-    def eased(self, target: int) -> Plan | None:
-        """The folding within `target` cycles whose units are as fast as each is for SPARE of the whole more, if that fits."""
-        plan = self.search.solve(target, self.worth, SPARE)
-        return plan if (plan[1] <= self.limits).all() else None
+    def with_slack(self, target: int) -> Choice | None:
+        """The folding within `target` cycles in which each unit is as fast as it can be for SLACK of the whole cost more;
+        None when it does not fit."""
+        chosen = self.search.solve(target, self.worth, SLACK)
+        return chosen if (chosen[1] <= self.limits).all() else None
 
-    def fastest(self, above: int = 0) -> Plan | None:
+    def fastest(self, above: int = 0) -> Choice | None:
         """The fastest folding of at least `above` cycles that fits; None when none does."""
         targets = self.search.targets
         low, high = int(np.searchsorted(targets, above)), len(targets) - 1
-        if low > high or self.fits(int(targets[high])) is None:
+        if low > high or self.cheapest(int(targets[high])) is None:
             return None
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if self.fits(int(targets[middle])) else (middle + 1, high)
-        return self.fits(int(targets[low]))
+            low, high = (low, middle) if self.cheapest(int(targets[middle])) else (middle + 1, high)
+        return self.cheapest(int(targets[low]))
 
-    def pace(self, plan: Plan) -> int:
+    def cycles_of(self, chosen: Choice) -> int:
         """Cycles an image of a folding."""
-        rows = zip(self.search.choices, (plan[0].get(o.unit.name, {}) for o in self.search.choices), strict=True)
+        rows = zip(self.search.choices, (chosen[0].get(o.unit.name, {}) for o in self.search.choices), strict=True)
         return max(int(o.cycles[o.foldings.index(f)]) for o, f in rows)
 
 
-def _fastest(ask: Ask, target: int | None, clock: float, board: Board | None) -> Plan:
+def _pick_fastest(bounded: BoundedSearch, target: int | None, clock: float, board: Board | None) -> Choice:
     """The fastest folding that fits, which must be as fast as `target`."""
-    found = ask.fastest()
+    found = bounded.fastest()
     if found is None:
-        raise RecipeError(_too_large(ask, board))
-    if target is not None and ask.pace(found) > target:
-        raise RecipeError(_too_slow(ask, target, found, clock, board))
+        raise RecipeError(_say_too_large(bounded, board))
+    if target is not None and bounded.cycles_of(found) > target:
+        raise RecipeError(_say_too_slow(bounded, target, found, clock, board))
     return found
 
 
-def _cheapest(ask: Ask, start: int, fps: float | None, clock: float, board: Board | None) -> Plan:
+def _pick_cheapest(bounded: BoundedSearch, start: int, fps: float | None, clock: float, board: Board | None) -> Choice:
     """The cheapest folding at the pace asked for; where no rate is asked, slower ones when that does not fit."""
-    found = ask.fits(start)
+    found = bounded.cheapest(start)
     if found is None:
-        best = ask.fastest(0 if fps else start)
+        best = bounded.fastest(0 if fps else start)
         if best is None:
-            raise RecipeError(_too_large(ask, board))
+            raise RecipeError(_say_too_large(bounded, board))
         if fps:
-            raise RecipeError(_too_slow(ask, start, best, clock, board))
+            raise RecipeError(_say_too_slow(bounded, start, best, clock, board))
         found = best
     return found
 
 
-def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[[Plan, float], Dataflow]) -> Dataflow:
-    """The hardware of `chosen`; where its units, each fast enough, hold each other up, that of the next faster folding;
-    where there is none, one whose units are faster wherever that is cheap."""
-    faster = [int(t) for t in ask.search.targets if t < ask.pace(chosen)]
+def _reach_rate(
+    bounded: BoundedSearch, chosen: Choice, target: int, clock: float, build: Callable[[Choice, float], Dataflow]
+) -> Dataflow:
+    """The hardware of `chosen`, or of a faster folding where backpressure makes the design slower than its units.
+
+    The next faster folding is tried first; where there is none, one whose units are faster wherever that is cheap.
+    """
+    faster = [int(t) for t in bounded.search.targets if t < bounded.cycles_of(chosen)]
     best, found = None, chosen
     for _ in range(TRIES):
         dataflow = build(found, target)
         if dataflow.cycles <= target:
             return dataflow
         best = min(best or dataflow.cycles, dataflow.cycles)
-        next_one = ask.fits(faster.pop()) if faster else ask.eased(ask.pace(chosen))
+        next_one = bounded.cheapest(faster.pop()) if faster else bounded.with_slack(bounded.cycles_of(chosen))
         if next_one is None or next_one[0] == found[0]:
             break
         found = next_one
@@ -216,31 +223,33 @@ def _in_time(ask: Ask, chosen: Plan, target: int, clock: float, build: Callable[
     )
 
 
-def _too_large(ask: Ask, board: Board | None) -> str:
+def _say_too_large(bounded: BoundedSearch, board: Board | None) -> str:
     """Nothing fits: what the smallest design needs most beyond what there is."""
-    _, total = ask.search.solve(int(ask.search.targets[-1]), ask.worth)
-    k = int(np.argmax(total / np.maximum(ask.limits, 1e-9)))
+    _, total = bounded.search.solve(int(bounded.search.targets[-1]), bounded.worth)
+    k = int(np.argmax(total / np.maximum(bounded.limits, 1e-9)))
     title = board.title if board else "the part"
-    return f"the smallest design needs about {total[k]:.0f} {RESOURCES[k]} and {title} has {ask.limits[k]:.0f} to give; take a larger board or a smaller network"
+    return f"the smallest design needs about {total[k]:.0f} {RESOURCES[k]} and {title} has {bounded.limits[k]:.0f} to give; take a larger board or a smaller network"
 
 
-def _too_slow(ask: Ask, target: int, best: Plan, clock: float, board: Board | None) -> str:
+def _say_too_slow(bounded: BoundedSearch, target: int, best: Choice, clock: float, board: Board | None) -> str:
     """The rate is out of the board's reach: by which resource, and what is within reach."""
-    _, total = ask.search.solve(target, ask.worth)
-    k = int(np.argmax(total / np.maximum(ask.limits, 1e-9)))
+    _, total = bounded.search.solve(target, bounded.worth)
+    k = int(np.argmax(total / np.maximum(bounded.limits, 1e-9)))
     return (
         f"{_rate(clock, target)} images/s at {clock:g} MHz needs about {total[k]:.0f} {RESOURCES[k]}; "
-        f"{board.title if board else 'the part'} has {ask.limits[k]:.0f} to give. Reachable: {_rate(clock, ask.pace(best))}"
+        f"{board.title if board else 'the part'} has {bounded.limits[k]:.0f} to give. Reachable: {_rate(clock, bounded.cycles_of(best))}"
     )
 
 
-def _prompt(ask: Ask, chosen: Plan, latency_us: float, clock: float, build: Callable[[Plan], Dataflow]) -> Plan:
+def _reach_latency(
+    bounded: BoundedSearch, chosen: Choice, latency_us: float, clock: float, build: Callable[[Choice], Dataflow]
+) -> Choice:
     """The cheapest folding no slower than `chosen` whose first answer comes within `latency_us`."""
     allowed = int(latency_us * clock)
     if first_latency(build(chosen)) <= allowed:
         return chosen
-    targets = [int(t) for t in ask.search.targets if t <= ask.pace(chosen)]
-    best = ask.fits(targets[0]) or ask.fastest()
+    targets = [int(t) for t in bounded.search.targets if t <= bounded.cycles_of(chosen)]
+    best = bounded.cheapest(targets[0]) or bounded.fastest()
     assert best
     soonest = first_latency(build(best))
     if soonest > allowed:
@@ -251,6 +260,6 @@ def _prompt(ask: Ask, chosen: Plan, latency_us: float, clock: float, build: Call
     low, high = 0, len(targets) - 1
     while low < high:  # the slowest target that is soon enough
         middle = (low + high + 1) // 2
-        found = ask.fits(targets[middle])
+        found = bounded.cheapest(targets[middle])
         low, high = (middle, high) if found and first_latency(build(found)) <= allowed else (low, middle - 1)
-    return ask.fits(targets[low]) or best
+    return bounded.cheapest(targets[low]) or best

@@ -16,7 +16,7 @@ from hwflow.lower.join import unjoin
 from hwflow.plan.clock import estimate_clock
 from hwflow.plan.events import simulate
 from hwflow.plan.power import power
-from hwflow.plan.search import RESOURCES, Search, vector, worth
+from hwflow.plan.search import RESOURCES, Search, as_vector, weigh_resources
 from hwflow.units.kit.base import Cost, Dataflow
 from hwflow.units.kit.costs import doubt
 
@@ -35,7 +35,7 @@ def explain(
     """
     family = board.family if board else family
     clock = clock_mhz or (board.clock_mhz if board else 100.0)
-    used = vector(dataflow.cost(family))
+    used = as_vector(dataflow.cost(family))
     slow, cycles = dataflow.bottleneck, dataflow.cycles
     trace = simulate(dataflow, 1)
     out: dict[str, Any] = {
@@ -71,8 +71,8 @@ def _doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str)
     target = max(cycles // 2, search.fastest)
     if target >= cycles:
         return None
-    _, total = search.solve(target, worth(board, family))
-    used = vector(sum((u.cost(family) for u in dataflow.units if not u.capacity), Cost()))
+    _, total = search.solve(target, weigh_resources(board, family))
+    used = as_vector(sum((u.cost(family) for u in dataflow.units if not u.capacity), Cost()))
     limit = np.array([board.totals[r] for r in RESOURCES]) if board else np.full(4, np.inf)
     return {
         "cycles": target,

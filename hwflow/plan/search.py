@@ -26,19 +26,20 @@ from hwflow.units.kit.base import MULTS, SOURCE, Cost, Unit
 from hwflow.units.kit.costs import estimate
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
-STYLES = ("auto", "lut", "block", "const")
+STYLES = ("auto", "lut", "block", "const")  # the index is a module's Style
 LARGEST = 30_000_000  # entries of one table; more than networks of the known kinds ever need
 
 Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
 
 
-def worth(board: Board | None, family: str) -> Array:
-    """What each resource is worth: a whole part of it counts the same; flip-flops hardly ever bind."""
+def weigh_resources(board: Board | None, family: str) -> Array:
+    """The weight of each resource (4,): all of a part's LUTs cost as much as all of its block RAMs or multipliers;
+    flip-flops, which hardly ever bind, cost half of that."""
     totals = np.array([board.totals[r] for r in RESOURCES] if board else family_of(family).typical, float)
     return np.array([1, 0.5, 1, 1]) / np.maximum(totals, 1e-3)
 
 
-def vector(cost: Cost) -> Array:
+def as_vector(cost: Cost) -> Array:
     """A cost as (lut, ff, bram, dsp)."""
     return np.array([cost.lut, cost.ff, cost.bram, cost.dsp], float)
 
@@ -61,19 +62,19 @@ class Options:
         return tuple(distinct), np.array([place[p] for p in self.pars])
 
     @cached_property
-    def _floors(self) -> Array:
+    def _lower_bounds(self) -> Array:
         """The least of each resource among the first 1, 2 .. foldings, (n, 4)."""
         return np.minimum.accumulate(self.costs, axis=0)
 
-    def floor(self, target: int) -> Array:
+    def lower_bound(self, target: int) -> Array:
         """The least of each resource (4,), each by itself, within `target` cycles."""
-        return self._floors[int(np.searchsorted(self.cycles, target, side="right")) - 1]
+        return self._lower_bounds[int(np.searchsorted(self.cycles, target, side="right")) - 1]
 
-    def quick(self, cost: float, weights: Array) -> int:
-        """Cycles of the fastest folding that costs no more than that."""
+    def fastest_within(self, cost: float, weights: Array) -> int:
+        """Cycles of the fastest folding that costs at most `cost`."""
         return int(self.cycles[np.flatnonzero(self.costs @ weights <= cost)[0]])
 
-    def best(self, target: int, weights: Array) -> tuple[Array, Array]:
+    def cheapest_by_width(self, target: int, weights: Array) -> tuple[Array, Array]:
         """For each distinct width the least cost and the folding that has it, among those within `target` cycles."""
         distinct, which = self.keys
         score = np.where(self.cycles <= target, self.costs @ weights, np.inf)
@@ -82,23 +83,23 @@ class Options:
         return score[order[first]], order[first]
 
 
-def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
+def list_options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
     """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does."""
     unit = unit.unconstrained()
     if unknown := [k for k in given if k not in choices(unit)]:
         raise RecipeError(f"{unit.name}: has {', '.join(choices(unit)) or 'nothing'} to fold, not {unknown[0]}")
-    if given.get("style") != "const":
+    if given.get("style") not in unit.own_bill:
         unit.folded(**given)  # a value the unit cannot take is refused in its own words
-    price = _Price(unit, family)
+    price = _CostModel(unit, family)
     found: dict[tuple[Any, ...], tuple[Mapping[str, Any], Unit]] = {}
     for folding in unit.foldings():
         if any(folding.get(k, v) != v for k, v in given.items() if k != "style"):
             continue
-        if given.get("style") == "const" and not constant(unit, folding):
+        if given.get("style") in unit.own_bill and not allows_style(unit, folding, given["style"]):
             continue
         made = unit.folded(**folding)
         pars = tuple(s.par for s in (*made.ins, *made.outs))
-        for style in styles(made, family, given):
+        for style in list_styles(made, family, given):
             cost = price(made, style)
             if style.get("mult") != "dsp" or cost[RESOURCES.index("dsp")] or "mult" in given:
                 found.setdefault((made.cycles, pars, *cost), ({**folding, **style}, made))
@@ -115,18 +116,21 @@ def options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
     )
 
 
-def constant(unit: Unit, folding: Mapping[str, Any]) -> bool:
-    """True when a unit can have constant weights at a folding."""
+def allows_style(unit: Unit, folding: Mapping[str, Any], style: str) -> bool:
+    """True when a unit can have its memories in this style at a folding."""
     try:
-        unit.folded(**{**folding, "style": "const"})
+        unit.folded(**{**folding, "style": style})
     except RecipeError:
         return False
     return True
 
 
-class _Price:
-    """What foldings of one unit cost. The widths of its numbers do not depend on the folding, so a unit with
-    weights is asked for its parameters once and not for every folding."""
+class _CostModel:
+    """What foldings of one unit cost.
+
+    The widths of a unit's numbers do not depend on its folding, so a unit with weights is asked for its parameters once
+    and not for every folding.
+    """
 
     def __init__(self, unit: Unit, family: str):
         foldings = list(unit.foldings())
@@ -148,15 +152,15 @@ class _Price:
         return cost.lut, cost.ff, cost.bram, cost.dsp
 
 
-def styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a unit can be made of at its folding, as keywords: its memories, and its products in LUTs or DSP blocks."""
     made: list[str] = []
     if "mult" in choices(unit):
         made = [given["mult"]] if "mult" in given else ["lut", "dsp"]
-    return [{**s, **m} for s in memory_styles(unit, family, given) for m in ([{"mult": m} for m in made] or [{}])]
+    return [{**s, **m} for s in list_memory_styles(unit, family, given) for m in ([{"mult": m} for m in made] or [{}])]
 
 
-def memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none."""
     if "style" not in choices(unit):
         return [{}]
@@ -175,7 +179,7 @@ class Search:
     @staticmethod
     def of(units: tuple[Unit, ...], family: str, folding: Folding) -> Search:
         """All choices of `units` that agree with a (partial) folding."""
-        return Search(units, tuple(options(u, family, folding.get(u.name, {})) for u in units), family)
+        return Search(units, tuple(list_options(u, family, folding.get(u.name, {})) for u in units), family)
 
     @cached_property
     def targets(self) -> Array:
@@ -189,7 +193,7 @@ class Search:
         return max(int(o.cycles.min()) for o in self.choices)
 
     @property
-    def slowest_at_best(self) -> Options:
+    def bottleneck_at_best(self) -> Options:
         """The unit that sets `fastest`."""
         return max(self.choices, key=lambda o: int(o.cycles.min()))
 
@@ -224,7 +228,7 @@ class Search:
                 i = place.get(edge.split(":")[0], 0)
                 port = self.units[i].outs[0].port
                 fork = hw.Fork(name="fork", inputs=("x",), x=port, copies=copies, par=1)
-                out[i] += vector(fork.cost(self.family))
+                out[i] += as_vector(fork.cost(self.family))
         return out
 
     def converter(self, edge: tuple[int, int, int, int], par_out: int, par_in: int) -> Array:
@@ -233,27 +237,27 @@ class Search:
         if self.units[source].width_bound and par_out != par_in:
             return np.full(4, 1e9)
         port = self.units[reader].ins[k].port
-        return width_cost(port.ints, port.size, par_out, par_in, self.family)
+        return cost_converter(port.ints, port.size, par_out, par_in, self.family)
 
-    def floor(self, target: int) -> Array:
+    def lower_bound(self, target: int) -> Array:
         """Resources (4,) below which no folding within `target` cycles can be."""
-        return self.forks.sum(0) + sum(o.floor(target) for o in self.choices)
+        return self.forks.sum(0) + sum(o.lower_bound(target) for o in self.choices)
 
-    def solve(self, target: int, weights: Array, spare: float = 0.0) -> tuple[dict[str, Mapping[str, Any]], Array]:
+    def solve(self, target: int, weights: Array, slack: float = 0.0) -> tuple[dict[str, Mapping[str, Any]], Array]:
         """The folding of least `weights` @ resources in which no unit takes more than `target` cycles, and its
-        resources (4,); each unit is as fast as it is for `spare` of the whole more."""
-        best = [o.best(target, weights) for o in self.choices]
-        if spare:
-            more = spare * sum(float(score.min()) for score, _ in best)
+        resources (4,). With `slack`, each unit is as fast as it can be for that share of the whole cost more."""
+        best = [o.cheapest_by_width(target, weights) for o in self.choices]
+        if slack:
+            more = slack * sum(float(score.min()) for score, _ in best)
             best = [
-                o.best(o.quick(float(score.min()) + more, weights), weights)
+                o.cheapest_by_width(o.fastest_within(float(score.min()) + more, weights), weights)
                 for o, (score, _) in zip(self.choices, best, strict=True)
             ]
         keep = [np.flatnonzero(np.isfinite(score)) for score, _ in best]
         # what a converter costs for every two widths, then for every two kept foldings
         scores = {e: t @ weights for e, t in self.converters.items()}
         pairs = {e: self._pair(e, keep, t) for e, t in scores.items()}
-        keep = _pruned(keep, [b[0] for b in best], pairs)
+        keep = _prune(keep, [b[0] for b in best], pairs)
         pairs = {e: self._pair(e, keep, t) for e, t in scores.items()}
         factors: list[Factor] = [((i,), best[i][0][k]) for i, k in enumerate(keep)]
         for (i, _, j, _), table in pairs.items():
@@ -290,16 +294,16 @@ class Search:
 
 
 @cache
-def width_cost(ints: Ints, size: int, par_in: int, par_out: int, family: str) -> Array:
+def cost_converter(ints: Ints, size: int, par_in: int, par_out: int, family: str) -> Array:
     """What a width converter costs, (4,)."""
     if par_in == par_out:
         return np.zeros(4)
-    return vector(
+    return as_vector(
         hw.Width(name="width", inputs=("x",), x=Port((size,), ints), par_in=par_in, par_out=par_out).cost(family)
     )
 
 
-def _pruned(keep: list[Array], scores: list[Array], pairs: Mapping[tuple[int, int, int, int], Array]) -> list[Array]:
+def _prune(keep: list[Array], scores: list[Array], pairs: Mapping[tuple[int, int, int, int], Array]) -> list[Array]:
     """Drop widths that cost more than the best one by more than all their converters together could give back."""
     slack = np.zeros(len(keep))
     for (i, _, j, _), table in pairs.items():
@@ -325,7 +329,7 @@ def minimise(sizes: Sequence[int], factors: Sequence[Factor]) -> list[int]:
         whole = np.zeros([sizes[u] for u in (*near, v)])
         for vs, table in tables:
             if v in vs:
-                whole = whole + _spread(vs, table, (*near, v))
+                whole = whole + _broadcast(vs, table, (*near, v))
         tables = [(vs, t) for vs, t in tables if v not in vs] + [(near, whole.min(-1))]
         steps.append((v, near, whole.argmin(-1)))
         left.remove(v)
@@ -335,7 +339,7 @@ def minimise(sizes: Sequence[int], factors: Sequence[Factor]) -> list[int]:
     return values
 
 
-def _spread(vs: tuple[int, ...], table: Array, axes: tuple[int, ...]) -> Array:
+def _broadcast(vs: tuple[int, ...], table: Array, axes: tuple[int, ...]) -> Array:
     """`table` over variables `vs` with its axes in the order of `axes`, ones for those it does not speak of."""
     order = sorted(range(len(vs)), key=lambda k: axes.index(vs[k]))
     moved = np.transpose(table, order)

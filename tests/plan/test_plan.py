@@ -21,7 +21,7 @@ from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, MaxPool, Port, Threshold
 from hwflow.plan import events, explain, kernel, nearby, plan
 from hwflow.plan.fifos import find_depths, size_fifos
-from hwflow.plan.search import Search, minimise, vector, worth
+from hwflow.plan.search import Search, as_vector, minimise, weigh_resources
 
 UNIT = np.array([1.0, 0.5, 100.0, 100.0])
 
@@ -65,12 +65,12 @@ def test_no_legal_folding_is_cheaper(net):
             dataflow = lower(net, folding)
         except RecipeError:
             continue  # a window whose reader has another width
-        every.append((dataflow.cycles, float(vector(dataflow.cost("xc7")) @ UNIT)))
+        every.append((dataflow.cycles, float(as_vector(dataflow.cost("xc7")) @ UNIT)))
     for target in sorted({c for c, _ in every}):
         folding, total = search.solve(target, UNIT)
         found = lower(net, folding)
         assert found.cycles <= target
-        assert float(vector(found.cost("xc7")) @ UNIT) == pytest.approx(float(total @ UNIT))
+        assert float(as_vector(found.cost("xc7")) @ UNIT) == pytest.approx(float(total @ UNIT))
         assert float(total @ UNIT) == pytest.approx(min(cost for cycles, cost in every if cycles <= target))
 
 
@@ -91,7 +91,7 @@ def test_elimination_finds_the_least_of_random_tables():
 
 def test_the_least_cost_never_falls_when_less_time_is_given(tfc):
     search = Search.of(cores(tfc), "xc7", {})
-    w = worth(None, "xc7")
+    w = weigh_resources(None, "xc7")
     costs = [float(search.solve(int(t), w)[1] @ w) for t in search.targets]
     assert (np.diff(costs) <= 1e-12).all()  # sums of the same numbers in another order
 
@@ -250,8 +250,8 @@ def shortcut() -> Net:
 
 def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypatch):
     search = Search.of(cores(small_image()), "xc7", {})
-    w = worth(None, "xc7")
-    plain, eased = (search.solve(search.fastest, w, spare) for spare in (0.0, 0.2))
+    w = weigh_resources(None, "xc7")
+    plain, eased = (search.solve(search.fastest, w, slack) for slack in (0.0, 0.2))
     cycles = [
         [int(o.cycles[o.foldings.index(found[0].get(o.unit.name, {}))]) for o in search.choices]
         for found in (plain, eased)
@@ -259,7 +259,7 @@ def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypat
     assert all(b <= a for a, b in zip(*cycles, strict=True)) and cycles[0] != cycles[1]
     assert plain[1] @ w < eased[1] @ w <= (1 + 0.2 * len(search.choices)) * (plain[1] @ w)
     planning = import_module("hwflow.plan")
-    monkeypatch.setattr(planning, "SPARE", 0.2)
+    monkeypatch.setattr(planning, "SLACK", 0.2)
     asked = []
 
     def build(found, slowest):
@@ -267,8 +267,8 @@ def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypat
         asked.append(found[0])
         return SimpleNamespace(cycles=search.fastest + (len(asked) == 1))
 
-    ask = planning.Ask(search, np.full(4, np.inf), w)
-    planning._in_time(ask, ask.fits(search.fastest), search.fastest, 100.0, build)
+    bounded = planning.BoundedSearch(search, np.full(4, np.inf), w)
+    planning._reach_rate(bounded, bounded.cheapest(search.fastest), search.fastest, 100.0, build)
     assert asked == [plain[0], eased[0]]
 
 
