@@ -47,11 +47,31 @@ def differing(net: Net, graph: Graph, want: Array, answers: Array) -> Array:
     answer = net.answer
     if answer.hidden:
         return Answer(head=graph.answer.head, ordered=False).label(want)[:, None] != answers
+    if not same_form(answer, graph.answer):
+        return np.ones(want.shape, bool)
     if answer.head == "top_k":
         return answer.top(answers) != want
     if answer.labels:
         return want != answers
-    return (net.scores(answers) != want) | ~answer.possible(answers)
+    wrong = (net.scores(answers) != want) | ~answer.possible(answers)
+    return wrong | misordered(answers, want) if answer.ordered else wrong
+
+
+def same_form(mine: Answer, file: Answer) -> bool:
+    """True where an answer is given as the file gives its own: the same head, shape and order."""
+    head = "" if mine.head == "top_k" else mine.head
+    return (head, mine.channels, mine.shape) == (file.head, file.channels, file.shape) and np.array_equal(
+        mine.places, file.places
+    )
+
+
+def misordered(answers: Array, scores: Array) -> Array:
+    """Where (n, outputs) integers do not sort among all others as their scores do, equal ones included."""
+    by = np.argsort(scores, axis=None, kind="stable")
+    rises, steps = np.diff(scores.ravel()[by]) > 0, np.diff(answers.ravel()[by])
+    wrong = np.zeros(scores.size, bool)
+    wrong[by[1:]] = (rises != (steps > 0)) | (steps < 0)
+    return wrong.reshape(scores.shape)
 
 
 def of_reference(explained: Callable[[Array], Sequence[Rounding]]) -> Nodes:

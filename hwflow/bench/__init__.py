@@ -20,6 +20,7 @@ PARTS = {
     "rtl": ("hwflow.bench.rtl", "rows"),
     "nets": ("hwflow.bench.rtl", "network_rows"),
     "boards": ("hwflow.bench.boards", "bench_rows"),
+    "faults": ("hwflow.bench.faults", "rows"),
     "train": ("hwflow.bench.training", "rows"),
     "steps": ("hwflow.bench.training", "step_rows"),
     "experiment": ("hwflow.bench.experiment", "rows"),
