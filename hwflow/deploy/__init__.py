@@ -152,7 +152,7 @@ def _routed(
     shutil.copyfile(work / "nextpnr.log", out / "nextpnr.log")
     shutil.rmtree(work)
     return {
-        "bitstream": name, "clock_mhz": routed.clock.mhz, "fmax_mhz": round(routed.fmax_mhz, 2), "baud": routed.baud,
+        "bitstream": name, "clock_mhz": routed.clock.mhz, "fmax_mhz": round(routed.fmax_mhz, 2), "critical_path": routed.critical_path, "baud": routed.baud,
         "used": {k: v[0] for k, v in routed.used.items()}, "utilisation": routed.utilisation,
         **{k: measured[k] for k in ("lut", "ff", "bram", "dsp")}, "tools": route.versions(board),
     }  # fmt: skip

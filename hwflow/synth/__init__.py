@@ -29,7 +29,7 @@ def synth(
 
     lut, ff, bram, dsp in the family's own sizes, the same for every unit by instance name, how they were counted,
     seconds and tool. With `place`, also what nextpnr says of it on the board (or the family's usual one) behind the
-    serial link, its image buffer left out: fmax_mhz, utilisation in percent, placed_on, place_seconds.
+    serial link, its image buffer left out: fmax_mhz, critical_path, utilisation in percent, placed_on, place_seconds.
     """
     family = target.family if isinstance(target, Board) else target
     known = family_of(family)
@@ -52,7 +52,7 @@ def synth(
         params = {"InBits": ports["x_data_i"], "InWords": 1, "OutBits": ports["y_data_o"], "OutWords": 1}
         routed = route.route_once(out, board, params, pll.clock(board, board.clock_mhz), seed=1, timeout=timeout)
         result |= {
-            "fmax_mhz": round(routed.fmax_mhz, 2), "utilisation": routed.utilisation, "placed_on": board.name,
+            "fmax_mhz": round(routed.fmax_mhz, 2), "critical_path": routed.critical_path, "utilisation": routed.utilisation, "placed_on": board.name,
             "place_seconds": round(routed.seconds, 2),
         }  # fmt: skip
     return result

@@ -20,6 +20,7 @@ from hwflow.errors import RecipeError, ToolError
 from hwflow.families import Clock, family_of
 from hwflow.families.base import PlaceAndRoute
 from hwflow.synth import outreg, yosys
+from hwflow.synth.paths import critical_path
 from hwflow.synth.pll import clock
 
 TOP = "board_serial"
@@ -36,6 +37,7 @@ class Routed:
     fmax_mhz: float
     used: dict[str, tuple[int, int]]  # resource by nextpnr's name: used, available
     seconds: float
+    critical_path: str | None = None  # in the words of units
     log: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -101,7 +103,7 @@ def route_once(
     fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
     used = {k: (v["used"], v["available"]) for k, v in report["utilization"].items() if v["used"]}
     end = time.perf_counter()
-    return Routed(at, baud, fmax, used, end - began, {"shell": mapped - began, "nextpnr": end - mapped})
+    return Routed(at, baud, fmax, used, end - began, critical_path(report), {"shell": mapped - began, "nextpnr": end - mapped})
 
 
 def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:
