@@ -94,6 +94,8 @@ def _answers(build: Build) -> dict[str, Any] | None:
         return None
     answer = build.net.run(x)
     said = build.net.labels(answer)
+    if said.shape != labels.shape or said.min(initial=0) < 0:
+        return None  # a label for each pixel, say
     classes = int(max(labels.max(initial=0), said.max(initial=0))) + 1
     if not 2 <= classes <= 50:
         return None
