@@ -109,15 +109,18 @@ module link_rx #(
     end
   end
 
-  // the way out: one byte ahead, so that the memory has a registered output
+  // the way out: the memory's word goes through a register of its own, which a block RAM has; three cycles a byte, where the
+  // line takes dozens
 
-  logic fetch, last;
+  logic fetch, fetch_q, last;
+  logic [7:0] word_q;
   logic [AddrBits-1:0] left_q;
-  assign fetch = full_q[out_slot_q] && (!y_valid_o || y_ready_i);
+  assign fetch = full_q[out_slot_q] && !fetch_q && !y_valid_o;
   assign last  = left_q == 0;
 
   always_ff @(posedge clk_i) begin
-    if (fetch) y_data_o <= store[out_addr_q];
+    if (fetch) word_q <= store[out_addr_q];
+    y_data_o <= word_q;
   end
 
   always_ff @(posedge clk_i) begin
@@ -126,11 +129,14 @@ module link_rx #(
       out_slot_q <= 1'b0;
       out_addr_q <= '0;
       left_q     <= AddrBits'(Bytes - 1);
+      fetch_q    <= 1'b0;
       y_valid_o  <= 1'b0;
     end else begin
       if (good_image && !dropped_q) full_q[in_slot_q] <= 1'b1;
+      fetch_q <= fetch;
+      if (fetch_q) y_valid_o <= 1'b1;
+      else if (y_ready_i) y_valid_o <= 1'b0;
       if (fetch) begin
-        y_valid_o  <= 1'b1;
         y_tag_o    <= tags_q[out_slot_q];
         left_q     <= last ? AddrBits'(Bytes - 1) : left_q - 1'b1;
         out_addr_q <= last ? (out_slot_q ? '0 : AddrBits'(Bytes)) : out_addr_q + 1'b1;
@@ -138,7 +144,7 @@ module link_rx #(
           full_q[out_slot_q] <= 1'b0;
           out_slot_q         <= !out_slot_q;
         end
-      end else if (y_ready_i) y_valid_o <= 1'b0;
+      end
     end
   end
 endmodule
