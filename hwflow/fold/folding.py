@@ -16,14 +16,15 @@ from hwflow.answers import Answer, Unit
 from hwflow.answers import Step as Finish
 from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
+from hwflow.fold import pairs
 from hwflow.fold.answers import common_unit, rescaled, tiled
-from hwflow.fold.items import Item, integer_move
+from hwflow.fold.items import Item, Pair, integer_move
 from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
 from hwflow.real.plans import MOST_SUM, Finer, Plan, renamed
-from hwflow.real.steps import Beside, Both, Step
+from hwflow.real.steps import Beside, Both, Step, run_all
 
 
 def fold(graph: Graph) -> Net:
@@ -88,6 +89,9 @@ class _Folding:
                 return self._maximum(node)
             case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
                 plan = self.graph.plans.get(node.name)
+                if plan is None and isinstance(node, real.Add):
+                    none = np.zeros(self.graph.shapes[node.name][-1], np.int64)
+                    return Pair("", none, none, (), label=node.name, left=node.inputs[0], right=node.inputs[1])
                 return self._sum(node, plan) if plan else self._beside(node)
         assert_never(node)
 
@@ -197,6 +201,8 @@ class _Folding:
 
     def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
         """Thresholds or a rescale where the steps change the integers."""
+        if isinstance(item, Pair):
+            return self._paired(value, item, grid)
         if not item.monotone:
             return self._wavy(value, item, grid)
         found = lv.find(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
@@ -222,6 +228,53 @@ class _Folding:
             op = self._narrowed(found, item, grid, name)
         moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
         return Item(self.emit(op), lo, hi, behind, moves)
+
+    def _paired(self, value: str, item: Pair, grid: Grid) -> Item:
+        """A quantised sum of two branches of any scale: thresholds on a sum of products, proven on every pair."""
+        sides = [self.graph.spans[v].grid for v in (item.left, item.right)]
+        assert all(side is not None for side in sides)
+        first, second = (side for side in sides if side is not None)
+        if not item.monotone or any((side.step != side.step[0]).any() for side in (first, second)):
+            raise _Wide(
+                "quantises a sum of branches that have a scale for each channel, or falls and rises",
+                "give each branch one scale",
+            )
+        a, b = (
+            np.arange(int(side.lo.min()), int(side.hi.max()) + 1, 2 if side.bipolar else 1) for side in (first, second)
+        )
+        channels = len(item.lo)
+        if len(a) * len(b) * channels > pairs.MOST_PAIRS:
+            raise _Wide(
+                f"quantises a sum of branches with {len(a)} and {len(b)} levels, more pairs than are looked at",
+                "quantise both branches with fewer bits",
+            )
+        real_a, real_b = (side.values(np.repeat(k[:, None], channels, 1)) for side, k in ((first, a), (second, b)))
+        levels = grid.integers(run_all(item.steps, real_a[:, None] + real_b[None]))
+        levels = np.broadcast_to(levels, (len(a), len(b), channels))
+        falling = item.turned
+        base, top = (-1, 1) if grid.bipolar else (int(levels.min()), int(levels.max()))
+        rising = np.where(falling, top - levels, levels - base) // (2 if grid.bipolar else 1)
+        if top - base > lv.MOST_LEVELS:
+            raise _Wide(f"has {top - base + 1} levels", f"quantise it to at most {lv.MOST_LEVELS} levels")
+        found = pairs.sort(rising, a, b, (float(first.scale[0]), float(second.scale[0])))
+        if found is None:
+            raise _Wide(
+                "is a sum of branches that no small integers sort as float32 does",
+                "give both branches scales with a ratio of small integers, such as powers of two",
+            )
+        sources = tuple(self.emit_moves(self.integers(v)) for v in (item.left, item.right))
+        both = self.emit(ops.Add(name=self.fresh(f"{value}_sum"), inputs=sources, scales=found.factors))
+        table = found.thresholds
+        if table.shape[1] < (1 if grid.bipolar else top - base):  # the highest levels are never reached
+            never = np.full((channels, 1), self.ports[both].ints.hi + 1)
+            table = np.hstack([table, np.repeat(never, (1 if grid.bipolar else top - base) - table.shape[1], 1)])
+        table = np.clip(table, self.ports[both].ints.lo, self.ports[both].ints.hi + 1)
+        op = ops.Threshold(
+            name=self.fresh(item.label or value), inputs=(both,), thresholds=table, falling=falling,
+            base=0 if grid.bipolar else base, bipolar=grid.bipolar,
+        )  # fmt: skip
+        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
+        return Item(self.emit(op), grid.lo, grid.hi, grid.steps, moves)
 
     def _wavy(self, value: str, item: Item, grid: Grid) -> Item:
         """A function that falls and rises, seen at every integer: how often it rose, less how often it fell."""
@@ -264,7 +317,8 @@ class _Folding:
                 return op
         if found.count > lv.MOST_LEVELS:
             raise _Wide(
-                f"has {found.count + 1} levels and no exact multiplier and shift", "quantise it to at most 9 bits, or round down instead of to even (FLOOR)"
+                f"has {found.count + 1} levels and no exact multiplier and shift",
+                "quantise it to at most 9 bits, or round down instead of to even (FLOOR)",
             )
         if found.count == 0:
             return ops.Rescale(
@@ -280,6 +334,11 @@ class _Folding:
 
     def flushed(self, item: Item) -> Item:
         """The same value with its moves done, on the integers as they are."""
+        if isinstance(item, Pair):
+            raise _Wide(
+                f"adds {item.left} and {item.right}, whose scales are no multiples of one scale, and no quantizer follows",
+                "quantise the sum, or give both branches scales with a ratio of small integers",
+            )
         if not item.moves:
             return item
         if item.waits is not None:
@@ -333,7 +392,9 @@ class _Folding:
     def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
         """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""
         item = self.items[value]
-        if not all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps):
+        if isinstance(item, Pair) or not all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps):
+            if self.graph.spans[value].grid is None and isinstance(item, Pair):
+                self.flushed(item)  # says why
             if self.graph.spans[value].grid is None:
                 raise ModelError(
                     Finding(

@@ -73,6 +73,18 @@ class Item:
         return _slope(self.steps, np.ones(len(self.lo)))
 
 
+@dataclass(frozen=True, eq=False)
+class Pair(Item):
+    """`steps` on the float32 sum of two values of the graph, which waits for a quantizer; `op` names nothing yet."""
+
+    left: str = ""
+    right: str = ""
+
+    @property
+    def affine(self) -> bool:
+        return False
+
+
 def _slope(steps: tuple[Step, ...], slope: Array) -> Array:
     for step in steps:
         if isinstance(step, Beside):

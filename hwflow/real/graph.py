@@ -20,7 +20,7 @@ from hwflow.real import grids
 from hwflow.real import nodes as real
 from hwflow.real.grids import Span
 from hwflow.real.inputs import Input
-from hwflow.real.plans import Off, Plan, plan
+from hwflow.real.plans import Off, Plan, Unrelated, plan
 from hwflow.real.steps import Step
 
 INPUT = "input"
@@ -129,7 +129,12 @@ class Graph:
             case real.TopK():
                 top = np.full(1, int(np.prod(self.shapes[node.inputs[0]])) - 1)
                 return grids.of_grid(grids.whole(0 * top, top))
-        found = plan(node, *ins)
+        try:
+            found = plan(node, *ins)
+        except Unrelated:
+            if len(ins) != 2:
+                raise
+            return Span(ins[0].low + ins[1].low, ins[0].high + ins[1].high, None)
         if found is None:
             on = [s.grid for s in ins if s.grid is not None]
             grid = grids.beside(on) if len(on) == len(ins) else None
@@ -175,6 +180,8 @@ class Graph:
                 return x
             case real.Concat():
                 return np.concatenate(xs, -1)
+            case real.Add():
+                return xs[0] + xs[1]  # of unrelated scales
             case real.Maximum():
                 return np.max(xs, 0)
             case real.MaxPool():

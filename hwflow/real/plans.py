@@ -40,6 +40,10 @@ class Off(Exception):  # noqa: N818  it is a verdict, not an error
         return Finding(node.name, self.attribute, reason, self.remedy)
 
 
+class Unrelated(Off):
+    """Two branches whose scales have nothing in common; a quantizer behind them decides on pairs of integers."""
+
+
 @dataclass(frozen=True, eq=False)
 class Finer:
     """Integers multiplied and shifted, channel by channel, before they enter a sum: mul * k + add."""
@@ -258,7 +262,7 @@ def _sum(node: real.Add, grids: list[Grid]) -> Plan:
     parts = [_uniform(g) for g in grids]
     found = multiples(np.array([p[0][0] for p in parts], object), MOST_MULTIPLE)
     if found is None:
-        raise Off(
+        raise Unrelated(
             "its inputs have scales that are no multiples of one scale",
             "give the quantizers of both branches scales with a ratio of small integers, such as powers of two",
         )
