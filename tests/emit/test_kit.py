@@ -130,3 +130,15 @@ def test_the_litex_wrapper_elaborates_and_simulates(rtl: Path):
     made = verilog.convert(made, set(ports), name="wrapper")
     wires = {made.ns.get_name(signal): ours for signal, ours in ports.items()}
     simulate_wrapped(str(made), rtl, {**wires, "sys_clk": "clk_i", "sys_rst": "!rst_ni"}, "wrapper")
+
+
+def test_the_reference_lists_every_register_at_its_address():
+    from conftest import ROOT
+
+    from hwflow.driver import REGISTERS
+
+    table = (ROOT / "docs" / "pages" / "reference" / "hardware.md").read_text()
+    listed: dict[str, int] = {}
+    for addresses, names in re.findall(r"^\| (0x[^|]*) \| ([^|]*) \|", table, re.MULTILINE):
+        listed.update(zip(re.findall(r"`(\w+)`", names), (int(a, 16) for a in addresses.split(", ")), strict=True))
+    assert listed == REGISTERS
