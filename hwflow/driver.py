@@ -33,7 +33,7 @@ import time
 import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -434,10 +434,44 @@ def _open_serial(port: str, baud: int) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """What design.json holds; LinkError where it is absent, no JSON or lacks what a host must know."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as e:
-        raise LinkError(f"{path}: is not a design.json ({e}); give the one of the deploy folder") from e
+        if path.stat().st_size > MOST_DESIGN:
+            raise ValueError("it is too large")
+        return _checked(json.loads(path.read_text()))
+    except (OSError, ValueError, RecursionError) as e:
+        reason = " ".join(str(e).split())[:160] or type(e).__name__
+        raise LinkError(f"{path}: is not a design.json ({reason}); give the one of the deploy folder") from e
+
+
+MOST_DESIGN = 64 << 20  # bytes of design.json; it carries the steps from integers to scores
+
+
+def _checked(design: Any) -> dict[str, Any]:
+    """The same design; ValueError unless it says what a host must know."""
+    if not isinstance(design, dict):
+        raise ValueError("it is no object")
+    whole = ("baud",) if design.get("link") == "uart" else ("beat_bytes", "transfer_bytes")
+    for key in ("id", *whole, "clock_mhz", "cycles_per_image"):
+        value: Any = design.get(key)
+        right = type(value) is int or (type(value) is float and key == "clock_mhz")
+        if not right or not 0 <= value < 1 << 64:
+            raise ValueError(f"{key} is {str(value)[:40]}, must be a number")
+    if design.get("link") not in ("uart", "dma"):
+        raise ValueError(f"link is {str(design.get('link'))[:40]}, must be uart or dma")
+    for side in ("input", "output"):
+        known = design.get(side)
+        if not isinstance(known, dict) or set(known) != {f.name for f in fields(Words)}:
+            raise ValueError(f"{side} does not say how words are packed")
+        shape, rest = known["shape"], [v for k, v in known.items() if k != "shape"]
+        if not isinstance(shape, list) or not all(type(n) is int for n in [*shape, *rest]):
+            raise ValueError(f"{side} holds something else than whole numbers")
+        size, bits, par, words = int(np.prod(shape, dtype=object)), known["bits"], known["par"], known["words"]
+        if min(shape, default=0) < 1 or not 0 < bits <= 64 or par < 1 or words < 1 or par * words != size:
+            raise ValueError(f"{side} packs {shape} into {words} words of {par} elements")
+        if size > 1 << 28 or not -(1 << 63) <= known["lo"] <= known["hi"] < 1 << 63 or known["step"] not in (1, 2):
+            raise ValueError(f"{side} has a size or a range that cannot be")
+    return design
 
 
 def _bar(done: int, total: int, seen: bool = True) -> None:

@@ -201,3 +201,40 @@ def test_pynq_away_from_its_board_is_one_clear_line():
 def test_a_port_that_is_not_there_is_one_clear_line():
     with pytest.raises(LinkError, match="/dev/nowhere cannot be opened"):
         Accelerator("/dev/nowhere", DESIGN)
+
+
+DAMAGE = {
+    "no object": lambda d: [d],
+    "no link": lambda d: {k: v for k, v in d.items() if k != "link"},
+    "another link": lambda d: d | {"link": "smoke"},
+    "no id": lambda d: d | {"id": "x"},
+    "no baud": lambda d: d | {"baud": None},
+    "words that do not hold the image": lambda d: d | {"input": d["input"] | {"words": 3}},
+    "a shape of text": lambda d: d | {"input": d["input"] | {"shape": ["x"]}},
+    "elements of no bits": lambda d: d | {"output": d["output"] | {"bits": 0}},
+    "a field too many": lambda d: d | {"output": d["output"] | {"more": 0}},
+    "no output": lambda d: d | {"output": None},
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_design_is_one_line(name, tmp_path):
+    import json
+
+    side = {"shape": [4], "lo": -1, "hi": 1, "step": 2, "bits": 1, "par": 2, "words": 2}
+    good = {
+        "link": "uart",
+        "id": 7,
+        "baud": 9600,
+        "clock_mhz": 10.0,
+        "cycles_per_image": 4,
+        "input": side,
+        "output": side,
+    }
+    path = tmp_path / "design.json"
+    path.write_text(json.dumps(good))
+    assert driver._read(path) == good
+    path.write_text(json.dumps(DAMAGE[name](good)))
+    with pytest.raises(LinkError, match=r"is not a design\.json \(.*\); give the one of the deploy folder") as caught:
+        driver._read(path)
+    assert len(str(caught.value).splitlines()) == 1

@@ -45,12 +45,13 @@ def test_a_mixture_would_be_seen(tmp_path):
 def test_threads_that_compile_one_folder_leave_one_of_their_builds(tmp_path):
     nets = {name: random_net(seed) for name, seed in (("a", 3), ("b", 8), ("c", 9), ("d", 11))}
     for name, net in nets.items():
-        net.save(tmp_path / f"{name}.npz")
+        (tmp_path / name).mkdir()
+        net.save(tmp_path / name / "m.npz")
     errors = []
 
     def work(name):
         try:
-            flow.compile_model(str(tmp_path / f"{name}.npz"), tmp_path / "build")
+            flow.compile_model(str(tmp_path / name / "m.npz"), tmp_path / "build")
         except Exception as e:
             errors.append(e)
 
@@ -70,15 +71,16 @@ def test_threads_that_compile_one_folder_leave_one_of_their_builds(tmp_path):
 def test_a_compilation_that_fails_leaves_the_build_that_was_there(tmp_path, monkeypatch):
     build = build_of(tmp_path / "build", random_net(3))
     before = kills.contents(build.folder)
-    random_net(8).save(tmp_path / "b.npz")
+    (tmp_path / "b").mkdir()
+    random_net(8).save(tmp_path / "b" / "net.npz")
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(flow.emit, "hls", full)
     with pytest.raises(OSError, match="No space left"):
-        flow.compile_model(str(tmp_path / "b.npz"), build.folder)
+        flow.compile_model(str(tmp_path / "b" / "net.npz"), build.folder)
     assert kills.contents(build.folder) == before
     with pytest.raises(RecipeError):
-        flow.compile_model(str(tmp_path / "b.npz"), tmp_path / "new", flow.Target(fps=1e12))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.npz", "build"]
+        flow.compile_model(str(tmp_path / "b" / "net.npz"), tmp_path / "new", flow.Target(fps=1e12))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "build"]

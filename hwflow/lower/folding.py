@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hwflow.errors import RecipeError
+from hwflow.files import brief, read_json
 from hwflow.lower.join import identifier
 from hwflow.units.kit.base import Dataflow, Unit
 
@@ -106,9 +107,9 @@ def load_folding(path: Path) -> dict[str, dict[str, Any]]:
     """Read a folding file; RecipeError when it is not one."""
     like = '{"conv1": {"pe": 4, "simd": 8}}'
     try:
-        folding = json.loads(path.read_text())
-    except (OSError, ValueError) as e:
-        raise RecipeError(f"{path}: is not a folding file ({e}); write one like {like}") from e
+        folding = read_json(path, f"write one like {like}")
+    except RecipeError as e:
+        raise RecipeError(f"{path}: is not a folding file ({brief(e)})") from e
     if not isinstance(folding, dict):
         raise RecipeError(f"{path}: must map units to foldings, not be a {type(folding).__name__}; write {like}")
     return clean(folding)

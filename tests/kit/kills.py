@@ -106,7 +106,8 @@ def compiles(times: int, home: Path, seed: int = 0) -> dict[str, int]:
 
     folder = home / "build"
     for name, net in (("a", random_net(3)), ("b", random_net(8))):
-        net.save(home / f"{name}.npz")
+        (home / name).mkdir()
+        net.save(home / name / "m.npz")
 
     def check() -> None:
         build = Build.load(folder)
@@ -115,7 +116,7 @@ def compiles(times: int, home: Path, seed: int = 0) -> dict[str, int]:
             build.stage(stage)
 
     def compile_(name: str) -> Callable[[], object]:
-        return lambda: flow.compile_model(str(home / f"{name}.npz"), folder)
+        return lambda: flow.compile_model(str(home / name / "m.npz"), folder)
 
     return trials(times, folder, compile_("a"), compile_("b"), check, seed)
 
