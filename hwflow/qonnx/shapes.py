@@ -256,6 +256,12 @@ def split(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
 @operator("Gather", versions=(1, 11, 13), attributes={"axis": ANY}, types=MOVED)
 def gathered(reader: Reader, call: Call) -> Value:
     """Chosen channels, rows or steps, as Slice."""
+    if isinstance(reader.value(call, 0), Const):
+        raise Refused(
+            "input",
+            "looks a value up in a table, as an embedding does",
+            "give the network the table's entries, looked up by the host",
+        )
     ref = reader.ref(call, 0)
     axis = int(call.attrs.get("axis", 0)) % len(ref.axes)
     index = reader.const(call, 1).value.astype(np.int64)
