@@ -15,7 +15,7 @@ FLOORS = (
     "build emit bridges",
     "simulate proof verify synth deploy explore",
     "sources flow report predict",
-    "demo doctor fuzz bench api go",
+    "demo doctor look fuzz bench api go",
     "cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

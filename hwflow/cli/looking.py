@@ -1,4 +1,4 @@
-"""The verbs that look around: doctor, runs, quicklook, compare, explore, fuzz, bench.
+"""The verbs that look around: doctor, runs, quicklook, look, compare, explore, fuzz, bench.
 
 Stands on the rooms they name.
 """
@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import Dir, Input, Json, Layout, OutDir, say, show, verb
+from hwflow.cli.common import Dir, Input, Inputs, Json, Layout, OutDir, say, show, verb
 from hwflow.errors import RecipeError, did_you_mean
 
 
@@ -132,6 +132,44 @@ def quicklook(
     show({"name": net.name, "input": list(net.input.shape), "operations": rows}, json, table)
 
 
+@verb("hwflow look build/digits --image 3")
+def look(
+    folder: Dir,
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="`hwflow quicklook` lists them; the last without it.")
+    ] = None,
+    image: Annotated[int, typer.Option("--image", help="Number of the image.")] = 0,
+    channel: Annotated[int | None, typer.Option("--channel", help="One channel of the layer alone.")] = None,
+    side: Annotated[int, typer.Option("--side", help="Pixels of the squares that are taken away.")] = 4,
+    inputs: Inputs = None,
+    layout: Layout = "nhwc",
+    json: Json = False,
+) -> None:
+    """Where in an image a layer's information comes from: what changes when a square of it is taken away."""
+    from hwflow.build import Build
+    from hwflow.cli.common import load_inputs
+    from hwflow.look import look as run
+    from hwflow.look import write_page
+
+    build = Build.load(folder)
+    x = load_inputs(build, inputs, None, layout)
+    if not 0 <= image < len(x):
+        raise RecipeError(f"look: there are images 0 .. {len(x) - 1}, not {image}")
+    found = run(build.net, x[image], layer, side, channel)
+    page = write_page(found, folder / "look", image)
+    table = Table("what", "value", title=str(page))
+    table.add_row("squares that change the layer", f"{100 * found.spread:.0f} %")
+    table.add_row("box of them, rows and columns of squares", f"{found.first} .. {found.last}")
+    facts = {
+        "layer": found.layer,
+        "side": side,
+        "share": found.share.tolist(),
+        "first": found.first,
+        "last": found.last,
+    }
+    show({"page": str(page), **facts}, json, table)
+
+
 @verb("hwflow compare build/digits build/digits")
 def compare(
     first: Dir, second: Annotated[Path, typer.Argument(help="Another build folder.")], json: Json = False
@@ -179,7 +217,9 @@ def go(
     where = folder or Path("build") / f"{Path(model).stem}-boards"
     done = run(model, boards.split(","), where, images=images, labels=known, input=input, say=say)
     heads = ("board", "accuracy", "images_per_s", "latency_us", "lut", "ff", "bram", "dsp", "percent", "result")
-    table = Table("board", "accuracy", "images/s", "latency, us", "LUT", "FF", "BRAM", "DSP", "of the board, %", "result")
+    table = Table(
+        "board", "accuracy", "images/s", "latency, us", "LUT", "FF", "BRAM", "DSP", "of the board, %", "result"
+    )
     for row in done.rows:
         table.add_row(*(_number(row.get(h)) for h in heads))
     show({"rows": list(done.rows), "page": str(done.page)}, json, table)
