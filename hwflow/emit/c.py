@@ -5,6 +5,7 @@ Stands on c_plan. The kernels are the files of `hwflow/engine/`, copied whole; o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from hwflow.bits import U8, Array, Ints, ints_of
 from hwflow.emit import c_answers
 from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
 from hwflow.emit.names import plain
+from hwflow.errors import RecipeError
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, MaxPool, SumPool
 from hwflow.places import ENGINE
@@ -48,14 +50,30 @@ NONE = "{HW_BIT, 0}"
 BYTE = Ints(-128, 127)
 
 
-def emit(net: Net, folder: Path) -> list[Path]:
-    """Write net.h, net.c, main.c and Makefile into `folder`; the paths written."""
+def emit(net: Net, folder: Path, prefix: str = "net") -> list[Path]:
+    """Write net.h, net.c, main.c and Makefile into `folder`; the paths written.
+
+    Another `prefix` gives the files and every public name a name of their own, so that several networks link into one
+    program: `tfc` gives tfc.h, tfc.c, tfc_run and TFC_INPUTS.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", prefix):
+        raise RecipeError(f"prefix {prefix!r}: must be a C name in lower case, such as tfc; choose another")
     folder.mkdir(parents=True, exist_ok=True)
     files = {"net.h": header(net), "net.c": source(net)}
     files |= {name: (ENGINE / name).read_text() for name in ("main.c", "Makefile")}
+    if prefix != "net":
+        files = {name.replace("net", prefix): _renamed(text, prefix) for name, text in files.items()}
     for name, text in files.items():
         (folder / name).write_text(text)
     return [folder / name for name in files]
+
+
+def _renamed(text: str, prefix: str) -> str:
+    """A file with the network's public names, macros, guard and file names under another prefix."""
+    for old, new in ((r"\bnet_(?=\w)", f"{prefix}_"), (r"\bNET_(?!THREADS|PROFILE)", f"{prefix.upper()}_")):
+        text = re.sub(old, new, text)
+    text = re.sub(r"\bHW_NET_H\b", f"HW_{prefix.upper()}_H", text)
+    return re.sub(r"\b(lib)?net\.(h|c|o|so)\b", lambda m: f"{m[1] or ''}{prefix}.{m[2]}", text)
 
 
 def header(net: Net) -> str:
@@ -74,6 +92,7 @@ def header(net: Net) -> str:
         "#else",
         "enum { NET_SPREAD = 0 };",
         "#endif",
+        f"enum {{ NET_PLAIN_SCRATCH = {plain_scratch(sizes)} }}; /* net_scratch_bytes() of a build with -DHW_PLAIN -DHW_TILE=1 */",
         f"typedef {input_type(net)} net_input;",
     ]
     return "\n".join([*lines, (ENGINE / "interface.h").read_text(), c_answers.declarations(net), "#endif", ""])
@@ -129,8 +148,12 @@ def size(net: Net, compiler: Path | None = None) -> dict[str, int]:
         )
         // 8
     )
-    ram = -(-sizes.scratch // 64) * 64 + 4 * line_channels(sizes) + 3 * row_bytes(sizes) + 4 * 64
-    return {"flash": flash, "weights": weights, "ram": ram, "peak": sizes.scratch}
+    return {"flash": flash, "weights": weights, "ram": plain_scratch(sizes), "peak": sizes.scratch}
+
+
+def plain_scratch(sizes: Plan) -> int:
+    """Bytes of working memory of a plain build that works on one pixel at a time."""
+    return -(-sizes.scratch // 64) * 64 + 4 * line_channels(sizes) + 3 * row_bytes(sizes) + 4 * 64
 
 
 def sections(elf: bytes) -> list[int]:
@@ -237,7 +260,9 @@ class _Writer:
         if key not in self.tables:
             name = f"d{len(self.tables)}"
             numbers = (
-                [f"0x{v:x}u" for v in data.tolist()] if c_type == "uint64_t" else [_number(v) for v in data.tolist()]
+                [f"HW_L(0x{v:x}u)" for v in data.tolist()]
+                if c_type == "uint64_t"
+                else [_number(v) for v in data.tolist()]
             )
             rows = [", ".join(numbers[i : i + 16]) for i in range(0, len(numbers), 16)]
             self.declared.append(f"static const {c_type} {name}[] = {{\n" + ",\n".join(rows) + "};")

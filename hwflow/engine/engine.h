@@ -9,7 +9,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#if defined(__STDC_HOSTED__) && __STDC_HOSTED__ == 0 /* no C library: bare.c, or whoever links, has these two */
+#ifdef __cplusplus
+extern "C" {
+#endif
+void *memcpy(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+#ifdef __cplusplus
+}
+#endif
+#else
 #include <string.h>
+#endif
 
 #if defined(__GNUC__)
 #define HW_FN static __attribute__((unused))
@@ -29,6 +40,13 @@
 #define HW_UNROLL _Pragma("GCC unroll 16")
 #else
 #define HW_UNROLL
+#endif
+
+/* A table of bits is written as 64-bit words whose first byte is the lowest. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define HW_L(word) __builtin_bswap64(word)
+#else
+#define HW_L(word) word
 #endif
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(HW_PLAIN)

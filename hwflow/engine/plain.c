@@ -3,7 +3,7 @@
 #include "engine.h"
 
 HW_INLINE int hw_popcount(uint64_t x) {
-#if defined(__GNUC__) && (defined(__POPCNT__) || defined(__aarch64__))
+#if defined(__GNUC__) && (defined(__POPCNT__) || defined(__aarch64__) || defined(__wasm__))
     return __builtin_popcountll(x);
 #else
     x -= (x >> 1) & 0x5555555555555555u;
