@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+INPUT = "input"  # what enters a network: the name every first operation, real or integer, reads
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Node:

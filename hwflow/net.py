@@ -19,11 +19,11 @@ from hwflow.answers import Answer, Step, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
 from hwflow.files import brief, read_arrays, write_arrays
+from hwflow.graph import INPUT as INPUT
 from hwflow.graph import Nodes
 from hwflow.inputs import Takes
 from hwflow.ops import OPS, Op, Port, TopK
 
-INPUT = "input"  # the name every first operation reads
 FORMAT = 2
 REMEDY = "compile the model again"
 MOST_ELEMENTS = 1 << 28  # of one value of one image

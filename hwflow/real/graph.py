@@ -14,6 +14,7 @@ import numpy as np
 from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
+from hwflow.graph import INPUT as INPUT
 from hwflow.graph import Nodes
 from hwflow.ops import Port, Shape, windows
 from hwflow.real import grids
@@ -23,7 +24,6 @@ from hwflow.real.inputs import Input
 from hwflow.real.plans import Off, Plan, Unrelated, plan
 from hwflow.real.steps import Step
 
-INPUT = "input"
 ARITHMETIC = ("mul", "div", "add", "sub")
 BEYOND = Off("its values are larger than float32 can hold", "train with scales and norms of a usual size")
 

@@ -16,7 +16,7 @@ import numpy as np
 from hwflow.bits import Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.families import family_of
-from hwflow.graph import Node, Nodes
+from hwflow.graph import INPUT, Node, Nodes
 from hwflow.ops import Port
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hwflow.units.kit.costs import Bill, Params
     from hwflow.units.kit.rhythm import EventGraph, Rhythm
 
-SOURCE = "input"  # the stream that enters a dataflow
+SOURCE = INPUT  # the stream that enters a dataflow
 PIXELS = (1, 2, 4)  # of a word, in units that take several
 MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
 
