@@ -13,7 +13,7 @@ from hwflow.build import Build
 from hwflow.errors import RecipeError
 
 
-@pytest.mark.parametrize("name, times", [("compile", 6), ("verify", 6), ("deploy", 4), ("bench", 3)])
+@pytest.mark.parametrize("name, times", [("compile", 6), ("verify", 6), ("deploy", 4), ("bench", 3), ("race", 6)])
 def test_a_killed_command_leaves_the_old_result_or_the_new(name, times, tmp_path):
     found = kills.LIFE[name](times, tmp_path, 7)
     assert sum(found.values()) == times
@@ -84,3 +84,39 @@ def test_a_compilation_that_fails_leaves_the_build_that_was_there(tmp_path, monk
     with pytest.raises(RecipeError):
         flow.compile_model(str(tmp_path / "b" / "net.npz"), tmp_path / "new", flow.Target(fps=1e12))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "build"]
+
+
+def test_a_disk_that_fills_up_at_any_moment_leaves_the_old_build_and_no_parts(tmp_path):
+    import os
+    import resource
+    import signal
+
+    for name, seed in (("a", 3), ("b", 8)):
+        (tmp_path / name).mkdir()
+        random_net(seed).save(tmp_path / name / "m.npz")
+
+    def compile_(name):
+        return flow.compile_model(str(tmp_path / name / "m.npz"), tmp_path / "build")
+
+    fresh = kills.contents(compile_("b").folder)
+    before = kills.contents(compile_("a").folder)
+    codes = []
+    for most in np.geomspace(100, 1e6, 12).astype(int).tolist():
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # no file may be larger: the write fails
+                compile_("b")
+                code = 0
+            except OSError:
+                code = 3
+            finally:
+                os._exit(code)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        left = kills.contents(tmp_path / "build")
+        assert left == (fresh if codes[-1] == 0 else before)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "build"]
+        compile_("a")
+    assert set(codes) == {0, 3}, "some sizes were enough and some were not"

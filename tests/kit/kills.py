@@ -1,6 +1,6 @@
-"""kill -9 at random moments of a tiny network's life: what is left is old or new, never mixed, and a rerun is a fresh build.
+"""kill -9 and races at random moments of a tiny network's life: what is left is old or new, never mixed, and a rerun is a fresh build.
 
-    python tests/kit/kills.py --compile 80 --train 40 --verify 30 --synth 20 --deploy 20 --bench 10
+    python tests/kit/kills.py --compile 80 --train 40 --verify 30 --synth 20 --deploy 20 --bench 10 --race 50
 
 Every trial forks, lets the child run one command in a folder that holds an older result, kills it and everything it
 started after a random part of the time the command takes, and looks at what is left. Prints a line for each command.
@@ -119,6 +119,40 @@ def compiles(times: int, home: Path, seed: int = 0) -> dict[str, int]:
         return lambda: flow.compile_model(str(home / name / "m.npz"), folder)
 
     return trials(times, folder, compile_("a"), compile_("b"), check, seed)
+
+
+def races(times: int, home: Path, seed: int = 0) -> dict[str, int]:
+    """Two processes compile two networks into one folder at once: what is there in the end is one of the two builds."""
+    from hwflow import flow
+    from hwflow.bench.designs import random_net
+
+    folder, rng, fresh = home / "build", np.random.default_rng(seed), {}
+    for name, net in (("a", random_net(3)), ("b", random_net(8))):
+        (home / name).mkdir()
+        net.save(home / name / "m.npz")
+        flow.compile_model(str(home / name / "m.npz"), folder)
+        fresh[name] = contents(folder)
+    found = {"old": 0, "new": 0}
+    for k in range(times):
+        if k % 2:
+            shutil.rmtree(folder)
+        children = []
+        for name in ("a", "b"):
+            time.sleep(rng.random() * 0.01)
+            children.append(os.fork())
+            if children[-1] == 0:
+                code = 1
+                try:
+                    flow.compile_model(str(home / name / "m.npz"), folder)
+                    code = 0
+                finally:
+                    os._exit(code)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0], f"race {k}: a compilation failed"
+        left = contents(folder)
+        assert left in (fresh["a"], fresh["b"]), f"race {k}: a mixture"
+        found["old" if left == fresh["a"] else "new"] += 1
+    assert not list(home.glob(f"*{PART}*")), "parts are left"
+    return found
 
 
 def _built(home: Path) -> Path:
@@ -272,6 +306,7 @@ def benches(times: int, home: Path, seed: int = 0) -> dict[str, int]:
 
 LIFE = {
     "compile": compiles, "train": trains, "verify": verifies, "synth": synths, "deploy": deploys, "bench": benches,
+    "race": races,
 }  # fmt: skip
 
 
@@ -287,10 +322,9 @@ def main() -> None:
         if times:
             with tempfile.TemporaryDirectory() as home:
                 found = life(times, Path(home), given.seed)
-            print(
-                f"{name}: {times} kills, {found['old']} found the old result, {found['new']} the new, none mixed",
-                flush=True,
-            )
+            kills = "kills, {old} found the old result, {new} the new"
+            what = "races, {old} ended with the first build, {new} with the second" if name == "race" else kills
+            print(f"{name}: {times} {what.format(**found)}, none mixed", flush=True)
 
 
 if __name__ == "__main__":
