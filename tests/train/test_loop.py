@@ -85,34 +85,6 @@ def test_a_run_stops_when_its_seconds_are_over_and_goes_on_in_the_middle_of_an_e
     assert same(states(tmp_path / "whole")["model"], states(tmp_path / "parts")["model"])
 
 
-@pytest.mark.slow
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
-    dice, killed = np.random.default_rng(7), 0
-    worker = [sys.executable, str(Path(__file__).parents[1] / "kit" / "train_worker.py"), "--killed"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*worker, str(tmp_path / "whole")], check=True, env=env, timeout=300)
-    for _ in range(40):
-        process = subprocess.Popen([*worker, str(tmp_path / "parts")], env=env, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        process.stdout.readline()  # it has begun to train
-        try:
-            # kills of the first ten runs come at random; later ones have the time to end
-            process.wait(dice.uniform(0, 0.6) if killed < 10 else 300)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            killed += 1
-    assert process.returncode == 0
-    assert killed >= 3
-    whole, parts = states(tmp_path / "whole"), states(tmp_path / "parts")
-    for key in ("model", "optimizer", "average", "done", "step", "twin"):
-        assert same(whole[key], parts[key]), key
-    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in s["history"]] for s in (whole, parts)]
-    assert rows[0] == rows[1]
-    assert (tmp_path / "whole" / loop.MODEL).read_bytes() == (tmp_path / "parts" / loop.MODEL).read_bytes()
-
-
 def test_another_seed_is_another_run(tmp_path):
     for seed in (0, 1):
         train(small(seed=seed, epochs=1), tmp_path / str(seed), progress=False)
