@@ -6,6 +6,7 @@ sits between convolution and norm, as in the papers; the last layer reads 4-bit 
 
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from hwflow.recipe import Method, Plan, Recipe
 from hwflow.train.layers import Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
 
-FEATURE = {"bits": 4, "step": 2.0**-3}  # 8192 4-bit features times 8-bit weights still sum exactly in float32
+FEATURE: dict[str, Any] = {"bits": 4, "step": 2.0**-3}  # 8192 4-bit features times 8-bit weights still sum exactly in float32
 
 
 class VggSmall(nn.Module):
