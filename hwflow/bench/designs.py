@@ -9,7 +9,7 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.lower import cores
-from hwflow.lower.folding import choices
+from hwflow.lower.folding import folding_fields
 from hwflow.net import INPUT, Net
 from hwflow.ops import (
     Add,
@@ -180,7 +180,7 @@ def random_folding(net: Net, seed: int, lanes: int = 64, wide: bool = False) -> 
     for unit in cores(net):
         legal = [f for f in unit.foldings() if f.get("pe", 1) * f.get("simd", 1) <= lanes]
         narrow = [f for f in legal if type(unit.folded(**f)) is type(unit)]
-        if choices(unit) and not unit.width_bound and narrow:
+        if folding_fields(unit) and not unit.width_bound and narrow:
             out[unit.name] = dict(narrow[rng.integers(len(narrow))])
         more = [f for f in unit.foldings() if wide and type(unit.folded(**f)) is not type(unit)]
         if more:

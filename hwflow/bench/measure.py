@@ -70,10 +70,10 @@ def measure(
     for file in sources({module(u) for u in units}):
         shutil.copyfile(file, design / file.name)
     netlist = yosys.map_core(design, family, folder / family, timeout=timeout)
-    found = cells.units(netlist, family)
+    found = cells.count_units(netlist, family)
     if paired:
         kinds = {name: cell["type"] for name, cell in netlist["modules"][yosys.CORE]["cells"].items()}
-        found = {n: {**f, "lut6_paired": f["lut"] - pairs.spared(netlist, kinds[n])} for n, f in found.items()}
+        found = {n: {**f, "lut6_paired": f["lut"] - pairs.sites_saved(netlist, kinds[n])} for n, f in found.items()}
     return [found[u.name] for u in named]
 
 

@@ -18,18 +18,18 @@ BUSY = 64  # cells on a net beyond which it finds no partners
 Inputs = frozenset[int | str]
 
 
-def paired(netlist: dict[str, Any], top: str) -> int:
+def count_sites(netlist: dict[str, Any], top: str) -> int:
     """LUT6 sites of all LUT1 .. LUT6 cells below a module."""
     return sum(sites(list(functions(netlist, module))) for module in instances(netlist, top))
 
 
-def spared(netlist: dict[str, Any], top: str) -> int:
-    """Sites that looking at inputs spares against Yosys' estimate of the same cells."""
+def sites_saved(netlist: dict[str, Any], top: str) -> int:
+    """Sites saved by looking at inputs, against Yosys' estimate of the same cells."""
     sizes = [0] * 6
     for module in instances(netlist, top):
         for inputs in functions(netlist, module):
             sizes[max(len(inputs), 1) - 1] += 1
-    return logic_cells(sizes) - paired(netlist, top)
+    return logic_cells(sizes) - count_sites(netlist, top)
 
 
 def instances(netlist: dict[str, Any], top: str) -> Iterator[str]:

@@ -144,10 +144,10 @@ def mapping(name: str, top: str, files: list[str]) -> list[str]:
 
 def figures(netlist: dict[str, Any], top: str) -> Row:
     """What a mapped netlist takes, its LUT cells and carry cells as they are among it."""
-    counted = cells.count(netlist, top)
-    facts = cells.resources(counted, "xc7")
+    counted = cells.count_cells(netlist, top)
+    facts = cells.sum_resources(counted, "xc7")
     raw = {"lut_cells": sum(counted[f"LUT{k}"] for k in range(1, 7)), "carry4": counted["CARRY4"]}
-    return {"lut": facts["lut"], "lut6_paired": pairs.paired(netlist, top), "ff": facts["ff"], **raw}
+    return {"lut": facts["lut"], "lut6_paired": pairs.count_sites(netlist, top), "ff": facts["ff"], **raw}
 
 
 def da4ml_verilog(unit: Mvu, work: Path) -> list[str]:
@@ -181,7 +181,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
 
         def measure() -> Row:
             say(f"{name}: place and route on ECP5")
-            facts = cells.resources(cells.count(yosys.map_core(folder, "ecp5", work), yosys.CORE), "ecp5")
+            facts = cells.sum_resources(cells.count_cells(yosys.map_core(folder, "ecp5", work), yosys.CORE), "ecp5")
             ring = TEMPLATES.get_template("bench_ring.sv.j2")
             (work / "ring.sv").write_text(ring.render(in_bits=flow.input.bits, out_bits=flow.output.bits))
             yosys.run_script(

@@ -14,7 +14,7 @@ from hwflow.deploy.ipxact import component
 from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError
 from hwflow.places import hardware
-from hwflow.synth.pll import clock
+from hwflow.synth.pll import pick_clock
 from hwflow.synth.route import shell_sources
 
 BEAT_BYTES = 8  # of one beat of an AXI DMA
@@ -56,7 +56,7 @@ def _dma(board: Board, params: Mapping[str, int]) -> dict[str, str]:
 
 
 def _uart(board: Board, params: Mapping[str, int]) -> tuple[dict[str, str], dict[str, float | int]]:
-    at = clock(board, board.clock_mhz)
+    at = pick_clock(board, board.clock_mhz)
     hertz = round(at.mhz * 1e6)
     baud = min(board.baud, hertz // 4)
     generics = {**params, "ClockHz": hertz, "Baud": baud, **at.params}

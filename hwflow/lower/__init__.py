@@ -16,7 +16,7 @@ from hwflow import ops
 from hwflow import units as hw
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError, RecipeError
-from hwflow.lower.folding import Folding, clean, fold_units, folding_of, load_folding, match_rates, save_folding
+from hwflow.lower.folding import Folding, check_folding, fold_units, folding_of, load_folding, match_rates, save_folding
 from hwflow.lower.join import Names, join
 from hwflow.net import INPUT, Net
 from hwflow.ops import Op, Port
@@ -34,7 +34,7 @@ def lower(net: Net, folding: Folding | None = None) -> Dataflow:
     input of a unit with several inputs gets one that holds an image, which never deadlocks (`plan` sizes them).
     RecipeError for a unit that is not there and for a value that does not divide.
     """
-    folding = clean(folding or {})
+    folding = check_folding(folding or {})
     units = match_rates(fold_units(cores(net), folding), folding)
     depths = {name: int(entry["depth"]) for name, entry in folding.items() if "depth" in entry}
     if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):

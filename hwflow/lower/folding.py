@@ -21,7 +21,7 @@ CHOICES = ("pe", "simd", "style", "mult")
 WORDS = ("style", "mult")  # the others are numbers
 
 
-def clean(folding: Folding) -> dict[str, dict[str, Any]]:
+def check_folding(folding: Folding) -> dict[str, dict[str, Any]]:
     """A folding by identifiers, its keys and values checked; RecipeError names the entry that is no folding."""
     out: dict[str, dict[str, Any]] = {}
     for name, entry in folding.items():
@@ -36,7 +36,7 @@ def clean(folding: Folding) -> dict[str, dict[str, Any]]:
     return out
 
 
-def choices(unit: Unit) -> tuple[str, ...]:
+def folding_fields(unit: Unit) -> tuple[str, ...]:
     """The folding fields a unit has; none where it only joins others, and no `mult` where it multiplies nothing."""
     names = {f.name for f in fields(unit)} - ({"mult"} if not unit.multiplies else set())
     return () if unit.glue else tuple(c for c in CHOICES if c in names)
@@ -48,7 +48,7 @@ def fold_units(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
 
 
 def _folded(unit: Unit, entry: Mapping[str, Any]) -> Unit:
-    has = choices(unit)
+    has = folding_fields(unit)
     for key in entry:
         if key not in has:
             raise RecipeError(f"{unit.name}: has {', '.join(has) or 'nothing'} to fold, not {key}")
@@ -92,7 +92,7 @@ def folding_of(dataflow: Dataflow) -> dict[str, dict[str, Any]]:
     for unit in dataflow.units:
         if unit.capacity:
             out[unit.name] = {"depth": unit.capacity}
-        elif has := choices(unit):
+        elif has := folding_fields(unit):
             out[unit.name] = {c: getattr(unit, c) for c in has}
     return out
 
@@ -112,4 +112,4 @@ def load_folding(path: Path) -> dict[str, dict[str, Any]]:
         raise RecipeError(f"{path}: is not a folding file ({brief(e)})") from e
     if not isinstance(folding, dict):
         raise RecipeError(f"{path}: must map units to foldings, not be a {type(folding).__name__}; write {like}")
-    return clean(folding)
+    return check_folding(folding)

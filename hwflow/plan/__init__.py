@@ -14,7 +14,7 @@ from hwflow.bits import Array
 from hwflow.board import Board
 from hwflow.errors import RecipeError
 from hwflow.lower import cores, lower
-from hwflow.lower.folding import Folding, clean
+from hwflow.lower.folding import Folding, check_folding
 from hwflow.net import Net
 from hwflow.plan.explain import explain
 from hwflow.plan.fifos import first_latency, set_pace, size_fifos
@@ -56,7 +56,7 @@ def plan(
     """
     clock = clock_mhz or (board.clock_mhz if board else 100.0)
     _check(board, clock, fps, fit, max_util, latency_us)
-    folding = clean(folding or {})
+    folding = check_folding(folding or {})
     units = cores(net)
     depths = {name: int(f["depth"]) for name, f in folding.items() if "depth" in f}
     if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):

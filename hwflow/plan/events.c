@@ -1,8 +1,9 @@
 // When every step of every process happens: a timed event graph, evaluated token by token.
 //
-// A process goes on until it waits for another. Two that wait for each other's every step would take turns at each, so
-// registers between processes are set free first, and needs that are not heeded are left out: most of what could hold
-// words back never does. Where the course without them meets them all, it is the course with them; unmet() looks.
+// A process advances until it waits for another one. Two processes that wait for each other at every step would take
+// turns at each, so registers between processes are modelled without their backpressure first, and needs that are not
+// enforced are left out: most backpressure never holds a word back. Where the cycles found without those needs meet
+// them all, they are the cycles with them; find_violated() checks that.
 //
 // time[] receives the cycle of every step of every image; aux[] and extra[] are room for as many. Returns 0, 1 when no
 // step can ever happen again, 2 when a cycle is beyond what 32 bits hold.
@@ -265,8 +266,8 @@ static void go_on(struct course *c, int32_t a) {
 }
 
 int events(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
-           const int32_t *lists, const uint8_t *heed, int32_t *time, int32_t *aux, int32_t *extra) {
-  struct freed some = heeded(count, processes, needs, heed);
+           const int32_t *lists, const uint8_t *enforced, int32_t *time, int32_t *aux, int32_t *extra) {
+  struct freed some = keep_enforced(count, processes, needs, enforced);
   struct freed all = set_free(count, some.processes, some.needs);
   free(some.processes);
   free(some.needs);
@@ -312,22 +313,22 @@ int events(int32_t count, int32_t images, const struct process *processes, const
 }
 
 // Heed the needs that were left out and that a course does not meet; how many these are.
-int unmet(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
-          const int32_t *lists, uint8_t *heed, const int32_t *time) {
+int find_violated(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
+          const int32_t *lists, uint8_t *enforced, const int32_t *time) {
   const int32_t **first = malloc((count + 1) * sizeof *first); // where the cycles of each process begin
   first[0] = time;
   for (int32_t a = 0; a < count; a++) first[a + 1] = first[a] + (int64_t)processes[a].n * images;
   int found = 0;
   for (int32_t a = 0; a < count; a++)
     for (int32_t g = processes[a].needs; g < processes[a + 1].needs && processes[a].kind != OFF; g++)
-      for (int32_t image = 0; image < images && !heed[g]; image++) {
+      for (int32_t image = 0; image < images && !enforced[g]; image++) {
         const struct need *need = &needs[g];
         const int32_t *mine = first[a] + (int64_t)image * processes[a].n, *theirs = first[need->source];
         const int64_t base = (int64_t)image * processes[need->source].n;
-        for (int64_t k = 0; k < need->count && !heed[g]; k++) {
+        for (int64_t k = 0; k < need->count && !enforced[g]; k++) {
           const int64_t needed = number(lists, need->step, need->step_by, k) + base;
           if (needed >= 0 && mine[number(lists, need->index, need->index_by, k)] < theirs[needed] + need->later)
-            heed[g] = 1, found++;
+            enforced[g] = 1, found++;
         }
       }
   free(first);

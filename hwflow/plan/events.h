@@ -5,11 +5,11 @@
 // is a list of needs; need k of one list concerns step index(k) of its process and step(k) of the source. Numbers are
 // a start and a stride, or lie in `lists`; those of a list ascend.
 //
-// A pipeline that stops as a whole is three processes, which name each other as head, lands and goes:
-//   head   its steps enter the pipeline; while it stands still, none can
+// A pipeline that stalls as a whole is three processes, which name each other as head, lands and goes:
+//   head   its steps enter the pipeline; while it stalls, none can
 //   lands  the result of a step of head reaches the end, `depth` moving cycles later; its first need is that step
-//   goes   there is room for it; until then the pipeline stands still
-// aux[] keeps, step by step, the moving cycle (head, lands) and the cycles stood still so far (goes).
+//   goes   the reader takes the result; until then the pipeline stalls
+// aux[] keeps, step by step, the moving cycle (head, lands) and the cycles stalled so far (goes).
 #pragma once
 
 #include <stdint.h>
@@ -30,5 +30,5 @@ struct freed {
   struct need *needs;
   int32_t count;
 };
-struct freed heeded(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *heed);
+struct freed keep_enforced(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *enforced);
 struct freed set_free(int32_t count, const struct process *processes, const struct need *needs);

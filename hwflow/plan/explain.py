@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.board import Board
-from hwflow.lower.folding import choices
+from hwflow.lower.folding import folding_fields
 from hwflow.lower.join import unjoin
 from hwflow.plan.clock import estimate_clock
 from hwflow.plan.events import simulate
@@ -46,7 +46,7 @@ def explain(
             "unit": slow.name,
             "kind": slow.module,
             "cycles": slow.cycles,
-            "folding": {c: getattr(slow, c) for c in choices(slow)},
+            "folding": {c: getattr(slow, c) for c in folding_fields(slow)},
         },
         "doubling": _doubling(dataflow, cycles, board, family),
         "fmax": estimate_clock(dataflow, family, board),

@@ -62,7 +62,7 @@ def find_violated(table: Table, images: int, time: Array, enforced: Array) -> in
     """How many needs that were not enforced are violated by the cycles in `time`; they are enforced from now on."""
     kernel = _compiled()
     return (
-        _call(kernel.unmet, table, images, enforced, time)
+        _call(kernel.find_violated, table, images, enforced, time)
         if kernel
         else find_violated_in_python(table, images, time, enforced)
     )

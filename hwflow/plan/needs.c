@@ -6,7 +6,7 @@
 
 // Only the needs that are heeded. A pipeline of which none is left that would make it stand still is three plain
 // processes, each a fixed time after the other.
-struct freed heeded(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *heed) {
+struct freed keep_enforced(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *enforced) {
   struct freed f = {malloc((count + 1) * sizeof *f.processes), NULL, count};
   f.needs = malloc((processes[count].needs + count + 1) * sizeof *f.needs);
   int32_t at = 0;
@@ -18,12 +18,12 @@ struct freed heeded(int32_t count, const struct process *processes, const struct
     const int pipe = from->kind == HEAD || from->kind == LANDS || from->kind == GOES;
     const struct process *goes = pipe ? &processes[from->goes] : NULL;
     int stalls = 0;
-    for (int32_t g = pipe ? goes->needs : 0; pipe && g < goes[1].needs; g++) stalls |= heed[g];
+    for (int32_t g = pipe ? goes->needs : 0; pipe && g < goes[1].needs; g++) stalls |= enforced[g];
     if (pipe && !stalls) p->kind = PLAIN;
     if (pipe && !stalls && from->kind == GOES) f.needs[at++] = (struct need){from->lands, 0, from->n, 0, 1, 0, 1};
     for (int32_t g = from->needs; g < from[1].needs; g++) {
       if (g == from->some) p->some = at;
-      if (!heed[g]) continue;
+      if (!enforced[g]) continue;
       f.needs[at] = needs[g];
       if (pipe && !stalls && from->kind == LANDS) f.needs[at].later += from->depth;
       at++;

@@ -20,7 +20,7 @@ from hwflow.bits import Array, Ints
 from hwflow.board import Board
 from hwflow.errors import RecipeError
 from hwflow.families import family_of
-from hwflow.lower.folding import Folding, choices
+from hwflow.lower.folding import Folding, folding_fields
 from hwflow.ops import Port
 from hwflow.units.kit.base import MULTS, SOURCE, Cost, Unit
 from hwflow.units.kit.costs import estimate
@@ -86,8 +86,8 @@ class Options:
 def list_options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
     """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does."""
     unit = unit.unconstrained()
-    if unknown := [k for k in given if k not in choices(unit)]:
-        raise RecipeError(f"{unit.name}: has {', '.join(choices(unit)) or 'nothing'} to fold, not {unknown[0]}")
+    if unknown := [k for k in given if k not in folding_fields(unit)]:
+        raise RecipeError(f"{unit.name}: has {', '.join(folding_fields(unit)) or 'nothing'} to fold, not {unknown[0]}")
     if given.get("style") not in unit.own_bill:
         unit.folded(**given)  # a value the unit cannot take is refused in its own words
     price = _CostModel(unit, family)
@@ -155,14 +155,14 @@ class _CostModel:
 def list_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a unit can be made of at its folding, as keywords: its memories, and its products in LUTs or DSP blocks."""
     made: list[str] = []
-    if "mult" in choices(unit):
+    if "mult" in folding_fields(unit):
         made = [given["mult"]] if "mult" in given else ["lut", "dsp"]
     return [{**s, **m} for s in list_memory_styles(unit, family, given) for m in ([{"mult": m} for m in made] or [{}])]
 
 
 def list_memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The memory styles a unit can have at its folding, as keywords; one empty choice where it has none."""
-    if "style" not in choices(unit):
+    if "style" not in folding_fields(unit):
         return [{}]
     styles = (given["style"],) if "style" in given else unit.styles(family_of(family))
     return [{"style": style} for style in styles]

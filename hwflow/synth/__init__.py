@@ -37,11 +37,11 @@ def synth(
     began = time.perf_counter()
     device = target.device if isinstance(target, Board) else ""
     netlist = yosys.map_core(folder, family, out, device=device, timeout=timeout)
-    counted = cells.count(netlist, yosys.CORE)
+    counted = cells.count_cells(netlist, yosys.CORE)
     result: dict[str, Any] = {
         "family": family,
-        **cells.resources(counted, family),
-        "units": cells.units(netlist, family),
+        **cells.sum_resources(counted, family),
+        "units": cells.count_units(netlist, family),
         "cells": dict(sorted(counted.items())),
         "method": known.cells.method,
         "tool": yosys.version(),
@@ -50,7 +50,7 @@ def synth(
     if board:
         ports = {name: len(port["bits"]) for name, port in netlist["modules"][yosys.CORE]["ports"].items()}
         params = {"InBits": ports["x_data_i"], "InWords": 1, "OutBits": ports["y_data_o"], "OutWords": 1}
-        routed = route.route_once(out, board, params, pll.clock(board, board.clock_mhz), seed=1, timeout=timeout)
+        routed = route.route_once(out, board, params, pll.pick_clock(board, board.clock_mhz), seed=1, timeout=timeout)
         result |= {
             "fmax_mhz": round(routed.fmax_mhz, 2), "critical_path": routed.critical_path, "utilisation": routed.utilisation, "placed_on": board.name,
             "place_seconds": round(routed.seconds, 2),

@@ -15,7 +15,7 @@ from hwflow.families import family_of
 from hwflow.families.base import Weights
 
 
-def resources(cells: Counter[str], family: str) -> dict[str, float]:
+def sum_resources(cells: Counter[str], family: str) -> dict[str, float]:
     """lut, ff, bram, dsp of cells counted by type, in the family's own sizes (`Cells.method` says how)."""
     known = family_of(family).cells
     lut = _weigh(cells, known.luts)
@@ -43,7 +43,7 @@ def logic_cells(luts: list[int]) -> int:
     return n6 + n5 + n4 + n3 + (n1 + n2 + 1) // 2
 
 
-def count(netlist: dict[str, Any], module: str) -> Counter[str]:
+def count_cells(netlist: dict[str, Any], module: str) -> Counter[str]:
     """Primitive cells by type below `module`, through the hierarchy."""
 
     @cache
@@ -62,11 +62,11 @@ def is_logic(netlist: dict[str, Any], kind: str) -> bool:
     return bool(module) and not ({"blackbox", "whitebox"} & module.get("attributes", {}).keys())
 
 
-def units(netlist: dict[str, Any], family: str, top: str = "network") -> dict[str, dict[str, float]]:
+def count_units(netlist: dict[str, Any], family: str, top: str = "network") -> dict[str, dict[str, float]]:
     """Resources of every unit of module `top`, by the unit's name."""
     cells = netlist["modules"][top]["cells"]
     return {
-        name.removeprefix(INSTANCE): resources(count(netlist, cell["type"]), family)
+        name.removeprefix(INSTANCE): sum_resources(count_cells(netlist, cell["type"]), family)
         for name, cell in cells.items()
         if is_logic(netlist, cell["type"])
     }

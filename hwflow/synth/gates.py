@@ -22,7 +22,7 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
     made = family_of(family).synthesis
     if not made.models:
         raise RecipeError(f"there are no cell models for {family}; take another family")
-    names = yosys.gather(folder, out)
+    names = yosys.copy_sources(folder, out)
     yosys.run_script(
         [
             *(f"read_verilog -defer -sv {n}" for n in names),

@@ -1,4 +1,4 @@
-"""ECP5's block RAM has a register at its output: the flip-flops behind it move in, which Yosys does not do.
+"""Moves flip-flops behind ECP5's block RAMs into the output registers of the blocks, which Yosys does not do.
 
 Stands on nothing but Yosys' JSON netlist. Without that register a word leaves the block 5.6 ns after the clock (speed 6),
 which alone is 178 MHz before any wire.

@@ -12,18 +12,18 @@ from hwflow.errors import RecipeError
 from hwflow.families import Clock, family_of
 
 
-def clock(board: Board, at_most_mhz: float) -> Clock:
+def pick_clock(board: Board, at_most_mhz: float) -> Clock:
     """The highest frequency at or below `at_most_mhz`; RecipeError when the PLL makes none so low."""
-    best = max((c for c in choices(board) if c.mhz <= at_most_mhz + 1e-9), key=lambda c: c.mhz, default=None)
+    best = max((c for c in list_clocks(board) if c.mhz <= at_most_mhz + 1e-9), key=lambda c: c.mhz, default=None)
     if best is None:
-        least = min(choices(board), key=lambda c: c.mhz).mhz
+        least = min(list_clocks(board), key=lambda c: c.mhz).mhz
         raise RecipeError(
             f"{board.name}: its PLL makes no clock below {least:.2f} MHz, the design reaches {at_most_mhz:.2f} MHz; use less parallelism or a faster part"
         )
     return best
 
 
-def choices(board: Board) -> Iterator[Clock]:
+def list_clocks(board: Board) -> Iterator[Clock]:
     """Every clock the board can give its design; of equal frequencies the first is the calmest."""
     pll = family_of(board.family).pll
     if pll is None:

@@ -21,7 +21,7 @@ from hwflow.families import Clock, family_of
 from hwflow.families.base import PlaceAndRoute
 from hwflow.synth import outreg, yosys
 from hwflow.synth.paths import critical_path
-from hwflow.synth.pll import clock
+from hwflow.synth.pll import pick_clock
 
 TOP = "board_serial"
 CLOCKS_A_BIT = 4  # the fewest uart_rx takes
@@ -68,10 +68,10 @@ def route(
     route_of(board)
     aim, best = clock_mhz or board.clock_mhz, None
     for attempt in range(rounds):
-        if best and clock(board, aim).mhz < WORTH_IT * best.clock.mhz:
+        if best and pick_clock(board, aim).mhz < WORTH_IT * best.clock.mhz:
             break
         try:
-            routed = route_once(work, board, params, clock(board, aim), seed=1 + attempt, timeout=timeout)
+            routed = route_once(work, board, params, pick_clock(board, aim), seed=1 + attempt, timeout=timeout)
         except ToolError:  # a faster clock that takes too long costs nothing that closed before
             if best is None:
                 raise
@@ -79,8 +79,8 @@ def route(
         say(f"routed for {routed.clock.mhz:.2f} MHz, closes at {routed.fmax_mhz:.2f} MHz ({routed.seconds:.0f} s)")
         if routed.closes and (best is None or routed.clock.mhz > best.clock.mhz):
             best = routed
-            keep(work, board)
-        # another clock is another placement: after one that closed worth a try, after one that did not a little worse
+            save_bitstream(work, board)
+        # Each clock gives another placement: aim at what this one reached, or a little lower where it did not close.
         aim = routed.fmax_mhz if routed.closes else 0.92 * min(routed.fmax_mhz, aim)
     if best is None:
         raise ToolError(
@@ -169,7 +169,7 @@ def route_of(board: Board) -> PlaceAndRoute:
     return route
 
 
-def keep(work: Path, board: Board) -> None:
+def save_bitstream(work: Path, board: Board) -> None:
     """Set aside the bitstream of a round that closed; `bitstream` finds it."""
     name = route_of(board).bitstream
     shutil.copyfile(work / name, work / f"best_{name}")

@@ -50,7 +50,7 @@ def run_script(lines: Sequence[str], folder: Path, name: str, timeout: float | N
     return tools.run("yosys", ["-Q", f"{name}.ys"], cwd=folder, log=folder / f"{name}.log", timeout=timeout)
 
 
-def gather(folder: Path, out: Path) -> list[str]:
+def copy_sources(folder: Path, out: Path) -> list[str]:
     """Copy a design's sources and memory files into `out`; the names of the sources.
 
     The wheels of Yosys and nextpnr see the working folder and little else, so everything they read lies in it.
@@ -64,7 +64,7 @@ def gather(folder: Path, out: Path) -> list[str]:
 
 def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout: float | None = None) -> dict[str, Any]:
     """Yosys' JSON netlist of module `network`, hierarchy kept at the units; `core.il` in `out` holds it for place and route."""
-    names = gather(folder, out)
+    names = copy_sources(folder, out)
     kept = unit_modules(folder, names)
     run_script(
         [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hwflow.bench.pairs import paired, sites, spared
+from hwflow.bench.pairs import count_sites, sites, sites_saved
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,5 @@ def test_every_instance_of_a_module_counts() -> None:
         "attributes": {},
     }
     netlist = {"modules": {"top": top, "unit": unit}}
-    assert paired(netlist, "top") == 4
-    assert spared(netlist, "top") == 5 - 4  # Yosys counts LUT2 in halves
+    assert count_sites(netlist, "top") == 4
+    assert sites_saved(netlist, "top") == 5 - 4  # Yosys counts LUT2 in halves

@@ -37,7 +37,7 @@ from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
 from hwflow.places import hardware
 from hwflow.synth import route, yosys
-from hwflow.synth.pll import clock
+from hwflow.synth.pll import pick_clock
 from hwflow.units.kit.base import Dataflow
 
 
@@ -241,13 +241,13 @@ MODELS = {
 
 def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mapping[str, int | str] | None = None) -> str:
     """Yosys' word on the tops of these boards around a design, each with its own PLL, clock and baud rate."""
-    names = yosys.gather(made.rtl, folder)
+    names = yosys.copy_sources(made.rtl, folder)
     shell = {family: [f for f in route.shell_sources(family) if f.name not in names] for family in MODELS}
     for file in {f for files in shell.values() for f in files}:
         shutil.copyfile(file, folder / file.name)
     lines = []
     for board in targets:
-        at = clock(board, board.clock_mhz)
+        at = pick_clock(board, board.clock_mhz)
         own = {"Family": board.family, "ClockHz": round(at.mhz * 1e6), "Baud": board.baud, **at.params}
         params = {**designs.parameters(made.dataflow, made.rtl), **own, **(change or {})}
         lines += [

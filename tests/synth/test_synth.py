@@ -19,7 +19,7 @@ from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
 from hwflow.synth import cells, route, synth, yosys
-from hwflow.synth.pll import Clock, choices, clock
+from hwflow.synth.pll import Clock, list_clocks, pick_clock
 from hwflow.units import Mvu, Mvus
 
 
@@ -46,7 +46,7 @@ def test_luts_that_share_a_lut6_are_counted_once_as_yosys_does(luts: list[int], 
     ],
 )  # fmt: skip
 def test_cells_weigh_what_the_method_says(family: str, counted: dict[str, int], want: tuple[float, ...]):
-    assert tuple(cells.resources(Counter(counted), family).values()) == want
+    assert tuple(cells.sum_resources(Counter(counted), family).values()) == want
 
 
 def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
@@ -56,8 +56,8 @@ def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
         "leaf": leaf, "unit": {"cells": {"l0": {"type": "leaf"}, "l1": {"type": "leaf"}}},
         "top": {"cells": {"u": {"type": "unit"}, "v": {"type": "leaf"}, "w": {"type": "LUT4"}}},
     }}  # fmt: skip
-    assert cells.count(netlist, "top") == {"LUT4": 4, "TRELLIS_FF": 3}
-    found = cells.units(netlist, "ecp5", "top")
+    assert cells.count_cells(netlist, "top") == {"LUT4": 4, "TRELLIS_FF": 3}
+    found = cells.count_units(netlist, "ecp5", "top")
     assert {k: v["lut"] for k, v in found.items()} == {"u": 2, "v": 1}
 
 
@@ -65,7 +65,7 @@ def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
 def test_the_clock_is_the_highest_the_pll_makes_and_its_oscillator_is_in_range(name: str):
     b = load_board(name)
     low, high = {"ecp5": (400, 800), "ice40": (533, 1066), "gowin": (400, 1250), "xc7": (600, 1200)}[b.family]
-    for at in choices(b):
+    for at in list_clocks(b):
         p = at.params
         if b.family == "ice40":
             vco = b.oscillator_mhz * (int(p["Feedback"]) + 1)
@@ -81,8 +81,8 @@ def test_the_clock_is_the_highest_the_pll_makes_and_its_oscillator_is_in_range(n
             assert low <= made * int(p["Divide"]) <= high
         assert made == pytest.approx(at.mhz)
     aim = b.clock_mhz
-    got = clock(b, aim)
-    assert got.mhz <= aim + 1e-9 and not any(got.mhz < c.mhz <= aim for c in choices(b))
+    got = pick_clock(b, aim)
+    assert got.mhz <= aim + 1e-9 and not any(got.mhz < c.mhz <= aim for c in list_clocks(b))
     assert got.mhz > 0.9 * aim
 
 
@@ -90,7 +90,7 @@ def test_a_clock_below_what_the_pll_makes_is_refused():
     with pytest.raises(
         RecipeError, match=r"ulx3s_85f: its PLL makes no clock below 12.50 MHz, the design reaches 3.00 MHz"
     ):
-        clock(load_board("ulx3s_85f"), 3)
+        pick_clock(load_board("ulx3s_85f"), 3)
 
 
 def test_requests_nobody_can_meet_are_refused_before_work_starts(tmp_path: Path):
@@ -142,7 +142,7 @@ def test_the_clock_is_raised_until_a_round_does_not_close(
         return route.Routed(args[3], 0, reached[len(asked) - 1], {}, 0.0)
 
     monkeypatch.setattr(route, "route_once", once)
-    monkeypatch.setattr(route, "keep", lambda *_: files.append(asked[-1]))
+    monkeypatch.setattr(route, "save_bitstream", lambda *_: files.append(asked[-1]))
     best = route.route(tmp_path, load_board("ulx3s_85f"), {})
     assert [c.mhz for c in asked] == pytest.approx(aimed, abs=0.05)
     assert best.clock.mhz == pytest.approx(kept, abs=0.05) and best.closes and files[-1] == best.clock
