@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwflow import real
+from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.bridges import qkeras_meaning as meaning
 from hwflow.bridges.qkeras_file import Call, Layer, call_of, layers_of
@@ -20,7 +21,9 @@ from hwflow.errors import Finding, ModelError
 from hwflow.ops import Pads, Port, Shape
 from hwflow.real import Graph, Pointwise, RealOp, Step, Weights, parse_input
 
-PASSED = ("Dropout", "Softmax", "InputLayer", "GaussianNoise", "SpatialDropout2D")
+NOISE = ("Dropout", "GaussianNoise", "SpatialDropout2D")  # of training alone
+PASSED = (*NOISE, "Softmax", "InputLayer")
+HEADS = ("softmax", "sigmoid", "tanh")  # left to the host at the end
 F = np.float32
 
 
@@ -40,6 +43,7 @@ class _Reader:
         self.shapes: dict[str, Shape] = {}
         self.findings: list[Finding] = []
         self.notes: list[str] = []
+        self.head = ""
         self.source = next((x for x in layers if x.kind == "InputLayer"), layers[0])
         self.takes = parse_input(input or self._default_input())
 
@@ -61,9 +65,12 @@ class _Reader:
                 self.findings.append(Finding(layer.name, layer.kind, e.reason, e.remedy))
         if self.findings:
             raise ModelError(*self.findings)
+        out = self.shapes[self.nodes[-1].name] if self.nodes else shape
+        channels = out[-1] if self.head and len(out) == 3 else 0
         graph = Graph(
-            self.name, Port(shape, self.takes.ints), tuple(self.nodes), self.takes.denominator, tuple(self.notes)
-        )
+            self.name, Port(shape, self.takes.ints), tuple(self.nodes), self.takes.denominator, tuple(self.notes),
+            Answer(head=self.head, channels=channels, shape=out),
+        )  # fmt: skip
         if graph.findings:
             raise ModelError(*graph.findings)
         return graph
@@ -92,6 +99,8 @@ class _Reader:
             raise Unknown(f"layers of class {layer.kind} are not supported", f"use {known}")
         if layer.config.get("data_format") == "channels_first":
             raise Unknown("its channels come first", "use data_format channels_last")
+        if layer.kind == "Softmax":
+            self._take_head(layer, "softmax")
         value = at[0] if layer.kind in PASSED else HANDLERS[layer.kind](self, layer, at)
         self.values[layer.name] = self._activated(layer, value)
 
@@ -100,11 +109,22 @@ class _Reader:
         if layer.kind in ("QActivation", "Activation", "ReLU"):
             return at
         call = self._call(layer.config.get("activation"))
-        return (
-            at
-            if call is None or call.name == "softmax"
-            else self._steps(f"{layer.name}_{call.name}", at, meaning.activation(call))
-        )
+        return self._active(layer, call, at, f"{layer.name}_{call.name}" if call else layer.name)
+
+    def _active(self, layer: Layer, call: Call | None, at: str, name: str) -> str:
+        """The value behind an activation; a head at the end is left to the host."""
+        if call is None:
+            return at
+        last = all(x.kind in NOISE for x in self.layers if layer.name in x.inputs)
+        if call.name == "softmax" or (call.name in HEADS and last):
+            self._take_head(layer, call.name)
+            return at
+        return self._steps(name, at, meaning.activation(call))
+
+    def _take_head(self, layer: Layer, head: str) -> None:
+        if self.head or not all(x.kind in NOISE for x in self.layers if layer.name in x.inputs):
+            raise Unknown(f"has {head} in the middle of the network", "move it to the end, or use quantized_relu")
+        self.head = head
 
     def put(self, node: RealOp) -> str:
         self.nodes.append(node)
@@ -202,10 +222,7 @@ def _norm(r: _Reader, layer: Layer, at: list[str]) -> str:
 
 
 def _activation(r: _Reader, layer: Layer, at: list[str]) -> str:
-    call = r._call(layer.config["activation"])
-    if call is None or call.name == "softmax":
-        return at[0]
-    return r._steps(layer.name, at[0], meaning.activation(call))
+    return r._active(layer, r._call(layer.config["activation"]), at[0], layer.name)
 
 
 def _relu(r: _Reader, layer: Layer, at: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.errors import ModelError, RecipeError
-from hwflow.fold import fold
+from hwflow.fold import fold, in_one_unit
 from hwflow.net import Net
 from hwflow.places import MODELS
 from hwflow.qonnx import read
@@ -56,6 +56,15 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     return metrics
 
 
+def keep_again(out: Path) -> dict[str, Any]:
+    """Write the net.npz of a kept network anew in today's format, its answers in one unit; the metrics with its bytes."""
+    metrics = json.loads((out / METRICS).read_text())
+    in_one_unit(Net.load(out / NET)).save(out / NET)
+    metrics["net"]["bytes"] = (out / NET).stat().st_size
+    (out / METRICS).write_text(told(metrics))
+    return metrics
+
+
 def command_of(metrics: dict[str, Any]) -> str:
     """The command line that repeats a run of the models room; a RecipeError where no option says what was changed."""
     file, _, name = metrics["source"].partition(":")
@@ -90,7 +99,7 @@ def answers_of(net: Net, x: np.ndarray, chunk: int = 250) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line: keep the run in folder RUN as OUT/net.npz and OUT/metrics.json."""
+    """The command line: keep the run in folder RUN as OUT/net.npz and OUT/metrics.json; where both are one, in today's format."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="hwflow.train.kept", description=main.__doc__)
@@ -101,7 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--images", type=int, default=0, help="compare with PyTorch on so many held-out images; 0 is all"
     )
     given = parser.parse_args(arguments)
-    metrics = keep(given.run, given.out, given.note, given.images)
+    again = given.run.resolve() == given.out.resolve()
+    metrics = keep_again(given.out) if again else keep(given.run, given.out, given.note, given.images)
     print(json.dumps(metrics["net"]))
 
 

@@ -16,8 +16,10 @@ import pytest
 from conftest import GOLDEN
 
 from hwflow import tools
+from hwflow.answers import headed
 from hwflow.bridges import qkeras, qkeras_file, qkeras_meaning
 from hwflow.errors import ModelError, ToolError
+from hwflow.fold import fold
 from hwflow.real import Graph
 
 MODELS = {"mlp": ("qkeras_mlp.h5", "bipolar"), "cnn": ("qkeras_cnn.keras", "u8/256")}
@@ -112,6 +114,30 @@ def test_what_is_not_supported_is_named_all_at_once(monkeypatch: pytest.MonkeyPa
         qkeras.read(Path("odd.h5"), "bipolar")
     assert [f.node for f in e.value.findings] == ["a", "b", "c"]
     assert "weights are not quantised" in str(e.value) and "class LSTM" in str(e.value) and "own data" in str(e.value)
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "tanh"])
+@pytest.mark.parametrize("own", [False, True], ids=["a layer", "the layer's own"])
+def test_what_comes_last_is_left_to_the_host(head: str, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def layer(kind: str, name: str, inputs: tuple[str, ...], **config: object) -> qkeras_file.Layer:
+        arrays = {"kernel": np.ones((4, 2)), "bias": np.array([0.5, -1])} if kind == "QDense" else {}
+        return qkeras_file.Layer(kind, name, {"name": name, "activation": "linear", **config}, inputs, arrays)
+
+    quantizers = {"kernel_quantizer": "quantized_bits(2,1,alpha=1)", "bias_quantizer": "quantized_bits(4,1,alpha=1)"}
+    layers = [
+        layer("InputLayer", "in", (), batch_input_shape=[None, 4]),
+        layer("QDense", "a", ("in",), **quantizers, **({"activation": head} if own else {})),
+        layer("Activation", "b", ("a",), activation=head), layer("Dropout", "c", ("b",)),
+    ]  # fmt: skip
+    monkeypatch.setattr(qkeras, "layers_of", lambda _: ("net", tuple(layers[:2] if own else layers)))
+    net = fold(qkeras.read(Path("net.h5"), "i4"))
+    y = net.run(np.eye(4, dtype=int)[:3])
+    assert net.answer.head == head and net.answer.ordered
+    np.testing.assert_array_equal(net.real(y), headed(head, net.scores(y), 2))
+    if own:  # a head in front of another layer is none
+        monkeypatch.setattr(qkeras, "layers_of", lambda _: ("net", (*layers[:2], layer("QDense", "d", ("a",), **quantizers))))
+        with pytest.raises(ModelError, match=r"in the middle of the network|is not a staircase"):
+            qkeras.read(Path("net.h5"), "i4")
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -112,3 +112,23 @@ def test_names_of_a_file_are_text_and_nothing_else(tmp_path):
     model.graph.node[0].op_type = "LSTM"
     onnx.save(model, folder / "bad.onnx")
     refused(hwflow("check", "bad.onnx", cwd=folder), "[/x]")
+
+
+def test_scores_and_labels_are_saved_in_the_files_own_order(tmp_path):
+    net = Build((1, 3, 4, 5))
+    w = net.const(np.where(np.arange(54).reshape(2, 3, 3, 3) % 3, 1.0, -1.0))
+    y = net.node("Sigmoid", net.node("Mul", net.conv(net.sign("x"), w, bias=[0.5, -1.0]), net.const(0.25)))
+    onnx.save(net.model(y), tmp_path / "m.onnx")
+    x = np.random.default_rng(0).integers(-8, 8, (6, 4, 5, 3))
+    np.save(tmp_path / "x.npy", x.transpose(0, 3, 1, 2))
+    done = hwflow("compile", "m.onnx", "--input", "i4/4", "-o", "b", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = ("simulate", "b", "--engine", "numpy", "--inputs", "x.npy", "--outputs", "y.npy", "--scores", "s.npy")
+    refused(hwflow(*run, cwd=tmp_path), "(3, 4, 5)", "(4, 5, 3)", "--layout nchw")
+    done = hwflow(*run, "--layout", "nchw", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answers, scores = np.load(tmp_path / "y.npy"), np.load(tmp_path / "s.npy")
+    assert answers.shape == (6, 12) and answers.dtype == np.int64
+    assert scores.shape == (6, 2, 2, 3) and scores.dtype == np.float32
+    order = np.argsort(scores.transpose(0, 2, 3, 1), axis=None, kind="stable")
+    assert (np.diff(answers.ravel()[order]) >= 0).all(), "integers sort as the scores do"
