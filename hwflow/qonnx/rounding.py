@@ -71,7 +71,15 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array])
     if node.name in graph.plans:
         if isinstance(node, real.Dense | real.Conv) and picked_channels(node) is not None:
             return np.full(1, float(rooms[0].max()))  # it copies
-        return np.full(1, np.inf) if open_ else _bound(graph, node, ins)
+        if not open_:
+            return _bound(graph, node, ins)
+        if isinstance(node, real.Pad | real.Concat):
+            return np.full(1, max(float(room.max()) for room in rooms))
+        if not all(np.isfinite(room).all() for room in rooms):
+            return np.full(1, np.inf)
+        # a sum of sums: what the inputs may be off by is summed too
+        spread = [np.broadcast_to(room, x.shape).astype(np.float64) for room, x in zip(rooms, ins, strict=True)]
+        return _bound(graph, node, ins) + _absolute(node, graph.plans[node.name].op, spread, 0.0)
     if isinstance(node, real.Pointwise):
         return _spread(node.steps, ins[0], rooms[0].astype(np.float64))[1]
     return np.full(1, max(float(room.max()) for room in rooms)) if open_ else np.zeros(1)

@@ -71,3 +71,13 @@ def test_verify_counts_ties_apart_from_differences(made, tmp_path):
     rung = done.rungs[0]
     assert (rung.a, rung.b, rung.differing) == ("qonnx", "graph", 0) and rung.rounded > 0
     assert "another order" in rung.first and done.exact
+
+
+def test_a_mean_over_pixels_and_channels_is_a_sum_of_sums(tmp_path):
+    b = Build((1, 7, 6, 2))
+    path = b.save(tmp_path, b.node("ReduceMean", "x", axes=[1, 2], keepdims=0))
+    x = np.random.default_rng(0).integers(0, 16, (20, 6, 2, 7))
+    graph = read(path, "u4/15")
+    assert (graph.run(graph.takes.real(x)) != reference(path, x, "u4/15")).any(), "nothing to explain"
+    nodes = explained(path, x, "u4/15")
+    assert all(node.explained for node in nodes) and max(node.worst for node in nodes) > 0
