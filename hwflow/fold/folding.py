@@ -452,16 +452,10 @@ def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
     n = len(item.lo)
     if item.waits is not None:
         steps = tuple(s.wider(n // item.waits.to[-1]) for s in steps)
-    made = []
-    for step in steps:
-        if len(step.value) not in (1, n):
-            once = step.value[:n]
-            if (step.value.reshape(-1, *once.shape) == once).all():
-                step = Step(step.op, once)
-            else:
-                return _stepped(folding, folding.flushed(item), steps)
-        made.append(step)
-    return replace(item, steps=(*item.steps, *made))
+    if not all(step.repeats(n) for step in steps):
+        return _stepped(folding, folding.flushed(item), steps)
+    own = (step if isinstance(step, Beside) else step.first(n) for step in steps)
+    return replace(item, steps=(*item.steps, *own))
 
 
 def _chooses(node: real.RealOp) -> bool:

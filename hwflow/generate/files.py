@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from hwflow.generate import heads, moves, pointwise, spatial
+from hwflow.generate import activations, heads, moves, pointwise, rearrange, spatial
 from hwflow.generate.draw import Choose, Draw, choices
 from hwflow.generate.drawing import Drawing, Grid, Tensor
 from hwflow.generate.quantize import quantize, ready
 
 DYADIC = (("u8/256", 8, 0), ("u4/16", 4, 0), ("i4/8", 4, 1), ("i8/64", 8, 1), ("bipolar", 0, 0), ("u1", 1, 0), ("u2/4", 2, 0), ("i8", 8, 1), ("u8", 8, 0))  # fmt: skip
 OTHER = (("u8/255", 8, 0), ("i5/10", 5, 1), ("bipolar/3", 0, 0), ("u4/15", 4, 0), ("i8/100", 8, 1))
-OPSETS = (9, 9, 10, 11, 12, 13, 13, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)
+OPSETS = (9, 9, 10, 11, 12, 13, 13, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21, 22)
 KEY = "hwflow.input"
 
 
@@ -86,9 +86,12 @@ def _input(d: Drawing) -> tuple[str, tuple[float, float]]:
 SPATIAL: dict[Callable[[Drawing], None], int] = {
     spatial.conv: 8, spatial.max_pool: 3, spatial.average: 2, pointwise.residual: 3, spatial.concat: 2,
     spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 2, moves.there_and_back: 1,
+    rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 2, rearrange.shuffled: 1,
+    rearrange.reduced_largest: 1, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
 }  # fmt: skip
 FLAT: dict[Callable[[Drawing], None], int] = {
-    heads.dense: 6, pointwise.residual: 2, moves.there_and_back: 1, heads.as_convolution: 1,
+    heads.dense: 6, pointwise.residual: 2, moves.there_and_back: 1, heads.as_convolution: 1, rearrange.split: 1,
+    rearrange.gathered: 1, rearrange.beside: 1, activations.gated: 1,
 }  # fmt: skip
 
 
@@ -117,6 +120,8 @@ def between(d: Drawing) -> None:
     """A chain of elementwise operators, mostly closed by a quantizer."""
     for _ in range(d.choose(0, 3)):
         pointwise.pointwise(d)
+    if d.chance(25):
+        d.pick((activations.chosen, activations.chosen, activations.curved, activations.curved, activations.squared))(d)
     if d.chance(75):
         quantize(d)
         if d.chance(15):

@@ -61,7 +61,9 @@ def as_convolution(d: Drawing) -> None:
 
 def end(d: Drawing) -> None:
     """What stands behind the last layer; an answer of labels where nothing rounds before it."""
-    kind = d.weighted({"scores": 5, "scaled": 3, "quantized": 2, "normed": 1, "labels": 3, "softmax": 2, "chain": 1})
+    kind = d.weighted(
+        {"scores": 5, "scaled": 3, "quantized": 2, "normed": 1, "labels": 3, "softmax": 2, "squashed": 1, "chain": 1}
+    )
     if kind == "scaled":
         arithmetic(d)
         if d.chance(40):
@@ -75,6 +77,8 @@ def end(d: Drawing) -> None:
         quantize(d)
     elif kind == "softmax":
         softmax(d)
+    elif kind == "squashed":
+        d.to(d.node(d.pick(("Sigmoid", "Tanh")), d.at.name), None)
     elif kind == "labels":
         labels(d)
 

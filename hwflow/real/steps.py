@@ -59,6 +59,13 @@ class Step:
         """The same step for the first few of its channels."""
         return self.taken(np.arange(channels))
 
+    def repeats(self, channels: int) -> bool:
+        """True where the step is the same for every run of so many channels."""
+        if len(self.value) in (1, channels):
+            return True
+        once = self.value[:channels]
+        return bool((self.value.reshape(-1, *once.shape) == once).all())
+
     def taken(self, channels: Array) -> Step:
         """The same step for some of its channels, in the order given."""
         return Step(self.op, self.value[channels]) if self.per_channel else self
@@ -125,6 +132,9 @@ class Both(Step):
 
     def wider(self, times: int) -> Step:
         return self._changed(lambda s: s.wider(times))
+
+    def repeats(self, channels: int) -> bool:
+        return all(s.repeats(channels) for s in (*self.left, *self.right))
 
     def taken(self, channels: Array) -> Step:
         return self._changed(lambda s: s.taken(channels))
