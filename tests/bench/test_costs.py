@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hwflow.bench.designs import random_folding, random_net
-from hwflow.bench.fit import nonnegative, units
+from hwflow.bench.fit import nonnegative
+from hwflow.bench.fit_units import units
 from hwflow.bench.measure import measure
 from hwflow.bits import Ints
 from hwflow.errors import RecipeError
