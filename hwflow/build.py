@@ -31,7 +31,7 @@ STAGE = "made.json"  # in rtl/, hls/ and c/: which build they are of
 RANDOM_IMAGES = 100  # when a build has no held-out images
 # what `compile` makes and what is made from that; all of it is replaced at once
 MADE = ("net.npz", "folding.json", "dataflow.json", MANIFEST, "rtl", "hls", "c")
-LATER_FOLDERS = ("runs", "synth", "deploy", "measured.json", "report.html", "report.md", "report.json")
+LATER_FOLDERS = ("runs", "synth", "deploy", "measured.json", "report.html", "report.md", "report.json", "live.html")
 # what `train` makes; dropped when another model is compiled into the folder
 TRAINED = ("test.npz", "checkpoint.pt", "metrics.json", "curves.png")
 

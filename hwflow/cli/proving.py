@@ -137,6 +137,22 @@ def report(folder: Dir, json: Json = False) -> None:
     show(facts, json, table)
 
 
+@verb("hwflow publish build/digits -o live.html", "open live.html")
+def publish(
+    folder: Dir,
+    page: Annotated[Path | None, typer.Option("-o", "--out", help="The page; DIR/live.html without it.")] = None,
+    json: Json = False,
+) -> None:
+    """The network alive in one web page: draw or drop an image, see the hardware's own answer."""
+    from hwflow.build import Build
+    from hwflow.report.live import publish as run
+
+    where = run(Build.load(folder), page or folder / "live.html")
+    table = Table("file", "bytes", title="one page, no network needed")
+    table.add_row(str(where), f"{where.stat().st_size:,}")
+    show({"page": str(where), "bytes": where.stat().st_size}, json, table)
+
+
 @verb("hwflow measured build/digits --fps 1500 --mhz 25 --note bench", "hwflow report build/digits")
 def measured(
     folder: Dir,
