@@ -238,6 +238,12 @@ def top_k(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
     k = 1
     if call.op == "TopK":
         k = int(call.attrs["k"]) if "k" in call.attrs else int(reader.number(call, 1))
+    if k > 1 and reader.head is not None:
+        raise Refused(
+            "k",
+            f"the {k} largest behind {reader.head[1]}, where float32 makes all small scores equal",
+            "take them in front of it, which are the same classes, or its largest alone",
+        )
     node = real.TopK(name=reader.name(call), inputs=(flat.name,), k=k)
     reader.emit(node, flat)
     keep = call.op == "TopK" or call.attrs.get("keepdims", 1)
