@@ -84,7 +84,7 @@ def trials(
         in_child(old)
         in_child(new, rng.random() * spent * 1.05)
         left = see(folder)
-        assert left in (before, fresh), f"kill {k}: a mixture: {sorted(set(left) ^ set(fresh))[:5]}"
+        assert left in (before, fresh), f"kill {k}: a mixture: {str(left)[:300]}"
         check()
         found["new" if left == fresh else "old"] += 1
     in_child(new)
@@ -213,7 +213,7 @@ def synths(times: int, home: Path, seed: int = 0, fake: bool = False) -> dict[st
             if not folder.exists():
                 shutil.copytree(aside, folder)
             flow.synth = stand_in(stamp) if fake else real  # type: ignore[assignment]
-            flow.measure(Build.load(folder), ("xc7", "ecp5")[stamp] if not fake else "xc7")
+            flow.measure(Build.load(folder), "xc7")
 
         return work
 
