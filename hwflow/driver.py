@@ -372,7 +372,7 @@ class _Serial:
 
     def _patience(self, silent: int) -> float:
         """Seconds of silence after which what is out counts as lost."""
-        usual = max(0.05, 3 * self.round_trip) if self.round_trip else self.owner.timeout
+        usual = max(self.owner.timeout / 20, 3 * self.round_trip) if self.round_trip else self.owner.timeout
         return min(usual * 2**silent, 4 * self.owner.timeout)
 
     def _lost(self, out: OrderedDict[int, float], todo: deque[int], silent: int) -> None:
