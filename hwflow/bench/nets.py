@@ -178,8 +178,39 @@ def depthwise(seed: int = 1) -> Net:
     return net.net("depthwise")
 
 
+def small_cnn(seed: int = 1) -> Net:
+    """A CNN for a microcontroller: 28x28 grey images, binary 3x3 convolutions of 16, 16 and 32 channels, dense 10."""
+    net = _Layers(Port((28, 28, 1), U8), seed)
+    net.conv(16, byte=True)
+    net.threshold()
+    net.pool()
+    for width in (16, 32):
+        net.conv(width)
+        net.threshold()
+        net.pool()
+    net.add(Flatten)
+    net.dense(10, byte=True)
+    return net.net("small CNN")
+
+
+def keywords(seed: int = 1) -> Net:
+    """A keyword spotter: 49 frames of 10 coefficients, a 10x4 convolution, three binary 3x3 ones of 64 channels, dense 12."""
+    net = _Layers(Port((49, 10, 1), BYTE), seed)
+    shape = (64, 10, 4, 1)
+    net.add(Conv, weights=net.random.integers(-127, 128, shape), pads=(4, 1, 5, 2), stride=(2, 2))
+    net.threshold()
+    for _ in range(3):
+        net.conv(64)
+        net.threshold()
+    net.add(SumPool, kernel=(net.ports[net.last].shape[0], net.ports[net.last].shape[1]), stride=(1, 1))
+    net.add(Flatten)
+    net.dense(12, byte=True)
+    return net.net("keywords")
+
+
 NETS: dict[str, Callable[[int], Net]] = {
     "tfc": tfc, "sfc": sfc, "lfc": lfc, "cnv": cnv, "vgg_small": vgg_small, "resnet20": resnet20, "depthwise": depthwise,
+    "small_cnn": small_cnn, "keywords": keywords,
 }  # fmt: skip
 
 

@@ -1,0 +1,33 @@
+"""The table of `hwflow bench micro`: flash and working memory of small networks on microcontrollers.
+
+Stands on emit.bare. Flash is code and weights of net.c, built for size; memory is all the working memory there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hwflow.bench.nets import NETS
+from hwflow.emit.bare import BOARDS, LINUX, size
+
+SMALL = ("tfc", "sfc", "small_cnn", "keywords")
+
+
+def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each network: bytes of flash on each core, and of working memory."""
+    cores = [*BOARDS, next(t for t in LINUX if t.name == "riscv32")]
+    out = []
+    for name in SMALL:
+        say(name)
+        net = NETS[name](1)
+        row: dict[str, Any] = {"network": net.name}
+        with TemporaryDirectory() as folder:
+            for core in cores:
+                found = size(net, Path(folder), core)
+                row[f"flash {core.name}"] = found["flash"]
+                row["ram"] = found["ram"]
+        out.append(row)
+    return out
