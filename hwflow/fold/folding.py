@@ -289,6 +289,8 @@ class _Folding:
                 f"rises {ups.shape[1]} and falls {downs.shape[1]} times",
                 f"quantise it to at most {lv.MOST_LEVELS} levels",
             )
+        if not ups.shape[1]:  # it never rises: a threshold has one limit at least, here one that nothing reaches
+            ups = np.full((len(item.lo), 1), self.ports[item.op].ints.hi + 1)
         name, still = self.fresh(item.label or value), np.zeros(len(item.lo), bool)
         rose = self.emit(ops.Threshold(
             name=self.fresh(f"{name}_rises"), inputs=(item.op,), thresholds=ups, falling=still, base=base

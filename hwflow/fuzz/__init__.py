@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from typing import Any
 from hwflow.fuzz.workers import SHRINK_SECONDS, Word, engines, judging, operator_name
 
 PATIENCE = 120.0  # seconds without a word after which a worker is stuck; it notices slow Python itself, sooner
+MOST_WAITING = 10_000  # seeds kept for the engines
 SAID_EVERY = 5.0
 SHOWN_REASONS = 25
 
@@ -198,23 +199,33 @@ class Engines:
         self.process = multiprocessing.get_context("spawn").Process(target=engines, args=(theirs, c, rtl), daemon=True)
         self.process.start()
         theirs.close()
-        self.offered, self.most = 0, 2 * (c + 10 * rtl) + 100
+        self.waiting: deque[int] = deque(maxlen=MOST_WAITING)
+        self.hungry = True
 
     @property
     def alive(self) -> bool:
         return self.process.exitcode is None
 
     def offer(self, seed: int) -> None:
-        if self.offered < self.most:
-            self.offered += 1
+        """Keep a seed for when the process asks for one; it must never be waited for, so nothing piles up in a pipe."""
+        self.waiting.append(seed)
+        self._feed()
+
+    def _feed(self) -> None:
+        if self.hungry and self.waiting:
+            self.hungry = False
             with suppress(BrokenPipeError, ConnectionResetError):
-                self.ours.send(seed)
+                self.ours.send(self.waiting.popleft())
 
     def listen(self, found: Found, folder: Path) -> None:
         try:
             word = self.ours.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
+            return
+        if word.kind == "hungry":
+            self.hungry = True
+            self._feed()
             return
         found.through[word.engine] += 1
         if word.verdict == "difference":

@@ -30,7 +30,7 @@ MOST_SHRUNK = 8  # faults of one cause that are shrunk; more of them are counted
 class Word:
     """What a worker says: one file's verdict, one fault, one smaller file of a fault, or engine results."""
 
-    kind: str  # file, fault, smaller, engine
+    kind: str  # file, fault, smaller, engine, hungry
     seed: int
     verdict: str = ""
     key: str = ""
@@ -128,6 +128,7 @@ def engines(parent: Connection, c: int, rtl: int) -> None:
     turn = 0
     while max(left.values()) > 0:
         seed = parent.recv()
+        parent.send(Word("hungry", seed))
         found = again(seed)
         if found is None:
             continue
