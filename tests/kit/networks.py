@@ -1,116 +1,18 @@
-"""Small ONNX networks for tests: a builder that writes files as exporters do, and random networks of any operators.
+"""Random networks of any operators for the tests of reading, and the builder of files that writes them.
 
-Stands on onnx and numpy.
+Stands on hwflow.generate, whose builder it hands on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
-Q = "qonnx.custom_op.general"
+from hwflow.generate import Build, Choose, Q
 
-
-class Build:
-    """Nodes, constants and one input of a file to be. Every method takes and gives tensor names."""
-
-    def __init__(self, shape: Sequence[int | str], opset: int = 13):
-        self.shape, self.opset = shape, opset
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self.shapes: list[onnx.ValueInfoProto] = []
-        self.x = "x"
-
-    def shaped(self, name: str, *shape: int) -> str:
-        """Note the shape of a tensor, as cleaned files do."""
-        self.shapes.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-        return name
-
-    def const(self, value: Any, dtype: Any = np.float32, name: str | None = None) -> str:
-        name = name or f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
-
-    def node(self, op: str, *inputs: str, domain: str = "", outputs: int = 1, **attrs: Any) -> str:
-        outs = [f"t{len(self.nodes)}_{i}" if i else f"t{len(self.nodes)}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), outs, f"{op}_{len(self.nodes)}", domain=domain, **attrs))
-        return outs[0]
-
-    def quant(
-        self,
-        x: str,
-        scale: Any,
-        bits: float,
-        signed: int = 1,
-        narrow: int = 0,
-        zero: Any = 0.0,
-        mode: str = "ROUND",
-        domain: str = Q,
-    ) -> str:
-        return self.node(
-            "Quant",
-            x,
-            self.const(scale),
-            self.const(zero),
-            self.const(bits),
-            domain=domain,
-            signed=signed,
-            narrow=narrow,
-            rounding_mode=mode,
-        )
-
-    def sign(self, x: str, scale: Any = 1.0, domain: str = Q) -> str:
-        return self.node("BipolarQuant", x, self.const(scale), domain=domain)
-
-    def norm(self, x: str, gamma: Any, beta: Any, mean: Any, var: Any) -> str:
-        return self.node("BatchNormalization", x, *(self.const(v) for v in (gamma, beta, mean, var)), epsilon=1e-5)
-
-    def conv(
-        self,
-        x: str,
-        w: str,
-        pads: Sequence[int] = (0, 0, 0, 0),
-        strides: Sequence[int] = (1, 1),
-        dilations: Sequence[int] = (1, 1),
-        group: int = 1,
-        bias: Any = None,
-    ) -> str:
-        more = () if bias is None else (self.const(bias),)
-        return self.node(
-            "Conv", x, w, *more, pads=list(pads), strides=list(strides), dilations=list(dilations), group=group
-        )
-
-    def model(self, y: str, kind: int = TensorProto.FLOAT, meta: dict[str, str] | None = None) -> onnx.ModelProto:
-        graph = helper.make_graph(
-            self.nodes, "net", [helper.make_tensor_value_info(self.x, TensorProto.FLOAT, list(self.shape))],
-            [helper.make_tensor_value_info(y, kind, None)], self.constants,
-            value_info=self.shapes,
-        )  # fmt: skip
-        domains = {n.domain for n in self.nodes} - {""}
-        model = helper.make_model(
-            graph,
-            opset_imports=[
-                helper.make_opsetid("", self.opset),
-                *(helper.make_opsetid(d, self.opset if d.endswith("channels_last") else 1) for d in sorted(domains)),
-            ],
-        )
-        model.ir_version = 8
-        if meta:
-            helper.set_model_props(model, meta)
-        return model
-
-    def save(self, folder: Path, y: str, name: str = "net.onnx", **more: Any) -> Path:
-        path = folder / name
-        onnx.save(self.model(y, **more), path)
-        return path
-
-
-Choose = Callable[[int, int], int]  # (lo, hi) -> an integer between, both included
+__all__ = ["Build", "Choose", "Q", "random_network"]
 
 
 def random_network(choose: Choose, rng: np.random.Generator) -> tuple[Build, str, str]:
