@@ -128,7 +128,7 @@ def filled(d: Drawing, v: Array) -> str | None:
 
 def measured(d: Drawing, v: Array) -> str | None:
     """Integers as the shape of a tensor."""
-    if v.dtype != np.int64 or v.ndim != 1 or v.size == 0 or v.min() < 1 or v.prod() > 4096:
+    if v.dtype != np.int64 or v.ndim != 1 or v.size == 0 or v.min() < 1 or np.prod(v, dtype=np.float64) > 4096:
         return None
     return d.node("Shape", plain(d, np.zeros(v, np.float32)))
 
