@@ -133,8 +133,6 @@ GPU = Plan(
     epochs=100, batch=256, lr=0.1, optimizer="sgd", schedule="onecycle", weight_decay=1e-4, augment=("shift", "flip"),
     shift=4, evaluate_every=10, amp=True,
 )  # fmt: skip
-# a minute of one processor core: it shows that the network learns, not what it can reach
-CPU = Plan(epochs=4, batch=50, lr=5e-3, augment=("flip",), limit=2000, evaluate_every=4, threads=1)
 IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
 
 RECIPES = {
@@ -143,7 +141,6 @@ RECIPES = {
         Recipe("resnet20", resnet20, "cifar10", "u8/256", method=IMB, plan=PAPER),
         Recipe("resnet20-short", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_max=3.0), plan=SHORT),
         Recipe("resnet20-gpu", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1e-3), plan=GPU),
-        Recipe("resnet20-cpu", resnet20, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
         Recipe("resnet18", resnet18, "cifar10", "u8/256", method=IMB, plan=replace(PAPER, epochs=600, lr=0.08)),
         Recipe("resnet20-ir2", partial(resnet20, recovery=4), "cifar10", "u8/256", method=IR2,
                plan=Plan(epochs=500, batch=128, lr=0.11, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
