@@ -67,7 +67,9 @@ def go(
             say(f"score {len(x)} images")
             accuracy = float((Predictor(net, build.folder / "c").predict(x) == labels).mean())
         say(f"prove {board.name}")
-        proof = verify(build, None if x is None else x[:PROOF_IMAGES], PROOF_IMAGES, engines=("numpy", "dataflow", "c", "hls"))
+        proof = verify(
+            build, None if x is None else x[:PROOF_IMAGES], PROOF_IMAGES, engines=("numpy", "dataflow", "c", "hls")
+        )
         facts = report(build)
         used, percent = facts["resources"]["estimate"], facts["resources"]["percent"]
         rows.append({
@@ -91,5 +93,7 @@ def _page(name: str, rows: Sequence[dict[str, Any]], points: Sequence[Point]) ->
         board: sorted((p.percent, p.fps) for p in points if p.board == board and p.pareto)
         for board in dict.fromkeys(p.board for p in points)
     }
-    picture = scatter("images a second over the share of the scarcest resource in use", fronts, "% of the board", "images/s")
+    picture = scatter(
+        "images a second over the share of the scarcest resource in use", fronts, "% of the board", "images/s"
+    )
     return render("go.html.j2", model=name, rows=rows, picture=picture)

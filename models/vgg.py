@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from hwflow.recipe import Method, Plan, Recipe
 from hwflow.train.layers import Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
 
-FEATURE: dict[str, Any] = {"bits": 4, "step": 2.0**-3}  # 8192 4-bit features times 8-bit weights still sum exactly in float32
+FEATURE: dict[str, Any] = {
+    "bits": 4,
+    "step": 2.0**-3,
+}  # 8192 4-bit features times 8-bit weights still sum exactly in float32
 
 
 class VggSmall(nn.Module):

@@ -16,7 +16,9 @@ def small(seed=0, scale=1.0):
     torch.manual_seed(seed)
 
     def layer(rows, cols):
-        return QuantLinear(cols, rows, bias=False, weight_quant=SignedBinaryWeightPerTensorConst, weight_scaling_init=scale)
+        return QuantLinear(
+            cols, rows, bias=False, weight_quant=SignedBinaryWeightPerTensorConst, weight_scaling_init=scale
+        )
 
     def sign():
         return QuantIdentity(act_quant=SignedBinaryActPerTensorConst, scaling_init=scale)

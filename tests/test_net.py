@@ -167,7 +167,6 @@ def test_inputs_the_hardware_cannot_receive_are_refused():
         net.run(np.full((1, 5, 5, 2), 256))
 
 
-
 def test_a_network_with_wrong_shapes_is_refused_at_construction():
     dense = Dense(name="d", inputs=("input",), weights=np.ones((2, 3), int))
     with pytest.raises(ModelError, match="takes 3 inputs"):

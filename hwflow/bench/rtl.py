@@ -249,7 +249,12 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
 
         key: list[str | bytes] = ["run", str(n).encode(), verilate.version().encode(), x.tobytes(), *texts]
         facts = kept(key, measure)
-    claims = {"network": name, "drawn_from": drawn, "cycles_claimed": flow.cycles, "latency_claimed": first_latency(flow)}
+    claims = {
+        "network": name,
+        "drawn_from": drawn,
+        "cycles_claimed": flow.cycles,
+        "latency_claimed": first_latency(flow),
+    }
     return {**claims, **facts}
 
 

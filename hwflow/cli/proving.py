@@ -60,7 +60,9 @@ def simulate(
     show(facts, json, table)
 
 
-@verb("hwflow verify build/digits -n 20 --engines numpy,c", "hwflow synth build/digits, then hwflow report build/digits")
+@verb(
+    "hwflow verify build/digits -n 20 --engines numpy,c", "hwflow synth build/digits, then hwflow report build/digits"
+)
 def verify(
     folder: Dir,
     inputs: Inputs = None,

@@ -34,7 +34,9 @@ def publish(build: Build, path: Path) -> Path:
     side = picture_shape(build.net)
     if side is None:
         shape = " x ".join(map(str, build.net.input.shape))
-        raise RecipeError(f"{build.folder}: takes {shape}, which is no picture of one or three channels; publish shows pictures")
+        raise RecipeError(
+            f"{build.folder}: takes {shape}, which is no picture of one or three channels; publish shows pictures"
+        )
     write_text(path, render("live.html.j2", model=build.name, live=live(build, side)))
     return path
 

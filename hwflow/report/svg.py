@@ -106,7 +106,10 @@ def scatter(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], acro
         return ""
     width, height, left, right, foot = 640, 320, 92, 120, 40
     most = max(x for x, _ in points) * 1.05
-    low, high = math.floor(math.log10(min(y for _, y in points))), math.ceil(math.log10(max(y for _, y in points)) + 1e-9)
+    low, high = (
+        math.floor(math.log10(min(y for _, y in points))),
+        math.ceil(math.log10(max(y for _, y in points)) + 1e-9),
+    )
 
     def place(x: float, y: float) -> tuple[float, float]:
         share = (math.log10(y) - low) / max(high - low, 1)
@@ -122,8 +125,12 @@ def scatter(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], acro
         parts.append(f'<polyline class="l{j}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
         parts += [f'<circle class="s{j}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in at]
         if at:
-            parts.append(f'<text class="t{j}" x="{at[-1][0] + 8:.1f}" y="{at[-1][1] + 4 + 14 * (j % 2):.1f}">{escape(_short(label, 16))}</text>')
-    parts.append(f'<text class="n" x="{left}" y="{height - 8}">0 to {most:.0f} {escape(across)}; {escape(up)}, logarithmic</text>')
+            parts.append(
+                f'<text class="t{j}" x="{at[-1][0] + 8:.1f}" y="{at[-1][1] + 4 + 14 * (j % 2):.1f}">{escape(_short(label, 16))}</text>'
+            )
+    parts.append(
+        f'<text class="n" x="{left}" y="{height - 8}">0 to {most:.0f} {escape(across)}; {escape(up)}, logarithmic</text>'
+    )
     return _picture(title, width, height, parts)
 
 

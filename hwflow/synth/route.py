@@ -103,7 +103,9 @@ def route_once(
     fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
     used = {k: (v["used"], v["available"]) for k, v in report["utilization"].items() if v["used"]}
     end = time.perf_counter()
-    return Routed(at, baud, fmax, used, end - began, critical_path(report), {"shell": mapped - began, "nextpnr": end - mapped})
+    return Routed(
+        at, baud, fmax, used, end - began, critical_path(report), {"shell": mapped - began, "nextpnr": end - mapped}
+    )
 
 
 def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:

@@ -36,7 +36,10 @@ def test_every_coefficient_says_how_many_measurements_are_behind_it():
 
 
 def test_a_cost_that_is_not_known_is_an_error_and_never_zero():
-    with pytest.raises(RecipeError, match=r"add: what its 'wires' costs on ecp5 is not known; run `python -m hwflow.bench.fit only add`"):
+    with pytest.raises(
+        RecipeError,
+        match=r"add: what its 'wires' costs on ecp5 is not known; run `python -m hwflow.bench.fit only add`",
+    ):
         estimate("add", Bill({"wires": 3}), family_of("ecp5"))
     with pytest.raises(RecipeError, match="subtract: what its 'one' costs on xc7 is not known"):
         estimate("subtract", Bill({"one": 1}), family_of("xc7"))

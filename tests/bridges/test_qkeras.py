@@ -135,7 +135,9 @@ def test_what_comes_last_is_left_to_the_host(head: str, own: bool, monkeypatch: 
     assert net.answer.head == head and net.answer.ordered
     np.testing.assert_array_equal(net.real(y), headed(head, net.scores(y), 2))
     if own:  # a head in front of another layer is none
-        monkeypatch.setattr(qkeras, "layers_of", lambda _: ("net", (*layers[:2], layer("QDense", "d", ("a",), **quantizers))))
+        monkeypatch.setattr(
+            qkeras, "layers_of", lambda _: ("net", (*layers[:2], layer("QDense", "d", ("a",), **quantizers)))
+        )
         with pytest.raises(ModelError, match=r"in the middle of the network|is not a staircase"):
             qkeras.read(Path("net.h5"), "i4")
 

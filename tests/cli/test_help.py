@@ -24,7 +24,9 @@ def run(command, cwd):
 
 
 def test_every_verb_has_a_group_and_an_example():
-    assert {c.name for c in app.registered_commands} == EXAMPLES.keys() <= {v for verbs in GROUPS.values() for v in verbs}
+    assert (
+        {c.name for c in app.registered_commands} == EXAMPLES.keys() <= {v for verbs in GROUPS.values() for v in verbs}
+    )
 
 
 @pytest.mark.parametrize("verb", [pytest.param(v, marks=[pytest.mark.slow] * (v in SLOW)) for v in EXAMPLES])
@@ -64,7 +66,9 @@ def test_a_board_s_name_with_a_slip_is_suggested():
 
 
 def test_importing_hwflow_imports_no_heavy_package():
-    code = "import sys, hwflow; print(sorted({'torch', 'onnx', 'numpy', 'matplotlib', 'onnxruntime'} & set(sys.modules)))"
+    code = (
+        "import sys, hwflow; print(sorted({'torch', 'onnx', 'numpy', 'matplotlib', 'onnxruntime'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
 

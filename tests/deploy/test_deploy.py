@@ -484,7 +484,11 @@ def test_a_deploy_that_fails_leaves_the_folder_as_it_was(digits: Made, tmp_path:
             patch.setattr("hwflow.deploy.uart_board", broken)
             with pytest.raises(ToolError, match="verilator failed"):
                 package(digits.net, digits.dataflow, digits.rtl, None, out, images(digits.net, 2))
-        assert [p.name for p in out.iterdir()] == ["sim"] and {p.name for p in tmp_path.iterdir()} <= {"deploy", "deploy.lock", ".deploy.lock"}
+        assert [p.name for p in out.iterdir()] == ["sim"] and {p.name for p in tmp_path.iterdir()} <= {
+            "deploy",
+            "deploy.lock",
+            ".deploy.lock",
+        }
     package(digits.net, digits.dataflow, digits.rtl, None, out, images(digits.net, 2))
     assert (out / "board_sim").is_file()
 

@@ -62,7 +62,9 @@ def test_every_file_runs_where_its_authors_run_it():
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
 @given(data=st.data())
 def test_files_that_hypothesis_draws_run_too(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 1 << 30)))

@@ -21,9 +21,7 @@ from hwflow.simulate import c, hls, rtl
 def file(tmp_path, first, second, op="Max"):
     """Two convolutions of one image, each quantised its own way, and `op` of both."""
     b = Build((1, 2, 4, 4))
-    left, right = (
-        quantised(b, b.conv(b.x, signs(b, 3, 2, 3, 3), pads=(1,) * 4)) for quantised in (first, second)
-    )
+    left, right = (quantised(b, b.conv(b.x, signs(b, 3, 2, 3, 3), pads=(1,) * 4)) for quantised in (first, second))
     return b.save(tmp_path, classify(b, b.node(op, left, right), 3 * 16))
 
 
@@ -50,7 +48,9 @@ def test_two_branches_on_one_grid_compare_as_their_integers_do(tmp_path, pair):
 
 
 def test_branches_of_different_scales_and_other_comparisons_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="its inputs are not integers on one grid; quantise both branches with one quantizer"):
+    with pytest.raises(
+        ModelError, match="its inputs are not integers on one grid; quantise both branches with one quantizer"
+    ):
         fold(read(file(tmp_path, four_bits, other_scale), "u8"))
     with pytest.raises(ModelError, match="only sums and maxima of branches are supported"):
         fold(read(file(tmp_path, four_bits, four_bits, "Min"), "u8"))

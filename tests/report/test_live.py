@@ -73,7 +73,11 @@ def test_a_network_that_takes_no_picture_is_refused(digits, tmp_path):
 
     from hwflow.ops import Port
 
-    odd = replace(digits.net.input, shape=(7,)) if hasattr(digits.net.input, "shape") else Port((7,), digits.net.input.ints)
+    odd = (
+        replace(digits.net.input, shape=(7,))
+        if hasattr(digits.net.input, "shape")
+        else Port((7,), digits.net.input.ints)
+    )
 
     class Flat:
         input, denominator = odd, 1

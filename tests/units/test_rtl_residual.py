@@ -29,6 +29,7 @@ INTS = (
     Ints(-700, -3),
 )
 
+
 def pick(rng, values):
     return values[rng.integers(len(values))]
 
