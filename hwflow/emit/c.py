@@ -197,9 +197,8 @@ def spread_bytes(sizes: Plan) -> int:
             kh, kw, sh, sw, dh, dw = window(step.op)[:6]
             rows, cols = (step.shape[0] - 1) * sh + (kh - 1) * dh + 1, (step.shape[1] - 1) * sw + (kw - 1) * dw + 1
             channels = sizes.tensors[step.reads[0]].shape[2]
-            if step.options["row"] == "BIT":  # columns of a stride lie apart; then 64 pixels of 16-bit sums
-                sums = 2 * 64 * -(-step.shape[2] // 16) * 16
-                images.append((rows * -(-cols // sw) * sw + 1) * 2 * -(-channels // 8) + sums + 3 * 64)
+            if step.options["row"] == "BIT":  # columns of a stride lie apart
+                images.append((rows * -(-cols // sw) * sw + 1) * 2 * -(-channels // 8) + 64)
             else:
                 images.append((rows * cols + 1) * 2 * channels + 64)
     return -(-max(images) // 64) * 64

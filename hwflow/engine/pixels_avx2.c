@@ -16,8 +16,8 @@
 #if defined(HW_X86)
 
 enum { HW_TOGETHER = 60 };                         /* nibbles whose agreements a byte counts */
-enum { HW_AT_ONCE = 256, HW_PARTS_AT_ONCE = 5 };   /* nibbles of a window that are gathered for all channels at once */
-enum { HW_MOST_NIBBLES = 2048, HW_FEW_PIXELS = 24 };
+enum { HW_MOST_PARTS = 4, HW_MOST_NIBBLES = 240 };  /* of a window; with more, the rows of AVX2's other way lie better in caches */
+enum { HW_FEW_PIXELS = 24 };
 
 /* [w1][w0][x]: agreements of x and w0, and 16 times those of x and w1. */
 static const uint8_t hw_pairs[256 * 16] __attribute__((aligned(64))) = {
@@ -257,23 +257,18 @@ HW_AVX2 HW_INLINE void hw_finish_pixels(const int whole_8, const hw_run *run, co
         hw_stage_pixels_2(whole_8, run, g, g->lines.stage + s, a->in_16.shift[s], a->in_16.clips[s], own, x, first, n, c);
 }
 
-/* Agreements of sixteen channels and n pixels from `first`, in `parts` of bytes or as 16-bit sums, through all stages. */
-HW_AVX2 HW_FN void hw_finish_tile(const hw_run *run, const hw_gemm *g, const hw_pixels_2 *a, const uint8_t *arranged, const uint8_t *turned, const hw_i16 *sums, int first, int n, int c) {
+/* Agreements of sixteen channels and n pixels from `first`, in `parts` of bytes, through all stages. */
+HW_AVX2 HW_FN void hw_finish_tile(const hw_run *run, const hw_gemm *g, const hw_pixels_2 *a, const uint8_t *arranged, const uint8_t *turned, int first, int n, int c) {
     const hw_i16 *less = (const hw_i16 *)(const void *)(arranged + a->less) + first;
     hw_i32 line[HW_WIDE * HW_LANE] __attribute__((aligned(64)));
     int p, i, q;
     for (p = 0; p < n; p += 8) {
         __m256i x[8];
-        if (sums) {
+        HW_UNROLL
+        for (i = 0; i < 8; i++) x[i] = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(const void *)(turned + HW_LANE * (p + i))));
+        for (q = 1; q < a->parts; q++) {
             HW_UNROLL
-            for (i = 0; i < 8; i++) x[i] = _mm256_load_si256((const __m256i *)(const void *)(sums + HW_LANE * (p + i)));
-        } else {
-            HW_UNROLL
-            for (i = 0; i < 8; i++) x[i] = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(const void *)(turned + HW_LANE * (p + i))));
-            for (q = 1; q < a->parts; q++) {
-                HW_UNROLL
-                for (i = 0; i < 8; i++) x[i] = _mm256_add_epi16(x[i], _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(const void *)(turned + HW_LANE * (q * HW_WIDE + p + i)))));
-            }
+            for (i = 0; i < 8; i++) x[i] = _mm256_add_epi16(x[i], _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(const void *)(turned + HW_LANE * (q * HW_WIDE + p + i)))));
         }
         if (a->narrow) {
             HW_UNROLL
@@ -303,9 +298,9 @@ HW_AVX2 HW_FN void hw_count_part(const uint8_t *rows, const uint16_t *weights, c
     if (n > 32) hw_turn_over(counts + 32, turned + 32 * HW_LANE);
 }
 
-/* Few nibbles: all of a tile's are gathered, then every sixteen channels counted and finished. */
-HW_AVX2 HW_FN void hw_tile_at_once(const hw_run *run, const hw_gemm *g, const hw_pixels_2 *a, const uint8_t *arranged, const hw_tile_runs *t, int h, int w, int first, int n) {
-    uint8_t rows[HW_AT_ONCE * HW_WIDE + 32] __attribute__((aligned(64))), turned[HW_PARTS_AT_ONCE * HW_WIDE * HW_LANE] __attribute__((aligned(64)));
+/* A tile: its nibbles are gathered, then every sixteen channels counted and finished. */
+HW_AVX2 HW_FN void hw_pixel_tile(const hw_run *run, const hw_gemm *g, const hw_pixels_2 *a, const uint8_t *arranged, const hw_tile_runs *t, int h, int w, int first, int n) {
+    uint8_t rows[HW_MOST_NIBBLES * HW_WIDE + 32] __attribute__((aligned(64))), turned[HW_MOST_PARTS * HW_WIDE * HW_LANE] __attribute__((aligned(64)));
     const int nibbles = a->parts * a->triples * 3;
     const uint16_t *weights = (const uint16_t *)(const void *)(arranged + a->weights);
     int c, q;
@@ -314,33 +309,8 @@ HW_AVX2 HW_FN void hw_tile_at_once(const hw_run *run, const hw_gemm *g, const hw
     for (c = 0; c < g->lines.c; c += HW_LANE, weights += 8 * nibbles) {
         for (q = 0; q < a->parts; q++)
             hw_count_part(rows + q * a->triples * 3 * HW_WIDE, weights + 2 * q * a->triples * 3, a, n, turned + q * HW_WIDE * HW_LANE);
-        hw_finish_tile(run, g, a, arranged, turned, (const hw_i16 *)0, first, n, c);
+        hw_finish_tile(run, g, a, arranged, turned, first, n, c);
     }
-}
-
-/* Many nibbles: a part of them is gathered and counted for every channel, so that it stays in the nearest cache. */
-HW_AVX2 HW_FN void hw_tile_in_parts(const hw_run *run, const hw_gemm *g, const hw_pixels_2 *a, const uint8_t *arranged, const hw_tile_runs *t, int h, int w, int first, int n) {
-    uint8_t rows[(HW_TOGETHER + 1) * HW_WIDE] __attribute__((aligned(64))), turned[HW_WIDE * HW_LANE] __attribute__((aligned(64)));
-    const int nibbles = a->parts * a->triples * 3;
-    const size_t planes = (size_t)(h * hw_plane_row(g, w) * 2 * hw_bytes(HW_BIT, g->x->c));
-    hw_i16 *sums = (hw_i16 *)(void *)(run->spread + hw_lines_up(planes + 64));
-    int c, q, p;
-    for (q = 0; q < a->parts; q++) {
-        const int begin = q * a->triples * 3, end = hw_min(begin + a->triples * 3, a->nibbles);
-        const uint16_t *weights = (const uint16_t *)(const void *)(arranged + a->weights) + 2 * begin;
-        hw_i16 *own = sums;
-        if (end > begin) hw_gather_nibbles(run, g, t, h, w, begin, end, rows);
-        memset(rows + (end > begin ? end - begin : 0) * HW_WIDE, 128, (size_t)((begin + a->triples * 3 - (end > begin ? end : begin)) * HW_WIDE));
-        for (c = 0; c < g->lines.c; c += HW_LANE, weights += 8 * nibbles) {
-            hw_count_part(rows, weights, a, n, turned);
-            for (p = 0; p < n; p++, own += HW_LANE) {
-                const __m256i x = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(const void *)(turned + HW_LANE * p)));
-                _mm256_store_si256((__m256i *)(void *)own, q ? _mm256_add_epi16(_mm256_load_si256((const __m256i *)(const void *)own), x) : x);
-            }
-            own += HW_LANE * (HW_WIDE - n);
-        }
-    }
-    for (c = 0; c < g->lines.c; c += HW_LANE, sums += HW_WIDE * HW_LANE) hw_finish_tile(run, g, a, arranged, turned, sums, first, n, c);
 }
 
 HW_AVX2 HW_FN void hw_gemm_pixels_2(const hw_run *run, const hw_gemm *g, const uint8_t *arranged) {
@@ -353,9 +323,9 @@ HW_AVX2 HW_FN void hw_gemm_pixels_2(const hw_run *run, const hw_gemm *g, const u
     memcpy(&a, arranged, sizeof a);
     hw_nibble_planes(run, g, h, w);
     for (first = 0; first < pixels; first += HW_WIDE) {
-        const int n = hw_min(HW_WIDE, pixels - first), at_once = a.parts * a.triples * 3 <= HW_AT_ONCE && a.parts <= HW_PARTS_AT_ONCE;
+        const int n = hw_min(HW_WIDE, pixels - first);
         hw_tile_begins(&runs, g, hw_plane_row(g, w), first, n);
-        (at_once ? hw_tile_at_once : hw_tile_in_parts)(run, g, &a, arranged, &runs, h, w, first, n);
+        hw_pixel_tile(run, g, &a, arranged, &runs, h, w, first, n);
     }
 }
 #endif
