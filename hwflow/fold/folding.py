@@ -394,7 +394,7 @@ class _Folding:
     def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
         """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""
         item = self.items[value]
-        if isinstance(item, Pair) or not all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps):
+        if isinstance(item, Pair) or not all(s.op in FINISH and not isinstance(s, Beside | Both) for s in item.steps):
             if self.graph.spans[value].grid is None and isinstance(item, Pair):
                 self.flushed(item)  # says why
             if self.graph.spans[value].grid is None:
