@@ -183,6 +183,8 @@ class _Folding:
         grid = self._before_moves(item, grid)
         ends = np.stack([item.lo, item.hi])
         own = item.affine and bool((grid.integers(item.values(ends)) == ends).all())
+        if own and any(isinstance(step, Beside) for step in item.steps):
+            item = replace(item, steps=grid.steps)  # the same operations in one chain, which a host can do
         out = item if own else self._quantised(value, item, grid)
         whole = self.graph.spans[value].grid
         if out.waits is not None and whole is not None:

@@ -84,7 +84,7 @@ def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
     """Each node's tensor in the file and its layout; the answer is always among them."""
     refs = {
         v.name: (k, v)
-        for k, v in reader.values.items()
+        for k, v in reversed(reader.values.items())  # the first tensor of a node: a later one may be its Softmax
         if isinstance(v, Ref) and v.border is None and v.order is None and v.view is None
     }
     refs[graph.output] = _answer(reader, graph)
