@@ -183,6 +183,8 @@ class _Folding:
         grid = self._before_moves(item, grid)
         ends = np.stack([item.lo, item.hi])
         own = item.affine and bool((grid.integers(item.values(ends)) == ends).all())
+        if own and any(isinstance(step, Beside) for step in item.steps):
+            item = replace(item, steps=grid.steps)  # the same operations in one chain, which a host can do
         out = item if own else self._quantised(value, item, grid)
         whole = self.graph.spans[value].grid
         if out.waits is not None and whole is not None:
@@ -394,7 +396,7 @@ class _Folding:
     def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
         """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""
         item = self.items[value]
-        if isinstance(item, Pair) or not all(s.op in FINISH and not isinstance(s, Beside) for s in item.steps):
+        if isinstance(item, Pair) or not all(s.op in FINISH and not isinstance(s, Beside | Both) for s in item.steps):
             if self.graph.spans[value].grid is None and isinstance(item, Pair):
                 self.flushed(item)  # says why
             if self.graph.spans[value].grid is None:

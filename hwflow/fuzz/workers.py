@@ -21,7 +21,7 @@ from hwflow.bits import Array
 from hwflow.errors import HwflowError
 from hwflow.net import Net
 
-C_BATCH, RTL_BATCH = 64, 6
+C_BATCH, RTL_BATCH = 250, 8
 SHRINK_SECONDS = 20.0
 MOST_SHRUNK = 8  # faults of one cause that are shrunk; more of them are counted only
 

@@ -25,7 +25,10 @@ STRAIGHT = ("Abs", "ThresholdedRelu")  # no library rounds them
 
 def curved(d: Drawing) -> None:
     """An activation in front of a quantizer; the library's own last bits may decide which level it takes."""
-    op = d.pick([name for name, (since, _) in CURVES.items() if since <= d.opset])
+    known = [name for name, (since, _) in CURVES.items() if since <= d.opset]
+    newest = max(CURVES[name][0] for name in known)
+    late = [name for name in known if CURVES[name][0] >= (14 if newest < 24 else 24)]
+    op = d.pick(late if late and d.chance(45) else known)
     grid = d.at.grid
     attrs = d.pick(CURVES[op][1])
     d.to(d.node(op, d.at.name, **attrs), grid if op == "Abs" else None)

@@ -19,7 +19,7 @@ from hwflow.generate.quantize import quantize, ready
 
 DYADIC = (("u8/256", 8, 0), ("u4/16", 4, 0), ("i4/8", 4, 1), ("i8/64", 8, 1), ("bipolar", 0, 0), ("u1", 1, 0), ("u2/4", 2, 0), ("i8", 8, 1), ("u8", 8, 0))  # fmt: skip
 OTHER = (("u8/255", 8, 0), ("i5/10", 5, 1), ("bipolar/3", 0, 0), ("u4/15", 4, 0), ("i8/100", 8, 1))
-OPSETS = (9, 9, 10, 11, 12, 13, 13, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21, 22)
+OPSETS = (9, 9, 9, 10, 11, 12, 13, 13, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21, 22, 24, 24)
 KEY = "hwflow.input"
 
 
@@ -61,7 +61,7 @@ def drawn_file(choose: Choose, rng: np.random.Generator) -> RandomFile:
 def begun(draw: Draw) -> Drawing:
     """An empty file: its opset, its input as an image, a sequence or a vector, in any layout."""
     opset = draw.pick(OPSETS)
-    kind = draw.weighted({"NCHW": 54, "NCW": 12, "NC": 18, "NHWC": 13, "NWC": 3})
+    kind = draw.weighted({"NCHW": 54, "NCW": 12, "NC": 18, "NHWC": 16, "NWC": 3})
     letters = kind
     sizes = {"H": draw.choose(1, 7), "W": draw.choose(1, 7), "C": draw.choose(1, 5)}
     if kind == "NC":
@@ -71,7 +71,7 @@ def begun(draw: Draw) -> Drawing:
     x = Tensor("x", letters, (1, *shape[1:]), None)
     d = Drawing(draw.choose, draw.rng, x, opset, dyadic=draw.chance(80), wild=draw.chance(15))
     d.b.shape = shape
-    d.b.ir = 8 if opset < 19 else 10
+    d.b.ir = 8 if opset < 19 else 10 if opset < 23 else 12
     return d
 
 
@@ -84,10 +84,10 @@ def _input(d: Drawing) -> tuple[str, tuple[float, float]]:
 
 
 SPATIAL: dict[Callable[[Drawing], None], int] = {
-    spatial.conv: 8, spatial.max_pool: 3, spatial.average: 2, pointwise.residual: 3, spatial.concat: 2,
-    spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 2, moves.there_and_back: 1,
-    rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 2, rearrange.shuffled: 1,
-    rearrange.reduced_largest: 1, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
+    spatial.conv: 8, spatial.max_pool: 4, spatial.average: 4, pointwise.residual: 3, spatial.concat: 2,
+    spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 3, moves.there_and_back: 1,
+    rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 5, rearrange.shuffled: 1,
+    rearrange.reduced_largest: 2, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
 }  # fmt: skip
 FLAT: dict[Callable[[Drawing], None], int] = {
     heads.dense: 6, pointwise.residual: 2, moves.there_and_back: 1, heads.as_convolution: 1, rearrange.split: 1,
@@ -99,6 +99,8 @@ def body(d: Drawing) -> bool:
     """Layers on images, then on vectors."""
     if d.chance(60):
         quantize(d)
+    if d.opset < 10 and d.chance(30):
+        spatial.resized(d)  # Upsample was taken out of ONNX then
     for _ in range(d.choose(0, 3)):
         if len(d.at.shape) > 2:
             d.weighted(SPATIAL)(d)

@@ -80,7 +80,12 @@ def blocks(d: Drawing) -> None:
     if at.letters != "NCHW":
         return
     c, h, w = at.shape[1:]
-    if h % 2 == 0 and w % 2 == 0 and c <= 4:
+    if c % 4 and 4 * h * w <= MOST_PIXELS and d.chance(60):  # a convolution in front, as super-resolution has it
+        grid = ready(d)
+        kernel, on = weights(d, (4, c, 1, 1), 0)
+        d.to(d.node("Conv", d.at.name, kernel), weighted(d, grid, on, c), shape=shaped(d, [h, w], 4))
+        at, c = d.at, 4
+    if h % 2 == 0 and w % 2 == 0 and c <= 4 and d.chance(50):
         y = d.node("SpaceToDepth", at.name, blocksize=2)
         d.to(y, at.grid, shape=(at.shape[0], 4 * c, h // 2, w // 2))
     elif c % 4 == 0 and 4 * h * w <= MOST_PIXELS:
@@ -109,7 +114,7 @@ def reduced_largest(d: Drawing) -> None:
     if at.letters not in FIRST + BACK:
         return
     gone = [i for i, a in enumerate(at.letters) if a in "HW"]
-    op = d.pick(("ReduceMax", "ReduceMax", "ReduceMin"))
+    op = d.pick(("ReduceMax", "ReduceMin"))
     if d.opset >= 18:
         y = d.node(op, at.name, d.const(gone, np.int64), keepdims=1)
     else:

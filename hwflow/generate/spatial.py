@@ -114,7 +114,7 @@ def max_pool(d: Drawing) -> None:
         if at.letters == "NWC":
             return
         attrs: dict[str, Any] = {"kernel_shape": win.kernel, "strides": win.stride, "pads": win.pads}
-        if d.chance(65):
+        if d.chance(50):
             out = d.node("MaxPoolNHWC", at.name, domain="qonnx.custom_op.general", **attrs)
         else:
             out = d.node("MaxPool", at.name, domain=LAST, **attrs)

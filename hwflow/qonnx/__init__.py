@@ -32,7 +32,7 @@ from hwflow.qonnx.reference import execute, save_whole
 from hwflow.qonnx.rounding import Rounding, rounding
 from hwflow.qonnx.stages import save_stage
 from hwflow.qonnx.takes import input_of
-from hwflow.qonnx.values import Ref
+from hwflow.qonnx.values import Ref, dims_of
 from hwflow.real import INPUT, Graph
 
 __all__ = [
@@ -84,7 +84,7 @@ def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
     """Each node's tensor in the file and its layout; the answer is always among them."""
     refs = {
         v.name: (k, v)
-        for k, v in reader.values.items()
+        for k, v in reversed(reader.values.items())  # the first tensor of a node: a later one may be its Softmax
         if isinstance(v, Ref) and v.border is None and v.order is None and v.view is None
     }
     refs[graph.output] = _answer(reader, graph)
@@ -97,7 +97,7 @@ def _explained(
     values = {INPUT: graph.takes.real(np.asarray(x).reshape(len(x), *graph.input.shape))}
     for name, (tensor, ref) in refs.items():
         if tensor in raw and name in graph.by_name and raw[tensor].size == len(x) * int(np.prod(ref.shape)):
-            values[name] = _raster(raw[tensor].reshape(len(x), -1), ref).reshape(len(x), *ref.shape)
+            values[name] = _raster(raw[tensor].reshape(len(x), -1), ref).reshape(len(x), *graph.shapes[name])
     return rounding(graph, values)
 
 
@@ -106,6 +106,10 @@ def _answer(reader: Reader, graph: Graph) -> tuple[str, Ref]:
     tensor = reader.head[0] if graph.answer.head and reader.head else reader.file.output
     value = reader.values[tensor]
     assert isinstance(value, Ref)
+    if value.view is not None:  # the graph has it in order
+        size = int(np.prod(graph.shapes[graph.output]))
+        places = graph.answer.places if len(graph.answer.places) else np.arange(size)
+        return tensor, Ref(graph.output, (size,), dims_of("NC"), order=places)
     return tensor, reader.settled(value)
 
 

@@ -69,12 +69,12 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array])
     """How far a reference given `ins`, known but for `rooms`, may be from the graph's value of a node."""
     open_ = any(room.any() for room in rooms)
     if node.name in graph.plans:
-        if isinstance(node, real.Dense | real.Conv) and picked_channels(node) is not None:
-            return np.full(1, float(rooms[0].max()))  # it copies
+        copies = isinstance(node, real.Dense | real.Conv) and picked_channels(node) is not None
+        if copies or isinstance(node, real.Pad | real.Concat):
+            # nothing is summed: what a sum before has rounded is handed on as it is
+            return np.full(1, max(float(v.max()) for v in (*rooms, *_displaced(graph, node, ins))))
         if not open_:
             return _bound(graph, node, ins)
-        if isinstance(node, real.Pad | real.Concat):
-            return np.full(1, max(float(room.max()) for room in rooms))
         if not all(np.isfinite(room).all() for room in rooms):
             return np.full(1, np.inf)
         # a sum of sums: what the inputs may be off by is summed too
@@ -124,13 +124,7 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     Where values have an offset, the graph adds that of the whole sum at once, which rounds once more.
     """
     plan = graph.plans[node.name]
-    if isinstance(node, real.Pad | real.Concat):
-        return np.zeros(1)  # nothing is summed
-    near = [graph.spans[i].grid for i in node.inputs]
-    off = [
-        np.abs(x.astype(np.float64) - g.values(g.integers(x))) if g is not None else np.zeros(x.shape)
-        for x, g in zip(ins, near, strict=True)
-    ]
+    off = _displaced(graph, node, ins)
     pad = abs(node.pad) if isinstance(node, real.Conv) else 0.0
     sums = [
         _absolute(node, plan.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
@@ -139,6 +133,15 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     start = np.abs(floats(plan.grid.offset))
     terms = _terms(plan.op) + 4
     return terms * (EPS * sums[0] + LEAST) + sums[1] + 4 * EPS * start
+
+
+def _displaced(graph: Graph, node: real.RealOp, ins: list[Array]) -> list[Array]:
+    """How far each input lies from the value of the integers that it stands for."""
+    grids = [graph.spans[i].grid for i in node.inputs]
+    return [
+        np.zeros(x.shape) if g is None else np.abs(x.astype(np.float64) - g.values(g.integers(x)))
+        for x, g in zip(ins, grids, strict=True)
+    ]
 
 
 def _terms(op: ops.Op) -> int:

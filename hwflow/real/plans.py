@@ -18,7 +18,7 @@ from hwflow.graph import Node
 from hwflow.ops import Shape
 from hwflow.real import nodes as real
 from hwflow.real.grids import MOST_INTEGER, Grid, Span, of_grid, scaled
-from hwflow.real.rationals import exact, integers, multiples
+from hwflow.real.rationals import exact, floats, integers, multiples
 from hwflow.real.steps import Step, side_by_side
 
 QUANTIZE = "put a quantizer (1 to 8 bits, one scale) in front of it"
@@ -88,6 +88,15 @@ def plan(node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | 
     grids = [s.grid for s in spans if s.grid is not None]
     if any(int(np.abs(g.lo).max()) > MOST_INTEGER or int(np.abs(g.hi).max()) > MOST_INTEGER for g in grids):
         raise Off("its input integers exceed 22 bits", QUANTIZE)
+    found = _planned(node, grids)
+    if found is not None and (floats(found.grid.step).astype(np.float32) == 0).any():
+        raise Off("its scale is smaller than float32 can hold", "train with scales and norms of a usual size")
+    return found
+
+
+def _planned(
+    node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | real.Pad, grids: list[Grid]
+) -> Plan | None:
     match node:
         case real.Dense() | real.Conv():
             return _product(node, grids[0])
