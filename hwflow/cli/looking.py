@@ -268,7 +268,7 @@ def explore(
     show(rows, json, table)
 
 
-@verb("hwflow fuzz --minutes 0.1 --engines c")
+@verb("hwflow fuzz --minutes 0.1")
 def fuzz(
     minutes: Annotated[float | None, typer.Option("--minutes", help="How long; 1 without --files.")] = None,
     files: Annotated[int | None, typer.Option("--files", help="How many files.")] = None,
@@ -298,7 +298,7 @@ def fuzz(
     raise typer.Exit(0 if not facts["faults"] else 1)
 
 
-@verb("hwflow bench trained")
+@verb("hwflow bench micro")
 def bench(
     part: Annotated[
         str | None,

@@ -219,5 +219,8 @@ def test_products_are_in_luts_or_in_dsp_blocks_as_asked():
 def test_yosys_makes_products_of_what_is_asked(family, tmp_path):
     made = [u.folded(mult=m) for u in products() for m in ("lut", "dsp")]
     for unit, facts in zip(made, measure(made, family, tmp_path), strict=True):
-        assert facts["dsp"] == unit.cost(family).dsp, (unit.name, unit.mult)
+        claimed = unit.cost(family)
+        # a first guess says whether blocks are used, not how many: nothing of such a family was measured
+        same = bool(facts["dsp"]) == bool(claimed.dsp) if claimed.guess else facts["dsp"] == claimed.dsp
+        assert same, (unit.name, unit.mult)
         assert unit.mult == "dsp" or facts["dsp"] == 0
