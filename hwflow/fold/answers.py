@@ -143,7 +143,7 @@ def _candidates(scale: Array, start: Array, lo: Array, hi: Array) -> Iterator[tu
     if not len(moving) or not np.isfinite([*moving, *start]).all():
         return
     least = float(moving.min())
-    yield np.rint(scale / least).clip(-MOST_ANSWER, MOST_ANSWER).astype(np.int64), np.zeros(len(scale), np.int64)
+    yield np.rint(scale / least).clip(1 - MOST_ANSWER, MOST_ANSWER - 1).astype(np.int64), np.zeros(len(scale), np.int64)
     twos = [1 << t for t in range(FINEST + 1)]
     few = [d for d in range(3, SMALL) if d & (d - 1)]
     for parts in (*(d for d in twos if d <= SMALL), *few, *(d for d in twos if d > SMALL)):

@@ -267,9 +267,10 @@ class _Folding:
         sources = tuple(self.emit_moves(self.integers(v)) for v in (item.left, item.right))
         both = self.emit(ops.Add(name=self.fresh(f"{value}_sum"), inputs=sources, scales=found.factors))
         table = found.thresholds
-        if table.shape[1] < (1 if grid.bipolar else top - base):  # the highest levels are never reached
+        count = 1 if grid.bipolar else max(top - base, 1)  # a threshold has one limit at least
+        if table.shape[1] < count:  # the highest levels are never reached
             never = np.full((channels, 1), self.ports[both].ints.hi + 1)
-            table = np.hstack([table, np.repeat(never, (1 if grid.bipolar else top - base) - table.shape[1], 1)])
+            table = np.hstack([table, np.repeat(never, count - table.shape[1], 1)])
         table = np.clip(table, self.ports[both].ints.lo, self.ports[both].ints.hi + 1)
         op = ops.Threshold(
             name=self.fresh(item.label or value), inputs=(both,), thresholds=table, falling=falling,
