@@ -214,13 +214,14 @@ def test_products_are_in_luts_or_in_dsp_blocks_as_asked():
         products()[0].folded(mult="block")
 
 
+# strict: it fails as soon as Nexus' multipliers are counted right
+UNCOUNTED = {"nexus": pytest.mark.xfail(strict=True, reason="Nexus' multipliers are a first guess: 6 claimed, 5 made")}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [pytest.param(f, marks=UNCOUNTED.get(f, ())) for f in FAMILIES])
 def test_yosys_makes_products_of_what_is_asked(family, tmp_path):
     made = [u.folded(mult=m) for u in products() for m in ("lut", "dsp")]
     for unit, facts in zip(made, measure(made, family, tmp_path), strict=True):
-        claimed = unit.cost(family)
-        # a first guess says whether blocks are used, not how many: nothing of such a family was measured
-        same = bool(facts["dsp"]) == bool(claimed.dsp) if claimed.guess else facts["dsp"] == claimed.dsp
-        assert same, (unit.name, unit.mult)
+        assert facts["dsp"] == unit.cost(family).dsp, (unit.name, unit.mult)
         assert unit.mult == "dsp" or facts["dsp"] == 0
