@@ -26,7 +26,7 @@ def page_values(build: Build, facts: dict[str, Any]) -> dict[str, Any]:
     """Everything the page's template needs beside the facts and the headline figures."""
     return {
         "drawings": {name: Markup(text) for name, text in _drawings(build, facts).items() if text},
-        "boxes": _boxes(facts),
+        "boxes": _boxes(facts, {u.name for u in build.dataflow.units if u.glue}),
         "answers": _answers(build),
         "filters": _filters(build),
         "commands": _commands(build, facts),
@@ -62,8 +62,11 @@ def _drawings(build: Build, facts: dict[str, Any]) -> dict[str, str]:
     return out  # fmt: skip
 
 
-def _boxes(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The units in order, each with the size of its box: the square root of its share of all LUTs, 0 to 1."""
+def _boxes(facts: dict[str, Any], glue: set[str]) -> list[dict[str, Any]]:
+    """The units in order, each with the size of its box: the square root of its share of all LUTs, 0 to 1.
+
+    `glue` names the units that only join others; they are drawn small.
+    """
     units = facts["units"]
     area = [(u["synth"] or u["estimate"])["lut"] for u in units]
     most = max(area, default=1) or 1
@@ -73,6 +76,7 @@ def _boxes(facts: dict[str, Any]) -> list[dict[str, Any]]:
             **u,
             "lut": a,
             "size": math.sqrt(a / most),
+            "glue": u["name"] in glue,
             "slow": u["name"] == facts["throughput"]["bottleneck"],
             "joins": [i for i in u["inputs"] if i != before.get(u["name"]) and i != "input"],
         }
