@@ -123,7 +123,7 @@ def compile(
     """A network as a build: read, folded, planned and emitted.
 
     `model` is a path (QONNX, QKeras, a recipe, a build folder) or a torch module in evaluation mode, which is exported
-    with `x`'s first image as its example. `x` holds images (n, *shape): integers as the hardware receives them, or real
+    with `x`'s first image as its example and named after the folder, else after its class. `x` holds images (n, *shape): integers as the hardware receives them, or real
     values; `y` their labels (n,). `input` says what the hardware receives (u8/255, i8/64, ...). ModelError lists what
     stands in the way; RecipeError a request that cannot be met.
     """
@@ -131,10 +131,11 @@ def compile(
 
     where = None if folder is None else Path(folder)
     if not isinstance(model, str | Path):
+        name = where.resolve().name if where else type(model).__name__.lower()
         where = where or Path(tempfile.mkdtemp(prefix="hwflow-"))
         where.mkdir(parents=True, exist_ok=True)
         input = input or DEFAULT_INPUT
-        model = _exported(model, x, input, where / "exported.onnx")
+        model = _exported(model, x, input, where / f"{name}.onnx")
     target = flow.Target(board, clock_mhz, fps, fit)
     build = flow.compile_model(str(model), where, target, input)
     return Compiled(build, None if x is None else np.asarray(x), None if y is None else np.asarray(y))

@@ -63,16 +63,16 @@ def test_the_first_layer_that_differs_is_named_with_its_cause(tmp_path: Path) ->
 def test_a_file_hls4ml_cannot_take_is_one_line_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no model")
     with pytest.raises(ModelError, match=r"hls4ml [\d.]+ cannot take this network"):
-        hls4ml.bridge(tmp_path / "model.onnx", tiny(), np.ones((1, 4)), tmp_path / "hls4ml")
+        hls4ml.bridge(tmp_path / "model.onnx", tiny(), np.ones((1, 4), np.int64), tmp_path / "hls4ml")
     with pytest.raises(ModelError, match="no such file"):
-        hls4ml.bridge(tmp_path / "none.onnx", tiny(), np.ones((1, 4)), tmp_path)
+        hls4ml.bridge(tmp_path / "none.onnx", tiny(), np.ones((1, 4), np.int64), tmp_path)
 
 
 def test_without_hls4ml_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "hls4ml" else found(name, *a))
     with pytest.raises(ToolError, match=r"^the bridge to hls4ml needs hls4ml: pip install 'hwflow\[hls4ml\]'$"):
-        hls4ml.bridge(tmp_path / "model.onnx", tiny(), np.ones((1, 4)), tmp_path)
+        hls4ml.bridge(tmp_path / "model.onnx", tiny(), np.ones((1, 4), np.int64), tmp_path)
 
 
 def test_an_unknown_neighbour_is_refused(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_unknown_neighbour_is_refused(tmp_path: Path) -> None:
 
     net = tiny()
     with pytest.raises(RecipeError, match="choose one of hls4ml, finn"):
-        cross(tmp_path, net, lower(net), "larq", np.ones((1, 4)), tmp_path)
+        cross(tmp_path, net, lower(net), "larq", np.ones((1, 4), np.int64), tmp_path)
 
 
 def test_no_neighbour_is_imported_with_hwflow() -> None:
