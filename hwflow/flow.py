@@ -39,11 +39,11 @@ def _silent(_: str) -> None:
 
 def train(
     spec: str, out: Path | None = None, *, resume: bool = False, progress: bool = True, seconds: float | None = None,
-    **changes: Any,
+    start: Path | None = None, **changes: Any,
 ) -> tuple[Path, dict[str, Any]]:  # fmt: skip
     """Train `models/x.py[:recipe]` into a folder: checkpoint.pt, model.onnx, metrics.json, test.npz.
 
-    `changes` are those of `hwflow.recipe.changed`: method, epochs, lr, seed, threads and any other value of the plan.
+    `start` is the folder of a run of the same network whose weights this one begins with. `changes` are those of `hwflow.recipe.changed`: method, epochs, lr, seed, threads and any other value of the plan.
     """
     try:
         from hwflow import train as room
@@ -51,7 +51,7 @@ def train(
         raise ToolError(f"training needs torch and brevitas ({e}): pip install 'hwflow[train]'") from e
     recipe = changed(room.load_recipe(spec), **changes)
     folder = out or Path("build") / recipe.name
-    return folder, room.train(recipe, folder, resume=resume, progress=progress, seconds=seconds)
+    return folder, room.train(recipe, folder, resume=resume, progress=progress, seconds=seconds, start=start)
 
 
 @dataclass(frozen=True)

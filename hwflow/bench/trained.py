@@ -26,11 +26,12 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
         x, labels = held_out(metrics["data"], net)
         with tempfile.TemporaryDirectory() as scratch:
             answers = c.load(net, Path(scratch)).run(x)
+        before = metrics.get("start") or {"epochs": 0, "seconds": 0}  # of the run that this one began with
         right = int((net.labels(answers) == labels).sum())
         out.append({
             "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
-            "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"],
-            "training [s]": round(metrics["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
+            "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"] + before["epochs"],
+            "training [s]": round(metrics["seconds"] + before["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
             "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
         })  # fmt: skip
     return out

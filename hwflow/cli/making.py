@@ -52,6 +52,7 @@ def train(
     method: Annotated[str | None, typer.Option("--method", help="How bits are made: ir-net, dir-net, ...")] = None,
     threads: Annotated[int | None, typer.Option("--threads", help="Of the CPU; 0 is torch's choice.")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="Stop then; --resume goes on.")] = None,
+    start: Annotated[Path | None, typer.Option("--start", help="A run of the same network to begin with.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint.pt, to the same bits.")] = False,
     json: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def train(
 
     where, metrics = run(
         model, folder, resume=resume, progress=not json, seconds=None if minutes is None else 60 * minutes,
-        epochs=epochs, lr=lr, seed=seed, method=method, threads=threads,
+        start=start, epochs=epochs, lr=lr, seed=seed, method=method, threads=threads,
     )  # fmt: skip
     table = Table("metric", "value", title=str(where))
     for key, value in metrics.items():

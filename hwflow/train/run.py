@@ -176,13 +176,20 @@ class Run:
         )  # fmt: skip
 
     def begin(self, where: Path) -> None:
-        """Take the weights of another run, and remember where they came from and what they cost."""
+        """Take the weights of another run of the same network, and remember where they came from and what they cost."""
         kept = read_checkpoint(where / CHECKPOINT if where.is_dir() else where)
-        self.model.load_state_dict(kept.get("average") or kept["model"])
+        try:
+            self.model.load_state_dict(kept.get("average") or kept["model"])
+        except RuntimeError as e:
+            raise RecipeError(
+                f"{where}: holds the weights of another network than {self.recipe.name}; start from one of the same layers"
+            ) from e
         if self.average is not None:
             self.average = copy.deepcopy(self.model.state_dict())
-        seconds = sum(row["seconds"] for row in kept["history"]) + (kept.get("start") or {}).get("seconds", 0)
-        self.start = {"recipe": kept["recipe"], "epochs": kept["done"], "seconds": round(seconds, 3)}
+        before = kept.get("start") or {}
+        seconds = sum(row["seconds"] for row in kept["history"]) + before.get("seconds", 0)
+        epochs = kept["done"] + before.get("epochs", 0)
+        self.start = {"recipe": kept["recipe"], "epochs": epochs, "seconds": round(seconds, 3)}
 
     def _restore(self, kept: dict[str, Any]) -> None:
         self.model.load_state_dict(kept["model"])

@@ -99,6 +99,16 @@ def test_a_run_can_start_from_the_weights_of_another(tmp_path):
     weights = [states(tmp_path / out)["model"]["0.parametrizations.weight.original"] for out in ("first", "second")]
     assert torch.allclose(*weights, atol=1e-9)
     assert first["start"] is None
+    third = train(small(epochs=1), tmp_path / "third", progress=False, start=tmp_path / "second")
+    assert third["start"]["epochs"] == 4
+
+
+def test_the_weights_of_another_network_are_refused(tmp_path):
+    train(small(epochs=1), tmp_path / "first", progress=False)
+    wide = load_recipe("mlp:digits").network
+    other = replace(small(epochs=1), network=lambda method: wide(method, width=32, hidden=1))
+    with pytest.raises(RecipeError, match="holds the weights of another network than"):
+        train(other, tmp_path / "second", progress=False, start=tmp_path / "first")
 
 
 def test_resume_refuses_another_recipe_and_a_broken_checkpoint(tmp_path):
