@@ -33,7 +33,8 @@ RANDOM_IMAGES = 100  # when a build has no held-out images
 MADE = ("net.npz", "folding.json", "dataflow.json", MANIFEST, "rtl", "hls", "c")
 LATER_FOLDERS = ("runs", "synth", "deploy", "measured.json", "report.html", "report.md", "report.json", "live.html")
 # what `train` makes; dropped when another model is compiled into the folder
-TRAINED = ("test.npz", "checkpoint.pt", "metrics.json", "curves.png")
+INFORMATION = "information.html"
+TRAINED = ("test.npz", "checkpoint.pt", "metrics.json", "curves.png", INFORMATION)
 
 
 @dataclass(frozen=True, eq=False)

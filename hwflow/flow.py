@@ -13,9 +13,9 @@ from typing import Any
 
 from hwflow import emit, sources, tools
 from hwflow.board import load_board
-from hwflow.build import STAGE, TRAINED, Build, belongs
+from hwflow.build import INFORMATION, STAGE, TRAINED, Build, belongs
 from hwflow.errors import RecipeError, ToolError
-from hwflow.files import digest, locked, rewritten, scratch, write_json
+from hwflow.files import digest, locked, rewritten, scratch, write_json, write_text
 from hwflow.fold import labelled, note
 from hwflow.lower import folding_of, load_folding, save_folding
 from hwflow.lower.stored import describe, save_dataflow
@@ -41,7 +41,7 @@ def train(
     spec: str, out: Path | None = None, *, resume: bool = False, progress: bool = True, seconds: float | None = None,
     start: Path | None = None, **changes: Any,
 ) -> tuple[Path, dict[str, Any]]:  # fmt: skip
-    """Train `models/x.py[:recipe]` into a folder: checkpoint.pt, model.onnx, metrics.json, test.npz.
+    """Train `models/x.py[:recipe]` into a folder: checkpoint.pt, model.onnx, metrics.json, test.npz, information.html.
 
     `start` is the folder of a run of the same network whose weights this one begins with. `changes` are those of `hwflow.recipe.changed`: method, epochs, lr, seed, threads and any other value of the plan.
     """
@@ -51,7 +51,11 @@ def train(
         raise ToolError(f"training needs torch and brevitas ({e}): pip install 'hwflow[train]'") from e
     recipe = changed(room.load_recipe(spec), **changes)
     folder = out or Path("build") / recipe.name
-    return folder, room.train(recipe, folder, resume=resume, progress=progress, seconds=seconds, start=start)
+    from hwflow.report.information import information_page
+
+    metrics = room.train(recipe, folder, resume=resume, progress=progress, seconds=seconds, start=start)
+    write_text(folder / INFORMATION, information_page(metrics))
+    return folder, metrics
 
 
 @dataclass(frozen=True)

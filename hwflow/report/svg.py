@@ -48,7 +48,7 @@ def bars(
     return _picture(title, width, len(names) * group + 8, parts)  # fmt: skip
 
 
-def curves(title: str, series: dict[str, Sequence[tuple[float, float]]], percent: bool = False) -> str:
+def curves(title: str, series: Mapping[str, Sequence[tuple[float, float]]], percent: bool = False) -> str:
     """Lines over a common horizontal axis that starts at the first x, with the last value of each beside it."""
     points = [p for line in series.values() for p in line]
     if not points:
@@ -80,6 +80,37 @@ def curves(title: str, series: dict[str, Sequence[tuple[float, float]]], percent
     parts.append(f'<text class="n" x="{left}" y="{height - 6}">{x0:g}</text>')
     parts.append(f'<text class="n" x="{width - right}" y="{height - 6}" text-anchor="end">epoch {x1:g}</text>')
     return _picture(title, width, height, parts)
+
+
+def heat(title: str, names: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]]) -> str:
+    """A field of cells, a row for each name and a column for each of `columns`: the fuller a cell, the greater its value.
+
+    The range of the values stands above, the last value of each row beside it; None leaves a cell empty.
+    """
+    known = [v for row in values for v in row if v is not None]
+    if not known or not columns:
+        return ""
+    low, high = min(known), max(known)
+    width, right, top, cell = 640, 60, 18, 12
+    step = (width - LABEL - right) / len(columns)
+    parts = [f'<text class="n" x="{LABEL}" y="12">{_level(low, False)} (empty) .. {_level(high, False)} (full)</text>']
+    for i, (name, row) in enumerate(zip(names, values, strict=True)):
+        y = top + i * cell
+        parts.append(f'<text x="{LABEL - 8}" y="{y + cell - 2}" text-anchor="end">{escape(_short(name))}</text>')
+        for j, value in enumerate(row):
+            if value is not None:
+                share = (value - low) / (high - low) if high > low else 1.0
+                says = escape(f"{name}, {columns[j]}: {_level(value, False)}")
+                parts.append(
+                    f'<rect class="s0" x="{LABEL + j * step:.1f}" y="{y}" width="{step:.1f}" height="{cell - 1}" '
+                    f'fill-opacity="{0.08 + 0.92 * share:.2f}"><title>{says}</title></rect>'
+                )
+        if row and row[-1] is not None:
+            parts.append(f'<text class="n" x="{width - right + 6}" y="{y + cell - 2}">{_level(row[-1], False)}</text>')
+    foot = top + len(names) * cell
+    parts.append(f'<text class="n" x="{LABEL}" y="{foot + 14}">{escape(columns[0])}</text>')
+    parts.append(f'<text class="n" x="{width - right}" y="{foot + 14}" text-anchor="end">{escape(columns[-1])}</text>')
+    return _picture(title, width, foot + 20, parts)
 
 
 def spans(title: str, rows: Sequence[tuple[str, float, float]], unit: str, mark: str = "") -> str:

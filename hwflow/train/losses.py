@@ -31,12 +31,16 @@ def rbd(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
     mean over layers l and images of || F_l / ||F_l||_2 - B_l / ||B_l||_2 ||_2, F the full-precision twin's
     representation (after its norm and hardtanh, flattened), B the binary network's at the same place.
     """
+    return distances(student, teacher).mean()
+
+
+def distances(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """The terms of `rbd`, one for each layer (layers,): 0 where both point the same way, at most 2."""
     assert len(student) == len(teacher), "the twin must have the same layers"
-    distances = [
+    return torch.stack([
         (_unit(b.clamp(-1, 1)) - _unit(f.detach().clamp(-1, 1))).norm(dim=1).mean()
         for b, f in zip(student, teacher, strict=True)
-    ]
-    return torch.stack(distances).mean()
+    ])  # fmt: skip
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -91,9 +95,9 @@ class Objective:
     def __init__(self, plan: Plan, model: nn.Module, twin: nn.Module | None, mean: Tensor | None = None):
         """`mean` (C,) is what the restriction of information erases to, in the network's real input; black without it."""
         self.plan, self.twin, self.mean = plan, twin, mean
-        self.inside = Inside(model) if plan.rbd else None
+        self.inside = Inside(model) if twin is not None else None
         self.attention = Attention(model) if plan.restriction else None
-        self.twins_inside = Inside(twin) if twin is not None and plan.rbd else None
+        self.twins_inside = Inside(twin) if twin is not None else None
         self.scales = [m for m in model.modules() if isinstance(m, Trained)] if plan.scale_decay else []
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,11 +114,23 @@ class Objective:
                 target = self.twin(x)
             if plan.logits:
                 loss = loss + plan.logits * soft_labels(scores, target, plan.temperature)
-            if self.twins_inside is not None:
+            if plan.rbd and self.twins_inside is not None:
                 loss = loss + plan.rbd * rbd(inside, self.twins_inside.values)
         for scale in self.scales:
             loss = loss + plan.scale_decay * scale.penalty()
         return loss, scores
+
+    @torch.no_grad()
+    def distances(self, model: nn.Module, x: Tensor) -> list[float]:
+        """How far each layer's representation of `x` lies from the twin's, in evaluation mode; [] without a twin."""
+        if self.twin is None or self.inside is None or self.twins_inside is None:
+            return []
+        training = model.training
+        model.eval()
+        model(x)
+        self.twin(x)
+        model.train(training)
+        return [float(f"{d:.4g}") for d in distances(self.inside.values, self.twins_inside.values)]
 
     def _labels(self, scores: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(scores.float(), y, label_smoothing=self.plan.label_smoothing)

@@ -100,6 +100,8 @@ class Run:
             row["accuracy"] = self.evaluate()
         if self.rank == 0:
             row["layers"] = inspect(self.model, *self.looked_at)
+            if self.twin is not None:
+                row["distances"] = self.objective.distances(self.model, self.looked_at[0])
         row["seconds"], self.elapsed = round(before + time.monotonic() - begin, 3), 0.0
         self.history.append(row)
         return None if pause() else row
