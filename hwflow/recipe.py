@@ -27,7 +27,9 @@ class Method:
 
     `weights` is one of WEIGHTS, `acts` one of ACTS, `estimator` one of ESTIMATORS (`act_estimator` for the
     activations when it differs). More than one bit makes both fixed point: `weight_bits`, `act_bits` in 1..8.
-    `t_min` and `t_max` bound the sharpness of EDE and DTE; `epsilon` is the share DTE keeps updatable. With `hardtanh`
+    `t_min` and `t_max` bound the sharpness of EDE and DTE; `epsilon` is the share DTE keeps updatable.
+    `real_until` is the share of training during which binary weights take part with their real values, so that
+    activations become binary first: the two stages of Bi-Real and ReActNet. With `hardtanh`
     no gradient passes where an activation lies outside (-1, 1), as with the Hardtanh that the references put in front of
     every sign; nothing that is exported changes.
     `full` switches all quantizers off: the full-precision twin that teaches.
@@ -42,6 +44,7 @@ class Method:
     t_min: float = 0.1
     t_max: float = 10.0
     epsilon: float = 0.1
+    real_until: float = 0.0
     hardtanh: bool = True
     full: bool = False
 
@@ -57,6 +60,8 @@ class Method:
             raise RecipeError(f"method: needs 0 < t_min <= t_max, not {self.t_min} and {self.t_max}")
         if not 0 < self.epsilon < 1:
             raise RecipeError(f"method: epsilon must lie between 0 and 1, not {self.epsilon}")
+        if not 0 <= self.real_until < 1:
+            raise RecipeError(f"method: real_until must be at least 0 and below 1, not {self.real_until}")
 
     @property
     def for_acts(self) -> str:
@@ -75,6 +80,7 @@ METHODS: dict[str, Method] = {
     "trained-binarization": Method(weights="trained", estimator="longtail"),
     "recu": Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly"),
     "biper": Method(weights="biper", acts="deviation", estimator="identity", act_estimator="poly"),
+    "bi-real": Method(weights="xnor", estimator="ste", act_estimator="poly", real_until=0.5),
     "react": Method(weights="sign", acts="react", estimator="ste", act_estimator="poly"),
     "fda": Method(weights="sign", estimator="fourier"),
 }

@@ -27,15 +27,22 @@ Quantized = tuple[Tensor, Tensor, Tensor, Tensor]  # value, scale, zero point, b
 class BinaryWeight(nn.Module):
     """sign(w) 2^s for each output channel, s = round(log2(mean |w|)) if `shift`, else 0; s passes no gradient.
 
-    IR-Net eq. 7: the scale is a shift, so every sum of products stays exact in float32.
+    IR-Net eq. 7: the scale is a shift, so every sum of products stays exact in float32. While training has not come
+    to the share `real_until`, its steps take w itself; what is evaluated and exported is always the sign.
     """
 
-    def __init__(self, estimate: Estimator, shift: bool):
+    def __init__(self, estimate: Estimator, shift: bool, real_until: float = 0.0):
         super().__init__()
-        self.estimate, self.shift = estimate, shift
+        self.estimate, self.shift, self.real_until = estimate, shift, real_until
+        self.real = False
+
+    def advance(self, progress: float, step: int = 0) -> None:  # noqa: ARG002  one signature for all that moves
+        self.real = progress < self.real_until
 
     def forward(self, w: Tensor) -> Quantized:
         one = w.new_ones(())
+        if self.real and self.training:
+            return w, one, w.new_zeros(()), one
         scale = shift_of(w) if self.shift else one
         return self.estimate(w, scale), scale, w.new_zeros(()), one
 
@@ -145,7 +152,7 @@ def weight_quantizer(method: Method, shift: bool = True) -> type[ExtendedInjecto
     """The Brevitas weight quantizer of `method`; without `shift` its scale is 1 for the whole tensor."""
     if method.weight_bits > 1:
         return _WeightQuant.let(tensor_quant=FixedPointWeight(method.weight_bits))
-    quant = BinaryWeight(estimator(method), shift and form(method).shift)
+    quant = BinaryWeight(estimator(method), shift and form(method).shift, method.real_until)
     return _WeightQuant.let(tensor_quant=quant, quant_type=QuantType.BINARY)
 
 

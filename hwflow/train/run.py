@@ -9,7 +9,7 @@ import copy
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hwflow.errors import RecipeError
-from hwflow.recipe import Recipe
+from hwflow.recipe import Method, Plan, Recipe
 from hwflow.runs import write_note
 from hwflow.train.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from hwflow.train.data import Batches, load, real_batch, test_split
@@ -205,8 +205,10 @@ def kept_run(recipe: Recipe, path: Path) -> dict[str, Any]:
     """The checkpoint `path` of a run of `recipe`; a RecipeError if it is another recipe's."""
     kept = read_checkpoint(path)
     mine, theirs = recipe.spec(), kept["recipe"]
+    # what is younger than the checkpoint has its default there
+    theirs = {**theirs, **{k: {**d, **theirs[k]} for k, d in (("method", asdict(Method())), ("plan", asdict(Plan())))}}
     for key in ("name", "data", "input", "method", "plan"):
-        if json.dumps(mine[key]) != json.dumps(theirs[key]):
+        if json.dumps(mine[key], sort_keys=True) != json.dumps(theirs[key], sort_keys=True):
             raise RecipeError(
                 f"{path}: was trained with another {key} ({theirs[key]}, now {mine[key]}); resume with the same recipe"
             )

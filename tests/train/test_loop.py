@@ -111,6 +111,18 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
         train(other, tmp_path / "second", progress=False, start=tmp_path / "first")
 
 
+def test_a_checkpoint_goes_on_that_is_older_than_a_field_of_method_or_plan(tmp_path):
+    train(small(epochs=2), tmp_path, progress=False, stop_after=1)
+    kept = states(tmp_path)
+    del kept["recipe"]["method"]["real_until"], kept["recipe"]["plan"]["warp"]
+    torch.save(kept, tmp_path / loop.CHECKPOINT)
+    assert train(small(epochs=2), tmp_path, progress=False, resume=True)["epochs"] == 2
+    kept["recipe"]["plan"]["lr"] = 1.0
+    torch.save(kept, tmp_path / loop.CHECKPOINT)
+    with pytest.raises(RecipeError, match="was trained with another plan"):
+        train(small(epochs=2), tmp_path, progress=False, resume=True)
+
+
 def test_resume_refuses_another_recipe_and_a_broken_checkpoint(tmp_path):
     train(small(), tmp_path, progress=False, stop_after=1)
     with pytest.raises(RecipeError, match="was trained with another plan"):

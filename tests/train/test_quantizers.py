@@ -311,3 +311,25 @@ def test_entropy_and_updatable_shares_are_what_they_say():
     assert np.allclose(entropy(p).numpy(), [0, 0.8112781244591328, 1, 0])
     x = torch.tensor([0.0, 0.5, -1.0, 1.5, 2.0])
     assert math.isclose(updatable(Estimator(ste), x), 0.6, rel_tol=1e-6)
+
+
+def test_weights_stay_real_for_the_share_that_the_method_says_and_are_evaluated_as_bits():
+    layer = dense(Method(weights="xnor", estimator="ste", real_until=0.5), 7, 3)
+    schedule = Schedule(layer, 10)
+    x = torch.eye(7)
+    real = (x @ layer.weight.T) * views.Xnor()(layer.weight)
+    bits = (x @ torch.copysign(torch.ones(()), layer.weight).T) * views.Xnor()(layer.weight)
+    for step in range(10):
+        schedule.advance(step)
+        torch.testing.assert_close(layer.train()(x), real if step < 5 else bits)
+        torch.testing.assert_close(layer.eval()(x), bits)
+    with pytest.raises(RecipeError, match="real_until must be at least 0 and below 1, not 1"):
+        Method(real_until=1)
+
+
+def test_while_weights_are_real_their_gradient_is_that_of_the_product():
+    layer = dense(Method(weights="sign", estimator="ste", real_until=0.5), 4, 2).train()
+    Schedule(layer, 2).advance(0)
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    layer(x).sum().backward()
+    torch.testing.assert_close(layer.weight.grad, x.sum(0).expand(2, 4))
