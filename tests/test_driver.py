@@ -39,6 +39,10 @@ def test_an_image_out_of_range_or_of_another_shape_is_refused():
     w = words_of(Ints(0, 3), 2, 2)
     with pytest.raises(ValueError, match=r"images hold 0 \.\. 4, the accelerator takes 0 \.\. 3"):
         w.pack(np.array([[0, 1, 2, 4]]))
+    with pytest.raises(ValueError, match=r"images hold -1 \.\. 3"):
+        w.pack(np.array([[0, -1, 2, 3]]))
+    with pytest.raises(ValueError, match=r"takes -1 \.\. 1 in steps of 2"):
+        words_of(BIPOLAR, 2, 2).pack(np.array([[1, 0, -1, 1]]))
     with pytest.raises(ValueError, match="the accelerator takes \\(4,\\)"):
         w.pack(np.zeros((1, 5)))
     with pytest.raises(ValueError, match="round the images first"):
@@ -171,6 +175,60 @@ def test_answers_left_from_before_are_not_taken():
     board.back = stale * 3
     x = images(2, 5)
     assert (Accelerator(board, DESIGN).infer(x) == answer(x)).all()
+
+
+class Echoing(Board):
+    """A board on a line that says things nobody asked for: `before`, given each frame's kind and tag, in front of its own."""
+
+    def __init__(self, before, value=0):
+        super().__init__()
+        self.before, self.value = before, value
+
+    def write(self, data: bytes) -> int:
+        for kind, tag, _ in Frames().feed(data):
+            self.back += self.before(kind, tag)
+            if kind == driver.READ:
+                self.back += frame(driver.VALUE, tag, self.value.to_bytes(4, "little"))
+        return super().write(data)
+
+
+def test_the_reply_to_an_older_hello_is_not_taken():
+    other = bytes([driver.VERSION]) + (DESIGN["id"] + 1).to_bytes(4, "little")  # of another design, long ago
+    stale = lambda kind, tag: frame(driver.HELLO_BACK, tag ^ 1, other) if kind == driver.HELLO else b""  # noqa: E731
+    x = images(3, 5)
+    assert (Accelerator(Echoing(stale), DESIGN).infer(x) == answer(x)).all()
+
+
+def test_an_answer_of_another_length_is_not_taken():
+    odd = lambda kind, tag: b"".join(frame(driver.ANSWER, tag, bytes(n)) for n in (0, OUT.bytes - 1, OUT.bytes + 1)) if kind == driver.IMAGE else b""  # noqa: E731  # fmt: skip
+    x = images(20, 5)
+    assert (Accelerator(Echoing(odd), DESIGN).infer(x) == answer(x)).all()
+
+
+def test_a_register_is_the_value_of_its_own_address_whole():
+    odd = lambda kind, tag: frame(driver.VALUE, tag ^ 4, bytes(4)) + frame(driver.VALUE, tag, bytes(3)) if kind == driver.READ else b""  # noqa: E731  # fmt: skip
+    status = Accelerator(Echoing(odd, 7), DESIGN).status()
+    assert set(status) == set(driver.REGISTERS) and set(status.values()) == {7}
+
+
+def test_a_board_of_another_protocol_is_said_plainly(monkeypatch):
+    board = Board()
+    monkeypatch.setattr(driver, "VERSION", driver.VERSION + 1)
+    x = images(1, 0)
+    assert (Accelerator(board, DESIGN).infer(x) == answer(x)).all()
+    old = Echoing(lambda kind, tag: frame(driver.HELLO_BACK, tag, b"\1" + bytes(4)) if kind == driver.HELLO else b"")
+    with pytest.raises(LinkError, match="speaks version 01 of the protocol, this driver"):
+        Accelerator(old, DESIGN).infer(x)
+
+
+def test_a_board_that_dies_is_given_up_after_so_many_tries():
+    class Dies(Board):
+        def write(self, data: bytes) -> int:
+            self.slots = 0
+            return super().write(data) if data[1] == driver.HELLO else len(data)
+
+    with pytest.raises(LinkError, match="no answer to 2 images after 10 tries"):
+        Accelerator(Dies(), {**DESIGN, "timeout_s": 0.005}).infer(images(5, 0))
 
 
 def test_a_silent_line_and_another_design_are_said_plainly():

@@ -55,6 +55,25 @@ def test_gradients_without_a_schedule_follow_their_formula(name):
     assert np.allclose(gradient(estimator(Method(estimator=name)), POINTS), slopes(name, POINTS, 0), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_scale_of_a_channel_multiplies_value_and_gradient(name, bounded):
+    scale = torch.tensor([[0.5], [1.0], [4.0]], dtype=torch.float64)  # powers of two, so that products are exact
+    found = []
+    for factor in (torch.ones_like(scale), scale):
+        estimate = estimator(Method(estimator=name)).eval()
+        estimate.bounded = bounded
+        v = torch.tensor(np.tile(POINTS, (3, 1)), requires_grad=True)
+        y = estimate(v, factor)
+        y.sum().backward()
+        found.append((y.detach(), v.grad))
+    (signs, one), (values, all_) = found
+    assert torch.equal(values, scale * signs) and torch.equal(all_, scale * one)
+    inside = np.abs(POINTS) < 1
+    assert (one[:, ~inside] == 0).all() or not bounded
+    assert (one[:, inside] != 0).all()
+
+
 @pytest.mark.parametrize("epoch", [0, 1, 7, 19])
 @pytest.mark.parametrize("ends", [(0.1, 10.0), (1e-3, 10.0)])
 def test_ede_follows_its_curve_and_its_schedule(epoch, ends):

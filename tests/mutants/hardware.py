@@ -1,0 +1,47 @@
+"""Planted faults of the SystemVerilog: units, parts, and the link of a board.
+
+Stands on kinds.
+"""
+
+from .kinds import Mutant, of_room, rtl, stalls
+
+V, P, B = "hls/units/", "hls/parts/", "hls/board/"
+T_LINK = "tests/deploy/test_deploy.py -k 'awkward_words or lost_doubled'"
+
+# fmt: off
+MUTANTS = of_room(
+    "rtl",
+    rtl(V + "add.sv", "assign step = &x_valid_i && (!y_valid_o || y_ready_i);", "assign step = &x_valid_i && !y_valid_o;", "add"),
+    rtl(V + "add.sv", "+ term[2][e*YBits+:YBits] + term[3]", "+ term[3]", "add"),
+    stalls(V + "add.sv", "y_valid_o <= step || (y_valid_o && !y_ready_i);", "y_valid_o <= step;", "add"),
+    rtl(V + "width.sv", "assign x_ready_o = !full || y_ready_i;", "assign x_ready_o = !full;", "width"),
+    rtl(V + "width.sv", "word_q <= {x_data_i, word_q[ParOut*Bits-1:ParIn*Bits]};", "word_q <= {word_q[(ParOut-ParIn)*Bits-1:0], x_data_i};", "width"),
+    rtl(V + "width.sv", "left_q == '0 || (left_q == CountBits'(1) && y_ready_i)", "left_q == '0", "width"),
+    rtl(V + "pool.sv", "assign last  = last_i && last_j && !spare;", "assign last  = last_i && last_j;", "pool"),
+    rtl(V + "pool.sv", "Blocks == 1 && same_q ? new_q : fetched", "fetched", "pool"),
+    rtl(V + "pool.sv", "addr_d = addr_q - ABits'(Blocks - 1);", "addr_d = addr_q;", "pool"),
+    rtl(V + "topk.sv", "if (winner[i+step][LaneBits+:EntryBits+1] > winner[i]", "if (winner[i+step][LaneBits+:EntryBits+1] >= winner[i]", "topk"),
+    rtl(V + "topk.sv", "newcomer[EntryBits-1:YBits] > held[EntryBits-1:YBits]", "newcomer[EntryBits-1:YBits] >= held[EntryBits-1:YBits]", "topk"),
+    rtl(V + "topk.sv", "if (XKind == 2) newcomer", "if (XKind == 3) newcomer", "topk"),
+    rtl(V + "threshold.sv", "assign reached[k] = x >= Wide'(limit);", "assign reached[k] = x > Wide'(limit);", "threshold"),
+    rtl(V + "threshold.sv", "YBits'(Levels) - YBits'(count)", "YBits'(count) - YBits'(Levels)", "threshold"),
+    stalls(V + "fifo.sv", "empty_q <= get && get_next == put_q;", "empty_q <= get_next == put_q;", "fifo"),
+    stalls(V + "fifo.sv", "head_valid_q <= tail_valid_q || x_valid_i;", "head_valid_q <= x_valid_i;", "fifo"),
+    stalls(V + "reduce.sv", "assign x_ready_o = !last || !y_valid_o || y_ready_i;", "assign x_ready_o = 1'b1;", "reduce"),
+    rtl(V + "mvu.sv", "assign held = sum_first ? start : acc_q[p];", "assign held = sum_last ? start : acc_q[p];", "mvu"),
+    rtl(V + "mvu.sv", "YBits'({acc_q[p], 1'b0}) - YBits'(Cols)", "YBits'({acc_q[p], 1'b0}) + YBits'(Cols)", "mvu"),
+    rtl(V + "mvu.sv", "$signed(acc_q[p]) >= AccBits'(", "$signed(acc_q[p]) > AccBits'(", "mvu"),
+    rtl(V + "mvu.sv", "assign x_read = fresh_q ? x_q : again;", "assign x_read = again;", "mvu"),
+    rtl(V + "rescale.sv", "shifted < TBits'(Lo) ? YBits'(Lo)", "shifted < TBits'(Lo) ? YBits'(Hi)", "rescale"),
+    rtl(V + "rescale.sv", "assign value = {!x[0], 1'b1};", "assign value = {x[0], 1'b1};", "rescale"),
+    rtl(V + "upsample.sv", "assign fresh = last_q ? last_i : i_q == '0;", "assign fresh = i_q == '0;", "upsample"),
+    rtl(V + "concat.sv", "word_q == WBits'(Words1 - 1)", "word_q == WBits'(Words0 - 1)", "concat"),
+    rtl(P + "dot_bits.sv", "{equals, 1'b0} - SumBits'(shared_i)", "{equals, 1'b0} + SumBits'(shared_i)", "mvu,vvu"),
+    rtl(P + "dot_bits.sv", "x_counts_i & w_counts_i;", "w_counts_i;", "mvu,vvu"),
+    rtl(P + "scaled.sv", "if (Subtracts[k]) y -= value << k;", "if (Subtracts[k]) y += value << k;", "add,concat"),
+    Mutant(B + "gear.sv", "((8*Room)'(x_data_i) << (8 * kept))", "((8*Room)'(x_data_i) << (8 * held_q))", "tests/deploy/test_deploy.py tests/clients tests/formal -k 'awkward or gear or dma'"),
+    Mutant(B + "link_rx.sv", "assign good       = end_q && crc == Residue;", "assign good       = end_q;", T_LINK),
+    Mutant(B + "link_tx.sv", "(raw_q == Flag || raw_q == Escape)", "(raw_q == Flag)", T_LINK),
+    Mutant(B + "link_tx.sv", "head_q <= {32'b0, ~crc};", "head_q <= {32'b0, crc};", "tests/deploy/test_deploy.py -k awkward_words"),
+    Mutant(B + "uart_rx.sv", "data_q <= {line, data_q[7:1]};", "data_q <= {data_q[6:0], line};", "tests/deploy/test_deploy.py -k awkward_words"),
+)

@@ -1,0 +1,37 @@
+"""Planted faults of what hardware units say of themselves, and of the way from operations to units.
+
+Stands on kinds.
+"""
+
+from .kinds import Mutant, of_room, rtl
+
+U = "hwflow/units/"
+LOWER, JOIN, STORED = "hwflow/lower/__init__.py", "hwflow/lower/join.py", "hwflow/lower/stored.py"
+T_LOWER = "tests/lower/test_lower.py"
+
+# fmt: off
+MUTANTS = of_room(
+    "units",
+    rtl(U + "mvu.py", "least = -((-(self.thresholds + total)) // 2)", "least = (self.thresholds + total) // 2", "mvu"),
+    rtl(U + "mvu.py", "least + offset, offset - least + 1)", "least + offset, offset - least)", "mvu"),
+    rtl(U + "mvu.py", "return 4 + tree_latency(self) + (self.levels > 1)", "return 4 + tree_latency(self)", "mvu"),
+    rtl(U + "kit/matrix.py", "return self.groups - 1 + self.stages", "return self.groups + self.stages", "mvu"),
+    Mutant(U + "kit/matrix.py", "and pe == n * self.rows and self.x.size % simd == 0", "and pe == n * self.rows", "tests/units/test_contract.py tests/units/test_rtl_mvus.py"),
+    rtl(U + "threshold.py", "np.clip(-((-(self.thresholds + 1)) // 2), 0, 2)", "np.clip((self.thresholds + 1) // 2, 0, 2)", "threshold"),
+    rtl(U + "threshold.py", "return np.clip(self.thresholds, ints.lo, ints.hi + 1)", "return np.clip(self.thresholds, ints.lo, ints.hi)", "threshold"),
+    rtl(U + "pool.py", "self.kernel[1] - 1) * self.blocks + 1", "self.kernel[1] - 1) * self.blocks", "pool"),
+    Mutant(U + "pool.py", "flip = np.where(minimum, -1, 1)", "flip = np.where(minimum, 1, 1)", "tests/units/test_rtl_pool.py -k means"),
+    rtl(U + "topk.py", "return max(self.ins[0].words, self.k)", "return self.ins[0].words", "topk"),
+    rtl(U + "width.py", "if self.par_in != self.par_out else 0", "", "width"),
+    rtl(U + "rescale.py", "    def latency(self) -> int:\n        return 4", "    def latency(self) -> int:\n        return 3", "rescale"),
+    rtl(U + "window.py", "words_ = max(least, int((need[1:] - start[1:] + back).max()))", "words_ = least", "window"),
+    rtl(U + "window.py", "np.minimum(np.arange(ow) * sw - left + self.span[1] - 1, w - 1)", "np.minimum(np.arange(ow) * sw - left + self.span[1], w - 1)", "window"),
+    Mutant(LOWER, "pad = np.where(minimum, x.ints.hi, x.ints.lo) if kind", "pad = np.where(minimum, x.ints.lo, x.ints.hi) if kind", T_LOWER),
+    Mutant(LOWER, "depthwise = op.groups == x.channels == rows > 1", "depthwise = op.groups == x.channels", T_LOWER),
+    Mutant(LOWER, "out[block, :, :, g * depth : (g + 1) * depth] = op.weights[block]", "out[block, :, :, :depth] = op.weights[block]", T_LOWER),
+    Mutant(LOWER, "if op.stride == op.kernel and not any(op.pads) and dilation == (1, 1):", "if op.stride == op.kernel and not any(op.pads):", T_LOWER),
+    Mutant(LOWER, "inside = tuple(min(p, s - 1) for p, s", "inside = tuple(min(p, s) for p, s", T_LOWER),
+    Mutant(JOIN, "(have.ints.bits, have.ints.kind) != (want.ints.bits, want.ints.kind)", "have.ints.bits != want.ints.bits", T_LOWER),
+    Mutant(JOIN, "behind[name] = edges[0] if unit.glue else name", "behind[name] = name", "tests/lower/test_lower.py tests/plan/test_plan.py -k 'joints or explanation'"),
+    Mutant(STORED, 'fits = (k for k in ("<i1", "<i2", "<i4") if np.iinfo(k).min <= low and high <= np.iinfo(k).max)', 'fits = (k for k in ("<i1", "<i2", "<i4") if high <= np.iinfo(k).max)', "tests/test_build.py -k comes_back"),
+)

@@ -1,0 +1,48 @@
+"""Every planted fault still has its place, and the command that plants them tells killed from survived."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mutants.__main__ import KILLED, SURVIVED, Tree, judge
+from mutants.catalogue import MUTANTS, ROOMS
+from mutants.kinds import Mutant
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_fault_is_found_exactly_once_and_none_is_planted_twice():
+    wrong = []
+    for m in MUTANTS:
+        try:
+            m.applied((ROOT / m.file).read_text())
+        except (ValueError, OSError) as e:
+            wrong.append(str(e))
+    assert not wrong, "\n".join(wrong)
+    assert len({m.key for m in MUTANTS}) == len(MUTANTS)
+
+
+def test_every_room_has_its_faults_and_their_tests_are_there():
+    count = Counter(m.room for m in MUTANTS)
+    assert sum(count.values()) >= 150 and min(count.values()) >= 10, count
+    assert set(ROOMS) == set(count)
+    for m in MUTANTS:
+        files = [a for a in m.arguments if a.startswith("tests/")]
+        assert files and all((ROOT / a.split("::")[0]).exists() for a in files), m.tests
+        assert m.equal == "" or m.equal.endswith("."), m.equal
+
+
+def test_a_fault_is_killed_by_a_test_that_sees_it_and_survives_one_that_does_not(tmp_path):
+    (tmp_path / "room.py").write_text("def double(x):\n    return 2 * x\n")
+    (tmp_path / "test_it.py").write_text(
+        "from room import double\n\ndef test_seen():\n    assert double(3) == 6\n\ndef test_blind():\n    assert double(0) == 0\n"
+    )
+    tree = Tree(tmp_path)
+    seen, blind = (Mutant("room.py", "2 * x", "3 * x", f"test_it.py -k {name}") for name in ("seen", "blind"))
+    sound = {f"{m.tests}|": 0 for m in (seen, blind)}
+    found = judge(tree, seen, sound)
+    assert (found["verdict"], found["by"]) == (KILLED, "test_seen")
+    assert judge(tree, blind, sound)["verdict"] == SURVIVED
+    assert (tmp_path / "room.py").read_text() == "def double(x):\n    return 2 * x\n"
+    with pytest.raises(ValueError, match="stands there 0 times"):
+        judge(tree, Mutant("room.py", "4 * x", "", "test_it.py -k seen"), sound)
