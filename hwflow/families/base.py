@@ -39,7 +39,8 @@ class Multiplier:
     """A DSP block: bits of its wider and its narrower factor, and when Yosys takes one.
 
     It does where both factors have `least` bits and the product has `product`. Factors of up to `half` bits share a
-    block with another such product (0: never).
+    block with another such product (0: never). `tree` counts the blocks of one tree of adders, from its number of
+    products and the bits of both factors as signed numbers, where the blocks hold adders too; None: the adders are LUTs.
     """
 
     wide: int
@@ -47,6 +48,7 @@ class Multiplier:
     least: int
     product: int
     half: int = 0
+    tree: Callable[[int, int, int], float] | None = None
 
 
 @dataclass(frozen=True)

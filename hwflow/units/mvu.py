@@ -217,7 +217,7 @@ def count_hardware(p: Params) -> Bill:
     counts |= count_control(p, steps, depth) | count_accumulators(p)
     counts["registers"] = registers + 3 * depth  # place_pipe, step_pipe
     counts["registers"] += late * (p["Pe"] * p["Simd"] * p["WBits"] + p["Simd"] * p["XBits"])  # w_level, x_level
-    return Bill(counts, memories_of(p, steps, fused, bool(counts["replay"])), products)
+    return Bill(counts, memories_of(p, steps, fused, bool(counts["replay"])), products, terms=p["Simd"])
 
 
 def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, bool]:

@@ -111,4 +111,4 @@ def count_hardware(p: Params) -> Bill:
     n = p["Simd"] // p["Cols"]
     one = Mvu.bill({**p, "Simd": p["Cols"], "Pe": p["Rows"]})
     products = tuple((n * many, *rest) for many, *rest in one.products)
-    return Bill({k: n * v for k, v in one.counts.items()}, one.stores * n, products)  # type: ignore[arg-type]
+    return Bill({k: n * v for k, v in one.counts.items()}, one.stores * n, products, one.terms)  # type: ignore[arg-type]

@@ -18,9 +18,11 @@ from hwflow.units.kit.stores import Store, blocks, distinct, in_block, rom_name
 Products = tuple[tuple[int, int, int, int], ...]  # how many, bits of either factor and of the product
 
 
-def dsps(products: Products, family: Family) -> float:
-    """Multipliers of a family, some of which are two small ones in one."""
+def dsps(products: Products, family: Family, terms: int = 1) -> float:
+    """Multipliers of a family, some of which are two small ones in one; a tree of adders sums `terms` products (1: none)."""
     block = family.multiplier
+    if block.tree and terms > 1:
+        return sum(n / terms * block.tree(terms, y - b, b) for n, _, b, y in products)
 
     def parts(bits: int, most: int, other: int) -> int:
         """Multipliers in a row: whole ones overlap in a sign bit, and a small rest is left to LUTs."""
@@ -43,12 +45,14 @@ def dsps(products: Products, family: Family) -> float:
 class Bill:
     """The bill of materials of a unit: counts that LUTs and flip-flops grow with, its memories, its multipliers.
 
-    The names of counts are those that the coefficients of its module go by.
+    The names of counts are those that the coefficients of its module go by. A tree of adders sums `terms` of the
+    products; where that is 1, each product goes into a register.
     """
 
     counts: Mapping[str, float]
     stores: tuple[Store, ...] = ()
     products: Products = ()
+    terms: int = 1
 
 
 Params = Mapping[str, Any]
@@ -109,7 +113,7 @@ def counts(bill: Bill, family: Family) -> tuple[dict[str, float], int, float]:
             registers = not family.lut_rams and not store.rom
             kept = bits * (registers * store.depth + (not store.compared))
             out["latched"] = out.get("latched", 0) + kept
-    dsp = dsps(bill.products, family)
+    dsp = dsps(bill.products, family, bill.terms)
     if not dsp:
         end = next((n.removeprefix("tree_product") for n in out if n.startswith("tree_product")), "")
         if bill.products and not any(n.startswith(("ternary", "signed")) for n in out):
