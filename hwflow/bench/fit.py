@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,28 @@ from typing import Any
 import numpy as np
 
 from hwflow.bench.fit_units import SEEDS, units
-from hwflow.bench.measure import key, measured
+from hwflow.bench.measure import BATCH, key, measured
 from hwflow.bits import Array
 from hwflow.families import HERE, cost_table, family_of, fitted
 from hwflow.synth import yosys
 from hwflow.units.kit import costs
+from hwflow.units.kit.base import Unit
 
 
-def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[dict[str, Any]]:
+def known(
+    family: str, modules: Sequence[str] = (), kept: bool = False, minutes: float | None = None
+) -> list[dict[str, Any]]:
     """Module, shape and measurement of every unit of the fit: of `modules` alone where there are any, of those
-    measured before alone where `kept`."""
+    measured before alone where `kept`, of those and what can be measured in so many `minutes` where that is given."""
     some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
     # some families' LUTs hold no memory that is written
     some = [
         u.folded(style="auto") if getattr(u, "style", "") == "lut" and "auto" in u.styles(family_of(family)) else u
         for u in some
     ]
-    if kept:
+    if minutes is not None:
+        measure_within(minutes, some, family)
+    if kept or minutes is not None:
         some = [u for u in some if key(u, family).is_file()]
     rows = []
     for unit, facts in zip(some, measured(some, family, print), strict=True):
@@ -40,6 +46,23 @@ def known(family: str, modules: Sequence[str] = (), kept: bool = False) -> list[
             module, params = unit.structure()
             rows.append({"module": module, "bill": unit.bill(params), "measured": facts})
     return rows
+
+
+def measure_within(minutes: float, some: Sequence[Unit], family: str) -> None:
+    """Measure units in random order, BATCH in a synthesis, until the time is over: a fair sample of all of them.
+
+    One unit of each module comes first, so that no module is left out.
+    """
+    end = time.monotonic() + 60 * minutes
+    wanting = [u for u in some if not key(u, family).is_file()]
+    mixed = [wanting[i] for i in np.random.default_rng(0).permutation(len(wanting))]
+    first = {id(u) for u in {u.module: u for u in mixed}.values()}
+    order = sorted(mixed, key=lambda u: id(u) not in first)
+    for at in range(0, len(order), BATCH):
+        if time.monotonic() > end:
+            print(f"{family}: {len(order) - at} of {len(some)} units are left for another time")
+            return
+        measured(order[at : at + BATCH], family, print)
 
 
 # ---------------------------------------------------------------- coefficients
@@ -91,21 +114,23 @@ RARE = {
 }  # fmt: skip
 
 
-def fit(family: str, kept: bool = False, only: Sequence[str] = ()) -> dict[str, Any]:
+def fit(family: str, kept: bool = False, only: Sequence[str] = (), minutes: float | None = None) -> dict[str, Any]:
     """The content of families/costs/<family>.json; `only` these modules anew where there are any.
 
-    A coefficient comes with the number of measured units that have such a count: 0 says that it is the first guess.
+    A coefficient comes with the number of measured units that have such a count: 0 says that it is the first guess, which
+    is that of the family the table names in `from`, else PRIOR's.
     """
-    mine = known(family, only, kept)
+    mine = known(family, only, kept, minutes)
     table = cost_table(family)
-    first = table["from"] if only else None
+    first = table["from"]
+    guesses = cost_table(first)["modules"] if first else {}
     modules: dict[str, dict[str, list[float]]] = {"recode": {}}
     if only:  # the others stay as they are, first guesses of another family where they are
         modules |= {m: c for m, c in table["modules"].items() if not first or any(n for *_, n in c.values())}
     for module in sorted({e["module"] for e in mine}):
         rows = [e for e in mine if e["module"] == module]
         found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
-        luts, flipflops = (solve(rows, module, family, r) for r in ("lut", "ff"))
+        luts, flipflops = (solve(rows, module, family, r, guesses.get(module, {})) for r in ("lut", "ff"))
         number = {name: sum(f.get(name, 0) > 0 for f in found) for name in luts}
         modules[module] = {name: [luts[name], flipflops[name], number[name]] for name in luts}
     day = datetime.now(timezone.utc).date().isoformat()
@@ -124,13 +149,17 @@ def save(table: dict[str, Any], family: str) -> Path:
     return file
 
 
-def solve(rows: Sequence[dict[str, Any]], module: str, family: str, resource: str) -> dict[str, float]:
-    """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess."""
+def solve(
+    rows: Sequence[dict[str, Any]], module: str, family: str, resource: str, guesses: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess: `guesses`, rows
+    of another family's table, else PRIOR."""
     found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
     names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
     if not names:
         return {}
-    guess = np.array([prior(n, family, resource) for n in names], float)
+    column = ("lut", "ff").index(resource)
+    guess = np.array([guesses[n][column] if n in guesses else prior(n, family, resource) for n in names], float)
     y = np.array([e["measured"][resource] for e in rows], float)
     a = np.array([[f.get(n, 0.0) for n in names] for f in found]).reshape(len(rows), len(names))
     hold, x = np.diag(HOLD / (guess + 0.1)), guess
@@ -159,8 +188,11 @@ def nonnegative(a: Array, b: Array, x: Array) -> Array:
 
 def main(args: Sequence[str]) -> None:
     """Nothing: measure and fit every fitted family; `kept`: fit what was measured; `only MODULE ...`: measure and fit these
-    anew; `family NAME [MODULE ...]`: measure and fit a family, or some modules of it."""
+    anew; `family NAME [MODULE ...]`: measure and fit a family, or some modules of it; `family NAME minutes N`: measure for N
+    minutes at most and fit what was measured until now."""
     match list(args):
+        case ["family", family, "minutes", most]:
+            print(f"fitted {save(fit(family, minutes=float(most)), family)}")
         case ["family", family, *modules]:
             print(f"fitted {save(fit(family, only=modules), family)}")
         case [] | ["kept"]:
@@ -170,7 +202,9 @@ def main(args: Sequence[str]) -> None:
             for family in fitted():
                 print(f"fitted {', '.join(modules)} in {save(fit(family, only=modules), family)}")
         case _:
-            raise SystemExit("python -m hwflow.bench.fit [kept | only MODULE ... | family NAME [MODULE ...]]")
+            raise SystemExit(
+                "python -m hwflow.bench.fit [kept | only MODULE ... | family NAME [MODULE ... | minutes N]]"
+            )
 
 
 if __name__ == "__main__":

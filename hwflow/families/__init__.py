@@ -32,7 +32,7 @@ def cost_table(name: str) -> dict[str, Any]:
     """What hardware costs on a family: {"tool", "date", "from", "modules": {module: {count: [LUTs, flip-flops, n]}}}.
 
     n is the number of measured units that have such a count; 0 says that a coefficient is a first guess. `from` names
-    the family whose coefficients are taken for first guesses where a family was not measured.
+    the family whose coefficients are the first guesses, of all that a family's own table lacks.
     """
     table = json.loads((HERE / "costs" / f"{name}.json").read_text())
     if other := table["from"]:
@@ -40,7 +40,8 @@ def cost_table(name: str) -> dict[str, Any]:
             module: {count: [lut, ff, 0] for count, (lut, ff, _) in counts.items()}
             for module, counts in cost_table(other)["modules"].items()
         }
-        table["modules"] = guesses | table["modules"]
+        own = table["modules"]
+        table["modules"] = {m: guesses.get(m, {}) | own.get(m, {}) for m in (*guesses, *own)}
     return table
 
 
@@ -52,5 +53,9 @@ def clock_table(name: str) -> dict[str, Any] | None:
 
 
 def fitted() -> tuple[str, ...]:
-    """The families whose costs were measured: the first guesses of others are not compared with anything."""
-    return tuple(name for name in FAMILIES if not cost_table(name)["from"])
+    """The families of which every module was measured: the first guesses of others are not compared with anything."""
+    return tuple(
+        name
+        for name in FAMILIES
+        if all(any(n for *_, n in counts.values()) for counts in cost_table(name)["modules"].values() if counts)
+    )
