@@ -15,7 +15,7 @@ import numpy as np
 from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
-from hwflow.real.functions import EXACT, FUNCTIONS, ULPS
+from hwflow.real.functions import EXACT, FUNCTIONS, MERGED, ULPS
 from hwflow.real.plans import picked_channels
 from hwflow.real.rationals import floats
 from hwflow.real.steps import STEPS, Both
@@ -49,47 +49,115 @@ def rounding(graph: Graph, values: dict[str, Array]) -> tuple[Rounding, ...]:
     known = dict(values)  # the reference's, else the graph's from the reference's
     room = {name: np.zeros(1) for name in values}  # how far the reference may be from `known`
     own = dict(values)  # the graph's from the reference's inputs of the latest sum
+    terms = dict.fromkeys(values, 0)  # of the sum in front of which the reference has no tensor: a bias may start it
     for node in graph.nodes:
         ins = [known[i] for i in node.inputs]
-        got = graph._value(node, ins)
-        bound = _room(graph, node, ins, [room[i] for i in node.inputs])
+        got = _given(graph, node, ins)
+        bound = _room(graph, node, ins, [room[i] for i in node.inputs], max(terms[i] for i in node.inputs))
         if node.name not in values or values[node.name].shape != got.shape:
             known[node.name], room[node.name], own[node.name] = got, bound, got
+            terms[node.name] = max(_terms(graph, node), *(terms[i] for i in node.inputs))
             continue
         want = values[node.name]
         off = np.abs(got.astype(np.float64) - want)
-        worst = float((off / np.maximum(bound, np.finfo(np.float32).tiny)).max()) if bound.any() else 0.0
+        if isinstance(node, real.TopK):
+            worst = _pick(ins[0], room[node.inputs[0]] + (MERGED / 2 if node.behind else 0.0), want)
+        else:
+            worst = float((off / np.maximum(bound, np.finfo(np.float32).tiny)).max()) if bound.any() else 0.0
         own[node.name] = got if node.name in graph.plans else graph._value(node, [own[i] for i in node.inputs])
         ties = _ties(graph, node, own[node.name], want)
         out.append(Rounding(node.name, want.size, int((off > 0).sum()), worst, ties))
     return tuple(out)
 
 
-def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array]) -> Array:
+def _given(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
+    """The graph's value of a node whose inputs are the reference's own.
+
+    These may lie beside the integers that the graph sums, or beyond the range it knows, where the sums before were
+    rounded: what is left of them goes through the node as real numbers.
+    """
+    if node.name not in graph.plans:
+        return graph._value(node, ins)
+    left = _left(graph, node, ins)
+    if not any(part.any() for part in left):
+        return graph._value(node, ins)
+    if _copies(node):
+        return _linear(node, ins).astype(np.float32)
+    near = [(x.astype(np.float64) - part).astype(np.float32) for x, part in zip(ins, left, strict=True)]
+    return (graph._value(node, near) + _linear(node, left)).astype(np.float32)
+
+
+def _left(graph: Graph, node: real.RealOp, ins: list[Array]) -> list[Array]:
+    """What each input is more than the value of the nearest integer in its channel's range, in float64."""
+    out = []
+    for name, x in zip(node.inputs, ins, strict=True):
+        grid = graph.spans[name].grid
+        near = x if grid is None else grid.values(np.clip(grid.integers(x), grid.lo, grid.hi))
+        out.append(x.astype(np.float64) - near)
+    return out
+
+
+def _linear(node: real.RealOp, xs: list[Array]) -> Array:
+    """The sums of a node without padding's value, in float64."""
+    match node:
+        case real.Dense():
+            return np.asarray(xs[0] @ (node.weights.ints * node.weights.scale.reshape(-1, 1)).T)
+        case real.Conv():
+            rows, kh, kw, depth = node.weights.ints.shape
+            cols = ops.windows(xs[0], (kh, kw), node.stride, node.pads, node.dilation, np.zeros(xs[0].shape[-1]))
+            weights = (node.weights.ints * node.weights.scale.reshape(-1, 1, 1, 1)).reshape(
+                node.groups, -1, kh, kw, depth
+            )
+            cols = cols.reshape(*cols.shape[:-1], node.groups, depth)
+            return np.asarray(np.einsum("nhwijgd,grijd->nhwgr", cols, weights).reshape(*cols.shape[:3], rows))
+        case real.SumPool():
+            return np.asarray(
+                ops.windows(xs[0], node.kernel, node.stride, node.pads, (1, 1), np.zeros(xs[0].shape[-1])).sum((3, 4))
+            )
+        case real.Concat():
+            return np.concatenate(xs, -1)
+        case real.Pad():
+            return ops.Pad(name=node.name, inputs=node.inputs, pads=node.pads, channels=node.channels).run(xs[0])
+        case real.Add():
+            return np.asarray(xs[0] + xs[1])
+    raise AssertionError(f"{node.name} is no sum")
+
+
+def _copies(node: real.RealOp) -> bool:
+    """True where nothing is summed: values are handed on as they are."""
+    if isinstance(node, real.Dense | real.Conv):
+        return picked_channels(node) is not None
+    return isinstance(node, real.Pad | real.Concat)
+
+
+def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array], terms: int) -> Array:
     """How far a reference given `ins`, known but for `rooms`, may be from the graph's value of a node."""
     open_ = any(room.any() for room in rooms)
     if node.name in graph.plans:
-        copies = isinstance(node, real.Dense | real.Conv) and picked_channels(node) is not None
-        if copies or isinstance(node, real.Pad | real.Concat):
-            # nothing is summed: what a sum before has rounded is handed on as it is
-            return np.full(1, max(float(v.max()) for v in (*rooms, *_displaced(graph, node, ins))))
         if not open_:
-            return _bound(graph, node, ins)
+            return np.zeros(1) if _copies(node) else _bound(graph, node, ins)
         if not all(np.isfinite(room).all() for room in rooms):
             return np.full(1, np.inf)
         # a sum of sums: what the inputs may be off by is summed too
         spread = [np.broadcast_to(room, x.shape).astype(np.float64) for room, x in zip(rooms, ins, strict=True)]
+        if _copies(node):
+            return _linear(node, spread)
         return _bound(graph, node, ins) + _absolute(node, graph.plans[node.name].op, spread, 0.0)
     if isinstance(node, real.Pointwise):
-        return _spread(node.steps, ins[0], rooms[0].astype(np.float64))[1]
+        return _spread(node.steps, ins[0], rooms[0].astype(np.float64), terms)[1]
     return np.full(1, max(float(room.max()) for room in rooms)) if open_ else np.zeros(1)
 
 
-def _spread(steps: tuple[real.Step, ...], x: Array, room: Array) -> tuple[Array, Array]:
-    """The values behind steps, and how far a reference may be from them: libraries round their functions differently."""
+def _spread(steps: tuple[real.Step, ...], x: Array, room: Array, terms: int) -> tuple[Array, Array]:
+    """The values behind steps, and how far a reference may be from them: libraries round their functions differently.
+
+    `terms` is the length of a sum in front that the reference computes in one node with these steps; it may begin with
+    its bias, so every rounding of the sum may be one of the bias too.
+    """
     for step in steps:
+        bias = np.zeros(1)
         if isinstance(step, Both):
-            (a, ra), (b, rb) = (_spread(chain, x, room) for chain in (step.left, step.right))
+            (a, ra), (b, rb) = (_spread(chain, x, room, 0) for chain in (step.left, step.right))
             y = STEPS[step.op](a, b)
             if not (ra.any() or rb.any()):
                 x, room = y, np.zeros(1)
@@ -98,7 +166,9 @@ def _spread(steps: tuple[real.Step, ...], x: Array, room: Array) -> tuple[Array,
         else:
             y = step.run(x)
             ends = [step.run(_moved(x, i * room)) for i in (-1, 1)] if room.any() else [y]
-        room = np.max([np.abs(end.astype(np.float64) - y) for end in ends], 0)
+            if terms and step.op in ("add", "sub"):
+                bias = (terms + 4) * EPS * np.abs(step.value.astype(np.float64))
+        room = np.max([np.abs(end.astype(np.float64) - y) for end in ends], 0) + bias
         if step.op in FUNCTIONS and step.op not in EXACT:
             room = room + ULPS * np.spacing(np.maximum(np.abs(y), np.float32(1))).astype(np.float64)
         x = y
@@ -119,40 +189,56 @@ def _ties(graph: Graph, node: real.RealOp, own: Array, want: Array) -> int:
 def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     """How far two float32 sums of one node may be from each other, of each result.
 
-    (terms + 4) * eps * sum of |terms| is the classical bound for a sum in any order. The graph sums the integers that
-    its inputs stand for: the reference's own, rounded by the sum before, lie beside them, and weigh in as they are.
-    Where values have an offset, the graph adds that of the whole sum at once, which rounds once more.
+    (terms + 4) * eps * sum of |terms| is the classical bound for a sum in any order. Where values have an offset, the
+    graph adds that of the whole sum at once, which rounds once more; so does what lies beside its integers.
     """
     plan = graph.plans[node.name]
-    off = _displaced(graph, node, ins)
+    left = [np.abs(part) for part in _left(graph, node, ins)]
     pad = abs(node.pad) if isinstance(node, real.Conv) else 0.0
     sums = [
         _absolute(node, plan.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
-        _absolute(node, plan.op, off, 0.0),
+        _absolute(node, plan.op, left, 0.0) if any(part.any() for part in left) else 0.0,
     ]
     start = np.abs(floats(plan.grid.offset))
-    terms = _terms(plan.op) + 4
-    return terms * (EPS * sums[0] + LEAST) + sums[1] + 4 * EPS * start
+    terms = _terms(graph, node) + 4
+    return terms * (EPS * sums[0] + LEAST) + 4 * EPS * (sums[1] + start)
 
 
-def _displaced(graph: Graph, node: real.RealOp, ins: list[Array]) -> list[Array]:
-    """How far each input lies from the value of the integers that it stands for."""
-    grids = [graph.spans[i].grid for i in node.inputs]
-    return [
-        np.zeros(x.shape) if g is None else np.abs(x.astype(np.float64) - g.values(g.integers(x)))
-        for x, g in zip(ins, grids, strict=True)
-    ]
-
-
-def _terms(op: ops.Op) -> int:
-    """How many numbers a sum has, beyond the roundings of each."""
-    match op:
-        case ops.Dense() | ops.Conv():
+def _terms(graph: Graph, node: real.RealOp) -> int:
+    """How many numbers the sum of a node has, beyond the roundings of each; 0 for what sums nothing."""
+    if node.name not in graph.plans or _copies(node):
+        return 0
+    match graph.plans[node.name].op:
+        case ops.Dense() | ops.Conv() as op:
             return int(np.prod(op.weights.shape[1:]))
-        case ops.SumPool():
+        case ops.SumPool() as op:
             return op.kernel[0] * op.kernel[1]
         case _:
             return 2
+
+
+def _pick(scores: Array, room: Array, want: Array) -> float:
+    """How much room the choice `want` (n, k) of the largest scores needs, in units of what there is: at most 1 if right.
+
+    Equal scores need none where the first of them is taken.
+    """
+    flat = scores.reshape(len(scores), -1).astype(np.float64)
+    wide = np.broadcast_to(room, scores.shape).reshape(flat.shape)
+    taken = want.reshape(len(want), -1).astype(np.int64)
+    if taken.min() < 0 or taken.max() >= flat.shape[1]:
+        return np.inf
+    places, open_, worst = np.arange(flat.shape[1]), np.ones(flat.shape, bool), 0.0
+    for k in taken.T[:, :, None]:
+        np.put_along_axis(open_, k, False, 1)
+        less = np.where(open_, flat - np.take_along_axis(flat, k, 1), -np.inf)
+        both = wide + np.take_along_axis(wide, k, 1)
+        needs = np.where(
+            both > 0,
+            np.maximum(less, 0) / np.maximum(both, np.finfo(np.float64).tiny),
+            np.where((less > 0) | ((less == 0) & (places < k)), np.inf, 0),
+        )
+        worst = max(worst, float(needs.max()))
+    return max(worst, LEAST) if wide.any() else worst
 
 
 def _absolute(node: real.RealOp, op: ops.Op, sizes: list[Array], pad: float) -> Array:

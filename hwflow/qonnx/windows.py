@@ -244,7 +244,7 @@ def top_k(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
             f"the {k} largest behind {reader.head[1]}, where float32 makes all small scores equal",
             "take them in front of it, which are the same classes, or its largest alone",
         )
-    node = real.TopK(name=reader.name(call), inputs=(flat.name,), k=k)
+    node = real.TopK(name=reader.name(call), inputs=(flat.name,), k=k, behind=reader.head[1] if reader.head else "")
     reader.emit(node, flat)
     keep = call.op == "TopK" or call.attrs.get("keepdims", 1)
     out = Ref(

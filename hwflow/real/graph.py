@@ -19,6 +19,7 @@ from hwflow.graph import Nodes
 from hwflow.ops import Port, Shape, windows
 from hwflow.real import grids
 from hwflow.real import nodes as real
+from hwflow.real.functions import MERGED
 from hwflow.real.grids import Span
 from hwflow.real.inputs import Input
 from hwflow.real.plans import Off, Plan, Unrelated, plan
@@ -127,6 +128,11 @@ class Graph:
                     )
                 return grids.of_grid(grid)
             case real.TopK():
+                if node.behind and (least := _least_step(ins[0])) < MERGED:
+                    raise Off(
+                        f"its scores have a step of {least:g}, which the {node.behind} in front of it cannot tell apart in float32",
+                        f"choose in front of the {node.behind}, or train with a larger scale",
+                    )
                 top = np.full(1, int(np.prod(self.shapes[node.inputs[0]])) - 1)
                 return grids.of_grid(grids.whole(0 * top, top))
         try:
@@ -196,6 +202,13 @@ class Graph:
             case real.TopK():
                 return np.argsort(-x.reshape(len(x), -1), axis=1, kind="stable")[:, : node.k].astype(np.float32)
         raise AssertionError(f"{node.name} has no plan")
+
+
+def _least_step(span: Span) -> float:
+    """The least difference of two values of one channel, or of all values together where that is less; 0 is none."""
+    steps = np.empty(0) if span.grid is None else np.abs(span.grid.scale)[span.grid.moving]
+    apart = float(span.high.astype(np.float64).max() - span.low.min())
+    return float(np.append(steps, apart if apart > 0 else np.inf).min())
 
 
 def _inside(span: Span, cast: Step) -> bool:

@@ -168,9 +168,13 @@ class Reshape(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TopK(Node):
-    """Indices of the k largest, largest first; of equal values the lowest index first."""
+    """Indices of the k largest, largest first; of equal values the lowest index first.
+
+    `behind` is the Softmax or LogSoftmax that the file has between the values and its choice, or nothing.
+    """
 
     k: int = 1
+    behind: str = ""
 
     def shape(self, x: Shape) -> Shape:
         _need(self.k <= int(np.prod(x)), self, f"asks for the {self.k} largest of {int(np.prod(x))}")
