@@ -140,10 +140,17 @@ class Build:
         return self.folder / name
 
     def images(self, n: int | None = None) -> tuple[Array, Array | None]:
-        """Input integers (n, *shape) with labels: the held-out split beside the model, else seeded random ones."""
+        """Input integers (n, *shape) with labels: the held-out split beside the model, else seeded random ones.
+
+        Images that show masks or boxes come without labels.
+        """
         test = self.folder / "test.npz"
         if test.is_file():
-            kept = read_arrays(test, "train again, or remove it", names=("x", "labels"))
+            kept = read_arrays(test, "train again, or remove it", names=("x",))
+            if {"masks", "boxes"} & kept.keys():
+                return kept["x"][:n], None
+            if "labels" not in kept:
+                raise RecipeError(f"{test}: has no array labels; train again, or remove it")
             x, labels = kept["x"], kept["labels"]
             if x.ndim < 2 or labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
                 raise RecipeError(

@@ -144,6 +144,7 @@ class Recipe:
 
     `input` is the contract with the hardware, TYPE/DENOMINATOR: the integers it receives and the real value of one
     step. `flat` networks take (n, features), the others (n, C, H, W). `source` is filled in by whoever loads the recipe ("models/mlp.py:digits").
+    `task` is what the answers mean: an entry of hwflow.train.tasks.TASKS.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Recipe:
     method: Method = field(default_factory=Method)
     plan: Plan = field(default_factory=Plan)
     source: str = ""
+    task: str = "classify"
 
     @property
     def denominator(self) -> int:
@@ -163,7 +165,7 @@ class Recipe:
     def spec(self) -> dict[str, Any]:
         """What a checkpoint keeps: everything but the code."""
         return {"name": self.name, "data": self.data, "input": self.input, "source": self.source,
-                "method": asdict(self.method), "plan": asdict(self.plan)}  # fmt: skip
+                "task": self.task, "method": asdict(self.method), "plan": asdict(self.plan)}  # fmt: skip
 
 
 def changed(recipe: Recipe, method: str | None = None, **plan: Any) -> Recipe:

@@ -36,7 +36,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images uint8 (n, H, W, C) and their labels int64 (n,)."""
+    """Images uint8 (n, H, W, C) and what they show, int64: labels (n,), masks (n, H, W) or boxes (n, most, 5)."""
 
     x: Array
     y: Array
@@ -67,7 +67,15 @@ CIFAR_SUM = "md5:c58f30108f718f92721af3b95e74349a"
 
 @lru_cache(maxsize=4)
 def load(name: str) -> Split:
-    """Training and held-out images of `name`: digits, mnist, fashion, cifar10 or folder:PATH[@SIZE]."""
+    """Training and held-out images of `name`: digits, mnist, fashion, cifar10 or folder:PATH[@SIZE].
+
+    `boxes:SOURCE` and `masks:SOURCE` are scenes with boxes or masks, see annotated.
+    """
+    kind, _, source = name.partition(":")
+    if kind in ("boxes", "masks"):
+        from hwflow.train import annotated  # which stands on this module
+
+        return getattr(annotated, kind)(source)  # type: ignore[no-any-return]
     if name.startswith("folder:"):
         return _folder(name.removeprefix("folder:"))
     if name not in SETS:
@@ -76,9 +84,9 @@ def load(name: str) -> Split:
 
 
 def test_split(recipe: Recipe) -> tuple[Array, Array]:
-    """The held-out images of a recipe as the network's input integers, and their labels.
+    """The held-out images of a recipe as the network's input integers, and what they show.
 
-    uint8 (n, features) for a flat network, else (n, H, W, C); labels int64 (n,).
+    uint8 (n, features) for a flat network, else (n, H, W, C); labels int64 (n,), masks or boxes.
     """
     test = load(recipe.data)[1]
     return (test.x.reshape(len(test), -1) if recipe.flat else test.x), test.y

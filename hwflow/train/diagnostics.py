@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwflow.train.estimators import Ede, Estimator
 from hwflow.train.quantizers import BinaryAct, BinaryWeight
+from hwflow.train.tasks import Task
 
 
 def entropy(share: Tensor) -> Tensor:
@@ -34,8 +34,8 @@ def updatable(estimate: Estimator, x: Tensor) -> float:
     return float((slope >= 0.1 * peak - 1e-6).float().mean())
 
 
-def inspect(model: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
-    """One row for each binary quantizer, in order of use, for one batch of real inputs and labels.
+def inspect(model: nn.Module, task: Task, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
+    """One row for each binary quantizer, in order of use, for one batch of real inputs and what they show.
 
     name, kind (weight, act), positive (share of +1), entropy (bits, mean over channels), updatable, gradient_error, and
     gradient (mean |dL/dx| that arrives); sharpness (the t in use) for EDE and DTE.
@@ -72,7 +72,7 @@ def inspect(model: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
             handles.append(module.register_forward_pre_hook(watch(_short(name), kind, module)))
     training = model.training
     model.eval()
-    F.cross_entropy(model(x), y).backward()
+    task.loss(model(x), y, 0.0).backward()
     for handle in handles:
         handle.remove()
     for row, value in seen:

@@ -27,6 +27,7 @@ from torch.nn.utils import parametrize
 from hwflow.bits import Array
 from hwflow.errors import ModelError
 from hwflow.recipe import Recipe
+from hwflow.train.tasks import as_arrays, joined
 from hwflow.train.views import Fixed
 
 INPUT_KEY = "hwflow.input"
@@ -58,10 +59,16 @@ def real_input(recipe: Recipe, x: Array) -> Tensor:
 
 
 @torch.no_grad()
-def outputs(model: nn.Module, recipe: Recipe, x: Array, chunk: int = 500) -> Array:
-    """The model's float32 outputs (n, outputs) for input integers, in evaluation mode."""
+def answers(model: nn.Module, recipe: Recipe, x: Array, chunk: int = 500) -> list[Array]:
+    """The model's float32 answers for input integers, an array (n, ...) for each output, in evaluation mode."""
     model.eval()
-    return np.concatenate([model(real_input(recipe, x[i : i + chunk])).numpy() for i in range(0, len(x), chunk)])
+    return joined([as_arrays(model(real_input(recipe, x[i : i + chunk]))) for i in range(0, len(x), chunk)])
+
+
+def outputs(model: nn.Module, recipe: Recipe, x: Array, chunk: int = 500) -> Array:
+    """The float32 answers (n, outputs) of a model with one output, for input integers, in evaluation mode."""
+    (only,) = answers(model, recipe, x, chunk)
+    return only
 
 
 def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:

@@ -24,6 +24,7 @@ from hwflow.train.checkpoint import CHECKPOINT, CURVES, METRICS, MODEL, TEST
 from hwflow.train.data import test_split
 from hwflow.train.diagnostics import inspect, plot
 from hwflow.train.run import Run, kept_run, looked_at
+from hwflow.train.tasks import task_of
 
 SAVE_EVERY = 15.0  # seconds between checkpoints; the last epoch is always kept
 DRAW_EVERY = 60.0  # seconds between drawings of the curves while training goes on
@@ -112,16 +113,17 @@ def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path)
     """
     x, y = test_split(recipe)
     model = model.cpu()
-    scores = exporting.outputs(exporting.freeze(model), recipe, x)
-    metrics["accuracy"] = float((scores.argmax(1) == y).mean())
+    task = task_of(recipe.task)
+    metrics["accuracy"] = task.score(exporting.answers(exporting.freeze(model), recipe, x), y)
+    metrics["measure"] = task.measure
     metrics["images"] = len(y)
-    metrics["diagnostics"] = inspect(model, *looked_at(recipe))
+    metrics["diagnostics"] = inspect(model, task, *looked_at(recipe))
     exporting.export(model, recipe, x[:: max(1, len(x) // 100)][:100], out / MODEL)
     metrics["sha256"] = {name: digest(out / name) for name in (CHECKPOINT, MODEL) if (out / name).is_file()}
     write_text(out / METRICS, told(metrics))
     (out / CURVES).unlink(missing_ok=True)
     plot(metrics, out / CURVES)
-    write_arrays(out / TEST, x=x, labels=y)
+    write_arrays(out / TEST, x=x, **{task.shown: y})
     return metrics
 
 

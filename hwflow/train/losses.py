@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwflow.errors import RecipeError
 from hwflow.recipe import Plan
 from hwflow.train.layers import Norm
+from hwflow.train.tasks import Answers, Task, one, task_of
 from hwflow.train.views import Trained
 
 
@@ -92,28 +94,35 @@ class Attention:
 class Objective:
     """The loss of one plan: callable on (model, images, labels), gives the loss and the scores of the clean pass."""
 
-    def __init__(self, plan: Plan, model: nn.Module, twin: nn.Module | None, mean: Tensor | None = None):
-        """`mean` (C,) is what the restriction of information erases to, in the network's real input; black without it."""
-        self.plan, self.twin, self.mean = plan, twin, mean
+    def __init__(
+        self, plan: Plan, model: nn.Module, twin: nn.Module | None, mean: Tensor | None = None, task: Task | None = None
+    ):
+        """`mean` (C,) is what the restriction of information erases to, in the network's real input; black without it.
+
+        `task` says how answers are judged; labels without it.
+        """
+        self.plan, self.twin, self.mean, self.task = plan, twin, mean, task or task_of("classify")
+        if plan.logits and self.task != task_of("classify"):
+            raise RecipeError("plan: soft labels of a twin (logits) need a network that labels images")
         self.inside = Inside(model) if twin is not None else None
         self.attention = Attention(model) if plan.restriction else None
         self.twins_inside = Inside(twin) if twin is not None else None
         self.scales = [m for m in model.modules() if isinstance(m, Trained)] if plan.scale_decay else []
 
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Answers]:
         plan = self.plan
         scores = model(x)
-        loss = self._labels(scores, y)
+        loss = self._judged(scores, y)
         inside = list(self.inside.values) if self.inside else []
         if self.attention is not None:
             seen, mean = self.attention.value, x.new_zeros(1) if self.mean is None else self.mean
             erased = x if seen is None else restricted(x, seen, mean)
-            loss = 0.5 * (loss + self._labels(model(erased), y))
+            loss = 0.5 * (loss + self._judged(model(erased), y))
         if self.twin is not None and (plan.rbd or plan.logits):
             with torch.no_grad():
                 target = self.twin(x)
             if plan.logits:
-                loss = loss + plan.logits * soft_labels(scores, target, plan.temperature)
+                loss = loss + plan.logits * soft_labels(one(scores), one(target), plan.temperature)
             if plan.rbd and self.twins_inside is not None:
                 loss = loss + plan.rbd * rbd(inside, self.twins_inside.values)
         for scale in self.scales:
@@ -132,5 +141,5 @@ class Objective:
         model.train(training)
         return [float(f"{d:.4g}") for d in distances(self.inside.values, self.twins_inside.values)]
 
-    def _labels(self, scores: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(scores.float(), y, label_smoothing=self.plan.label_smoothing)
+    def _judged(self, answers: Answers, y: Tensor) -> Tensor:
+        return self.task.loss(answers, y, self.plan.label_smoothing)

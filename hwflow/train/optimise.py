@@ -15,6 +15,7 @@ from hwflow.recipe import Recipe
 from hwflow.train.data import Batches, real_batch
 from hwflow.train.losses import Objective
 from hwflow.train.schedule import learning_rate
+from hwflow.train.tasks import task_of
 
 REAL_RATE = 0.1  # of the learning rate, for layers of more bits (the references' real first and last layers) with Adam
 
@@ -45,7 +46,7 @@ def train_twin(recipe: Recipe, batches: Batches, device: torch.device) -> nn.Mod
     plan = replace(recipe.plan, epochs=recipe.plan.teacher_epochs, rbd=0.0, logits=0.0, restriction=False)
     torch.manual_seed(plan.seed + 1)
     twin = recipe.network(replace(recipe.method, full=True)).to(device).train()
-    objective, optimizer, steps = Objective(plan, twin, None), make_optimizer(recipe, twin), len(batches)
+    objective, optimizer, steps = Objective(plan, twin, None, task=task_of(recipe.task)), make_optimizer(recipe, twin), len(batches)
     for epoch in range(plan.epochs):
         for i, (x, y) in enumerate(batches.epoch(epoch)):
             set_rate(optimizer, learning_rate(plan, epoch * steps + i, plan.epochs * steps, steps))

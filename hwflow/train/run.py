@@ -27,6 +27,7 @@ from hwflow.train.export import real_input
 from hwflow.train.losses import Objective
 from hwflow.train.optimise import make_optimizer, set_rate, share_gradients, train_twin
 from hwflow.train.schedule import Schedule, learning_rate
+from hwflow.train.tasks import as_arrays, detached, joined, task_of
 
 LOOKED_AT = 128  # images that the diagnostics of an epoch are measured on
 
@@ -43,7 +44,9 @@ class Run:
     def __init__(
         self, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1, kept: dict[str, Any] | None = None
     ):
-        plan = recipe.plan
+        plan, self.task = recipe.plan, task_of(recipe.task)
+        if recipe.task != "classify" and plan.augment:
+            raise RecipeError(f"{recipe.name}: augmentation would move images and not what they show; leave it out")
         torch.manual_seed(plan.seed)
         self.recipe, self.device, self.rank, self.world = recipe, device, rank, world
         self.done, self.step, self.elapsed = 0, 0, 0.0  # whole epochs; steps and seconds of the epoch under way
@@ -61,7 +64,7 @@ class Run:
         self.schedule = Schedule(self.model, plan.epochs * len(self.batches))
         self.optimizer = make_optimizer(recipe, self.model)
         self.average = copy.deepcopy(self.model.state_dict()) if plan.ema else None
-        self.objective = Objective(plan, self.model, self.twin, self.batches.mean() / recipe.denominator)
+        self.objective = Objective(plan, self.model, self.twin, self.batches.mean() / recipe.denominator, self.task)
         self.runner: nn.Module = torch.compile(self.model) if plan.compile else self.model  # type: ignore[assignment]
         # half precision is sound for training alone: every evaluation and the export run in float32
         self.amp = plan.amp and has_bfloat16(device)
@@ -99,7 +102,7 @@ class Run:
         if self.done % plan.evaluate_every == 0 or self.done == plan.epochs:
             row["accuracy"] = self.evaluate()
         if self.rank == 0:
-            row["layers"] = inspect(self.model, *self.looked_at)
+            row["layers"] = inspect(self.model, self.task, *self.looked_at)
             if self.twin is not None:
                 row["distances"] = self.objective.distances(self.model, self.looked_at[0])
         row["seconds"], self.elapsed = round(before + time.monotonic() - begin, 3), 0.0
@@ -115,7 +118,7 @@ class Run:
         self.optimizer.step()
         if self.average is not None:
             self._blend(self.recipe.plan.ema)
-        right = (scores.detach().argmax(1) == y).sum()
+        right = self.task.hits(detached(scores), y)
         return torch.stack([loss.detach().float() * len(y), right.float(), loss.new_full((), len(y)).float()])
 
     @torch.no_grad()
@@ -137,16 +140,13 @@ class Run:
 
     @torch.no_grad()
     def evaluate(self, chunk: int = 1000) -> float:
-        """Accuracy on the whole held-out split, now."""
-        model = self.best_model().eval()
-        right = 0
+        """How good the answers to the whole held-out split are, now: accuracy, or what the task measures instead."""
+        model, parts = self.best_model().eval(), []
         for i in range(0, len(self.test), chunk):
             x = torch.from_numpy(self.test.x[i : i + chunk]).to(self.device).permute(0, 3, 1, 2)
-            right += int(
-                (model(real_batch(self.recipe, x)).argmax(1).cpu().numpy() == self.test.y[i : i + chunk]).sum()
-            )
+            parts.append(as_arrays(model(real_batch(self.recipe, x))))
         model.train()
-        return right / len(self.test)
+        return self.task.score(joined(parts), self.test.y)
 
     def metrics(self) -> dict[str, Any]:
         """What is known of the run now."""
