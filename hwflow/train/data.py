@@ -69,13 +69,18 @@ CIFAR_SUM = "md5:c58f30108f718f92721af3b95e74349a"
 def load(name: str) -> Split:
     """Training and held-out images of `name`: digits, mnist, fashion, cifar10 or folder:PATH[@SIZE].
 
-    `boxes:SOURCE` and `masks:SOURCE` are scenes with boxes or masks, see annotated.
+    `boxes:SOURCE` and `masks:SOURCE` are scenes with boxes or masks, see annotated; `rows:SOURCE`, `tones:` and
+    `sounds:PATH` are sequences, see sequences.
     """
-    kind, _, source = name.partition(":")
-    if kind in ("boxes", "masks"):
+    kind, colon, source = name.partition(":")
+    if colon and kind in ("boxes", "masks"):
         from hwflow.train import annotated  # which stands on this module
 
         return getattr(annotated, kind)(source)  # type: ignore[no-any-return]
+    if colon and kind in ("rows", "tones", "sounds"):
+        from hwflow.train import sequences  # which stands on this module
+
+        return getattr(sequences, kind)(source)  # type: ignore[no-any-return]
     if name.startswith("folder:"):
         return _folder(name.removeprefix("folder:"))
     if name not in SETS:
