@@ -82,6 +82,10 @@ def _laid(x: Array, takes: Takes, layout: str, what: str) -> Array:
             x = x.transpose(0, 2, 3, 1)
         case "nct":
             x = x.transpose(0, 2, 1)
+        case "nhwc":
+            pass
+        case _:
+            raise AssertionError(layout)
     return x.reshape(len(x), *takes.shape)
 
 

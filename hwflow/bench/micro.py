@@ -18,16 +18,17 @@ SMALL = ("tfc", "sfc", "small_cnn", "keywords")
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row for each network: bytes of flash on each core, and of working memory."""
-    cores = [*BOARDS, next(t for t in LINUX if t.name == "riscv32")]
-    out = []
-    for name in SMALL:
-        say(name)
-        net = NETS[name](1)
-        row: dict[str, Any] = {"network": net.name}
-        with TemporaryDirectory() as folder:
-            for core in cores:
-                found = size(net, Path(folder), core)
-                row[f"flash {core.name}"] = found["flash"]
-                row["ram"] = found["ram"]
-        out.append(row)
+    return [row(name, say) for name in SMALL]
+
+
+def row(name: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """One network on every core."""
+    say(name)
+    net = NETS[name](1)
+    out: dict[str, Any] = {"network": net.name}
+    with TemporaryDirectory() as folder:
+        for core in (*BOARDS, next(t for t in LINUX if t.name == "riscv32")):
+            found = size(net, Path(folder), core)
+            out[f"flash {core.name}"] = found["flash"]
+            out["ram"] = found["ram"]
     return out

@@ -19,19 +19,20 @@ from hwflow.train.kept import NET, TRAINED, held_out
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The rows of `hwflow bench trained`."""
-    out = []
-    for folder in sorted(path.parent for path in TRAINED.glob(f"*/{NET}")):
-        say(f"score {folder.name}")
-        metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
-        x, labels = held_out(metrics["data"], net)
-        with tempfile.TemporaryDirectory() as scratch:
-            answers = c.load(net, Path(scratch)).run(x)
-        before = metrics.get("start") or {"epochs": 0, "seconds": 0}  # of the run that this one began with
-        right = int((net.labels(answers) == labels).sum())
-        out.append({
-            "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
-            "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"] + before["epochs"],
-            "training [s]": round(metrics["seconds"] + before["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
-            "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
-        })  # fmt: skip
-    return out
+    return [row(path.parent, say) for path in sorted(TRAINED.glob(f"*/{NET}"))]
+
+
+def row(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """One kept network: what it was trained on and with, and how many held-out images it labels right."""
+    say(f"score {folder.name}")
+    metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
+    x, labels = held_out(metrics["data"], net)
+    with tempfile.TemporaryDirectory() as scratch:
+        answers = c.load(net, Path(scratch)).run(x)
+    right = int((net.labels(answers) == labels).sum())
+    return {
+        "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
+        "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"],
+        "training [s]": round(metrics["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
+        "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
+    }  # fmt: skip

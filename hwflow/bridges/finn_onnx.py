@@ -6,9 +6,10 @@ Stands on net; onnx and qonnx live here and in the other bridges only.
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import Finding, ModelError, ToolError

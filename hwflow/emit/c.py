@@ -312,9 +312,11 @@ class _Writer:
                 if step.kind == "pool":
                     return f"    HW_STEP({i}, hw_run_pool(run, &{name})){note}"
                 return f"    HW_STEP({i}, hw_pool_bits(run, &{name}, &{self.names[step.output]})){note}"
-            case _:
+            case "join":
                 self.declared.append(f"static const hw_join {name} = {self.join(step, reads)};")
                 return f"    HW_STEP({i}, hw_run_join(run, &{name})){note}"
+            case _:
+                raise AssertionError(step.kind)
 
     def join(self, step: Step, reads: list[str]) -> str:
         parts: Iterable[tuple[int, int]] = step.options["parts"]  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
@@ -224,6 +225,8 @@ class _Planner:
             case Add() | Maximum() | Threshold() | Rescale():
                 first = op.inputs[0]
                 self.chain("join", op, (first,), {"parts": ((0, 1),)}, self.stages(op, first), op.name)
+            case _:
+                assert_never(op)
 
     def flat(self, op: Op, name: str, shape: tuple[int, int, int] = (1, 1, 0)) -> str:
         """A value whose elements lie one after the other, as in `shape`: bits of odd channels are spread first."""

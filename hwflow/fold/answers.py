@@ -132,8 +132,10 @@ def _line(finish: Sequence[Finish], classes: int) -> tuple[Array, Array]:
                 start = start + value
             case "sub":
                 start = start - value
-            case _:
+            case "max" | "min":
                 continue
+            case _:
+                raise AssertionError(step.op)
     return scale, start
 
 

@@ -6,9 +6,9 @@ Stands on real, levels and items. Steps wait until a sum asks for integers; then
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow import ops, real
 from hwflow.answers import STEPS as FINISH

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow import ops, real
 from hwflow.bits import Array
@@ -115,3 +116,5 @@ def integer_move(move: Move, name: str, source: str) -> ops.Op:
             return ops.Flatten(name=name, inputs=(source,))
         case real.Reshape():
             return ops.Reshape(name=name, inputs=(source,), shape=node.to)
+        case _:
+            assert_never(node)

@@ -164,6 +164,8 @@ def _heard(worker: Worker, word: Word, found: Found, folder: Path, engine: Engin
         case "smaller":
             keep(folder / f"{word.seed}", word, "small.")
             found.faults[-1]["text"] = word.text[-500:]
+        case _:
+            raise AssertionError(word.kind)
 
 
 def _count(word: Word, found: Found) -> None:

@@ -242,8 +242,12 @@ def _is_nothing(op: Op) -> bool:
             return True
         case ops.MaxPool() | ops.SumPool():
             return op.kernel == op.stride == (1, 1) and not any(op.pads)
-        case _:
+        case ops.Upsample() | ops.Pad() | ops.Dense() | ops.Conv() | ops.Threshold() | ops.Rescale():
             return False
+        case ops.Add() | ops.Maximum() | ops.Concat() | ops.TopK():
+            return False
+        case _:
+            assert_never(op)
 
 
 def _fused(after: ops.Threshold | None) -> dict[str, Any]:

@@ -213,8 +213,10 @@ def _terms(graph: Graph, node: real.RealOp) -> int:
             return int(np.prod(op.weights.shape[1:]))
         case ops.SumPool() as op:
             return op.kernel[0] * op.kernel[1]
-        case _:
+        case ops.Add() | ops.Concat() | ops.Pad():
             return 2
+        case _:
+            raise AssertionError(f"{type(op).__name__} is no sum")
 
 
 def _pick(scores: Array, room: Array, want: Array) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow import ops
 from hwflow.bits import Array
@@ -108,6 +109,8 @@ def _planned(
             return _sum_pool(node, grids[0])
         case real.Pad():
             return _pad(node, grids[0])
+        case _:
+            assert_never(node)
 
 
 def _uniform(grid: Grid, groups: int = 1) -> tuple[Array, Array, Array]:

@@ -123,6 +123,8 @@ def work(step: Step) -> str:
             first = f"{kernel} {op.weights[0].size // (op.weights.shape[1] * op.weights.shape[2] if isinstance(op, Conv) else 1)} to {len(op.weights)} {kind}"
         case "join":
             first = type(op).__name__.lower()
-        case kind:
-            first = kind.replace("_", " ")
+        case "pool" | "pool_bits" | "top":
+            first = step.kind.replace("_", " ")
+        case _:
+            raise AssertionError(step.kind)
     return " + ".join([first, *(s.what.lower() for s in step.stages)])
