@@ -216,7 +216,7 @@ def _terms(graph: Graph, node: real.RealOp) -> int:
         case ops.Add() | ops.Concat() | ops.Pad():
             return 2
         case _:
-            raise AssertionError(f"{type(op).__name__} is no sum")
+            raise AssertionError(f"{node.name} is no sum")
 
 
 def _pick(scores: Array, room: Array, want: Array) -> float:
