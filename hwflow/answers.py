@@ -123,10 +123,10 @@ class Answer:
         (n,), or (n, pixels) where each pixel has its scores. With a single sigmoid a label is 1 from one half on.
         """
         y = np.asarray(answers)
-        if self.labels:
-            return y[:, 0] if self.k > 1 or y.shape[1] == 1 else y
-        if self.head == "top_k":
-            return self.top(y)[:, 0]
+        if self.labels or self.head == "top_k":
+            y = y if self.labels else self.top(y)
+            y = y[:, :: max(self.k, 1)]
+            return y[:, 0] if y.shape[1] == 1 else y
         channels = self.channels or y.shape[1]
         if self.decides and channels == 1:
             out = (headed("sigmoid", self.scores(y), 1) >= np.float32(0.5)).astype(np.int64)
@@ -135,8 +135,10 @@ class Answer:
         return out[:, 0] if out.shape[1] == 1 else out
 
     def top(self, answers: Array) -> Array:
-        """The k classes of largest score (n, k), of equal ones the first."""
-        return np.argsort(-self.scores(answers), axis=1, kind="stable")[:, : self.k]
+        """The k classes of largest score (n, k) of an image, or (n, pixels * k) of its pixels; of equal ones the first."""
+        scores = self.scores(answers)
+        scores = scores.reshape(len(scores), -1, self.channels or scores.shape[1])
+        return np.argsort(-scores, axis=2, kind="stable")[..., : self.k].reshape(len(scores), -1)
 
     def real(self, answers: Array) -> Array:
         """The trained network's own answer (n, *shape): float32, or int64 where it gives classes itself."""
@@ -176,6 +178,64 @@ class Answer:
         finish = tuple(Step(s["op"], np.asarray(s["value"], np.float32)) for s in data["finish"])
         unit = None if data["unit"] is None else Unit(**data["unit"])
         return Answer(**{**data, "shape": tuple(data["shape"]), "finish": finish, "unit": unit})
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One of several answers of a network: its name in the file, its `size` integers in a row of them, what they mean."""
+
+    name: str
+    size: int
+    answer: Answer
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the integers (n, sum of sizes) of a network with several outputs mean: those of one output after the other.
+
+    What one `Answer` gives for an output, this gives for all of them by name.
+    """
+
+    outputs: tuple[Output, ...]
+
+    def split(self, answers: Array) -> dict[str, Array]:
+        """The integers (n, size), or anything else that has one for each, of every output by name."""
+        y, at, out = np.asarray(answers), 0, {}
+        for part in self.outputs:
+            out[part.name] = y[:, at : at + part.size]
+            at += part.size
+        return out
+
+    def scores(self, answers: Array) -> Array:
+        """Real scores (n, sum of sizes) float32 in front of every head."""
+        mine = self.split(answers)
+        return np.concatenate([part.answer.scores(mine[part.name]) for part in self.outputs], 1)
+
+    def label(self, answers: Array) -> dict[str, Array]:
+        """Labels of every output by name; see `Answer.label`."""
+        mine = self.split(answers)
+        return {part.name: part.answer.label(mine[part.name]) for part in self.outputs}
+
+    def real(self, answers: Array) -> dict[str, Array]:
+        """The trained network's own answers by name, each in its own shape; see `Answer.real`."""
+        mine = self.split(answers)
+        return {part.name: part.answer.real(mine[part.name]) for part in self.outputs}
+
+    def plain(self) -> dict[str, Any]:
+        """The meaning as JSON data, which `meaning` reads."""
+        return {"outputs": [{"name": p.name, "size": p.size, "answer": p.answer.plain()} for p in self.outputs]}
+
+
+def meaning(data: Mapping[str, Any]) -> Answer | Answers:
+    """What `plain` wrote, of one output or of several."""
+    if "outputs" not in data:
+        return Answer.of(data)
+    return Answers(tuple(Output(p["name"], p["size"], Answer.of(p["answer"])) for p in data["outputs"]))
+
+
+def parts(answers: Any) -> dict[str, Array]:
+    """What an output or several gave, by name; a single one has the name ""."""
+    return answers if isinstance(answers, dict) else {"": answers}
 
 
 def headed(head: str, scores: Array, channels: int) -> Array:

@@ -47,15 +47,18 @@ class Compiled:
     def accuracy(self) -> float | None:
         """Share of the given images that the integers label right, 0 to 1; None without labels."""
         if self._accuracy is None and self.images is not None and self.labels is not None:
-            self._accuracy = float((self.predict(self.images) == self.labels).mean())
+            self._accuracy = self.build.net.accuracy(self.predictor.answers(self.images), self.labels)
         return self._accuracy
 
-    def predict(self, images: Array) -> Array:
-        """Labels (n,) of images (n, *shape): integers as the hardware receives them, or real values."""
+    def predict(self, images: Array) -> Any:
+        """Labels (n,) of images (n, *shape): integers as the hardware receives them, or real values.
+
+        Of several outputs, a dict of them by name.
+        """
         return self.predictor.predict(images)
 
-    def scores(self, images: Array) -> Array:
-        """The trained network's real scores (n, outputs) as float32."""
+    def scores(self, images: Array) -> Any:
+        """The trained network's real scores (n, ...) as float32, in its own shape; of several outputs, a dict by name."""
         return self.predictor.scores(images)
 
     def profile(self) -> list[dict[str, Any]]:

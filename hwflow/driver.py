@@ -178,6 +178,8 @@ class Accelerator:
     ) -> Array:
         """Answers (n, outputs) int64 for images (n, *shape): integer scores in one common unit, or labels.
 
+        Those of several outputs stand one after the other; `meaning().split` tells them apart.
+
         Integer images are the hardware's integers, float ones real values; inputs.py says what is refused.
         """
         known, takes = self.design["input"], _beside("inputs")
@@ -195,17 +197,20 @@ class Accelerator:
             self.stats.compute_seconds = len(images) * float(self.design.get("cycles_per_image", 0)) / clock / 1e6
         return answers
 
-    def predict(self, images: Array, *, layout: str = "nhwc") -> Array:
-        """Labels (n,) of images, as the trained network would give them."""
+    def predict(self, images: Array, *, layout: str = "nhwc") -> Any:
+        """Labels (n,) of images, as the trained network would give them; of several outputs, a dict of them by name."""
         return self.meaning().label(self.infer(images, layout=layout))
 
-    def scores(self, images: Array, *, layout: str = "nhwc") -> Array:
-        """The trained network's own answers (n, ...) for images: real scores in its own shape and order."""
+    def scores(self, images: Array, *, layout: str = "nhwc") -> Any:
+        """The trained network's own answers (n, ...) for images: real scores in its own shape and order.
+
+        Of several outputs, a dict of them by name.
+        """
         return self.meaning().real(self.infer(images, layout=layout))
 
     def meaning(self) -> Any:
-        """What the integers of an answer mean: `Answer` of answers.py."""
-        return _beside("answers").Answer.of(self.design["answer"])
+        """What the integers of an answer mean: `Answer` of answers.py, or `Answers` of several outputs."""
+        return _beside("answers").meaning(self.design["answer"])
 
     def status(self) -> dict[str, int]:
         """What the accelerator tells of itself: the registers of REGISTERS by name, 32 bits each."""
@@ -373,7 +378,9 @@ class _Serial:
     def _patience(self, silent: int) -> float:
         """Seconds of silence after which what is out counts as lost."""
         usual = max(self.owner.timeout / 20, 3 * self.round_trip) if self.round_trip else self.owner.timeout
-        return min(usual * 2**silent, 4 * self.owner.timeout)
+        # a frame is heard when it is whole: ten bits a byte, and as many again where every byte is escaped
+        line = 20 * (self.owner.input.bytes + self.owner.output.bytes) / float(self.owner.design["baud"])
+        return min(usual * 2**silent, 4 * self.owner.timeout) + line
 
     def _lost(self, out: OrderedDict[int, float], todo: deque[int], silent: int) -> None:
         if silent > TRIES:

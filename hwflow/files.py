@@ -54,9 +54,25 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, default=plain) + "\n")
 
 
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write a compressed .npz in one step, the same bytes for the same arrays."""
+def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
+    """Write a compressed .npz in one step, the same bytes for the same arrays; any name will do."""
     _replace(path, lambda file: _savez(file, arrays))
+
+
+def check_answers_path(path: Path | None, names: Collection[str], option: str) -> None:
+    """RecipeError where a file of answers has the end of another kind: .npz holds several outputs, .npy one."""
+    if path is not None and len(names) > 1 and path.suffix != ".npz":
+        raise RecipeError(
+            f"{option} {path}: the network has {len(names)} outputs ({', '.join(names)}); give a file that ends in .npz"
+        )
+
+
+def write_answers(path: Path, answers: np.ndarray | dict[str, np.ndarray]) -> None:
+    """Write answers as .npy, or those of several outputs as .npz with an array for each, named as in the file."""
+    if isinstance(answers, dict):
+        write_arrays(path, **answers)
+    else:
+        np.save(path, answers)
 
 
 def _savez(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:

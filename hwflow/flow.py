@@ -103,7 +103,7 @@ def compile_model(
         say(f"read {from_.model.name} and fold it into integers")
         net = replace(from_.net(input), name=from_.name)
         net = labelled(net) if answer == "labels" else net
-        if text := note(net.answer):
+        if text := note(net):
             say(text)
         board = load_board(target.board) if target.board else None
         clock = target.clock_mhz or (board.clock_mhz if board else DEFAULT_CLOCK_MHZ)

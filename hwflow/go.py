@@ -65,7 +65,7 @@ def go(
             if len(x) != len(labels):
                 raise RecipeError(f"{len(x)} images and {len(labels)} labels: give a label for each image")
             say(f"score {len(x)} images")
-            accuracy = float((Predictor(net, build.folder / "c").predict(x) == labels).mean())
+            accuracy = net.accuracy(Predictor(net, build.folder / "c").answers(x), labels)
         say(f"prove {board.name}")
         proof = verify(
             build, None if x is None else x[:PROOF_IMAGES], PROOF_IMAGES, engines=("numpy", "dataflow", "c", "hls")

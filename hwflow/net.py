@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.answers import Answer, Step, Unit
+from hwflow.answers import Answer, Answers, Output, Step, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
 from hwflow.files import brief, read_arrays, write_arrays
 from hwflow.graph import INPUT as INPUT
 from hwflow.graph import Nodes
 from hwflow.inputs import Takes
-from hwflow.ops import OPS, Op, Port, TopK
+from hwflow.ops import OPS, Flatten, Op, Port, TopK
 
-FORMAT = 2
+FORMAT = 3  # of several outputs, and of labels of each pixel
+PLAIN = 2  # of every other network; 1 kept raw sums and `finish`
 REMEDY = "compile the model again"
 MOST_ELEMENTS = 1 << 28  # of one value of one image
 MOST_SEEN = 1 << 24  # integers of an older file's answer at which its scores are evaluated
@@ -35,19 +36,22 @@ class Net:
     """Integer operations in topological order; each reads `input` or an earlier one.
 
     `input` is what the hardware receives; one step of it is worth 1/denominator in the trained network.
-    The last operation is the answer, and `answer` says what its integers mean.
+    The last operation is the answer, and `answer` says what its integers mean. Several outputs are one answer: the last
+    operation joins them, each flattened, one after the other.
     """
 
     name: str
     input: Port
     ops: tuple[Op, ...]
     denominator: int = 1
-    answer: Answer = field(default_factory=Answer)
+    answer: Answer | Answers = field(default_factory=Answer)
 
     def __post_init__(self) -> None:
         if not self.ops:
             raise ModelError(f"{self.name}: has no operations; export a network with at least one layer")
         self.ports  # noqa: B018  shapes and ranges are checked here, once
+        told = sum(part.size for part in self.outputs)
+        assert told == self.output.size, f"{self.name}: its outputs have {told} integers, not {self.output.size}"
 
     @cached_property
     def nodes(self) -> Nodes[Op]:
@@ -67,6 +71,20 @@ class Net:
     @property
     def output(self) -> Port:
         return self.ports[self.ops[-1].name]
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Every output: its name (none where there is one), how many integers of an answer are its own, what they mean."""
+        answer = self.answer
+        return answer.outputs if isinstance(answer, Answers) else (Output("", self.output.size, answer),)
+
+    @property
+    def only(self) -> Answer:
+        """What the one output means; ModelError, for those who serve one, where there are several."""
+        if isinstance(self.answer, Answers):
+            names = ", ".join(part.name for part in self.outputs)
+            raise ModelError(f"{self.name}: has several outputs ({names}), and this takes a network of one")
+        return self.answer
 
     def values(self, x: Array) -> dict[str, Array]:
         """Every operation's result by name."""
@@ -113,24 +131,39 @@ class Net:
 
     @property
     def finish(self) -> tuple[Step, ...]:
-        """The float32 steps from sums to real scores."""
-        return self.answer.finish
+        """The float32 steps from sums to real scores, of a network with one output."""
+        return self.only.finish
 
     @property
     def gives_labels(self) -> bool:
-        """True where the hardware sends labels."""
-        return self.answer.labels or isinstance(self.ops[-1], TopK)
+        """True where the hardware sends labels and nothing else."""
+        return all(part.answer.labels for part in self.outputs) or isinstance(self.ops[-1], TopK)
 
     def scores(self, answers: Array) -> Array:
         """Real scores (n, outputs) float32 of integer answers, in front of a head, by the trained network's arithmetic."""
         return self.answer.scores(answers)
 
-    def labels(self, answers: Array) -> Array:
-        """The most likely class (n,) of integer answers, the first of equal ones; see `Answer.label`."""
+    def labels(self, answers: Array) -> Any:
+        """The most likely class (n,) of integer answers, the first of equal ones; see `Answer.label`.
+
+        Of several outputs, a dict of them by name.
+        """
         return self.answer.label(answers)
 
-    def real(self, answers: Array) -> Array:
-        """The trained network's own answers (n, ...) of integer answers, its head applied; ModelError where labels hide them."""
+    def split(self, answers: Array) -> Any:
+        """The integers as they are; of several outputs, a dict (n, size) of them by name."""
+        return self.answer.split(answers) if isinstance(self.answer, Answers) else answers
+
+    def accuracy(self, answers: Array, labels: Array) -> float:
+        """Share of the labels that integer answers get right; ModelError where several outputs have labels of their own."""
+        said = self.only.label(answers)
+        return float((said.reshape(len(said), -1) == np.asarray(labels).reshape(len(said), -1)).mean())
+
+    def real(self, answers: Array) -> Any:
+        """The trained network's own answers (n, ...) of integer answers, its head applied; ModelError where labels hide them.
+
+        Of several outputs, a dict of them by name.
+        """
         try:
             return self.answer.real(answers)
         except ValueError as e:
@@ -155,12 +188,18 @@ class Net:
         """What net.npz holds: a header for JSON, and the arrays it names."""
         arrays: dict[str, Array] = {}
         head = {
-            "format": FORMAT, "name": self.name, "denominator": self.denominator,
+            "format": FORMAT if self._is_new else PLAIN, "name": self.name, "denominator": self.denominator,
             "input": {"shape": self.input.shape, "ints": _ints(self.input.ints)},
             "ops": [_pack(op, arrays) for op in self.ops],
-            "answer": _pack_answer(self.answer, arrays),
+            "answer": _pack_meaning(self.answer, arrays),
         }  # fmt: skip
         return head, arrays
+
+    @property
+    def _is_new(self) -> bool:
+        """True for what no reader of format 2 understands; every other file stays as it was, with its hash."""
+        tops = (op for op in self.ops if isinstance(op, TopK))
+        return isinstance(self.answer, Answers) or any(len(self.ports[op.inputs[0]].shape) > 1 for op in tops)
 
     @staticmethod
     def load(path: Path) -> Net:
@@ -168,15 +207,17 @@ class Net:
         arrays = read_arrays(path, REMEDY, ModelError, names=("header",))
         try:
             head = json.loads(arrays["header"].tobytes())
-            if head["format"] not in (1, FORMAT):
-                raise ModelError(f"{path}: is of format {head['format']}, this hwflow reads 1 and {FORMAT}; {REMEDY}")
+            form = head["format"]
+            if form not in range(1, FORMAT + 1):
+                raise ModelError(f"{path}: is of format {form}, this hwflow reads 1 to {FORMAT}; {REMEDY}")
+            shape, ints = tuple(head["input"]["shape"]), Ints(*head["input"]["ints"])
+            ops = tuple(_unpack(op, arrays) for op in head["ops"])
             net = Net(
-                name=head["name"], denominator=head["denominator"],
-                input=Port(tuple(head["input"]["shape"]), Ints(*head["input"]["ints"])),
-                ops=tuple(_unpack(op, arrays) for op in head["ops"]),
-                answer=_unpack_answer(head["answer"], arrays) if "answer" in head else Answer(),
+                name=head["name"], denominator=head["denominator"], input=Port(shape, ints),
+                ops=ops if form == FORMAT else _one_choice(ops, Port(shape, ints)),
+                answer=_unpack_meaning(head["answer"], arrays) if "answer" in head else Answer(),
             )  # fmt: skip
-            return net if head["format"] == FORMAT else _migrated(net, _steps(head["finish"], arrays))
+            return _migrated(net, _steps(head["finish"], arrays)) if form == 1 else net
         except ModelError:
             raise
         except Exception as e:  # a damaged header can fail in any check of any operation
@@ -194,13 +235,46 @@ def _migrated(net: Net, finish: tuple[Step, ...]) -> Net:
     return replace(net, answer=Answer(finish, ordered=ordered, labels=top, k=getattr(net.ops[-1], "k", 0)))
 
 
-def _pack_answer(answer: Answer, arrays: dict[str, Array]) -> dict[str, Any]:
+def _one_choice(ops: tuple[Op, ...], source: Port) -> tuple[Op, ...]:
+    """Operations of a format whose TopK chose among all elements of an image: behind a Flatten, that is still so."""
+    ports, out = {INPUT: source}, list[Op]()
+    for op in ops:
+        if isinstance(op, TopK) and len(ports[op.inputs[0]].shape) > 1:
+            flat = Flatten(name=f"{op.name}_flat", inputs=op.inputs)
+            ports[flat.name] = flat.port(ports[op.inputs[0]])
+            out.append(flat)
+            op = replace(op, inputs=(flat.name,))
+        ports[op.name] = op.port(*(ports[i] for i in op.inputs))
+        out.append(op)
+    return tuple(out)
+
+
+def _pack_meaning(answer: Answer | Answers, arrays: dict[str, Array]) -> dict[str, Any]:
+    if isinstance(answer, Answer):
+        return _pack_answer(answer, arrays)
+    outputs = []
+    for k, part in enumerate(answer.outputs):
+        entry = _pack_answer(part.answer, arrays, f"outputs.{k}.")
+        outputs.append({"name": part.name, "size": part.size, "answer": entry})
+    return {"outputs": outputs}
+
+
+def _unpack_meaning(entry: dict[str, Any], arrays: dict[str, Array]) -> Answer | Answers:
+    if "outputs" not in entry:
+        return _unpack_answer(entry, arrays)
+    parts = entry["outputs"]
+    return Answers(tuple(Output(p["name"], p["size"], _unpack_answer(p["answer"], arrays)) for p in parts))
+
+
+def _pack_answer(answer: Answer, arrays: dict[str, Array], at: str = "") -> dict[str, Any]:
     out = answer.plain()
     unit = answer.unit
-    out["places"] = _store("answer.places", answer.places, arrays)
-    out["finish"] = [{"op": s.op, "value": _store(f"finish.{i}", s.value, arrays)} for i, s in enumerate(answer.finish)]
+    out["places"] = _store(f"{at}answer.places", answer.places, arrays)
+    out["finish"] = [
+        {"op": s.op, "value": _store(f"{at}finish.{i}", s.value, arrays)} for i, s in enumerate(answer.finish)
+    ]
     if unit is not None:
-        out["unit"] |= {key: _store(f"answer.{key}", getattr(unit, key), arrays) for key in ("mul", "add")}
+        out["unit"] |= {key: _store(f"{at}answer.{key}", getattr(unit, key), arrays) for key in ("mul", "add")}
     return out
 
 

@@ -327,16 +327,16 @@ class Reshape(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TopK(Node):
-    """Indices of the k largest of a vector, largest first; of equal values the lowest index first."""
+    """Indices of the k largest channels, of a vector or of each pixel, largest first; of equal ones the lowest index first."""
 
     k: int = 1
 
     def port(self, x: Port) -> Port:
-        _need(self.k <= x.size, self, f"asks for the {self.k} largest of {x.size}")
-        return Port((self.k,), Ints(0, x.size - 1))
+        _need(self.k <= x.channels, self, f"asks for the {self.k} largest of {x.channels}")
+        return Port((*x.shape[:-1], self.k), Ints(0, x.channels - 1))
 
     def run(self, x: Array) -> Array:
-        return np.argsort(-x.reshape(len(x), -1).astype(np.int64), axis=1, kind="stable")[:, : self.k]
+        return np.argsort(-x.astype(np.int64), axis=-1, kind="stable")[..., : self.k]
 
 
 Op: TypeAlias = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,20 +39,27 @@ class Predictor:
 
     def predict(
         self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc"
-    ) -> Array:
-        """Labels (n,) int64 of images (n, *shape), or of one image without its first axis."""
+    ) -> Any:
+        """Labels (n,) int64 of images (n, *shape), or of one image without its first axis.
+
+        Of several outputs, a dict of them by name.
+        """
         return self.net.labels(self.answers(images, progress, layout=layout))
 
-    def scores(
-        self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc"
-    ) -> Array:
-        """The trained network's own answers (n, ...): float32 scores by its own arithmetic, its head applied."""
+    def scores(self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc") -> Any:
+        """The trained network's own answers (n, ...): float32 scores by its own arithmetic, its head applied.
+
+        Of several outputs, a dict of them by name.
+        """
         return self.net.real(self.answers(images, progress, layout=layout))
 
     def answers(
         self, images: Array, progress: Callable[[int, int], None] | None = None, *, layout: str = "nhwc"
     ) -> Array:
-        """Integer answers (n, outputs) int64; RecipeError where the images do not suit the network."""
+        """Integer answers (n, outputs) int64; RecipeError where the images do not suit the network.
+
+        Those of several outputs stand one after the other; `net.split` tells them apart.
+        """
         x = self.integers(images, layout)
         if self.engine == "c":
             return self._compiled().run(x, self.threads, progress)

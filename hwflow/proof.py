@@ -44,23 +44,37 @@ def exported(graph: Graph, x: Array) -> Array:
 
 def differing(net: Net, graph: Graph, want: Array, answers: Array) -> Array:
     """Where (n, outputs) integer answers are not what the exported arithmetic `want` says."""
-    answer = net.answer
+    if isinstance(net.answer, Answer) and isinstance(graph.answer, Answer):
+        return _wrong(net.answer, graph.answer, want, answers)
+    if isinstance(net.answer, Answer) or isinstance(graph.answer, Answer):
+        return np.ones(answers.shape, bool)
+    if [part.name for part in net.answer.outputs] != [part.name for part in graph.answer.outputs]:
+        return np.ones(answers.shape, bool)
+    mine, own, wrong = net.answer.split(answers), graph.answer.split(want), []
+    for part, file in zip(net.answer.outputs, graph.answer.outputs, strict=True):
+        wrong.append(_wrong(part.answer, file.answer, own[part.name], mine[part.name]))
+    return np.concatenate(wrong, 1)
+
+
+def _wrong(answer: Answer, file: Answer, want: Array, answers: Array) -> Array:
+    """`differing` for one output, of which the network and the file say what it means."""
     if answer.hidden:
-        return Answer(head=graph.answer.head, ordered=False).label(want)[:, None] != answers
-    if not same_form(answer, graph.answer):
+        said = Answer(head=file.head, channels=file.channels, ordered=False).label(want)
+        return said.reshape(len(said), -1) != answers
+    if not same_form(answer, file):
         return np.ones(want.shape, bool)
     if answer.head == "top_k":
         return answer.top(answers) != want
     if answer.labels:
         return want != answers
-    wrong = (net.scores(answers) != want) | ~answer.possible(answers)
+    wrong = (answer.scores(answers) != want) | ~answer.possible(answers)
     return wrong | misordered(answers, want) if answer.ordered else wrong
 
 
 def same_form(mine: Answer, file: Answer) -> bool:
     """True where an answer is given as the file gives its own: the same head, shape and order."""
-    head = "" if mine.head == "top_k" else mine.head
-    return (head, mine.channels, mine.shape) == (file.head, file.channels, file.shape) and np.array_equal(
+    head, channels = ("", 0) if mine.head == "top_k" else (mine.head, mine.channels)
+    return (head, channels, mine.shape) == (file.head, file.channels, file.shape) and np.array_equal(
         mine.places, file.places
     )
 
@@ -81,10 +95,12 @@ def of_reference(explained: Callable[[Array], Sequence[Rounding]]) -> Nodes:
 
 def of_answers(graph: Graph) -> Nodes:
     """The nodes of an engine that only the answers of are known: what is inside must be certain in any order of sums."""
-    shape = graph.shapes[graph.output]
+    sizes = [int(np.prod(graph.shapes[end])) for end in graph.ends]
 
     def nodes(x: Array, y: Array) -> Sequence[Rounding]:
-        return rounding(graph, {INPUT: graph.takes.real(x), graph.output: y.reshape(len(y), *shape)})
+        own = np.split(y.reshape(len(y), -1), np.cumsum(sizes)[:-1], 1)
+        ends = {end: part.reshape(len(y), *graph.shapes[end]) for end, part in zip(graph.ends, own, strict=True)}
+        return rounding(graph, {INPUT: graph.takes.real(x), **ends})
 
     return nodes
 

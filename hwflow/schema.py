@@ -29,6 +29,7 @@ VERIFY = {
     "build": str,
     "rungs": [{
         "a": str, "b": str, "images": int, "elements": int, "differing": int, "rounded": int, "first": str,
+        "outputs?": {str: int},
     }],
     "skipped": {str: str},
     "measured": {str: (int, float, str, None, {str: (int, float)})},

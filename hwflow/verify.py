@@ -7,13 +7,14 @@ exported arithmetic gives. Nothing near is equal: what an order of float32 sums 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from hwflow import proof, tools
+from hwflow.answers import Answers
 from hwflow.bits import Array
 from hwflow.build import Build
 from hwflow.files import digest
@@ -40,6 +41,7 @@ class Rung:
     differing: int
     rounded: int = 0  # elements of `a` that an order of its own float32 sums explains, node by node
     first: str = ""  # where the first difference is, and both values; else what explains the rounded ones
+    outputs: dict[str, int] = field(default_factory=dict)  # of several outputs: how many elements of each differ
 
     @property
     def exact(self) -> bool:
@@ -101,7 +103,7 @@ def verify(
     rungs = tuple(_rungs(build, x, answers))
     if dump:
         _dump(build, x, answers, dump)
-    accuracy = None if labels is None else float((build.net.labels(want) == labels).mean())
+    accuracy = None if labels is None else build.net.accuracy(want, labels)
     done = Verification(rungs, skipped, measured, accuracy)
     build.write("runs/verify.json", asdict(done))
     return done
@@ -117,6 +119,8 @@ def _absent(build: Build, engine: str) -> str:
             return "checkpoint.pt is of a training that was not finished: hwflow train --resume"
         import importlib.util
 
+        if isinstance(build.graph.answer, Answers):
+            return "the module has several outputs; its exported file is compared"
         if build.graph.answer.head:
             return f"the network ends in {build.graph.answer.head}, and the scores in front of it are inside the module"
         return (
@@ -186,15 +190,25 @@ def _rungs(build: Build, x: Array, answers: dict[str, Array]) -> list[Rung]:
             wrong = np.asarray((ya != yb) & np.any(unexplained, axis=0))
         else:
             wrong = proof.differing(build.net, build.graph, want[:both], yb)
-            if not build.net.answer.ordered and wrong.shape == yb.shape:
+            if not all(part.answer.ordered for part in build.net.outputs) and wrong.shape == yb.shape:
                 # several integers may have one score, so the integers are those of a network folded anew
                 wrong = wrong | (fold(build.graph).run(x[:both]) != yb)
             if a in real:
                 own: Array = real[a].wrong[:both]
                 wrong = wrong | (own if own.shape == wrong.shape else own.any(axis=1, keepdims=True))
         first = _first(build, a, b, x[:both], ya, yb, wrong) if wrong.any() else real[a].note if a in real else ""
-        out.append(Rung(a, b, both, int(wrong.size), int(wrong.sum()), real[a].rounded if a in real else 0, first))
+        rounded = real[a].rounded if a in real else 0
+        out.append(Rung(a, b, both, int(wrong.size), int(wrong.sum()), rounded, first, _by_output(build, wrong)))
     return out
+
+
+def _by_output(build: Build, wrong: Array) -> dict[str, int]:
+    """How many elements of each output differ, where there are several."""
+    parts = build.net.outputs
+    if len(parts) == 1 or wrong.shape[1] != build.net.output.size:
+        return {}
+    ends = np.cumsum([part.size for part in parts])
+    return {part.name: int(wrong[:, end - part.size : end].sum()) for part, end in zip(parts, ends, strict=True)}
 
 
 def _exported(build: Build, x: Array) -> Array:

@@ -153,13 +153,13 @@ def swapped_layout(net: Net, rng: Rng) -> Net | None:
     if conv is not None and rng.random() < 0.6:
         return _with(net, replace(conv, weights=conv.weights.transpose(0, 2, 1, 3)))
     if not net.gives_labels and net.output.size > 1:
-        return replace(net, answer=replace(net.answer, places=rng.permutation(net.output.size)))
+        return replace(net, answer=replace(net.only, places=rng.permutation(net.output.size)))
     return None
 
 
 def dropped_bias(net: Net, rng: Rng) -> Net | None:
     """Of one class, in the operation, in its meaning, or in both at once, which leaves the scores and not their order."""
-    op, unit = net.ops[-1], net.answer.unit
+    op, unit = net.ops[-1], net.only.unit
     if not isinstance(op, Rescale) or unit is None:
         return None
     at, where = int(rng.integers(len(op.add))), rng.integers(3)
@@ -168,24 +168,24 @@ def dropped_bias(net: Net, rng: Rng) -> Net | None:
     adds[1][at :: len(op.add)] = 0
     meant = Unit(unit.mul, adds[1], unit.lo, unit.hi)
     out = net if where == 1 else _with(net, replace(op, add=adds[0]))
-    return out if where == 0 else replace(out, answer=replace(net.answer, unit=meant))
+    return out if where == 0 else replace(out, answer=replace(net.only, unit=meant))
 
 
 def scaled_score(net: Net, rng: Rng) -> Net | None:
     """By a factor, or by the least that float32 can tell apart."""
     if net.gives_labels:
         return None
-    finish = list(net.answer.finish)
+    finish = list(net.only.finish)
     if not finish or rng.random() < 0.3:
         return replace(
             net,
-            answer=replace(net.answer, finish=(*finish, Finish("mul", np.array([rng.choice([2.0, 0.5, 3.0, -1.0])])))),
+            answer=replace(net.only, finish=(*finish, Finish("mul", np.array([rng.choice([2.0, 0.5, 3.0, -1.0])])))),
         )
     at = int(rng.integers(len(finish)))
     value = np.array(finish[at].value)
     value[rng.integers(len(value))] = np.nextafter(value[rng.integers(len(value))], np.float32(rng.choice([-9e9, 9e9])))
     finish[at] = Finish(finish[at].op, value)
-    return replace(net, answer=replace(net.answer, finish=tuple(finish)))
+    return replace(net, answer=replace(net.only, finish=tuple(finish)))
 
 
 def constant_output(net: Net, rng: Rng) -> Net | None:
@@ -228,8 +228,8 @@ def other_head(net: Net, rng: Rng) -> Net | None:
     """Another last function on the host, or over other channels."""
     if net.gives_labels:
         return None
-    heads = [h for h in ("", "softmax", "log_softmax", "sigmoid", "tanh") if h != net.answer.head]
-    return replace(net, answer=Answer(**{**net.answer.__dict__, "head": heads[rng.integers(len(heads))]}))
+    heads = [h for h in ("", "softmax", "log_softmax", "sigmoid", "tanh") if h != net.only.head]
+    return replace(net, answer=Answer(**{**net.only.__dict__, "head": heads[rng.integers(len(heads))]}))
 
 
 KINDS: dict[str, Fault] = {

@@ -36,25 +36,25 @@ def run(
     port: Annotated[str, typer.Option("--port", help="Serial port of the board, or sim.")],
     inputs: Inputs = None,
     layout: Layout = "nhwc",
-    outputs: Annotated[Path | None, typer.Option("--outputs", help="Y.npy")] = None,
+    outputs: Annotated[Path | None, typer.Option("--outputs", help="Y.npy; of several outputs Y.npz.")] = None,
     n: Count = None,
     json: Json = False,
 ) -> None:
     """Send images to a board, or to the simulated one, and compare with the integers."""
     from dataclasses import asdict
 
-    import numpy as np
-
     from hwflow.build import Build
     from hwflow.deploy import run as run_board
+    from hwflow.files import check_answers_path, write_answers
 
     build = Build.load(folder)
+    check_answers_path(outputs, [part.name for part in build.net.outputs], "--outputs")
     x = load_inputs(build, inputs, n, layout)
     say(f"{len(x)} images to {port}")
     y, stats = run_board(folder, port, x, progress=not json)
     facts: dict[str, object] = asdict(stats)
     if outputs:
-        np.save(outputs, y)
+        write_answers(outputs, build.net.split(y))
     differing = int((y.reshape(len(x), -1) != build.net.run(x)).sum())
     facts |= {"images": len(x), "differing": differing}
     table = Table("what", "value", title=f"{folder} on {port}")

@@ -160,6 +160,8 @@ def ladder(done: Any) -> Table:
             str(r.rounded),
             r.first,
         )
+        for name, count in r.outputs.items():
+            table.add_row(f"  output {name}", "", "", Text(str(count), "red" if count else "green"), "", "")
     for engine, reason in done.skipped.items():
         table.add_row(Text(f"{engine}: not run, {reason}", "dim"), "", "", "", "", "")
     return table

@@ -23,10 +23,17 @@ def simulate(
     inputs: Inputs = None,
     layout: Layout = "nhwc",
     outputs: Annotated[
-        Path | None, typer.Option("--outputs", help="Y.npy: integer scores (n, outputs) in one unit, or labels (n, k).")
+        Path | None,
+        typer.Option(
+            "--outputs",
+            help="Y.npy: integer scores (n, outputs) in one unit, or labels (n, k). Several outputs: Y.npz.",
+        ),
     ] = None,
     scores: Annotated[
-        Path | None, typer.Option("--scores", help="S.npy: the trained network's own answers, in its own shape.")
+        Path | None,
+        typer.Option(
+            "--scores", help="S.npy: the trained network's own answers, in its own shape. Several outputs: S.npz."
+        ),
     ] = None,
     n: Count = None,
     stalls: Annotated[bool, typer.Option("--stalls", help="Random stalls at both ends (rtl).")] = False,
@@ -34,20 +41,22 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Run one engine on images and save its answers."""
-    import numpy as np
-
     from hwflow.build import Build
+    from hwflow.files import check_answers_path, write_answers
     from hwflow.simulate import simulate as run
     from hwflow.verify import STALL_SEED
 
     build = Build.load(folder)
+    names = [part.name for part in build.net.outputs]
+    check_answers_path(outputs, names, "--outputs")
+    check_answers_path(scores, names, "--scores")
     x = load_inputs(build, inputs, n, layout)
     say(f"{engine}: {len(x)} images")
     done = run(build, x, engine, stalls=STALL_SEED if stalls else None, trace=trace)
     if outputs:
-        np.save(outputs, done.outputs)
+        write_answers(outputs, build.net.split(done.outputs))
     if scores:
-        np.save(scores, build.net.real(done.outputs))
+        write_answers(scores, build.net.real(done.outputs))
     facts = {
         "engine": engine, "images": len(x), "seconds": round(done.seconds, 4), "cycles_per_image": done.cycles_per_image,
         "latency": done.latency, "cycles": done.cycles, "outputs": str(outputs) if outputs else None,

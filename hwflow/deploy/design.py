@@ -20,6 +20,7 @@ from hwflow.bits import Array
 from hwflow.board import Board
 from hwflow.deploy.vivado import BEAT_BYTES
 from hwflow.emit.names import plain
+from hwflow.files import write_arrays
 from hwflow.net import Net
 from hwflow.places import hardware
 from hwflow.units.kit.base import Dataflow, Stream
@@ -102,7 +103,10 @@ def write(out: Path, net: Net, design: dict[str, Any], inputs: Array, how_to_loa
     np.save(out / "inputs.npy", narrow(inputs))
     expected = net.run(inputs)
     np.save(out / "expected.npy", np.asarray(expected, np.int64))
-    np.save(out / "labels.npy", np.asarray(net.labels(expected), np.int64))
+    labels = net.labels(expected)
+    write_arrays(
+        out / "labels.npz", **(labels if isinstance(labels, dict) else {"labels": np.asarray(labels, np.int64)})
+    )
     (out / "README.md").write_text(
         f"{plain(design['name'])} on {design['board']}: {how_to_load}\n"
         f"Check it: `python selftest.py {design['port']}` (numpy and {'pynq' if design['link'] == 'dma' else 'pyserial'} only).\n"

@@ -194,15 +194,15 @@ class _Planner:
     def step(self, op: Op) -> None:
         shape = image(self.net.ports[op.name])
         match op:
+            case Flatten() | Reshape() if self.users(op.name) and all(self.joins(u) for u in self.users(op.name)):
+                pass  # its elements go out as they lie
             case Flatten() | Reshape():
                 self.flatten(op)
+            case Concat() if self.joins(op):
+                self.outputs(op)
             case TopK():
-                if op.name != self.answer:
-                    raise ModelError(
-                        f"{self.net.name}.{op.name}: TopK must be the last operation; end the network there"
-                    )
-                source = self.flat(op, op.inputs[0])
-                self.steps.append(Step("top", op.name, op, (source,), shape, output=self.store(op.name)))
+                source = op.inputs[0]
+                self.steps.append(Step("top", op.name, op, (source,), shape, output=self.store(op.name, kind="I32")))
             case MaxPool() if self.net.ports[op.inputs[0]].ints.is_bipolar and op.name != self.answer:
                 source = self.bits(op.inputs[0])
                 self.steps.append(Step("pool_bits", op.name, op, (source,), shape, output=self.store(op.name)))
@@ -227,6 +227,27 @@ class _Planner:
                 self.chain("join", op, (first,), {"parts": ((0, 1),)}, self.stages(op, first), op.name)
             case _:
                 assert_never(op)
+
+    def joins(self, op: Op) -> bool:
+        """True for the last operation where it joins vectors as they are: each is an output of its own."""
+        return (
+            isinstance(op, Concat)
+            and op.name == self.answer
+            and len(self.net.output.shape) == 1
+            and set(op.scales) == {1}
+        )
+
+    def outputs(self, op: Concat) -> None:
+        """Every vector to its own place in the answer, pixel by pixel where it is a flattened image."""
+        at = 0
+        for k, name in enumerate(op.inputs):
+            size = self.net.ports[name].size
+            while name in self.net.nodes and isinstance(self.net.nodes[name], Flatten | Reshape):
+                name = self.net.nodes[name].inputs[0]
+            own = f"{op.name}.{k}"
+            self.tensors[own] = Tensor(own, "OUTPUT", "I32", self.tensors[name].shape, at)
+            self.copy(op, name, own)
+            at += 4 * size
 
     def flat(self, op: Op, name: str, shape: tuple[int, int, int] = (1, 1, 0)) -> str:
         """A value whose elements lie one after the other, as in `shape`: bits of odd channels are spread first."""

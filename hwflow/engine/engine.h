@@ -199,7 +199,7 @@ HW_INLINE int hw_size(int kind) { return kind == HW_I32 ? 4 : kind == HW_I16 ? 2
 HW_INLINE int hw_bytes(int kind, int c) { return kind == HW_BIT ? (c + 7) / 8 : c * hw_size(kind); }
 
 HW_INLINE uint8_t *hw_at(const hw_run *run, const hw_tensor *t) {
-    return t->place == HW_OUTPUT ? run->output : run->scratch + t->at;
+    return (t->place == HW_OUTPUT ? run->output : run->scratch) + t->at;
 }
 
 HW_INLINE const uint8_t *hw_read(const hw_run *run, const hw_tensor *t) {

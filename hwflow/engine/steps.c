@@ -188,23 +188,23 @@ HW_INLINE void hw_join_body(const hw_run *run, const hw_join *d) {
     }
 }
 
-/* Indices of the k largest of n values, largest first; of equal ones the lowest. */
+/* Indices of the k largest of the c channels of each pixel, largest first; of equal ones the lowest. */
 HW_FN void hw_top(const hw_run *run, const hw_tensor *x, const hw_tensor *to, int k) {
     const uint8_t *from = hw_read(run, x);
-    const int n = x->h * x->w * x->c;
     hw_i32 *out = (hw_i32 *)(void *)hw_at(run, to);
     hw_i32 v, last = 0;
-    int i, rank, best;
-    for (rank = 0; rank < k; rank++) {
-        hw_i32 most = INT32_MIN;
-        best = -1;
-        for (i = 0; i < n; i++) {
-            hw_widen(&v, from, x->kind, i, 1);
-            /* after the one before it: smaller, or equal with a higher index */
-            if (rank && (v > last || (v == last && i <= out[rank - 1]))) continue;
-            if (best < 0 || v > most) most = v, best = i;
+    int p, i, rank, best;
+    for (p = 0; p < x->h * x->w; p++, from += hw_bytes(x->kind, x->c), out += k)
+        for (rank = 0; rank < k; rank++) {
+            hw_i32 most = INT32_MIN;
+            best = -1;
+            for (i = 0; i < x->c; i++) {
+                hw_widen(&v, from, x->kind, i, 1);
+                /* after the one before it: smaller, or equal with a higher index */
+                if (rank && (v > last || (v == last && i <= out[rank - 1]))) continue;
+                if (best < 0 || v > most) most = v, best = i;
+            }
+            out[rank] = best;
+            last = most;
         }
-        out[rank] = best;
-        last = most;
-    }
 }

@@ -13,12 +13,13 @@ from functools import cached_property
 import numpy as np
 
 from hwflow import ops
-from hwflow.answers import Answer, Unit
+from hwflow.answers import Answer, Answers, Output, Unit
 from hwflow.answers import Step as Finish
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.fold import levels
 from hwflow.net import Net
+from hwflow.passes import needed
 
 MOST_VALUES = 1 << 23  # scores that a proof evaluates, all classes together
 MOST_ANSWER = 1 << 31
@@ -162,16 +163,20 @@ def _reach(mul: Array, add: Array, lo: Array, hi: Array) -> tuple[int, int]:
 
 
 def in_one_unit(net: Net) -> Net:
-    """The network with the answers of its last sums in one common unit, where there is one; else as it is, said so."""
-    if net.gives_labels or net.answer.unit is not None:
+    """The network with the answers of its last sums in one common unit, where there is one; else as it is, said so.
+
+    For networks of older files, which have one output.
+    """
+    own = net.only
+    if net.gives_labels or own.unit is not None:
         return net
     channels, last = net.output.channels, net.ops[-1]
     lo, hi = ends_of(net)
     finish = tuple(Finish(s.op, s.value if len(s.value) == 1 else s.value[:channels]) for s in net.finish)
     if any(len(s.value) > 1 and (s.value.reshape(-1, channels) != s.value[:channels]).any() for s in net.finish):
-        return replace(net, answer=replace(net.answer, ordered=False))
+        return replace(net, answer=replace(own, ordered=False))
     unit, ordered = common_unit(lo, hi, finish)
-    answer = replace(net.answer, ordered=ordered)
+    answer = replace(own, ordered=ordered)
     if unit is None:
         return replace(net, answer=answer)
     return replace(
@@ -183,9 +188,10 @@ def in_one_unit(net: Net) -> Net:
 
 def raw(net: Net) -> Net:
     """The network whose answers are the sums of its last layer, for neighbours that have no such rescale."""
-    if net.answer.unit is None or net.gives_labels or len(net.ops) < 2:
+    own = net.only
+    if own.unit is None or net.gives_labels or len(net.ops) < 2:
         return net
-    return replace(net, ops=net.ops[:-1], answer=replace(net.answer, unit=None, ordered=False))
+    return replace(net, ops=net.ops[:-1], answer=replace(own, unit=None, ordered=False))
 
 
 def ends_of(net: Net) -> tuple[Array, Array]:
@@ -217,40 +223,75 @@ def unused(net: Net, name: str = "scores") -> str:
 
 
 def labelled(net: Net) -> Net:
-    """The network with its decision on chip: the label instead of scores; RecipeError where it cannot be exact."""
-    if net.gives_labels:
+    """The network with its decisions on chip: labels instead of scores, of every output; RecipeError where they cannot be exact."""
+    if not isinstance(net.answer, Answers):
+        return _decided(net, net.answer)
+    *before, join = net.ops
+    made, sources, outputs = list(before), [], []
+    for part, source in zip(net.answer.outputs, join.inputs, strict=True):
+        alone = Net(net.name, net.input, needed(made, source), net.denominator, part.answer)
+        own = _decided(alone, part.answer, part.name)
+        known = {op.name for op in made}
+        made += [op for op in own.ops if op.name not in known]
+        if len(own.output.shape) > 1:
+            made.append(ops.Flatten(name=unused(own, f"{own.ops[-1].name}_flat"), inputs=(own.ops[-1].name,)))
+        sources.append(made[-1].name if own is not alone else source)
+        outputs.append(Output(part.name, own.output.size, own.only))
+    return replace(net, ops=(*made, replace(join, inputs=tuple(sources))), answer=Answers(tuple(outputs)))
+
+
+def _decided(net: Net, answer: Answer, output: str = "") -> Net:
+    """`labelled` for one output, which may be an image, flattened or not: each pixel is decided."""
+    if answer.labels or net.gives_labels:
         return net
-    channels, last = net.output.channels, net.ops[-1].name
-    if net.output.size != channels:
-        raise RecipeError(f"{net.name}: --answer labels takes one vector of scores, not {net.output.shape}; use scores")
-    name = unused(net, "label")
-    if channels == 1:
-        if not net.answer.decides:
-            raise RecipeError(
-                f"{net.name}: has a single score that no Sigmoid makes a decision of; use --answer scores"
-            )
-        return replace(net, ops=(*net.ops, _decision(net, name, last)), answer=net.answer.labelled())
-    if not net.answer.ordered:
+    where = f"{net.name}.{output}" if output else net.name
+    channels = answer.channels or net.output.size
+    if channels == 1 and not answer.decides:
+        raise RecipeError(f"{where}: has a single score that no Sigmoid makes a decision of; use --answer scores")
+    if channels > 1 and not answer.ordered:
         raise RecipeError(
-            f"{net.name}: {UNORDERED}, so labels cannot be decided on chip; use --answer scores, "
+            f"{where}: {UNORDERED}, so labels cannot be decided on chip; use --answer scores, "
             "or give the last layer one scale for all classes"
         )
-    top = ops.TopK(name=name, inputs=(last,), k=net.answer.k if net.answer.head == "top_k" else 1)
-    return replace(net, ops=(*net.ops, top), answer=net.answer.labelled())
+    made, last = list(net.ops), net.ops[-1].name
+    if net.output.channels != channels:  # a flattened image gets its pixels back
+        shape = (net.output.size // channels, 1, channels)
+        made.append(ops.Reshape(name=unused(net, f"{last}_image"), inputs=(last,), shape=shape))
+        last = made[-1].name
+    name = unused(net, f"label_{output}" if output else "label")
+    k = answer.k if answer.head == "top_k" else 1
+    if channels == 1:
+        decision: ops.Op = _decision(net, answer, name, last)
+    else:
+        decision = ops.TopK(name=name, inputs=(last,), k=k)
+    return replace(net, ops=(*made, decision), answer=answer.labelled())
+
+
+def _one_pixel(net: Net, answer: Answer) -> Answer:
+    """What an answer of one channel means for one pixel; RecipeError where pixels differ."""
+    unit, finish = answer.unit, answer.finish
+    tables = [*(step.value for step in finish), *((unit.mul, unit.add) if unit else ())]
+    if any((table != table[0]).any() for table in tables):
+        raise RecipeError(f"{net.name}: has a score with a scale of its own at each pixel; use --answer scores")
+    one = None if unit is None else Unit(unit.mul[:1], unit.add[:1], unit.lo, unit.hi)
+    return replace(answer, unit=one, finish=tuple(Finish(s.op, s.value[:1]) for s in finish))
 
 
 UNORDERED = "no integer unit sorts its scores exactly as float32 does"
 
 
-def _decision(net: Net, name: str, last: str) -> ops.Threshold:
+def _decision(net: Net, answer: Answer, name: str, last: str) -> ops.Threshold:
     """Whether the score of a single class reaches one half, as a threshold read off label by label."""
     lo, hi = (np.array([end]) for end in (net.output.ints.lo, net.output.ints.hi))
-    found = levels.find(lambda k: net.labels(k)[:, None], lo, hi)
+    one = _one_pixel(net, answer)
+    found = levels.find(lambda k: one.label(k)[:, None], lo, hi)
     if not found.count:
         found = replace(found, places=np.array([[0 if found.base else int(hi[0] - lo[0]) + 1]]), base=0)
     return levels.threshold(found, name, last, False)
 
 
-def note(answer: Answer) -> str:
+def note(net: Net) -> str:
     """What a user must know of the order of integer answers; empty where they sort as the scores do."""
-    return "" if answer.ordered else f"{UNORDERED}: compare net_scores or `finish`, not the integers"
+    off = [part.name for part in net.outputs if not part.answer.ordered]
+    of = f" of {', '.join(off)}" if any(off) else ""
+    return f"{UNORDERED}{of}: compare net_scores or `finish`, not the integers" if off else ""

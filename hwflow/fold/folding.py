@@ -12,7 +12,7 @@ from typing_extensions import assert_never
 
 from hwflow import ops, real
 from hwflow.answers import STEPS as FINISH
-from hwflow.answers import Answer, Unit
+from hwflow.answers import Answer, Answers, Output, Unit
 from hwflow.answers import Step as Finish
 from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
@@ -44,8 +44,7 @@ class _Folding:
         self.items: dict[str, Item] = {}
         self.asked: dict[str, Item] = {}  # items turned into their own integers, by value
         self.findings: list[Finding] = []
-        self.answer = graph.output  # the value the host is given
-        self.meaning = graph.answer
+        self.unsorted: set[str] = set()  # choices of the largest that are left to the host
         grid = graph.spans[INPUT].grid
         assert grid is not None
         self.items[INPUT] = Item(INPUT, grid.lo, grid.hi, graph.takes.steps)
@@ -59,10 +58,7 @@ class _Folding:
                 break
         if self.findings:
             raise ModelError(*self.findings)
-        try:
-            last, meaning = self._finish(self.answer)
-        except _Wide as wide:
-            raise ModelError(wide.finding(self.answer)) from None
+        last, meaning = self._finish()
         chosen = needed(self.ops.values(), last)
         return canonical(Net(self.graph.name, self.graph.input, chosen, self.graph.denominator, meaning))
 
@@ -85,6 +81,8 @@ class _Folding:
                 return self._reshaped(node)
             case real.TopK():
                 return self._top_k(node)
+            case real.Outputs():
+                return Item("", np.zeros(0), np.zeros(0), ())  # the last: `_finish` joins what it reads
             case real.Maximum():
                 return self._maximum(node)
             case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
@@ -381,18 +379,50 @@ class _Folding:
         value = node.inputs[0]
         source, _, _, ordered = self._in_one_unit(value)
         if not ordered:
-            # the host sorts real scores: Answer does what this node does
-            self.answer = value
-            self.meaning = replace(self.meaning, head="top_k", k=node.k)
+            self.unsorted.add(node.name)  # the host sorts real scores: Answer does what this node does
             return self.items[value]
         name = self.emit(ops.TopK(name=self.fresh(node.name), inputs=(source,), k=node.k))
-        self.meaning = replace(self.meaning, labels=True, k=node.k)
         return Item(name, np.zeros(node.k, np.int64), np.full(node.k, self.ports[name].ints.hi), ())
 
-    def _finish(self, value: str) -> tuple[str, Answer]:
-        """The last operation, and what its integers mean."""
-        source, finish, unit, ordered = self._in_one_unit(value)
-        return source, replace(self.meaning, finish=finish, unit=unit, ordered=ordered)
+    def _finish(self) -> tuple[str, Answer | Answers]:
+        """The last operation, and what its integers mean: several outputs flattened, one after the other."""
+        meaning = self.graph.answer
+        if isinstance(meaning, Answer):
+            return self._end(self.graph.output, meaning)
+        ends = [self._end(node, out.answer) for node, out in zip(self.graph.ends, meaning.outputs, strict=True)]
+        vectors = [
+            name if len(self.ports[name].shape) == 1 else
+            self.emit(ops.Flatten(name=self.fresh(f"{name}_flat"), inputs=(name,)))
+            for name, _ in ends
+        ]  # fmt: skip
+        last = ops.Concat(name=self.fresh(self.graph.output), inputs=tuple(vectors), scales=(1,) * len(ends))
+        outputs = zip(meaning.outputs, ends, vectors, strict=True)
+        parts = tuple(Output(out.name, self.ports[name].size, answer) for out, (_, answer), name in outputs)
+        return self.emit(last), Answers(parts)
+
+    def _end(self, value: str, meaning: Answer) -> tuple[str, Answer]:
+        """The last operation of one output, and what its integers mean."""
+        top = self._choice(value)
+        if top is not None and top.name in self.unsorted:
+            value = top.inputs[0]
+            shape = self.graph.shapes[value]
+            meaning = replace(meaning, head="top_k", k=top.k, channels=shape[-1] if len(shape) > 1 else 0)
+        elif top is not None:
+            meaning = replace(meaning, labels=True, k=top.k, channels=0)
+        try:
+            source, finish, unit, ordered = self._in_one_unit(value)
+        except _Wide as wide:
+            raise ModelError(wide.finding(value)) from None
+        return source, replace(meaning, finish=finish, unit=unit, ordered=ordered)
+
+    def _choice(self, value: str) -> real.TopK | None:
+        """The choice of the largest that a value is, or only moves the elements of."""
+        node = self.graph.by_name[value]
+        while not isinstance(node, real.TopK):
+            if len(node.inputs) != 1 or node.inputs[0] == INPUT:
+                return None
+            node = self.graph.by_name[node.inputs[0]]
+        return node
 
     def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
         """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""

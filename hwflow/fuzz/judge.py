@@ -122,23 +122,28 @@ def _compared(file: RandomFile, read: Reading, oracle: Oracle, net: Net, x: Arra
 
 
 def _own(file: RandomFile, net: Net, x: Array, answers: Array, values: dict[str, Array], y: Array) -> Verdict | None:
-    """The answer as a user gets it, in the file's own shape and order, and the order of its integers."""
-    if net.answer.head in ("", "top_k") and not net.answer.hidden:
-        own, got = values[file.model.graph.output[0].name], net.answer.real(answers)
-        got = got[:, 0] if own.ndim == 1 and got.shape[1:] == (1,) else got
-        if got.shape != own.shape or not np.array_equal(got, own):
-            return Verdict(
-                "difference",
-                "own order",
-                f"{got.shape} {got.ravel()[:8]}, must be {own.shape} {own.ravel()[:8]}",
-                net,
-                x,
-            )
-    if net.answer.ordered and not net.answer.labels and net.answer.head != "top_k":
-        channels = net.answer.channels or y.shape[1]
-        ranks = [np.argsort(-v.reshape(-1, channels).astype(np.float64), axis=1, kind="stable") for v in (answers, y)]
-        if not np.array_equal(ranks[0], ranks[1]):
-            return Verdict("difference", "ranks", "the integers sort otherwise than the scores", net, x)
+    """The answers as a user gets them, in the file's own shape and order, and the order of their integers."""
+    at = 0
+    for part in net.outputs:
+        mine = slice(at, at + part.size)
+        at += part.size
+        name, answer = part.name or file.model.graph.output[0].name, part.answer
+        if answer.head in ("", "top_k") and not answer.hidden:
+            own, got = values[name], answer.real(answers[:, mine])
+            got = got[:, 0] if own.ndim == 1 and got.shape[1:] == (1,) else got
+            if got.shape != own.shape or not np.array_equal(got, own):
+                return Verdict(
+                    "difference",
+                    "own order",
+                    f"{got.shape} {got.ravel()[:8]}, must be {own.shape} {own.ravel()[:8]}",
+                    net,
+                    x,
+                )
+        if answer.ordered and not answer.labels and answer.head != "top_k":
+            both = [v[:, mine].reshape(-1, answer.channels or part.size) for v in (answers, y)]
+            ranks = [np.argsort(-v.astype(np.float64), axis=1, kind="stable") for v in both]
+            if not np.array_equal(ranks[0], ranks[1]):
+                return Verdict("difference", "ranks", "the integers sort otherwise than the scores", net, x)
     return None
 
 
@@ -157,7 +162,7 @@ def executed(model: onnx.ModelProto, read: Reading, oracle: Oracle, x: Array) ->
     if takes_any_batch(model):
         return oracle.run(model, {given: real})
     parts = [oracle.run(model, {given: real[i : i + 1]}) for i in range(len(real))]
-    names = {model.graph.output[0].name, *(tensor for tensor, _ in read.refs.values())} & set(parts[0])
+    names = {*(out.name for out in model.graph.output), *(tensor for tensor, _ in read.refs.values())} & set(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in names if parts[0][name].ndim}
 
 

@@ -5,7 +5,7 @@ Stands on onnx and numpy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,14 @@ class Build:
             "Conv", x, w, *more, pads=list(pads), strides=list(strides), dilations=list(dilations), group=group
         )
 
-    def model(self, y: str, kind: int = TensorProto.FLOAT, meta: dict[str, str] | None = None) -> onnx.ModelProto:
+    def model(
+        self, y: str | Mapping[str, int], kind: int = TensorProto.FLOAT, meta: dict[str, str] | None = None
+    ) -> onnx.ModelProto:
+        """The file with the output `y` of element type `kind`, or with several, of a type each."""
+        outputs = {y: kind} if isinstance(y, str) else y
         graph = helper.make_graph(
             self.nodes, "net", [helper.make_tensor_value_info(self.x, TensorProto.FLOAT, list(self.shape))],
-            [helper.make_tensor_value_info(y, kind, None)], self.constants,
+            [helper.make_tensor_value_info(name, of, None) for name, of in outputs.items()], self.constants,
             value_info=self.shapes,
         )  # fmt: skip
         domains = {n.domain for n in self.nodes} - {""}
@@ -109,7 +113,7 @@ class Build:
     def _version(self, domain: str) -> int:
         return self.versions.get(domain, self.opset if domain.endswith("channels_last") else 1)
 
-    def save(self, folder: Path, y: str, name: str = "net.onnx", **more: Any) -> Path:
+    def save(self, folder: Path, y: str | Mapping[str, int], name: str = "net.onnx", **more: Any) -> Path:
         path = folder / name
         onnx.save(self.model(y, **more), path)
         return path

@@ -138,7 +138,7 @@ class _Built:
             case ops.Pad():
                 return self.put(hw.PadUnit, name, edge, x=x, pads=op.pads, channels=op.channels)
             case ops.TopK():
-                return self.put(hw.TopKUnit, name, edge, x=Port((x.size,), x.ints), k=op.k)
+                return self.put(hw.TopKUnit, name, edge, x=x, k=op.k)
             case ops.Flatten() | ops.Reshape():
                 raise AssertionError("a reshape is no unit")
             case _:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwflow.answers import Answers
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.qonnx import (  # noqa: F401  they declare their operators
@@ -63,13 +64,9 @@ def reference(path: Path | str, x: Array, input: str | None = None, *, head: boo
     In front of the Softmax, Sigmoid or Tanh it ends in, which `Graph.run` leaves out, unless `head` asks for it.
     """
     reader, graph = _readable(path, input)
-    tensor, value = _answer(reader, graph)
-    if head and tensor != reader.file.output:
-        tensor = reader.file.output
-        last = reader.values[tensor]
-        assert isinstance(last, Ref)
-        value = last
-    return _raster(_executed(path, x, input, reader, (tensor,))[tensor], value)
+    ends = _ends(reader, graph, head)
+    raw = _executed(path, x, input, reader, tuple(end.tensor for end in ends))
+    return np.concatenate([_raster(raw[end.tensor], end.layout) for end in ends], 1)
 
 
 def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rounding, ...]:
@@ -81,14 +78,13 @@ def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rou
 
 
 def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
-    """Each node's tensor in the file and its layout; the answer is always among them."""
+    """Each node's tensor in the file and its layout; the outputs are always among them."""
     refs = {
         v.name: (k, v)
         for k, v in reversed(reader.values.items())  # the first tensor of a node: a later one may be its Softmax
         if isinstance(v, Ref) and v.border is None and v.order is None and v.view is None
     }
-    refs[graph.output] = _answer(reader, graph)
-    return refs
+    return refs | {end.node: (end.tensor, end.layout) for end in _ends(reader, graph)}
 
 
 def _explained(
@@ -101,16 +97,32 @@ def _explained(
     return rounding(graph, values)
 
 
-def _answer(reader: Reader, graph: Graph) -> tuple[str, Ref]:
-    """The tensor of the file that is the graph's answer, in front of its head, and its layout."""
-    tensor = reader.head[0] if graph.answer.head and reader.head else reader.file.output
-    value = reader.values[tensor]
-    assert isinstance(value, Ref)
-    if value.view is not None:  # the graph has it in order
-        size = int(np.prod(graph.shapes[graph.output]))
-        places = graph.answer.places if len(graph.answer.places) else np.arange(size)
-        return tensor, Ref(graph.output, (size,), dims_of("NC"), order=places)
-    return tensor, reader.settled(value)
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where the file has an output of the graph: its node, the tensor, and that tensor's layout."""
+
+    node: str
+    tensor: str
+    layout: Ref
+
+
+def _ends(reader: Reader, graph: Graph, head: bool = False) -> tuple[End, ...]:
+    """The outputs in the order of the graph's answer; in front of their heads unless `head` asks for what is behind."""
+    names = [o.name for o in graph.answer.outputs] if isinstance(graph.answer, Answers) else reader.file.outputs
+    answers = [o.answer for o in graph.answer.outputs] if isinstance(graph.answer, Answers) else [graph.answer]
+    out = []
+    for node, name, answer in zip(graph.ends, names, answers, strict=True):
+        found = reader.head_of(name)
+        tensor = found[0] if answer.head and found and not head else name
+        value = reader.values[tensor]
+        assert isinstance(value, Ref)
+        if value.view is not None:  # the graph has it in order
+            size = int(np.prod(graph.shapes[node]))
+            places = answer.places if len(answer.places) else np.arange(size)
+            out.append(End(node, tensor, Ref(node, (size,), dims_of("NC"), order=places)))
+        else:
+            out.append(End(node, tensor, reader.settled(value)))
+    return tuple(out)
 
 
 def _raster(tensor: Array, ref: Ref) -> Array:
@@ -157,8 +169,7 @@ class Reading:
     graph: Graph
     first: Ref  # the input's layout
     dims: tuple[int, ...]  # of one image in that layout
-    tensor: str  # of the answer, in front of a head
-    last: Ref  # its layout
+    ends: tuple[End, ...]  # the outputs, in front of their heads
     refs: dict[str, tuple[str, Ref]]  # by node of the graph: its tensor and its layout
 
     def arranged(self, x: Array) -> Array:
@@ -173,7 +184,8 @@ class Reading:
 
     def answers(self, values: Mapping[str, Array], n: int) -> Array:
         """The file's answers (n, outputs) float32 in the graph's order, out of its tensors by name."""
-        return _raster(np.asarray(values[self.tensor]).reshape(n, -1), self.last)
+        rows = [_raster(np.asarray(values[end.tensor]).reshape(n, -1), end.layout) for end in self.ends]
+        return np.concatenate(rows, 1)
 
     def explained(self, x: Array, values: Mapping[str, Array]) -> tuple[Rounding, ...]:
         """`explained` for tensors of the file by name, whoever computed them."""
@@ -190,4 +202,4 @@ def reading(path: Path | str, input: str | None = None) -> Reading:
     first = reader.values[reader.file.input]
     assert isinstance(first, Ref)
     dims = tuple(d or 0 for d in reader.file.input_dims[1:])
-    return Reading(graph, first, dims, *_answer(reader, graph), _refs(reader, graph))
+    return Reading(graph, first, dims, _ends(reader, graph), _refs(reader, graph))

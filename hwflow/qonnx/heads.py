@@ -8,12 +8,12 @@ from __future__ import annotations
 from hwflow.qonnx.activations import squashed
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
-from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.reader import BEHIND_HEADS, Reader
 from hwflow.qonnx.values import Ref, Value
 
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "Tanh": "tanh"}
-MOVES = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 LABELS = ("ArgMax", "TopK")
+MOVES = tuple(op for op in BEHIND_HEADS if op not in LABELS)
 
 
 @operator("Softmax", "LogSoftmax", versions=(1, 11, 13), attributes={"axis": ANY})

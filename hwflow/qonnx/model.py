@@ -38,14 +38,14 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class File:
-    """A checked file: its calls in topological order, constants by name, the one input and the one output."""
+    """A checked file: its calls in topological order, constants by name, the one input and the outputs."""
 
     name: str
     calls: tuple[Call, ...]
     constants: dict[str, Array]
     input: str
     input_dims: tuple[int | None, ...]
-    output: str
+    outputs: tuple[str, ...]
     input_type: str = "float32"
     meta: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class File:
 
 
 def load(path: Path | str) -> File:
-    """The file as data; ModelError when it is not a readable ONNX model of one input and one output."""
+    """The file as data; ModelError when it is not a readable ONNX model of one input."""
     proto = parse(Path(path))
     findings: list[Finding] = []
     constants = dict(_constants(proto.graph, Path(path).parent, findings))
@@ -64,12 +64,10 @@ def load(path: Path | str) -> File:
         raise ModelError(
             Finding("graph", "input", f"has {len(inputs)} inputs ({names})", "export a network with exactly one input")
         )
-    if len(proto.graph.output) != 1:
-        raise ModelError(
-            Finding(
-                "graph", "output", f"has {len(proto.graph.output)} outputs", "export a network with exactly one output"
-            )
-        )
+    outputs = tuple(text(o.name) for o in proto.graph.output)
+    if not outputs or len(set(outputs)) < len(outputs):
+        named = "has no outputs" if not outputs else f"names one output twice ({', '.join(outputs)})"
+        raise ModelError(Finding("graph", "output", named, "export the network again"))
     kind = inputs[0].type.tensor_type
     if not inputs[0].type.HasField("tensor_type") or not kind.HasField("shape"):
         raise ModelError(
@@ -78,7 +76,7 @@ def load(path: Path | str) -> File:
     dims = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
     return File(
         name=Path(path).stem, calls=tuple(calls), constants=constants, input=text(inputs[0].name), input_dims=dims,
-        output=text(proto.graph.output[0].name), meta={text(p.key): text(p.value) for p in proto.metadata_props},
+        outputs=outputs, meta={text(p.key): text(p.value) for p in proto.metadata_props},
         annotations=_annotations(proto.graph), findings=tuple(findings), input_type=_type_name(kind.elem_type),
     )  # fmt: skip
 

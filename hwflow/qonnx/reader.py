@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from hwflow.answers import Answer
+from hwflow.answers import Answer, Answers, Output
 from hwflow.bits import Array
 from hwflow.errors import Finding, HwflowError, ModelError, RecipeError
 from hwflow.ops import Port
@@ -20,10 +20,11 @@ from hwflow.qonnx.constants import evaluate
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
-from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
+from hwflow.real import INPUT, Flatten, Graph, Input, Outputs, Pad, Pointwise, RealOp, Reshape, Step, TopK
 from hwflow.real.steps import INTEGRAL, Both, tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
+Head: TypeAlias = tuple[str, str, int]  # the tensor in front of it, what it is, its channels
 
 
 class Reader:
@@ -35,7 +36,7 @@ class Reader:
         self.nodes: dict[str, RealOp] = {}
         self.findings: list[Finding] = list(file.findings)
         self.notes: list[str] = []
-        self.head: tuple[str, str, int] | None = None  # tensor in front of it, what it is, its channels
+        self.heads: dict[str, Head] = {}  # what is left to the host, by the tensor behind it
         self.static_batch = file.input_dims[0] if file.input_dims else None
         first = self._input()
         self.values[file.input] = first
@@ -157,7 +158,7 @@ class Reader:
         if isinstance(out, tuple):
             return out
         for name in filter(None, call.outputs[1:]):
-            if name == self.file.output or any(name in c.inputs for c in self.file.calls):
+            if name in self.file.outputs or any(name in c.inputs for c in self.file.calls):
                 raise Refused("output", f"output {name} of {call.op} is read", "only its first output is supported")
         return (out, *(Unknown() for _ in call.outputs[1:]))
 
@@ -173,57 +174,87 @@ class Reader:
         return Unknown(all(isinstance(v, Const) or (isinstance(v, Unknown) and v.constant) for v in read))
 
     def _finished(self) -> Graph | None:
-        out = self.values.get(self.file.output)
-        if out is None:
-            self.findings.append(
-                Finding("graph", "output", f"nothing produces {self.file.output!r}", "export the network again")
-            )
-        if isinstance(out, Const):
-            self.findings.append(
-                Finding(
-                    "graph", "output", "is a constant that does not depend on the input", "export the network again"
-                )
-            )
-        if self.findings or not isinstance(out, Ref):
+        ends = [end for end in map(self._end, self.file.outputs) if end is not None]
+        if self.findings or len(ends) < len(self.file.outputs):
             return None
         for key, given in (("mean", self.takes.mean), ("std", self.takes.std)):
             if len(given) not in (0, 1, self.input_shape[-1]):
                 raise RecipeError(f"{key} has {len(given)} numbers, the input {self.input_shape[-1]} channels")
+        last, answer = self._together(ends)
+        return Graph(
+            self.file.name,
+            Port(self.input_shape, self.takes.ints),
+            self._chosen(last),
+            self.takes.denominator,
+            tuple(self.notes),
+            answer,
+            self.takes.mean,
+            self.takes.std,
+        )
+
+    def _end(self, name: str) -> tuple[str, Ref] | None:
+        """An output of the file and its value, in order; None with a finding where there is no such thing."""
+        out = self.values.get(name)
+        if out is None or isinstance(out, Const):
+            reason = f"nothing produces {name!r}" if out is None else "is a constant that does not depend on the input"
+            reason = reason if out is None or len(self.file.outputs) == 1 else f"{name!r} {reason}"
+            self.findings.append(Finding("graph", "output", reason, "export the network again"))
+        if self.findings or not isinstance(out, Ref):
+            return None
         out = self.settled(out)
         if out.view is not None:
             try:
-                out = self.ordered(self.file.calls[-1], out)
+                out = self.ordered(self._maker(name) or self.file.calls[-1], out)
             except Refused as r:
                 self.findings.append(Finding("graph", "output", r.reason, r.remedy))
                 return None
         if len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
             self.notes.append("the answer is an image; it is given in (height, width, channel) order")
-        return Graph(
-            self.file.name,
-            Port(self.input_shape, self.takes.ints),
-            self._chosen(out.name),
-            self.takes.denominator,
-            tuple(self.notes),
-            self._answer(out),
-            self.takes.mean,
-            self.takes.std,
-        )
+        return name, out
 
-    def _answer(self, out: Ref) -> Answer:
+    def _together(self, ends: list[tuple[str, Ref]]) -> tuple[str, Answer | Answers]:
+        """The last node and what its value means; several outputs are sent one after the other, the shallowest first."""
+        if len(ends) == 1:
+            return ends[0][1].name, self._answer(*ends[0])
+        depth = {INPUT: 0}
+        for node in self.nodes.values():
+            depth[node.name] = 1 + max(depth[i] for i in node.inputs)
+        ends = sorted(ends, key=lambda end: depth[end[1].name])
+        node = Outputs(name=self.fresh("outputs"), inputs=tuple(ref.name for _, ref in ends))
+        self.add(node)
+        parts = (Output(name, int(np.prod(ref.shape)), self._answer(name, ref)) for name, ref in ends)
+        return node.name, Answers(tuple(parts))
+
+    def _answer(self, name: str, out: Ref) -> Answer:
         """The head that is left to the host, and how the file gives the answer: its shape, and where each element is."""
-        _, head, channels = self.head or ("", "", 0)
+        _, head, channels = self.head_of(name) or ("", "", 0)
         if isinstance(self.nodes.get(out.name), TopK):
             head, channels = "", 0
+        elif len(out.shape) == 3 and out.shape[:2] != (1, 1):
+            channels = out.shape[-1]  # each pixel has scores of its own
         places = raster_order(out) if out.order is None else out.order
         shape = tuple(n for n, d in zip(out.axes, out.dims, strict=True) if "N" not in d)
         plain = bool((places == np.arange(len(places))).all())
         return Answer(head=head, channels=channels, shape=shape, places=places[:0] if plain else places)
 
+    def _maker(self, tensor: str) -> Call | None:
+        """The call that writes a tensor."""
+        return next((call for call in self.file.calls if tensor in call.outputs), None)
+
+    def head_of(self, tensor: str) -> Head | None:
+        """What is left to the host of a tensor, behind which only elements move or a class is chosen."""
+        while tensor not in self.heads:
+            call = self._maker(tensor)
+            if call is None or call.op not in BEHIND_HEADS:
+                return None
+            tensor = call.inputs[0]
+        return self.heads[tensor]
+
     def take_head(self, call: Call, head: str, channels: int) -> None:
-        """Leave the last operation to the host; a network has one."""
-        if self.head is not None:
+        """Leave an operation at the end to the host; an output has one."""
+        if self.head_of(call.inputs[0]) is not None:
             raise Refused("", f"{call.op} behind another such head", "end with one of them")
-        self.head = (call.inputs[0], head, channels)
+        self.heads[call.outputs[0]] = (call.inputs[0], head, channels)
         self.notes.append(f"{call.name}: {call.op} is left to the host; the integers are the scores in front of it")
 
     def _chosen(self, last: str) -> tuple[RealOp, ...]:
@@ -298,8 +329,11 @@ class Reader:
     def name(self, call: Call, suffix: str = "") -> str:
         """A name for a node: the call's, in letters that every language takes, not used before."""
         base = re.sub(r"[^A-Za-z0-9]+", "_", call.name).strip("_") or call.op
-        base = base if base[0].isalpha() else f"{call.op}_{base}"
-        base, name, k = base + suffix, base + suffix, 2
+        return self.fresh((base if base[0].isalpha() else f"{call.op}_{base}") + suffix)
+
+    def fresh(self, base: str) -> str:
+        """A name that no node has yet."""
+        name, k = base, 2
         while name in self.nodes or name == INPUT:
             name, k = f"{base}_{k}", k + 1
         return name
@@ -433,6 +467,9 @@ def raster_order(ref: Ref) -> Array:
             places = np.expand_dims(places, i)
     return places.reshape(-1)
 
+
+# what may stand between a head and an output
+BEHIND_HEADS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "ArgMax", "TopK")
 
 # operators that only move elements, and so take them in any order
 MOVES = (

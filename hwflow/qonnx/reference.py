@@ -25,7 +25,7 @@ MOST_VALUES = 1 << 24  # float32 values of the widest tensor in one batch
 def execute(
     path: Path | str, x: Array, input: str | None, layout: str, shape: tuple[int, ...], wanted: Sequence[str] = ()
 ) -> dict[str, Array]:
-    """Raw float32 tensors (n, ...) by name for hardware integers (n, *shape): the output, and those `wanted`.
+    """Raw float32 tensors (n, ...) by name for hardware integers (n, *shape): the outputs, and those `wanted`.
 
     `layout` is the file's order of axes.
     """
@@ -81,7 +81,7 @@ def _whole(path: Path, file: File) -> onnx.ModelProto:
 def _in_batches(proto: onnx.ModelProto, file: File, real: Array, size: int, wanted: Sequence[str]) -> dict[str, Array]:
     from qonnx.core.onnx_exec import execute_onnx
 
-    out: dict[str, list[Array]] = {name: [] for name in (file.output, *wanted)}
+    out: dict[str, list[Array]] = {name: [] for name in (*file.outputs, *wanted)}
     model, ready = None, 0
     for at in range(0, len(real), size):
         part = real[at : at + size]

@@ -182,7 +182,7 @@ def _moved(x: Array, by: Array) -> Array:
 def _ties(graph: Graph, node: real.RealOp, own: Array, want: Array) -> int:
     """Integers of a value that differ, where a sum takes it as integers or the network ends."""
     grid = graph.spans[node.name].grid
-    taken = node.name == graph.output or any(user.name in graph.plans for user in graph.by_name.users(node.name))
+    taken = node.name in graph.ends or any(user.name in graph.plans for user in graph.by_name.users(node.name))
     return int((grid.integers(own) != grid.integers(want)).sum()) if taken and grid is not None else 0
 
 

@@ -225,34 +225,35 @@ def top_k(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
     """ArgMax and TopK over the classes: their indices."""
     ref = reader.ref(call, 0)
     axis = int(call.attrs.get("axis", 0 if call.op == "ArgMax" else -1)) % len(ref.dims)
-    if "N" in ref.dims[axis] or int(np.prod(ref.axes[1:])) != ref.axes[axis]:
+    alone = "N" not in ref.dims[axis] and int(np.prod(ref.axes[1:])) == ref.axes[axis]
+    if not alone and (ref.dims[axis] != ("C",) or ref.sizes["C"] != ref.shape[-1] or ref.order is not None):
         raise Refused(
             "axis",
             f"{call.op} over axis {axis} of {shown(ref)}",
             "put it over the classes, at the end of the network",
         )
-    order = raster_order(ref) if ref.order is None else ref.order
-    if (order != np.arange(len(order))).any():
-        raise Refused("axis", f"{call.op} over pixels and channels together", "put a dense layer in front of it")
-    flat = reader.flat(call, ref)
+    if alone:
+        order = raster_order(ref) if ref.order is None else ref.order
+        if (order != np.arange(len(order))).any():
+            raise Refused("axis", f"{call.op} over pixels and channels together", "put a dense layer in front of it")
+    source = reader.flat(call, ref) if alone else ref
     k = 1
     if call.op == "TopK":
         k = int(call.attrs["k"]) if "k" in call.attrs else int(reader.number(call, 1))
-    if k > 1 and reader.head is not None:
+    head = reader.head_of(call.inputs[0])
+    if k > 1 and head is not None:
         raise Refused(
             "k",
-            f"the {k} largest behind {reader.head[1]}, where float32 makes all small scores equal",
+            f"the {k} largest behind {head[1]}, where float32 makes all small scores equal",
             "take them in front of it, which are the same classes, or its largest alone",
         )
-    node = real.TopK(name=reader.name(call), inputs=(flat.name,), k=k, behind=reader.head[1] if reader.head else "")
-    reader.emit(node, flat)
+    node = real.TopK(name=reader.name(call), inputs=(source.name,), k=k, behind=head[1] if head else "")
+    shape = reader.add(node)
     keep = call.op == "TopK" or call.attrs.get("keepdims", 1)
-    out = Ref(
-        node.name,
-        (k,),
-        tuple(("C",) if i == axis else d if "N" in d else () for i, d in enumerate(ref.dims) if keep or i != axis),
-        kind="int64",
-    )
+    kept = [(i, d) for i, d in enumerate(ref.dims) if keep or i != axis]
+    at = {axis: ("C",)} if alone else {}
+    dims = tuple(at.get(i, d if "N" in d or not alone else ()) for i, d in kept)
+    out = Ref(node.name, shape, dims, kind="int64")
     if call.op == "ArgMax":
         return out
     return _values_of(reader, call), out
@@ -263,7 +264,7 @@ def _values_of(reader: Reader, call: Call) -> Value:
     if (
         call.outputs
         and call.outputs[0]
-        and (call.outputs[0] == reader.file.output or any(call.outputs[0] in c.inputs for c in reader.file.calls))
+        and (call.outputs[0] in reader.file.outputs or any(call.outputs[0] in c.inputs for c in reader.file.calls))
     ):
         raise Refused("output", "the values of TopK are used", "use its indices only")
     return Unknown()

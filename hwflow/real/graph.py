@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hwflow.answers import Answer
+from hwflow.answers import Answer, Answers
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.graph import INPUT as INPUT
@@ -31,14 +31,17 @@ BEYOND = Off("its values are larger than float32 can hold", "train with scales a
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Real operations in topological order; each reads `input` or an earlier one; the last is the answer."""
+    """Real operations in topological order; each reads `input` or an earlier one; the last is the answer.
+
+    Several outputs are one answer, of a last node `Outputs`, and `answer` says what each of them means.
+    """
 
     name: str
     input: Port
     nodes: tuple[real.RealOp, ...]
     denominator: int = 1
     notes: tuple[str, ...] = field(default=())
-    answer: Answer = field(default_factory=Answer)  # its head, and the shape and order the file gives it in
+    answer: Answer | Answers = field(default_factory=Answer)  # its head, and the shape and order the file gives it in
     mean: tuple[float, ...] = ()  # of the preprocessing in front of the network
     std: tuple[float, ...] = ()
 
@@ -66,6 +69,12 @@ class Graph:
     @property
     def output(self) -> str:
         return self.nodes[-1].name
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The nodes whose values are outputs, in the order of the answer."""
+        last = self.nodes[-1]
+        return last.inputs if isinstance(last, real.Outputs) else (last.name,)
 
     @cached_property
     def _analysis(self) -> tuple[dict[str, Span], dict[str, Plan], tuple[Finding, ...]]:
@@ -133,8 +142,11 @@ class Graph:
                         f"its scores have a step of {least:g}, which the {node.behind} in front of it cannot tell apart in float32",
                         f"choose in front of the {node.behind}, or train with a larger scale",
                     )
-                top = np.full(1, int(np.prod(self.shapes[node.inputs[0]])) - 1)
+                top = np.full(node.k, self.shapes[node.inputs[0]][-1] - 1)
                 return grids.of_grid(grids.whole(0 * top, top))
+            case real.Outputs():
+                flat = [s.wider(int(np.prod(self.shapes[i][:-1]))) for i, s in zip(node.inputs, ins, strict=True)]
+                return Span(np.concatenate([s.low for s in flat]), np.concatenate([s.high for s in flat]), None)
         try:
             found = plan(node, *ins)
         except Unrelated:
@@ -200,7 +212,9 @@ class Graph:
             case real.Reshape():
                 return x.reshape(len(x), *node.to)
             case real.TopK():
-                return np.argsort(-x.reshape(len(x), -1), axis=1, kind="stable")[:, : node.k].astype(np.float32)
+                return np.argsort(-x, axis=-1, kind="stable")[..., : node.k].astype(np.float32)
+            case real.Outputs():
+                return np.concatenate([x.reshape(len(x), -1) for x in xs], 1)
         raise AssertionError(f"{node.name} has no plan")
 
 

@@ -168,7 +168,7 @@ class Reshape(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TopK(Node):
-    """Indices of the k largest, largest first; of equal values the lowest index first.
+    """Indices of the k largest channels, of a vector or of each pixel, largest first; of equal ones the lowest index first.
 
     `behind` is the Softmax or LogSoftmax that the file has between the values and its choice, or nothing.
     """
@@ -177,12 +177,33 @@ class TopK(Node):
     behind: str = ""
 
     def shape(self, x: Shape) -> Shape:
-        _need(self.k <= int(np.prod(x)), self, f"asks for the {self.k} largest of {int(np.prod(x))}")
-        return (self.k,)
+        _need(self.k <= x[-1], self, f"asks for the {self.k} largest of {x[-1]}")
+        return (*x[:-1], self.k)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Outputs(Node):
+    """The answers of a network with several outputs: the elements of each in raster order, one after the other."""
+
+    def shape(self, *xs: Shape) -> Shape:
+        return (sum(int(np.prod(x)) for x in xs),)
 
 
 RealOp: TypeAlias = (
-    Pointwise | Dense | Conv | Add | Maximum | Concat | MaxPool | SumPool | Upsample | Pad | Flatten | Reshape | TopK
+    Pointwise
+    | Dense
+    | Conv
+    | Add
+    | Maximum
+    | Concat
+    | MaxPool
+    | SumPool
+    | Upsample
+    | Pad
+    | Flatten
+    | Reshape
+    | TopK
+    | Outputs
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from hwflow.bridges.vitis import csynth
 from hwflow.build import Build
 from hwflow.flow import tool_versions
+from hwflow.net import Net
 from hwflow.plan import explain
 from hwflow.report.checks import warnings
 
@@ -50,6 +51,7 @@ def gather(build: Build) -> dict[str, Any]:
             "range": [build.net.input.ints.lo, build.net.input.ints.hi],
             "denominator": build.net.denominator,
         },
+        "outputs": _outputs(build.net),
         "units": [_unit(u, family, (mine or {}).get("units", {})) for u in flow.units],
         "throughput": {
             "cycles_per_image": cycles,
@@ -73,7 +75,10 @@ def gather(build: Build) -> dict[str, Any]:
         },
         "explanation": why["text"],
         "power": why["power"],
-        "exactness": {"rungs": proof.get("rungs", []), "skipped": proof.get("skipped", {})},
+        "exactness": {
+            "rungs": [{"outputs": {}, **rung} for rung in proof.get("rungs", [])],
+            "skipped": proof.get("skipped", {}),
+        },
         "metrics": {"accuracy": proof["accuracy"]} if proof.get("accuracy") is not None else {},
         "training": {k: v for k, v in training.items() if isinstance(v, int | float | str)},
         "fifo": {
@@ -85,6 +90,20 @@ def gather(build: Build) -> dict[str, Any]:
     }
     facts["warnings"] = [*warnings(facts), *([why["doubt"]] if why["doubt"] else [])]
     return facts
+
+
+def _outputs(net: Net) -> list[dict[str, Any]]:
+    """Every output: its name in the file, the shape the file gives it in, its integers, whether they are labels."""
+    return [
+        {
+            "name": part.name,
+            "shape": list(part.answer.shape) or [part.size],
+            "integers": part.size,
+            "labels": part.answer.labels,
+            "head": part.answer.head,
+        }
+        for part in net.outputs
+    ]
 
 
 def _kind(result: dict[str, Any] | None) -> str:

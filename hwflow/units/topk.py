@@ -21,7 +21,7 @@ from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, ara
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TopKUnit(Unit):
-    """Indices of the k largest of a vector, largest first, one a word; of equal values the lowest index first."""
+    """Indices of the k largest channels of each pixel, or of a vector, largest first, one a word; of equal ones the lowest first."""
 
     module: ClassVar[str] = "topk"
     x: Port
@@ -29,9 +29,9 @@ class TopKUnit(Unit):
     simd: int = 1
 
     def __post_init__(self) -> None:
-        divide(self.name, "simd", self.simd, self.x.size)
-        if not 1 <= self.k <= self.x.size:
-            raise RecipeError(f"{self.name}: k must be within 1 .. {self.x.size}, not {self.k}")
+        divide(self.name, "simd", self.simd, self.x.channels)
+        if not 1 <= self.k <= self.x.channels:
+            raise RecipeError(f"{self.name}: k must be within 1 .. {self.x.channels}, not {self.k}")
 
     @property
     def ins(self) -> tuple[Stream, ...]:
@@ -39,29 +39,35 @@ class TopKUnit(Unit):
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port((self.k,), Ints(0, self.x.size - 1)), 1),)
+        return (Stream(Port((*self.x.shape[:-1], self.k), Ints(0, self.x.channels - 1)), 1),)
+
+    @property
+    def _pixels(self) -> int:
+        return self.x.size // self.x.channels
 
     @property
     def cycles(self) -> int:
-        return max(self.ins[0].words, self.k)
+        return max(self.ins[0].words, self._pixels * self.k)
 
     @property
     def latency(self) -> int:
-        return self.ins[0].words
+        return self.x.channels // self.simd
 
     def rhythm(self, g: EventGraph) -> Rhythm:
-        """All indices can be seen after a vector's last word, which waits until those of the vector before are gone."""
-        n = self.ins[0].words
+        """All indices can be seen after a pixel's last word, which waits until those of the pixel before are gone."""
+        n, words = self.ins[0].words, self.x.channels // self.simd
         p = g.process(n)
-        waits = Backpressure(p, np.array([n - 1]), np.array([-1]))
-        return Rhythm((Steps(p, arange(n)),), (Steps(p, np.full(self.k, n - 1), 1),), ((waits,),))
+        pixel = np.arange(self._pixels)
+        last = words * pixel + words - 1
+        waits = Backpressure(p, last, self.k * pixel - 1)
+        return Rhythm((Steps(p, arange(n)),), (Steps(p, np.repeat(last, self.k), 1),), ((waits,),))
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"simd": simd} for simd in divisors(self.x.size))
+        yield from ({"simd": simd} for simd in divisors(self.x.channels))
 
     def params(self) -> dict[str, int | str]:
         return {
-            "Size": self.x.size, "Simd": self.simd, "K": self.k, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
+            "Size": self.x.channels, "Simd": self.simd, "K": self.k, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
             "YBits": self.outs[0].ints.bits,
         }  # fmt: skip
 
@@ -75,17 +81,19 @@ class TopKUnit(Unit):
         return {"choice": max((p["Simd"] - 1).bit_length(), 1)}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
-        flat = xs[0].reshape(len(xs[0]), -1).astype(np.int64)
-        return (np.argsort(-flat, axis=1, kind="stable")[:, : self.k],)
+        x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
+        return (np.argsort(-x, axis=-1, kind="stable")[..., : self.k],)
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:
-        """Small instances: one of one, the usual argmax, ties everywhere, the k largest of parallel words."""
+        """Small instances: one of one, the usual argmax, ties everywhere, the k largest of parallel words, each pixel's own."""
         return tuple(
-            TopKUnit(name=name, inputs=("input",), x=Port((size,), ints), k=k, simd=simd)
-            for name, size, ints, k, simd in (
-                ("topk_one", 1, Ints(-3, 3), 1, 1), ("topk_max", 10, Ints(-64, 64), 1, 1), ("topk_ties", 12, BIPOLAR, 1, 3),
-                ("topk_5", 100, Ints(-9, 9), 5, 4), ("topk_all", 7, Ints(0, 15), 7, 7),
+            TopKUnit(name=name, inputs=("input",), x=Port(shape, ints), k=k, simd=simd)
+            for name, shape, ints, k, simd in (
+                ("topk_one", (1,), Ints(-3, 3), 1, 1), ("topk_max", (10,), Ints(-64, 64), 1, 1),
+                ("topk_ties", (12,), BIPOLAR, 1, 3), ("topk_5", (100,), Ints(-9, 9), 5, 4),
+                ("topk_all", (7,), Ints(0, 15), 7, 7), ("topk_map", (3, 2, 6), Ints(-2, 2), 1, 2),
+                ("topk_map_2", (2, 3, 5), Ints(0, 7), 4, 5),
             )
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_nets import NETS
+from small_nets import NETS, SEVERAL
 
 from hwflow import tools
 from hwflow.deploy import design as designs
@@ -19,6 +19,7 @@ from hwflow.deploy.sim import around
 from hwflow.emit.rtl import emit
 from hwflow.lower import lower
 from hwflow.net import Net
+from hwflow.plan import plan
 
 HERE = Path(__file__).parent
 pytestmark = [
@@ -34,7 +35,7 @@ def drive(
     """Build `module` around a network and run a cocotb bench in it; how many of its tests passed. AssertionError names those that did not."""
     from cocotb_tools.runner import get_runner
 
-    dataflow = lower(net, folding)
+    dataflow = lower(net, folding) if folding or len(net.outputs) == 1 else plan(net)
     rtl = emit(dataflow, folder / "rtl")
     ints, rng = net.input.ints, np.random.default_rng(2)
     x = rng.integers(ints.lo, ints.hi + 1, (8, *net.input.shape))
@@ -74,15 +75,15 @@ def drive(
     return len(cases)
 
 
-@pytest.mark.parametrize(("name", "framing"), [("dense", 2), ("conv", 1), ("conv", 2)])
+@pytest.mark.parametrize(("name", "framing"), [("dense", 2), ("conv", 1), ("conv", 2), ("two", 2)])
 def test_the_top_answers_right_or_says_so_whatever_its_packets_are(name: str, framing: int, tmp_path: Path):
-    net, folding = NETS[name]
+    net, folding = (NETS | SEVERAL)[name]
     assert drive(net(), folding, "top", "cocotb_top", tmp_path, {"Framing": framing}, framing=framing) == 4
 
 
-@pytest.mark.parametrize("name", ["dense", "conv"])
+@pytest.mark.parametrize("name", ["dense", "conv", "two"])
 def test_the_dma_top_answers_right_or_says_so_and_recovers(name: str, tmp_path: Path):
-    net, folding = NETS[name]
+    net, folding = (NETS | SEVERAL)[name]
     assert drive(net(), folding, "board_dma", "cocotb_dma", tmp_path, {"Bytes": 8}) == 4
 
 

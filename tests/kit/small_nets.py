@@ -1,12 +1,13 @@
-"""Two networks small enough to simulate by anybody's tools in seconds, with nodes named after keywords of SystemVerilog."""
+"""Three networks small enough to simulate by anybody's tools in seconds, with nodes named after keywords of SystemVerilog."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hwflow.answers import Answer, Answers, Output
 from hwflow.bits import Ints
 from hwflow.net import Net
-from hwflow.ops import Conv, Dense, Flatten, MaxPool, Port, Threshold
+from hwflow.ops import Concat, Conv, Dense, Flatten, MaxPool, Port, Threshold, TopK
 
 
 def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -42,4 +43,25 @@ def conv() -> Net:
     return Net("conv", Port((7, 6, 2), Ints(0, 7)), ops)
 
 
-NETS = {"dense": (dense, {"table": {"pe": 4, "simd": 3}, "logic": {"pe": 5, "simd": 4}}), "conv": (conv, None)}
+def two() -> Net:
+    """7 x 6 pixels of 2 channels; the classes of every pixel of a padded convolution, and five scores behind a pool."""
+    rng = np.random.default_rng(3)
+    ops = (
+        Conv(name="conv", inputs=("input",), weights=signs(rng, 4, 3, 3, 2), pads=(1, 1, 1, 1)),
+        step("sign", "conv", 4, rng),
+        TopK(name="class", inputs=("conv",)),
+        Flatten(name="classes", inputs=("class",)),
+        MaxPool(name="pool", inputs=("sign",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(4, bool)),
+        Flatten(name="flat", inputs=("pool",)),
+        Dense(name="scores", inputs=("flat",), weights=signs(rng, 5, 36)),
+        Concat(name="outputs", inputs=("scores", "classes"), scales=(1, 1)),
+    )
+    parts = (Output("scores", 5, Answer()), Output("classes", 42, Answer(labels=True, k=1)))
+    return Net("two", Port((7, 6, 2), Ints(0, 7)), ops, answer=Answers(parts))
+
+
+NETS = {
+    "dense": (dense, {"table": {"pe": 4, "simd": 3}, "logic": {"pe": 5, "simd": 4}}),
+    "conv": (conv, None),
+}
+SEVERAL = {"two": (two, None)}  # with several outputs
