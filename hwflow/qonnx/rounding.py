@@ -220,13 +220,13 @@ def _terms(graph: Graph, node: real.RealOp) -> int:
 
 
 def _pick(scores: Array, room: Array, want: Array) -> float:
-    """How much room the choice `want` (n, k) of the largest scores needs, in units of what there is: at most 1 if right.
+    """How much room the choice `want` (..., k) of the largest scores needs, in units of what there is: at most 1 if right.
 
     Equal scores need none where the first of them is taken.
     """
-    flat = scores.reshape(len(scores), -1).astype(np.float64)
+    flat = scores.reshape(-1, scores.shape[-1]).astype(np.float64)
     wide = np.broadcast_to(room, scores.shape).reshape(flat.shape)
-    taken = want.reshape(len(want), -1).astype(np.int64)
+    taken = want.reshape(-1, want.shape[-1]).astype(np.int64)
     if taken.min() < 0 or taken.max() >= flat.shape[1]:
         return np.inf
     places, open_, worst = np.arange(flat.shape[1]), np.ones(flat.shape, bool), 0.0

@@ -59,9 +59,9 @@ def save_stage(stage: Graph | Net, path: Path | str) -> None:
     model.ir_version = 8
     about = {"input": _range(stage.input.ints), "denominator": str(stage.denominator)}
     if isinstance(stage, Net):
-        for part in stage.outputs:
-            key = f"finish of {part.name}" if part.name else "finish"
-            about[key] = "; ".join(f"{s.op} {_short(s.value)}" for s in part.answer.finish)
+        for output in stage.outputs:
+            key = f"finish of {output.name}" if output.name else "finish"
+            about[key] = "; ".join(f"{s.op} {_short(s.value)}" for s in output.answer.finish)
     helper.set_model_props(model, about)
     part = Path(path).with_name(Path(path).name + ".part")
     save(model, part)
