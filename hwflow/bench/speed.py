@@ -25,7 +25,7 @@ from hwflow.families.base import PlaceAndRoute
 from hwflow.lower import lower
 from hwflow.places import contents, held, kept
 from hwflow.plan.clock import critical_paths
-from hwflow.synth import route, routed, synth, yosys
+from hwflow.synth import list_routable, route, synth, yosys
 from hwflow.units.kit.base import Dataflow
 
 FIRST, DESIGNS, UNITS = 400_000, 12, range(4, 12)
@@ -44,7 +44,7 @@ def place_of(family: str) -> tuple[PlaceAndRoute, Board]:
 
 def designs(family: str) -> Iterator[Dataflow]:
     """Random designs that leave room on the family's usual board."""
-    (made, board), seed, found = place_of(family), FIRST + 1000 * routed().index(family), 0
+    (made, board), seed, found = place_of(family), FIRST + 1000 * list_routable().index(family), 0
     while found < DESIGNS:
         net = random_net(seed)
         dataflow = lower(net, random_folding(net, seed))
@@ -113,7 +113,7 @@ def main(args: Sequence[str]) -> None:
         for family in args:
             measured(family)
         return
-    for family in routed():
+    for family in list_routable():
         rows, board = measured(family, before), place_of(family)[1]
         if len(rows) >= LEAST:
             model = {

@@ -35,7 +35,7 @@ def estimate_clock(dataflow: Dataflow, family: str, board: Board | None = None) 
     board is planned for, and is told that nothing was measured on it.
     """
     model = clock_table(family)
-    planned = board.clock_mhz if board else _least_planned(family)
+    planned = board.clock_mhz if board else _lowest_planned_clock(family)
     if model is None:
         return {"mhz": planned, "error_percent": None, "source": f"{UNMEASURED}; {PLANNED}"}
     lengths = critical_paths(dataflow, family)
@@ -54,6 +54,6 @@ def estimate_clock(dataflow: Dataflow, family: str, board: Board | None = None) 
     return {"mhz": mhz, "error_percent": model["error_percent"], "source": source}
 
 
-def _least_planned(family: str) -> float:
+def _lowest_planned_clock(family: str) -> float:
     """What designs for the slowest board of a family are planned for."""
     return min((b.clock_mhz for b in boards() if b.family == family), default=DEFAULT_MHZ)

@@ -12,34 +12,34 @@
 
 #include <stdlib.h>
 
-enum { LATEST = INT32_MAX / 2, GLANCE = 64 }; // GLANCE: numbers of a list looked at before a run
+enum { LATEST = INT32_MAX / 2, SCAN = 64 }; // SCAN: how many numbers of a list are read before a run starts
 
-struct follow { // a step of the source for each of a run of steps
+struct follow { // the step of the source that each step of a run comes after
   const int32_t *time, *list;
   int64_t by, later;
 };
 struct state {
-  int64_t at; // steps taken so far: s of this image
-  int64_t until; // steps of another that it waits for
-  int64_t from; // its next step comes no earlier
-  int64_t passed, entered; // of a head: results that its next step comes after, the step of the last of them
+  int64_t at; // steps taken so far, s of them of this image
+  int64_t until; // it waits until another process has taken more steps than this
+  int64_t from; // the earliest cycle of its next step
+  int64_t passed, entered; // of a head: how many results its next step comes after, and the step of the last of them
   int32_t passed_image, passed_s;
   int32_t image, s;
   int32_t *time, *aux;
-  struct follow *follow; // of its next run
-  int32_t follows, lists; // how many, and how many of them in lists
+  struct follow *follow; // what the steps of its next run come after
+  int32_t follows, lists; // how many these are, and how many of them are lists
 };
-struct course {
+struct schedule {
   const struct process *processes;
   const struct need *needs;
   const int32_t *lists;
   int32_t count, images, finished, late;
   struct state *states;
-  int32_t *cursor, *met; // of each need: how many of this image are met, and will be after the run
-  struct follow *follows; // room for each process's
-  int32_t *waiter, *next; // first process that waits for this one; the next that waits for the same
+  int32_t *cursor, *met; // of each need: how many entries of this image are met now, and how many after the run
+  struct follow *follows; // room for the `follow` of every process
+  int32_t *waiter, *next; // the first process that waits for this one; the next that waits for the same one
   int32_t *ready, top;
-  int32_t blocked; // what stopped the last run or ends the next, and which step of it; -1: none does
+  int32_t blocked; // the process that the last run stopped at, and its step `until`; -1: none
   int64_t until;
 };
 
@@ -51,15 +51,15 @@ static inline int64_t met_at(const struct follow *f, int64_t k) {
   return f->time[f->list ? f->list[k] : k * f->by] + f->later;
 }
 
-// The number k of a run's steps, where the one after waits.
-static inline int64_t ends(struct course *c, int64_t k, int32_t source, int64_t step) {
+// Note that step k of a run waits for a step of `source`, and return k, the number of steps before it.
+static inline int64_t wait_for(struct schedule *c, int64_t k, int32_t source, int64_t step) {
   c->blocked = source;
   c->until = step;
   return k;
 }
 
-// How many steps of process a can be taken from here on, with what they follow; none when it waits.
-static int64_t ahead(struct course *c, int32_t a) {
+// How many steps process a can take now, and what each of them comes after; 0 when it must wait.
+static int64_t count_runnable(struct schedule *c, int32_t a) {
   const struct process *p = &c->processes[a];
   struct state *me = &c->states[a];
   int64_t run = p->n - me->s;
@@ -78,18 +78,18 @@ static int64_t ahead(struct course *c, int32_t a) {
       continue;
     }
     const int64_t there = other->at;
-    if (needed >= there) return ends(c, 0, need->source, needed);
+    if (needed >= there) return wait_for(c, 0, need->source, needed);
     if (list) {
-      if (run > GLANCE) run = GLANCE, c->blocked = -1;
+      if (run > SCAN) run = SCAN, c->blocked = -1;
       int64_t k = 1;
       while (k < run && list[k] + base < there) k++;
-      if (k < run) run = ends(c, k, need->source, list[k] + base);
+      if (k < run) run = wait_for(c, k, need->source, list[k] + base);
       me->lists++;
       me->follow[me->follows++] = (struct follow){other->time + base, list, 0, need->later};
     } else {
       if (there - 1 - needed < (run - 1) * by) {
         const int64_t k = by == 1 ? there - needed : (there - 1 - needed) / by + 1;
-        run = ends(c, k, need->source, needed + k * by);
+        run = wait_for(c, k, need->source, needed + k * by);
       }
       me->follow[me->follows++] = (struct follow){other->time + needed, NULL, by, need->later};
     }
@@ -107,7 +107,7 @@ static int64_t ahead(struct course *c, int32_t a) {
       }
       const int64_t needed = number(c->lists, need->step, need->step_by, k) + base;
       if (needed < 0) continue;
-      if (needed >= other->at) return ends(c, 0, need->source, needed);
+      if (needed >= other->at) return wait_for(c, 0, need->source, needed);
       const int64_t then = (int64_t)other->time[needed] + need->later;
       if (then > me->from) me->from = then;
     }
@@ -116,27 +116,27 @@ static int64_t ahead(struct course *c, int32_t a) {
   return run;
 }
 
-// The cycle of the next step of a head, no earlier than `when`; -1 when it must be known first when a result goes.
-static inline int64_t enter(struct course *c, const struct process *p, struct state *me, int64_t gap, int64_t when) {
+// The cycle of the next step of a head, at `when` or later; -1 when that depends on a result that has not left yet.
+static inline int64_t enter_pipeline(struct schedule *c, const struct process *p, struct state *me, int64_t gap, int64_t when) {
   const struct process *lands = &c->processes[p->lands];
   const struct need *give = &c->needs[lands->needs];
   const struct state *goes = &c->states[p->goes];
-  int64_t slot = me->at ? me->aux[me->at - 1] + gap : 0; // its first moving cycle
+  int64_t slot = me->at ? me->aux[me->at - 1] + gap : 0; // the first cycle, of those in which the pipeline moves, that it can have
   for (;;) {
     const int64_t still = me->passed ? goes->aux[me->passed - 1] : 0;
-    if (me->passed) { // what came while the result before stood still enters when it moves
+    if (me->passed) { // a word that came while the result before it stood still enters when that result moves
       const int64_t landed = me->aux[me->entered] + lands->depth;
       if (landed > slot) slot = landed;
     }
     const int64_t moving = when - still > slot ? when - still : slot;
     const int64_t entered =
         number(c->lists, give->step, give->step_by, me->passed_s) + (int64_t)me->passed_image * p->n;
-    // a result is on its way; does it land before this step?
+    // a result is in the pipeline: does it land before this step?
     if (me->passed_image == c->images || entered >= me->at || me->aux[entered] + lands->depth > moving) {
       me->aux[me->at] = (int32_t)moving;
       return moving + still;
     }
-    if (me->passed >= goes->at) return ends(c, -1, p->goes, me->passed);
+    if (me->passed >= goes->at) return wait_for(c, -1, p->goes, me->passed);
     me->passed++;
     me->entered = entered;
     if (++me->passed_s == lands->n) {
@@ -146,15 +146,15 @@ static inline int64_t enter(struct course *c, const struct process *p, struct st
   }
 }
 
-// Step k of the run that `ahead` has found; 0 when it must wait after all.
-static inline int step(struct course *c, int32_t a, int64_t k) {
+// Take step k of the run that `count_runnable` found; 0 when it must wait after all.
+static inline int take_step(struct schedule *c, int32_t a, int64_t k) {
   const struct process *p = &c->processes[a];
   struct state *me = &c->states[a];
   const int64_t at = me->at, gap = p->gaps < 0 ? p->gap : c->lists[p->gaps + me->s + k];
   int64_t when = k ? 0 : me->from;
   if (p->kind == LANDS) {
     const struct state *head = &c->states[p->head], *goes = &c->states[p->goes];
-    if (at > goes->at) return (int)ends(c, 0, p->goes, at - 1);
+    if (at > goes->at) return (int)wait_for(c, 0, p->goes, at - 1);
     const struct follow *entered = me->follow;
     const int64_t place = entered->time - head->time + (entered->list ? entered->list[k] : k * entered->by);
     me->aux[at] = head->aux[place] + p->depth;
@@ -165,14 +165,14 @@ static inline int step(struct course *c, int32_t a, int64_t k) {
       if (then > when) when = then;
     }
     if (p->kind == HEAD) {
-      when = enter(c, p, me, gap, when);
+      when = enter_pipeline(c, p, me, gap, when);
       if (when < 0) return 0;
     } else if (at && me->time[at - 1] + gap > when) {
       when = me->time[at - 1] + gap;
     }
     if (p->kind == GOES) {
       const struct state *lands = &c->states[p->lands];
-      if (at >= lands->at) return (int)ends(c, 0, p->lands, at);
+      if (at >= lands->at) return (int)wait_for(c, 0, p->lands, at);
       const int64_t landed = lands->time[at];
       if (landed > when) when = landed;
       me->aux[at] = (int32_t)((at ? me->aux[at - 1] : 0) + when - landed);
@@ -184,8 +184,8 @@ static inline int step(struct course *c, int32_t a, int64_t k) {
   return 1;
 }
 
-// A run of steps with one gap and nothing but steps to follow, at most two, in progressions.
-static void glide(struct course *c, const struct process *p, struct state *me, int64_t run) {
+// Take a run of steps that all have one gap and come after at most two other processes, whose steps are progressions.
+static void take_plain_steps(struct schedule *c, const struct process *p, struct state *me, int64_t run) {
   const int32_t gap = p->gap;
   int64_t first = me->at ? me->time[me->at - 1] + gap : 0;
   if (me->from > first) first = me->from;
@@ -214,8 +214,8 @@ static void glide(struct course *c, const struct process *p, struct state *me, i
   me->at += run;
 }
 
-// After `run` steps: what is met is met, and the next image begins where this one is over.
-static void forward(struct course *c, int32_t a, int64_t run) {
+// Account for `run` steps: the needs they met stay met, and the next image begins where this one ends.
+static void advance(struct schedule *c, int32_t a, int64_t run) {
   const struct process *p = &c->processes[a];
   struct state *me = &c->states[a];
   if (!run) return;
@@ -229,8 +229,8 @@ static void forward(struct course *c, int32_t a, int64_t run) {
   }
 }
 
-// Those that waited for what process a has done by now may go on.
-static void wake(struct course *c, int32_t a) {
+// Put the processes that waited for a step which process a has now taken on the list of ready ones.
+static void wake_waiters(struct schedule *c, int32_t a) {
   int32_t still = -1;
   for (int32_t b = c->waiter[a], then; b >= 0; b = then) {
     then = c->next[b];
@@ -244,35 +244,35 @@ static void wake(struct course *c, int32_t a) {
   c->waiter[a] = still;
 }
 
-// Take the steps of process a that can be taken; then it is among those that wait, or done.
-static void go_on(struct course *c, int32_t a) {
+// Take all steps that process a can take now; then it has finished, or it is put among those that wait.
+static void run_process(struct schedule *c, int32_t a) {
   const struct process *p = &c->processes[a];
   struct state *me = &c->states[a];
   const int64_t before = me->at;
   while (me->image < c->images && !c->late) {
-    const int64_t run = ahead(c, a), from = me->at;
+    const int64_t run = count_runnable(c, a), from = me->at;
     if (run && p->kind == PLAIN && p->gaps < 0 && me->follows < 3 && !me->lists)
-      glide(c, p, me, run);
+      take_plain_steps(c, p, me, run);
     else
-      for (int64_t k = 0; k < run && step(c, a, k); k++) {}
-    forward(c, a, me->at - from);
+      for (int64_t k = 0; k < run && take_step(c, a, k); k++) {}
+    advance(c, a, me->at - from);
     if (me->at - from == run && run && c->blocked < 0) continue;
     me->until = c->until;
     c->next[a] = c->waiter[c->blocked];
     c->waiter[c->blocked] = a;
     break;
   }
-  if (me->at > before) wake(c, a);
+  if (me->at > before) wake_waiters(c, a);
 }
 
 int events(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
            const int32_t *lists, const uint8_t *enforced, int32_t *time, int32_t *aux, int32_t *extra) {
-  struct freed some = keep_enforced(count, processes, needs, enforced);
-  struct freed all = set_free(count, some.processes, some.needs);
+  struct network some = keep_enforced(count, processes, needs, enforced);
+  struct network all = add_unblocked(count, some.processes, some.needs);
   free(some.processes);
   free(some.needs);
   const size_t of_needs = all.processes[all.count].needs + 1;
-  struct course c = {.processes = all.processes, .needs = all.needs, .lists = lists, .count = all.count, .images = images};
+  struct schedule c = {.processes = all.processes, .needs = all.needs, .lists = lists, .count = all.count, .images = images};
   c.states = calloc(all.count, sizeof *c.states);
   c.follows = malloc(of_needs * sizeof *c.follows);
   int32_t *room = calloc(2 * of_needs + 3 * (size_t)all.count, sizeof *room);
@@ -303,7 +303,7 @@ int events(int32_t count, int32_t images, const struct process *processes, const
   }
   for (int32_t a = all.count - 1; a >= 0; a--)
     if (all.processes[a].kind != OFF) c.ready[c.top++] = a;
-  while (c.top && !c.late) go_on(&c, c.ready[--c.top]);
+  while (c.top && !c.late) run_process(&c, c.ready[--c.top]);
   free(all.processes);
   free(all.needs);
   free(c.states);
@@ -312,7 +312,7 @@ int events(int32_t count, int32_t images, const struct process *processes, const
   return c.late ? 2 : c.finished != all.count;
 }
 
-// Heed the needs that were left out and that a course does not meet; how many these are.
+// Enforce the needs that were left out and that this schedule violates; returns how many these are.
 int find_violated(int32_t count, int32_t images, const struct process *processes, const struct need *needs,
           const int32_t *lists, uint8_t *enforced, const int32_t *time) {
   const int32_t **first = malloc((count + 1) * sizeof *first); // where the cycles of each process begin

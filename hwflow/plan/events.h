@@ -1,4 +1,4 @@
-// Processes, what their steps need, and the same with fewer needs.
+// A network of processes, the steps that their steps wait for, and rewrites of it.
 //
 // Process a takes n steps an image. A step comes at least its gap after the one before it, and after every step it
 // needs: of the process `source`, that many cycles later (its number negative in images before). What a process needs
@@ -24,11 +24,11 @@ struct need { // index, step: first and stride, or the place of a list and -1
   int32_t source, later, count, index, index_by, step, step_by;
 };
 
-// The same processes with other needs, and maybe more processes at the end.
-struct freed {
+// The same processes with other needs, and possibly more processes at the end.
+struct network {
   struct process *processes;
   struct need *needs;
   int32_t count;
 };
-struct freed keep_enforced(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *enforced);
-struct freed set_free(int32_t count, const struct process *processes, const struct need *needs);
+struct network keep_enforced(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *enforced);
+struct network add_unblocked(int32_t count, const struct process *processes, const struct need *needs);

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.plan.kernel import OFF, ROWS, Table, evaluate, find_violated
+from hwflow.plan.kernel import OFF, ROWS, EventTable, evaluate, find_violated
 from hwflow.plan.processes import tabulate
 from hwflow.units.kit.base import SOURCE, Dataflow
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Line, Numbers, Rhythm, Steps, arange
@@ -74,11 +74,11 @@ class EventModel:
         behind = {u.inputs[0]: u.name for u in dataflow.fifos}
         without: dict[int, int] = {}  # by such a need, the alternative that holds where the edge has no fifo
         for edge, block in backpressure:
-            number = g.need(block.process, block.index, *self._gone(edge, block.word), block.later)
+            number = g.need(block.process, block.index, *self._leaving(edge, block.word), block.later)
             pressed.setdefault(edge, []).append(number)
             if edge in behind:
                 without[number] = g.alternative(
-                    block.process, block.index, *self._gone(behind[edge], block.word), block.later
+                    block.process, block.index, *self._leaving(behind[edge], block.word), block.later
                 )
         self._table, row, others = tabulate(g)
         self.sizes = self._table.processes["n"][:-1].astype(np.int64)  # steps of each process in an image
@@ -95,7 +95,7 @@ class EventModel:
                 tuple((row[k], others[without[k]]) for k in pressed[edge]),
             )  # fmt: skip
 
-    def _gone(self, edge: str, word: Numbers) -> tuple[int, Numbers]:
+    def _leaving(self, edge: str, word: Numbers) -> tuple[int, Numbers]:
         """The process and steps after which words of an edge are gone."""
         take = self._takes[edge]
         size = self._graph.sizes[take.process]
@@ -168,7 +168,7 @@ class EventModel:
         """Which of these fifos are among some processes, together with their readers."""
         return [n for n in fifos if processes[self._fifos[n].process] and processes[self._takes[n].process]]
 
-    def table(self, depths: Mapping[str, int]) -> Table:
+    def table(self, depths: Mapping[str, int]) -> EventTable:
         """The table with other fifo depths: needs are exchanged in place, nothing is built again."""
         processes, needs = self._table.processes.copy(), self._table.needs.copy()
         for name, fifo in self._fifos.items():

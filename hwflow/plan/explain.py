@@ -15,7 +15,7 @@ from hwflow.lower.folding import folding_fields
 from hwflow.lower.join import unjoin
 from hwflow.plan.clock import estimate_clock
 from hwflow.plan.events import simulate
-from hwflow.plan.power import power
+from hwflow.plan.power import estimate_power
 from hwflow.plan.search import RESOURCES, Search, as_vector, weigh_resources
 from hwflow.units.kit.base import Cost, Dataflow
 from hwflow.units.kit.costs import doubt
@@ -48,9 +48,9 @@ def explain(
             "cycles": slow.cycles,
             "folding": {c: getattr(slow, c) for c in folding_fields(slow)},
         },
-        "doubling": _doubling(dataflow, cycles, board, family),
+        "doubling": _price_doubling(dataflow, cycles, board, family),
         "fmax": estimate_clock(dataflow, family, board),
-        "power": power(dataflow, family, clock, toggles),
+        "power": estimate_power(dataflow, family, clock, toggles),
     }
     if board:
         percent = board.percent(dict(zip(RESOURCES, used.tolist(), strict=True)))
@@ -61,11 +61,11 @@ def explain(
             "unused": {r: round(100 - p, 1) for r, p in percent.items() if r != most},
         }
     out["doubt"] = doubt(dataflow.cost(family), family)
-    out["text"] = _text(out, board, clock)
+    out["text"] = _write_text(out, board, clock)
     return out
 
 
-def _doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str) -> dict[str, Any] | None:
+def _price_doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str) -> dict[str, Any] | None:
     """The cheapest design of twice the rate, or of the highest rate there is, fifos not counted; None when this is it."""
     search = Search.of(unjoin(dataflow), family, {})
     target = max(cycles // 2, search.fastest)
@@ -81,7 +81,7 @@ def _doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str)
     }
 
 
-def _text(found: dict[str, Any], board: Board | None, clock: float) -> str:
+def _write_text(found: dict[str, Any], board: Board | None, clock: float) -> str:
     slow, double = found["bottleneck"], found["doubling"]
     folding = ", ".join(f"{k} {v}" for k, v in slow["folding"].items())
     pace = (

@@ -30,7 +30,7 @@ NEED = np.dtype([(k, np.int32) for k in ("source", "later", "count", "index", "i
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class EventTable:
     """Processes and what their steps need, for one image, as events.h has them."""
 
     processes: Array  # PROCESS; one more at the end, whose `needs` is the number of needs
@@ -38,7 +38,7 @@ class Table:
     lists: Array  # int32, the numbers that are no progression
 
 
-def evaluate(table: Table, images: int, room: Array | None = None, enforced: Array | None = None) -> Array | None:
+def evaluate(table: EventTable, images: int, room: Array | None = None, enforced: Array | None = None) -> Array | None:
     """Cycle of every step, process after process, image after image (int32); None when the graph deadlocks.
 
     `room` (ROWS, steps of all images) int32 is where they are written, in its first row, so that many evaluations
@@ -46,7 +46,7 @@ def evaluate(table: Table, images: int, room: Array | None = None, enforced: Arr
     (needs,) uint8 is 0 for needs that are not enforced: no step comes later without them, and the result is exact where
     `find_violated` finds nothing.
     """
-    kernel = _compiled()
+    kernel = _load_library()
     if kernel is None:
         return evaluate_in_python(table, images, room)
     steps = int(table.processes["n"][:-1].sum(dtype=np.int64)) * images
@@ -58,9 +58,9 @@ def evaluate(table: Table, images: int, room: Array | None = None, enforced: Arr
     return None if status else rows[0]
 
 
-def find_violated(table: Table, images: int, time: Array, enforced: Array) -> int:
+def find_violated(table: EventTable, images: int, time: Array, enforced: Array) -> int:
     """How many needs that were not enforced are violated by the cycles in `time`; they are enforced from now on."""
-    kernel = _compiled()
+    kernel = _load_library()
     return (
         _call(kernel.find_violated, table, images, enforced, time)
         if kernel
@@ -68,7 +68,7 @@ def find_violated(table: Table, images: int, time: Array, enforced: Array) -> in
     )
 
 
-def _call(function: Any, table: Table, images: int, *more: Array) -> int:
+def _call(function: Any, table: EventTable, images: int, *more: Array) -> int:
     arrays = (table.processes, table.needs, table.lists, *more)
     assert all(a.flags.c_contiguous for a in arrays)
     pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in arrays]
@@ -76,7 +76,7 @@ def _call(function: Any, table: Table, images: int, *more: Array) -> int:
 
 
 @cache
-def _compiled() -> ctypes.CDLL | None:
+def _load_library() -> ctypes.CDLL | None:
     """The kernel as a shared library, compiled once for each version of its text; None without a compiler."""
     compiler = tools.find("g++")
     if compiler is None or os.environ.get("HWFLOW_NO_COMPILER"):
@@ -96,7 +96,7 @@ def _compiled() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(library))
 
 
-def evaluate_in_python(table: Table, images: int, room: Array | None = None) -> Array | None:
+def evaluate_in_python(table: EventTable, images: int, room: Array | None = None) -> Array | None:
     """`evaluate` without a compiler, some hundred times slower."""
     run = _Run(table, images, room)
     ready = [a for a in reversed(range(run.count)) if run.kind[a] != OFF]
@@ -119,7 +119,7 @@ def evaluate_in_python(table: Table, images: int, room: Array | None = None) -> 
     return room[0, : len(time)]
 
 
-def find_violated_in_python(table: Table, images: int, time: Array, enforced: Array) -> int:
+def find_violated_in_python(table: EventTable, images: int, time: Array, enforced: Array) -> int:
     """`find_violated` without a compiler."""
     sizes = table.processes["n"][:-1]
     first = np.concatenate([[0], np.cumsum(sizes.astype(np.int64) * images)])
@@ -138,14 +138,14 @@ def find_violated_in_python(table: Table, images: int, time: Array, enforced: Ar
     return found
 
 
-def _numbers(table: Table, first: Any, by: Any, count: int) -> Array:
+def _numbers(table: EventTable, first: Any, by: Any, count: int) -> Array:
     return table.lists[first : first + count] if by < 0 else first + by * np.arange(count, dtype=np.int64)
 
 
 class _Run:
     """The state of one evaluation: what events.c keeps, under the same names."""
 
-    def __init__(self, table: Table, images: int, room: Array | None):
+    def __init__(self, table: EventTable, images: int, room: Array | None):
         self.count, self.images = len(table.processes) - 1, images
         self.n, self.kind, self.head, self.lands, self.goes, self.depth, self.gap, self.gaps, self.first, _ = (
             table.processes[k].tolist() for k in PARTS
@@ -173,7 +173,7 @@ class _Run:
     def _number(self, first: int, by: int, k: int) -> int:
         return self.lists[first + k] if by < 0 else first + by * k
 
-    def _entered(self, lands: int, k: int) -> int:
+    def _source_step(self, lands: int, k: int) -> int:
         """The step of its head that result k of a pipeline comes from."""
         image, s = divmod(k, self.n[lands])
         return self.at_step[lands][s][0][1] + image * self.n[self.head[lands]]
@@ -211,10 +211,10 @@ class _Run:
             k = self.passed[a]
             still = self.aux[goes][k - 1] if k else 0
             if k:  # what came while the result before stood still enters when it moves
-                slot = max(slot, mine[self._entered(lands, k - 1)] + self.depth[lands])
+                slot = max(slot, mine[self._source_step(lands, k - 1)] + self.depth[lands])
             moving = max(slot, when - still)
-            on_its_way = k < self.n[lands] * self.images and self._entered(lands, k) < at
-            if not on_its_way or mine[self._entered(lands, k)] + self.depth[lands] > moving:
+            on_its_way = k < self.n[lands] * self.images and self._source_step(lands, k) < at
+            if not on_its_way or mine[self._source_step(lands, k)] + self.depth[lands] > moving:
                 return moving + still, moving
             if k >= len(self.times[goes]):
                 return goes
@@ -225,7 +225,7 @@ class _Run:
         if at > len(self.times[goes]):
             return goes
         still = self.aux[goes][at - 1] if at else 0
-        moving = self.aux[self.head[a]][self._entered(a, at)] + self.depth[a]
+        moving = self.aux[self.head[a]][self._source_step(a, at)] + self.depth[a]
         return moving + still, moving
 
     def _go(self, a: int, when: int) -> tuple[int, int] | int:

@@ -20,7 +20,7 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.plan.events import EventModel, interval
-from hwflow.plan.kernel import GOES, HEAD, OFF, Table, evaluate, find_violated
+from hwflow.plan.kernel import GOES, HEAD, OFF, EventTable, evaluate, find_violated
 
 NEIGHBOURS = 3  # processes around a change that are evaluated with it at first
 MARGINAL = 16  # cycles an image; so small a loss may be the gain of a shorter path, over few images
@@ -43,7 +43,7 @@ class LocalModel:
         self.model, self.images, self.pace = model, images, pace
         self._first = np.concatenate([[0], np.cumsum(model.sizes * images)])
         self.known = np.empty(0, np.int32)  # cycle of every step, process after process, image after image
-        self._table: Table | None = None  # of the known schedule
+        self._table: EventTable | None = None  # of the known schedule
         self._depths: dict[str, int] = {}
         self.work = 0  # steps evaluated so far
         self._grown: dict[bytes, Array] = {}  # how large the neighbourhood of a change had to be, by what is changed
@@ -142,7 +142,7 @@ class LocalModel:
         for a in np.flatnonzero(moved):
             self._room[0, self._steps(a)] = self.known[self._steps(a)]
 
-    def _violated_outside(self, table: Table, inside: Array, rows: Array) -> Array:
+    def _violated_outside(self, table: EventTable, inside: Array, rows: Array) -> Array:
         """Which of some needs are not met, of processes that keep their cycles."""
         processes = table.processes.copy()
         processes["kind"][:-1][inside] = OFF
@@ -150,7 +150,7 @@ class LocalModel:
         find_violated(replace(table, processes=processes), self.images, self._room[0], met)
         return np.flatnonzero(rows & (met == 1))
 
-    def _loss(self, inside: Array, owner: Array, table: Table, changed: Array) -> int:
+    def _loss(self, inside: Array, owner: Array, table: EventTable, changed: Array) -> int:
         """Cycles an image by which words that leave the neighbourhood, downstream of the change, fall behind the pace."""
         source = table.needs["source"]
         downstream = source < owner  # what comes after another unit in the order of the dataflow follows it
@@ -172,7 +172,7 @@ class LocalModel:
         return max([0, *(interval(e) - self.pace for e in ends)])
 
 
-def _with_neighbours(inside: Array, owner: Array, table: Table) -> Array:
+def _with_neighbours(inside: Array, owner: Array, table: EventTable) -> Array:
     """A set of processes with those that need one of them or that one of them needs; the three of a pipeline together."""
     out = inside.copy()
     out[owner[inside[table.needs["source"]]]] = True

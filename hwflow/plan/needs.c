@@ -1,13 +1,14 @@
-// Needs that a course is found sooner without: those that are not heeded, and those that registers answer themselves.
+// Two rewrites after which a schedule takes fewer turns to find: without the needs that are not enforced, and with the
+// backpressure of registers taken out of the loop they form.
 
 #include "events.h"
 
 #include <stdlib.h>
 
-// Only the needs that are heeded. A pipeline of which none is left that would make it stand still is three plain
-// processes, each a fixed time after the other.
-struct freed keep_enforced(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *enforced) {
-  struct freed f = {malloc((count + 1) * sizeof *f.processes), NULL, count};
+// Keep the enforced needs alone. A pipeline that no need is left to stall becomes three plain processes, each a fixed
+// number of cycles after the one before.
+struct network keep_enforced(int32_t count, const struct process *processes, const struct need *needs, const uint8_t *enforced) {
+  struct network f = {malloc((count + 1) * sizeof *f.processes), NULL, count};
   f.needs = malloc((processes[count].needs + count + 1) * sizeof *f.needs);
   int32_t at = 0;
   for (int32_t a = 0; a < count; a++) {
@@ -34,62 +35,65 @@ struct freed keep_enforced(int32_t count, const struct process *processes, const
   return f;
 }
 
-// A register between two processes: R waits until W has taken the word `d` before, W takes what R offers. Were R never
-// held up (call that Y), W would move as before: what holds R up is an earlier step of W itself, and W is no faster
-// than its gap. So W follows Y, which follows only what comes before; R = max(Y, W[k - d]) is left for what waits for R.
-static const struct need *held_by(const struct process *processes, const struct need *needs, int32_t r) {
+// The need by which a reader exerts backpressure on process r through a register, or NULL.
+//
+// R waits until W has taken the word `d` before, and W takes what R offers. Let Y be R without that backpressure. W has
+// the same schedule behind Y as behind R, because what delays R is an earlier step of W itself, and W is no faster than
+// its gap. So W can follow Y, which depends only on what comes before it; R = max(Y, W[k - d]) is needed only by the
+// other processes that wait for R.
+static const struct need *find_backpressure(const struct process *processes, const struct need *needs, int32_t r) {
   const struct process *p = &processes[r];
   if (p->kind != PLAIN || p->gaps >= 0 || p->gap < 1) return NULL;
-  const struct need *block = NULL;
+  const struct need *backpressure = NULL;
   for (const struct need *back = needs + p->needs; back < needs + p->some; back++) {
     const struct process *w = &processes[back->source];
     if (back->step_by != 1 || back->step >= 0 || w->n != p->n || w->kind > HEAD || (w->gaps < 0 && w->gap < 1)) continue;
     for (const struct need *on = needs + w->needs; on < needs + w->some; on++)
       if (on->source == r && on->step_by == 1 && on->step == 0 && back->later + on->later <= -back->step) {
-        if (block) return NULL;
-        block = back;
+        if (backpressure) return NULL;
+        backpressure = back;
       }
   }
-  return block;
+  return backpressure;
 }
 
-// A free process at the end for each that can have one.
-struct freed set_free(int32_t count, const struct process *processes, const struct need *needs) {
-  const struct need **block = malloc(count * sizeof *block);
-  int32_t *free_one = malloc(count * sizeof *free_one);
-  struct freed f = {NULL, NULL, count};
+// Add an unblocked copy (Y above) at the end for each process that can have one.
+struct network add_unblocked(int32_t count, const struct process *processes, const struct need *needs) {
+  const struct need **backpressure = malloc(count * sizeof *backpressure);
+  int32_t *unblocked = malloc(count * sizeof *unblocked);
+  struct network f = {NULL, NULL, count};
   for (int32_t a = 0; a < count; a++) {
-    block[a] = held_by(processes, needs, a);
-    free_one[a] = block[a] ? f.count++ : -1;
+    backpressure[a] = find_backpressure(processes, needs, a);
+    unblocked[a] = backpressure[a] ? f.count++ : -1;
   }
   f.processes = malloc((f.count + 1) * sizeof *f.processes);
   f.needs = malloc((processes[count].needs + f.count - count + 1) * sizeof *f.needs);
   int32_t at = 0;
   for (int32_t turn = 0; turn < 2; turn++)
     for (int32_t a = 0; a < count; a++) {
-      if (turn && !block[a]) continue;
-      struct process *p = &f.processes[turn ? free_one[a] : a];
+      if (turn && !backpressure[a]) continue;
+      struct process *p = &f.processes[turn ? unblocked[a] : a];
       *p = processes[a];
       p->needs = at;
-      if (!turn && block[a]) {
-        f.needs[at++] = (struct need){free_one[a], 0, p->n, 0, 1, 0, 1};
-        f.needs[at++] = *block[a];
+      if (!turn && backpressure[a]) {
+        f.needs[at++] = (struct need){unblocked[a], 0, p->n, 0, 1, 0, 1};
+        f.needs[at++] = *backpressure[a];
         p->some = at;
         continue;
       }
       for (const struct need *need = needs + processes[a].needs; need < needs + processes[a + 1].needs; need++) {
         if (need == needs + processes[a].some) p->some = at;
-        if (need == block[a]) continue;
+        if (need == backpressure[a]) continue;
         f.needs[at] = *need;
         const int32_t r = need->source;
-        if (need < needs + processes[a].some && block[r] && block[r]->source == a && need->step_by == 1 && need->step == 0)
-          f.needs[at].source = free_one[r];
+        if (need < needs + processes[a].some && backpressure[r] && backpressure[r]->source == a && need->step_by == 1 && need->step == 0)
+          f.needs[at].source = unblocked[r];
         at++;
       }
       if (processes[a].some == processes[a + 1].needs) p->some = at;
     }
   f.processes[f.count].needs = at;
-  free(block);
-  free(free_one);
+  free(backpressure);
+  free(unblocked);
   return f;
 }

@@ -22,13 +22,13 @@ SOURCE_TEXT = (
 )
 
 
-def coefficient(family: str) -> float:
+def scale_coefficient(family: str) -> float:
     """uW/MHz of one cell of a family that toggles as typical designs do; capacitance is taken to shrink with the process."""
     process = family_of(family).power
     return CELL * (process.volts / 1.5) ** 2 * process.nanometres / 150
 
 
-def activity(dataflow: Dataflow, toggles: Mapping[str, float]) -> dict[str, float]:
+def estimate_activity(dataflow: Dataflow, toggles: Mapping[str, float]) -> dict[str, float]:
     """Toggles a cycle of a bit of what each unit works on, by unit; `toggles` holds the bits that change an image on each
     stream, by edge name.
 
@@ -43,12 +43,12 @@ def activity(dataflow: Dataflow, toggles: Mapping[str, float]) -> dict[str, floa
     return out
 
 
-def power(
+def estimate_power(
     dataflow: Dataflow, family: str, clock_mhz: float, toggles: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
     """mw while images follow each other without a gap, uj_per_image, where the activity and the coefficient come from."""
-    moves = activity(dataflow, toggles) if toggles else {u.name: TYPICAL for u in dataflow.units}
-    cell = coefficient(family) * clock_mhz  # uW
+    moves = estimate_activity(dataflow, toggles) if toggles else {u.name: TYPICAL for u in dataflow.units}
+    cell = scale_coefficient(family) * clock_mhz  # uW
     total = 0.0
     for unit in dataflow.units:
         cost = unit.cost(family)
@@ -58,5 +58,5 @@ def power(
         "mw": round(total / 1000, 2), "uj_per_image": round(total * dataflow.cycles / clock_mhz * 1e-6, 4),
         "activity": round(sum(moves.values()) / max(len(moves), 1), 4),
         "activity_from": "toggles of every stream in the RTL simulation" if toggles else f"{TYPICAL} toggles a cycle, assumed: the RTL was not simulated",
-        "coefficient_uw_per_mhz": round(coefficient(family), 4), "source": SOURCE_TEXT, "kind": "estimate, dynamic, core only",
+        "coefficient_uw_per_mhz": round(scale_coefficient(family), 4), "source": SOURCE_TEXT, "kind": "estimate, dynamic, core only",
     }  # fmt: skip

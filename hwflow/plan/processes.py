@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.plan.kernel import HEAD, NEED, PROCESS, Table
+from hwflow.plan.kernel import HEAD, NEED, PROCESS, EventTable
 from hwflow.units.kit.rhythm import EventGraph, Line, Need, Numbers, arange
 
 
-def tabulate(graph: EventGraph) -> tuple[Table, Array, Array]:
+def tabulate(graph: EventGraph) -> tuple[EventTable, Array, Array]:
     """The graph as arrays, the row of each need there, and the rows of the alternatives."""
     lists: list[Array] = []
     place = 1  # lists begin with a number nobody reads, so that they are never empty
@@ -40,14 +40,14 @@ def tabulate(graph: EventGraph) -> tuple[Table, Array, Array]:
         for needs in (graph.needs, graph.alternatives)
     )
     of = np.array([n.process for n in graph.needs])
-    some = np.array([not _of_every_step(n, graph.sizes[n.process]) for n in graph.needs])
+    some = np.array([not _holds_for_every_step(n, graph.sizes[n.process]) for n in graph.needs])
     order = np.lexsort((some, of))
     processes["needs"] = np.searchsorted(of[order], np.arange(len(processes)))
     processes["some"][:-1] = processes["needs"][:-1] + np.bincount(of[~some], minlength=len(graph.sizes))
-    table = Table(processes, rows[order], np.concatenate([np.zeros(1), *lists]).astype(np.int32))
+    table = EventTable(processes, rows[order], np.concatenate([np.zeros(1), *lists]).astype(np.int32))
     return table, np.argsort(order), others
 
 
-def _of_every_step(need: Need, steps: int) -> bool:
+def _holds_for_every_step(need: Need, steps: int) -> bool:
     """True where all steps of a process have this need, one for one."""
     return isinstance(need.index, Line) and need.index == arange(steps)

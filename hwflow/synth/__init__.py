@@ -33,7 +33,7 @@ def synth(
     """
     family = target.family if isinstance(target, Board) else target
     known = family_of(family)
-    board = _place_of(target) if place else None
+    board = _board_to_route(target) if place else None
     began = time.perf_counter()
     device = target.device if isinstance(target, Board) else ""
     netlist = yosys.map_core(folder, family, out, device=device, timeout=timeout)
@@ -58,7 +58,7 @@ def synth(
     return result
 
 
-def _place_of(target: str | Board) -> Board:
+def _board_to_route(target: str | Board) -> Board:
     """The board to place and route on; RecipeError where no open tool does it."""
     if isinstance(target, Board):
         board = target
@@ -66,13 +66,13 @@ def _place_of(target: str | Board) -> Board:
         board = load_board(route.usual)
     else:
         raise RecipeError(
-            f"{target}: no open tool places and routes it; leave --place out, or take one of {', '.join(routed())}"
+            f"{target}: no open tool places and routes it; leave --place out, or take one of {', '.join(list_routable())}"
         )
     if board.flow != "open":
         raise RecipeError(f"{board.name}: no open tool places and routes it; `hwflow deploy` writes a Vivado project")
     return board
 
 
-def routed() -> tuple[str, ...]:
+def list_routable() -> tuple[str, ...]:
     """The families that open tools place and route."""
     return tuple(name for name, family in FAMILIES.items() if family.route)

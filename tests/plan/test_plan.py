@@ -318,7 +318,7 @@ def test_python_and_c_evaluate_the_same_course(monkeypatch):
         dataflow = lower(net, random_folding(net, seed))
         quick = events.simulate(dataflow, 3)
         with monkeypatch.context() as context:
-            context.setattr(kernel, "_compiled", lambda: None)
+            context.setattr(kernel, "_load_library", lambda: None)
             assert events.simulate(dataflow, 3) == quick
 
 
@@ -331,7 +331,7 @@ def test_python_and_c_find_the_same_needs_unmet(monkeypatch):
         time = kernel.evaluate(table, 3, enforced=one)
         number = kernel.find_violated(table, 3, time, one)
         with monkeypatch.context() as context:
-            context.setattr(kernel, "_compiled", lambda: None)
+            context.setattr(kernel, "_load_library", lambda: None)
             assert kernel.find_violated(table, 3, time, other) == number
         assert (one == other).all()
         found += number

@@ -15,8 +15,8 @@ from hwflow.families import FAMILIES, clock_table
 from hwflow.lower import lower
 from hwflow.plan import explain
 from hwflow.plan.clock import estimate_clock
-from hwflow.plan.power import SOURCE_TEXT, TYPICAL, activity, coefficient, power
-from hwflow.synth import routed
+from hwflow.plan.power import SOURCE_TEXT, TYPICAL, estimate_activity, estimate_power, scale_coefficient
+from hwflow.synth import list_routable
 from hwflow.units.kit.base import SOURCE, Dataflow
 
 
@@ -33,7 +33,7 @@ def words(dataflow: Dataflow) -> dict[str, int]:
 
 def test_the_clock_table_says_what_was_routed_with_what():
     models = {name: clock_table(name) for name in FAMILIES}
-    assert {name for name, facts in models.items() if facts} <= set(routed())
+    assert {name for name, facts in models.items() if facts} <= set(list_routable())
     for facts in filter(None, models.values()):
         assert len(facts["date"]) == 10
         assert load_board(facts["board"]).title
@@ -89,29 +89,31 @@ def test_power_grows_with_the_clock_and_with_what_toggles():
     dataflow = design(3)
     bits = words(dataflow)
     still, some, much = (
-        power(dataflow, "ecp5", 50, {e: share * b for e, b in bits.items()}) for share in (0.0, 0.2, 0.4)
+        estimate_power(dataflow, "ecp5", 50, {e: share * b for e, b in bits.items()}) for share in (0.0, 0.2, 0.4)
     )
     assert 0 < still["mw"] < some["mw"] < much["mw"]
     assert much["mw"] - some["mw"] == pytest.approx(some["mw"] - still["mw"], abs=0.03)
-    assert power(dataflow, "ecp5", 100)["mw"] == pytest.approx(2 * power(dataflow, "ecp5", 50)["mw"], abs=0.02)
-    assert power(dataflow, "ecp5", 100)["uj_per_image"] == pytest.approx(
-        power(dataflow, "ecp5", 50)["uj_per_image"], abs=1e-4
+    assert estimate_power(dataflow, "ecp5", 100)["mw"] == pytest.approx(
+        2 * estimate_power(dataflow, "ecp5", 50)["mw"], abs=0.02
+    )
+    assert estimate_power(dataflow, "ecp5", 100)["uj_per_image"] == pytest.approx(
+        estimate_power(dataflow, "ecp5", 50)["uj_per_image"], abs=1e-4
     )
 
 
 def test_the_power_estimate_names_its_source_and_its_activity():
-    said = power(design(3), "xc7", 100)
+    said = estimate_power(design(3), "xc7", 100)
     assert said["source"] == SOURCE_TEXT
     assert "estimate" in said["kind"]
     assert "assumed" in said["activity_from"]
     assert said["activity"] == TYPICAL
     # 5.9 uW/MHz of eight cells at 1.5 V and 150 nm
-    assert coefficient("xc7") == pytest.approx(5.9 / 8 * (1.0 / 1.5) ** 2 * 28 / 150)
+    assert scale_coefficient("xc7") == pytest.approx(5.9 / 8 * (1.0 / 1.5) ** 2 * 28 / 150)
 
 
 def test_a_unit_that_is_always_busy_moves_as_its_input_does():
     dataflow = design(6)
-    found = activity(dataflow, {e: 0.5 * b for e, b in words(dataflow).items()})
+    found = estimate_activity(dataflow, {e: 0.5 * b for e, b in words(dataflow).items()})
     slow = dataflow.bottleneck
     assert found[slow.name] == pytest.approx(0.5)
     assert all(0 <= a <= 0.5 + 1e-9 for a in found.values())
