@@ -46,18 +46,18 @@ def cache() -> Path:
 
 
 def contents(folder: Path) -> list[bytes]:
-    """Names and bytes of a folder's files, as a part of a key for `kept`."""
+    """Names and bytes of a folder's files, as a part of a key for `measure_once`."""
     return [part for file in sorted(folder.iterdir()) for part in (file.name.encode(), file.read_bytes())]
 
 
-def held(key: Sequence[str | bytes]) -> dict[str, Any] | None:
-    """What `kept` holds under a key; None where it was not measured yet."""
+def recall(key: Sequence[str | bytes]) -> dict[str, Any] | None:
+    """What `measure_once` holds under a key; None where it was not measured yet."""
     file = _file(key)
     return json.loads(file.read_text()) if file.is_file() else None
 
 
-def kept(key: Sequence[str | bytes], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `measure` gives, kept in the cache under a key, so that a long measurement goes on where it was cut off."""
+def measure_once(key: Sequence[str | bytes], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` gives, which stays in the cache under a key, so that a long measurement goes on where it was cut off."""
     file = _file(key)
     if not file.is_file():
         file.parent.mkdir(exist_ok=True)

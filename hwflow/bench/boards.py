@@ -20,7 +20,7 @@ from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
 from hwflow.lower import folding_of, lower
 from hwflow.net import Net
-from hwflow.places import contents, kept
+from hwflow.places import contents, measure_once
 from hwflow.plan import plan
 from hwflow.synth import yosys
 from hwflow.units.kit.base import Dataflow
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Target:
     """One line of the table: a network on a board."""
 
     network: str
@@ -48,55 +48,55 @@ CNV = {
         ("dense0", 2, 4), ("dense1", 2, 8), ("dense2", 1, 2),
     )
 }  # fmt: skip
-RECIPES = (
-    Recipe("tfc", "icebreaker"),
-    Recipe("tfc", "tangnano9k"),
-    Recipe("tfc", "ulx3s_85f"),
-    Recipe("cnv", "ulx3s_85f", 3100, 72.0, 1, CNV),
-    Recipe("resnet20", "ulx3s_85f", 100, 60.0, 1),
+TARGETS = (
+    Target("tfc", "icebreaker"),
+    Target("tfc", "tangnano9k"),
+    Target("tfc", "ulx3s_85f"),
+    Target("cnv", "ulx3s_85f", 3100, 72.0, 1, CNV),
+    Target("resnet20", "ulx3s_85f", 100, 60.0, 1),
 )
 DEEP = 16  # words of weights from which block RAM is asked for: LUT memories congest the routing
 TIMEOUT = 3600.0  # seconds of one run of one tool
-SIMULATED = Recipe("tfc", "sim", folding={"dense0": {"pe": 4, "simd": 28}})
+SIMULATED = Target("tfc", "sim", folding={"dense0": {"pe": 4, "simd": 28}})
 SIMULATED_IMAGES = 1000
 
 
 def bench_rows(say: Say, *, out: Path | None = None) -> list[dict[str, Any]]:
-    """One row for each of RECIPES: what was used, the clock, images/s at it, seconds; or the reason nothing came of it."""
+    """One row for each of TARGETS: what was used, the clock, images/s at it, seconds; or the reason nothing came of it."""
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         home = out or Path(scratch)
-        for recipe in RECIPES:
-            say(f"{recipe.network} on {recipe.board}")
-            rows.append(row(recipe, home / f"{recipe.network}_{recipe.board}", say))
+        for target in TARGETS:
+            say(f"{target.network} on {target.board}")
+            rows.append(row(target, home / f"{target.network}_{target.board}", say))
         say(f"{SIMULATED.network} on the simulated board")
-        rows.append(simulated(SIMULATED, home / "sim"))
+        rows.append(simulate(SIMULATED, home / "sim"))
     return rows
 
 
-def row(recipe: Recipe, folder: Path, say: Say) -> dict[str, Any]:
+def row(target: Target, folder: Path, say: Say) -> dict[str, Any]:
     """A network made into a bitstream for a board, as one line of the table."""
-    net, board = bench_nets.NETS[recipe.network](1), load_board(recipe.board)
+    net, board = bench_nets.NETS[target.network](1), load_board(target.board)
     head = {"network": net.name, "board": board.name, "part": board.part}
     try:
-        dataflow = sized(net, board, recipe)
+        dataflow = size_design(net, board, target)
         rtl = emit(dataflow, folder / "rtl")
-        facts = kept(
-            ["board", repr(recipe), repr(board), yosys.version(), *contents(rtl)],
-            lambda: made(net, dataflow, rtl, board, recipe, folder, say),
+        facts = measure_once(
+            ["board", repr(target), repr(board), yosys.version(), *contents(rtl)],
+            lambda: build(net, dataflow, rtl, board, target, folder, say),
         )
         return {**head, **facts}
     except HwflowError as e:
         return {**head, "result": str(e).splitlines()[0]}
 
 
-def made(
-    net: Net, dataflow: Dataflow, rtl: Path, board: Board, recipe: Recipe, folder: Path, say: Say
+def build(
+    net: Net, dataflow: Dataflow, rtl: Path, board: Board, target: Target, folder: Path, say: Say
 ) -> dict[str, Any]:
     """What the bitstream of a design takes and gives."""
     facts = package(
         net, dataflow, rtl, board, folder / "deploy", bench_nets.images(net, 4),
-        clock_mhz=recipe.clock_mhz, rounds=recipe.rounds, timeout=TIMEOUT, say=say,
+        clock_mhz=target.clock_mhz, rounds=target.rounds, timeout=TIMEOUT, say=say,
     )  # fmt: skip
     return {
         "cycles_per_image": dataflow.cycles, "lut": facts["lut"], "ff": facts["ff"], "bram": facts["bram"], "dsp": facts["dsp"],
@@ -107,11 +107,11 @@ def made(
     }  # fmt: skip
 
 
-def simulated(recipe: Recipe, folder: Path) -> dict[str, Any]:
+def simulate(target: Target, folder: Path) -> dict[str, Any]:
     """Images over the simulated board's pseudo-terminal, serial line and accelerator, compared with the integers."""
-    net = bench_nets.NETS[recipe.network](1)
+    net = bench_nets.NETS[target.network](1)
     began = time.perf_counter()
-    dataflow = lower(net, recipe.folding)
+    dataflow = lower(net, target.folding)
     x = bench_nets.images(net, SIMULATED_IMAGES)
     package(net, dataflow, emit(dataflow, folder / "rtl"), None, folder / "deploy", x[:4])
     with Accelerator("sim", folder / "deploy" / "design.json") as board:
@@ -137,11 +137,11 @@ MAIN = {
 }
 
 
-def sized(net: Net, board: Board, recipe: Recipe) -> Dataflow:
+def size_design(net: Net, board: Board, target: Target) -> Dataflow:
     """The cheapest design for a rate with its weights in block RAM, or the smallest one."""
-    if recipe.fps is None:
-        return lower(net, recipe.folding)
-    first = plan(net, board=board, clock_mhz=recipe.clock_mhz, fps=recipe.fps, folding=recipe.folding)
+    if target.fps is None:
+        return lower(net, target.folding)
+    first = plan(net, board=board, clock_mhz=target.clock_mhz, fps=target.fps, folding=target.folding)
     folding: dict[str, dict[str, Any]] = {k: dict(v) for k, v in folding_of(first).items()}
     for unit in first.units:
         chosen = folding.get(unit.name)

@@ -48,19 +48,19 @@ def in_model(name: str, dataflow: Dataflow) -> list[Row]:
     """The design as it is sized, and what a word less in each of its fifos does."""
     units = unjoin(dataflow)
     depths = {u.name: u.capacity for u in dataflow.fifos}
-    course = events.EventModel(join(dataflow.name, dataflow.input.port, units, unbounded_depths(units)))
-    whole = course.run(IMAGES, depths, listen=())
+    model = events.EventModel(join(dataflow.name, dataflow.input.port, units, unbounded_depths(units)))
+    whole = model.run(IMAGES, depths, listen=())
     slower = halts = 0
     for fifo, depth in depths.items():
         rest = {k: v for k, v in depths.items() if k != fifo}
-        trace = course.run(IMAGES, rest if depth == 2 else {**rest, fifo: depth - 1}, listen=())
+        trace = model.run(IMAGES, rest if depth == 2 else {**rest, fifo: depth - 1}, listen=())
         halts += trace is None
         slower += trace is not None and trace.interval > dataflow.cycles
     about = {"network": name, "fifos": len(depths), "slowest unit": dataflow.bottleneck.cycles}
-    told = f"{slower} slower, {halts} halt, {len(depths) - slower - halts} as fast"
+    said = f"{slower} slower, {halts} halt, {len(depths) - slower - halts} as fast"
     return [
         {**about, "a word less": "none", "event model": whole.interval if whole else "halts"},
-        {**about, "a word less": "each in turn", "event model": told},
+        {**about, "a word less": "each in turn", "event model": said},
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bench.fit_units import SEEDS, units
-from hwflow.bench.measure import BATCH, key, measured
+from hwflow.bench.measure import BATCH, key, measure_units
 from hwflow.bits import Array
 from hwflow.families import HERE, cost_table, family_of, fitted
 from hwflow.synth import yosys
@@ -25,7 +25,7 @@ from hwflow.units.kit import costs
 from hwflow.units.kit.base import Unit
 
 
-def known(
+def measure_known(
     family: str, modules: Sequence[str] = (), kept: bool = False, minutes: float | None = None
 ) -> list[dict[str, Any]]:
     """Module, shape and measurement of every unit of the fit: of `modules` alone where there are any, of those
@@ -41,7 +41,7 @@ def known(
     if kept or minutes is not None:
         some = [u for u in some if key(u, family).is_file()]
     rows = []
-    for unit, facts in zip(some, measured(some, family, print), strict=True):
+    for unit, facts in zip(some, measure_units(some, family, print), strict=True):
         if facts:
             module, params = unit.structure()
             rows.append({"module": module, "bill": unit.bill(params), "measured": facts})
@@ -62,7 +62,7 @@ def measure_within(minutes: float, some: Sequence[Unit], family: str) -> None:
         if time.monotonic() > end:
             print(f"{family}: {len(order) - at} of {len(some)} units are left for another time")
             return
-        measured(order[at : at + BATCH], family, print)
+        measure_units(order[at : at + BATCH], family, print)
 
 
 # ---------------------------------------------------------------- coefficients
@@ -120,7 +120,7 @@ def fit(family: str, kept: bool = False, only: Sequence[str] = (), minutes: floa
     A coefficient comes with the number of measured units that have such a count: 0 says that it is the first guess, which
     is that of the family the table names in `from`, else PRIOR's.
     """
-    mine = known(family, only, kept, minutes)
+    mine = measure_known(family, only, kept, minutes)
     table = cost_table(family)
     first = table["from"]
     guesses = cost_table(first)["modules"] if first else {}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bench.designs import random_folding, random_images, random_net
-from hwflow.bench.measure import measured
+from hwflow.bench.measure import measure_units
 from hwflow.families import fitted
 from hwflow.lower import cores, lower
 from hwflow.net import Net
@@ -35,14 +35,14 @@ def designs(n: int = DESIGNS, first: int = FIRST) -> list[tuple[str, Net, Datafl
     while len(found) < n:
         family = fitted()[len(found) % len(fitted())]
         net = random_net(seed)
-        folding = drawn_folding(net, seed)
+        folding = draw_folding(net, seed)
         if len(lower(net, folding).units) in UNITS:
             found.append((family, net, size_fifos(net, folding)))
         seed += 1
     return found
 
 
-def drawn_folding(net: Net, seed: int) -> dict[str, dict[str, Any]]:
+def draw_folding(net: Net, seed: int) -> dict[str, dict[str, Any]]:
     """A folding at random, its products in LUTs or in DSP blocks at random too; a third of them with whole windows."""
     rng = np.random.default_rng([seed, 1])
     folding: dict[str, dict[str, Any]] = dict(random_folding(net, seed, LANES, wide=seed % 3 == 0))
@@ -57,18 +57,18 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
     from hwflow.simulate.rtl import run_many
 
     drawn = designs()
-    found = synthesised(drawn, say)
+    found = synthesise(drawn, say)
     say(f"simulating {len(drawn)} designs")
     ran = run_many([d for *_, d in drawn], [random_images(net, 5) for _, net, _ in drawn])
     out = []
     for (family, _, dataflow), real, run in zip(drawn, found, ran, strict=True):
-        guess, course = dataflow.cost(family), simulate(dataflow, 5)
-        assert course
+        guess, trace = dataflow.cost(family), simulate(dataflow, 5)
+        assert trace
         out.append({
             "design": dataflow.name, "family": family, "units": len(dataflow.units), "LUT estimated": round(guess.lut), "LUT by Yosys": round(real.lut),
             "error %": round(100 * (guess.lut / real.lut - 1), 1), "FF estimated": round(guess.ff), "FF by Yosys": round(real.ff),
             "BRAM": f"{guess.bram:g} / {real.bram:g}", "DSP": f"{guess.dsp:g} / {real.dsp:g}",
-            "cycles": f"{dataflow.cycles} / {run.cycles_per_image}", "latency": f"{course.latency} / {run.latency}",
+            "cycles": f"{dataflow.cycles} / {run.cycles_per_image}", "latency": f"{trace.latency} / {run.latency}",
         })  # fmt: skip
     out.append(summary(out))
     said = {"tool": yosys.version(), "date": datetime.now(timezone.utc).date().isoformat(), "rows": out}
@@ -76,14 +76,14 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
     return out
 
 
-def synthesised(drawn: Sequence[tuple[str, Net, Dataflow]], say: Callable[[str], None]) -> list[Cost]:
+def synthesise(drawn: Sequence[tuple[str, Net, Dataflow]], say: Callable[[str], None]) -> list[Cost]:
     """What Yosys makes of each design: its units side by side, each in bounds of its own as in `hwflow synth`."""
     out = [Cost()] * len(drawn)
     for family in fitted():
         mine = [i for i, (f, *_) in enumerate(drawn) if f == family]
         units = [u for i in mine for u in drawn[i][2].units]
         say(f"synthesising {len(units)} units of {len(mine)} designs for {family}")
-        found = iter(measured(units, family, say))
+        found = iter(measure_units(units, family, say))
         for i in mine:
             facts = [next(found) for _ in drawn[i][2].units]
             assert None not in facts, f"{drawn[i][2].name}: Yosys does not finish one of its units"

@@ -95,7 +95,7 @@ def total(
     parts = [part for u in units for part in side_by_side(u, family, most)]
     models: dict[str, Unit] = {}
     chosen = [models.setdefault(str(_parameters(_nameless(p))), p) if alike and p.macs else p for p in parts]
-    found = measured(chosen, family, say, timeout, paired=paired)
+    found = measure_units(chosen, family, say, timeout, paired=paired)
     if None in found:
         return None
     return {name: sum(f[name] for f in found if f) for name in found[0] or {}}
@@ -126,7 +126,7 @@ def side_by_side(unit: Unit, family: str, most: float = LUTS) -> list[Unit]:
     return parts
 
 
-def measured(
+def measure_units(
     units: Sequence[Unit],
     family: str,
     say: Callable[[str], None] = lambda _: None,

@@ -40,7 +40,7 @@ class Check:
 def bitstream(say: Say) -> Row:
     """TFC on the ULX3S, from the network to the bitstream."""
     with tempfile.TemporaryDirectory() as folder:
-        return boards.row(next(r for r in boards.RECIPES if r.board == "ulx3s_85f"), Path(folder), say)
+        return boards.row(next(r for r in boards.TARGETS if r.board == "ulx3s_85f"), Path(folder), say)
 
 
 def simulated_circuit(say: Say) -> Row:

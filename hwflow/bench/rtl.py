@@ -33,7 +33,7 @@ from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
 from hwflow.net import Net
 from hwflow.ops import Port
-from hwflow.places import MODELS, contents, kept
+from hwflow.places import MODELS, contents, measure_once
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_latency
 from hwflow.simulate import rtl, verilate
@@ -127,7 +127,7 @@ def constant_rows(say: Callable[[str], None]) -> list[Row]:
             )
             return {key: figures(yosys.read_netlist(work / f"{key}.json"), top) for key, (top, _) in tops.items()}
 
-        facts = kept(["constant", yosys.version().encode(), *texts], measure)
+        facts = measure_once(["constant", yosys.version().encode(), *texts], measure)
     titles = {"ours": name, "da4ml": f"the same by da4ml {theirs and version('da4ml')}"}
     rows = [{"design": titles[key], "family": "xc7", "cycles": 1, **row} for key, row in facts.items()]
     return rows if theirs else [*rows, {"design": "the same by da4ml", "note": "not measured: pip install da4ml"}]
@@ -199,7 +199,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
 
         return {
             "design": name, "family": "ecp5", "cycles": flow.cycles,
-            **kept(["place", str(SEEDS), Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts], measure),
+            **measure_once(["place", str(SEEDS), Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts], measure),
         }  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
             }  # fmt: skip
 
         key: list[str | bytes] = ["run", str(n).encode(), verilate.version().encode(), x.tobytes(), *texts]
-        facts = kept(key, measure)
+        facts = measure_once(key, measure)
     claims = {
         "network": name,
         "drawn_from": drawn,

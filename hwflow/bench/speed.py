@@ -23,7 +23,7 @@ from hwflow.errors import ToolError
 from hwflow.families import HERE, family_of
 from hwflow.families.base import PlaceAndRoute
 from hwflow.lower import lower
-from hwflow.places import contents, held, kept
+from hwflow.places import contents, measure_once, recall
 from hwflow.plan.clock import critical_paths
 from hwflow.synth import list_routable, route, synth, yosys
 from hwflow.units.kit.base import Dataflow
@@ -76,7 +76,7 @@ def measured(family: str, before: bool = False) -> list[dict[str, Any]]:
                     return {"mhz": None, "why": str(e)[:200]}
                 return {"mhz": facts["fmax_mhz"], "seconds": facts["place_seconds"], "lut": facts["lut"]}
 
-            facts = held(key) if before else kept(key, run)
+            facts = recall(key) if before else measure_once(key, run)
         print(f"{family}: {dataflow.name} {facts}", flush=True)
         if facts and facts["mhz"]:
             out.append({"paths": critical_paths(dataflow, family), "mhz": facts["mhz"]})
@@ -107,7 +107,7 @@ def errors(rows: Sequence[dict[str, Any]], family: str) -> dict[str, float]:
 
 
 def main(args: Sequence[str]) -> None:
-    """Nothing: measure every family and fit; `kept`: fit what was measured; FAMILY ...: measure those."""
+    """Nothing: measure every family and fit; `measure_once`: fit what was measured; FAMILY ...: measure those."""
     before = list(args) == ["kept"]
     if args and not before:
         for family in args:

@@ -19,7 +19,7 @@ from hwflow.qonnx import read
 from hwflow.recipe import METHODS, changed, method_of, plan_of
 from hwflow.train.checkpoint import METRICS, MODEL, torch_outputs
 from hwflow.train.data import load
-from hwflow.train.loop import told
+from hwflow.train.loop import as_json
 from hwflow.train.recipes import load_recipe
 
 TRAINED = MODELS / "trained"
@@ -52,7 +52,7 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     for row in metrics["history"]:
         if "accuracy" not in row:
             row.pop("layers", None)
-    (out / METRICS).write_text(told(metrics))
+    (out / METRICS).write_text(as_json(metrics))
     return metrics
 
 
@@ -61,7 +61,7 @@ def keep_again(out: Path) -> dict[str, Any]:
     metrics = json.loads((out / METRICS).read_text())
     in_one_unit(Net.load(out / NET)).save(out / NET)
     metrics["net"]["bytes"] = (out / NET).stat().st_size
-    (out / METRICS).write_text(told(metrics))
+    (out / METRICS).write_text(as_json(metrics))
     return metrics
 
 

@@ -120,14 +120,14 @@ def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path)
     metrics["diagnostics"] = inspect(model, task, *looked_at(recipe))
     exporting.export(model, recipe, x[:: max(1, len(x) // 100)][:100], out / MODEL)
     metrics["sha256"] = {name: digest(out / name) for name in (CHECKPOINT, MODEL) if (out / name).is_file()}
-    write_text(out / METRICS, told(metrics))
+    write_text(out / METRICS, as_json(metrics))
     (out / CURVES).unlink(missing_ok=True)
     plot(metrics, out / CURVES)
     write_arrays(out / TEST, x=x, **{task.shown: y})
     return metrics
 
 
-def told(metrics: dict[str, Any]) -> str:
+def as_json(metrics: dict[str, Any]) -> str:
     """`metrics` as JSON: a line for each entry, and for each row of a list."""
     entries = []
     for key, value in metrics.items():

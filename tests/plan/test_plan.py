@@ -288,8 +288,8 @@ def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
     folding = folding_of(plan(net, fps=1e4)) if seed == "cnv" else random_folding(net, seed)
     units = match_rates(fold_units(cores(net), {n: f for n, f in folding.items() if "depth" not in f}), {})
     depths = {f: 2 * s.words + 2 for u in units for f, s in _places(u)}
-    course, whole = (events.EventModel(join(net.name, net.input, units, depths)) for _ in range(2))
-    near = nearby.LocalModel(course, 3, pace := whole.run(3).interval)
+    model, whole = (events.EventModel(join(net.name, net.input, units, depths)) for _ in range(2))
+    near = nearby.LocalModel(model, 3, pace := whole.run(3).interval)
     assert near.try_depths(depths).loss == 0
     rejected = kept = 0
     rng = np.random.default_rng(0)
@@ -345,11 +345,11 @@ def test_needs_left_out_are_met_all_the_same(seed):
         if seed == "cnv"
         else lower(net := random_net(seed), random_folding(net, seed))
     )
-    course = events.EventModel(dataflow)
-    assert course.run(3)
-    assert (course.last_enforced == 0).any()
-    every = kernel.evaluate(course._table, 3)
-    assert (course.room[0, : len(every)] == every).all()
+    model = events.EventModel(dataflow)
+    assert model.run(3)
+    assert (model.last_enforced == 0).any()
+    every = kernel.evaluate(model._table, 3)
+    assert (model.room[0, : len(every)] == every).all()
 
 
 def test_a_small_layer_gets_constant_weights_and_its_explanation():

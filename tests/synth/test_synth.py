@@ -9,7 +9,7 @@ import pytest
 
 from hwflow import tools
 from hwflow.bench import measure
-from hwflow.bench.measure import measured, side_by_side, total
+from hwflow.bench.measure import measure_units, side_by_side, total
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import boards, load_board
 from hwflow.emit.rtl import emit
@@ -247,7 +247,7 @@ def test_lanes_apart_take_what_the_unit_takes_and_their_control_again(monkeypatc
         thresholds=rng.integers(-9, 10, (32, 1)), bipolar=True, pe=8, simd=16,
     )  # fmt: skip
     lanes = side_by_side(unit, "xc7", most=unit.cost("xc7").lut / 2)
-    (whole,), apart = measured([unit], "xc7", paired=True), measured(lanes, "xc7", paired=True)
+    (whole,), apart = measure_units([unit], "xc7", paired=True), measure_units(lanes, "xc7", paired=True)
     assert len(lanes) > 1
     for what in ("lut", "lut6_paired", "ff"):
         assert whole and whole[what] <= sum(f[what] for f in apart if f) <= 1.5 * whole[what]
