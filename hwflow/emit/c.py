@@ -38,6 +38,7 @@ KERNELS = (
     "avx2_values.c",
     "nibbles.c",
     "pixels_avx2.c",
+    "subsets_avx2.c",
     "words.c",
     "avx512.c",
     "pixels_avx512.c",

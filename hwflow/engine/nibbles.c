@@ -126,16 +126,16 @@ HW_FN void hw_tile_begins(hw_tile_runs *r, const hw_gemm *g, int row, int first,
         if (r->size[p] != r->even) r->even = 0;
 }
 
-/* Nibbles begin..end of the windows of a tile: [nibble][64 pixels]; up to 31 bytes more are written. */
-HW_AVX2 HW_FN void hw_gather_nibbles(const hw_run *run, const hw_gemm *g, const hw_tile_runs *t, int h, int w, int begin, int end, uint8_t *to) {
+/* Bytes begin..end of the windows of a tile, one from each of `planes` for each tap: [byte][64 pixels]; up to 31 bytes more are written. */
+HW_AVX2 HW_FN void hw_gather_planes(const hw_run *run, const hw_gemm *g, int planes, const hw_tile_runs *t, int h, int w, int begin, int end, uint8_t *to) {
     const hw_window *v = &g->win;
-    const int row = hw_plane_row(g, w), nibbles = 2 * hw_bytes(HW_BIT, g->x->c), *at = t->at, size = t->even, runs = t->count;
+    const int row = hw_plane_row(g, w), *at = t->at, size = t->even, runs = t->count;
     const size_t plane = (size_t)(h * row);
     int k, stop, r;
     for (k = begin; k < end; k = stop) {
-        const int tap = k / nibbles, i = tap / v->kw, j = tap % v->kw;
-        const uint8_t *from = run->spread + (size_t)(k % nibbles) * plane + (size_t)(i * v->dh * row + hw_column(j * v->dw, v->sw, w));
-        stop = hw_min(end, (tap + 1) * nibbles);
+        const int tap = k / planes, i = tap / v->kw, j = tap % v->kw;
+        const uint8_t *from = run->spread + (size_t)(k % planes) * plane + (size_t)(i * v->dh * row + hw_column(j * v->dw, v->sw, w));
+        stop = hw_min(end, (tap + 1) * planes);
         if (size == 8) /* small images: whole words */
             for (; k < stop; k++, to += HW_WIDE, from += plane)
                 for (r = 0; r < runs; r++) hw_set_word(to + 8 * r, hw_word(from + at[r]));

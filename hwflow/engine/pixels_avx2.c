@@ -304,7 +304,7 @@ HW_AVX2 HW_FN void hw_pixel_tile(const hw_run *run, const hw_gemm *g, const hw_p
     const int nibbles = a->parts * a->triples * 3;
     const uint16_t *weights = (const uint16_t *)(const void *)(arranged + a->weights);
     int c, q;
-    hw_gather_nibbles(run, g, t, h, w, 0, a->nibbles, rows);
+    hw_gather_planes(run, g, 2 * hw_bytes(HW_BIT, g->x->c), t, h, w, 0, a->nibbles, rows);
     memset(rows + a->nibbles * HW_WIDE, 128, (size_t)((nibbles - a->nibbles) * HW_WIDE));
     for (c = 0; c < g->lines.c; c += HW_LANE, weights += 8 * nibbles) {
         for (q = 0; q < a->parts; q++)

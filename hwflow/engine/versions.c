@@ -36,6 +36,10 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
         (way == HW_BY_PIXELS ? hw_gemm_pixels_2 : hw_gemm_bits_avx2)(run, g, arranged);
         return;
     }
+    if (run->path == HW_PATH_AVX2 && hw_by_subsets(g)) {
+        hw_gemm_subsets(run, g);
+        return;
+    }
     if (run->path == HW_PATH_AVX2 && hw_fast_values(g)) {
         hw_gemm_values_avx2(run, g);
         return;
@@ -58,7 +62,7 @@ HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
         return bytes ? bytes : hw_arrange_512(g, to);
     }
     case HW_PATH_AVX2: {
-        const size_t bytes = hw_arrange_pixels_2(g, to);
+        const size_t subsets = hw_arrange_subsets(g, to), bytes = subsets ? subsets : hw_arrange_pixels_2(g, to);
         return bytes ? bytes : g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
     }
 #endif

@@ -2,12 +2,11 @@
 
 import shutil
 import subprocess
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from c_nets import branches, inputs, residual
+from c_nets import branches, residual
+from c_paths import check_all_paths, side_by_side
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,28 +16,11 @@ from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.c import emit, weight_bytes
 from hwflow.errors import ModelError, RecipeError
 from hwflow.net import Net
-from hwflow.ops import Concat, Conv, Dense, Flatten, Op, Port, Threshold
+from hwflow.ops import Conv, Dense, Port
 from hwflow.predict import Predictor, load
 from hwflow.simulate import c
 
-PATHS = ("plain", "avx2", "avx512", "neon")
-
 pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="no C++ compiler")
-
-
-def check_all_paths(net: Net, folder: Path, n: int = 3) -> list[str]:
-    """Assert that every path of this processor equals the network; the paths that exist."""
-    x = inputs(net, n)
-    want, paths = net.run(x), []
-    for path in PATHS:
-        try:
-            engine = c.load(net, folder, path)
-        except LookupError:
-            continue
-        paths.append(path)
-        got = engine.run(x)
-        assert (got == want).all(), f"{net.name} on {path}: {np.argwhere(got != want)[:4].tolist()}"
-    return paths
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(s, marks=pytest.mark.slow) for s in (2, 5))])
@@ -73,32 +55,6 @@ def test_the_field_s_networks_equal_the_reference(name, tmp_path):
 @pytest.mark.parametrize("name", ["sfc", "lfc", "cnv", "vgg_small", "resnet20", "depthwise"])
 def test_the_larger_networks_equal_the_reference(name, tmp_path):
     check_all_paths(bench_nets.NETS[name](3), tmp_path, n=2)
-
-
-def side_by_side(name: str, input: Port, layers: list[Conv] | list[Dense]) -> Net:
-    """Layers that read the same input, each compared with thresholds of both directions, all in one answer."""
-    ops: list[Op] = []
-    for i, layer in enumerate(layers):
-        random = np.random.default_rng(i)
-        rows = len(layer.weights)
-        layer = replace(layer, name=f"layer{i}")
-        sign = Threshold(
-            name=f"sign{i}", inputs=(layer.name,), thresholds=random.integers(-9, 10, (rows, 1)), falling=random.random(rows) < 0.5, bipolar=True
-        )  # fmt: skip
-        ops += [
-            layer,
-            sign,
-            Flatten(name=f"sums{i}", inputs=(layer.name,)),
-            Flatten(name=f"bits{i}", inputs=(sign.name,)),
-        ]
-        alone = replace(layer, name=f"alone{i}")  # nothing but the sign reads its sums
-        ops += [
-            alone,
-            replace(sign, name=f"packed{i}", inputs=(alone.name,)),
-            Flatten(name=f"words{i}", inputs=(f"packed{i}",)),
-        ]
-    ends = tuple(op.name for op in ops if isinstance(op, Flatten))
-    return Net(name=name, input=input, ops=(*ops, Concat(name="all", inputs=ends, scales=(1,) * len(ends))))
 
 
 @pytest.mark.parametrize(
