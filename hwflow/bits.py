@@ -51,8 +51,7 @@ class Ints:
 
     def __contains__(self, values: object) -> bool:
         v = np.asarray(values)
-        inside = bool(((v >= self.lo) & (v <= self.hi)).all())
-        return inside and (self.step == 1 or not bool((v == 0).any()))
+        return not v.size or bool(v.min() >= self.lo and v.max() <= self.hi and (self.step == 1 or v.all()))
 
     def join(self, other: Ints) -> Ints:
         """The least range that holds both."""

@@ -49,17 +49,20 @@ def load(path: Path | str, takes: Takes, layout: str = "nhwc", n: int | None = N
     return integers(x[:n], takes, layout, str(path))
 
 
-def integers(images: Array, takes: Takes, layout: str = "nhwc", what: str = "images") -> Array:
-    """The integers (n, *shape) int64 of images: integers as they are, real values times the denominator.
+def integers(
+    images: Array, takes: Takes, layout: str = "nhwc", what: str = "images", dtype: type[np.generic] = np.int64
+) -> Array:
+    """The integers (n, *shape) of images: integers as they are, real values times the denominator.
 
-    `layout` is the order of their axes: nhwc is the hardware's, nchw and nct are those of PyTorch's files. RecipeError
-    where shape, type or values are not the network's; a real value must be k/denominator, rounded to its own type.
+    `layout` is the order of their axes: nhwc is the hardware's, nchw and nct are those of PyTorch's files. `dtype` holds
+    what the network takes; images that are of it already are not copied. RecipeError where shape, type or values are
+    not the network's; a real value must be k/denominator, rounded to its own type.
     """
     x = np.asarray(images)
     if x.dtype.kind not in "biuf":
         raise RecipeError(f"{what}: holds {x.dtype} values; give integers, or real values as floats")
     x = _laid(x, takes, layout, what)
-    return _real(x, takes, what) if x.dtype.kind == "f" else _whole(x, takes, what)
+    return _real(x, takes, what, dtype) if x.dtype.kind == "f" else _whole(x, takes, what, dtype)
 
 
 def _laid(x: Array, takes: Takes, layout: str, what: str) -> Array:
@@ -99,18 +102,50 @@ def _shapes(shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], ...]]:
     return out | {"nchw": ((c, h, w),)} | ({"nct": ((c, w),)} if signal else {})
 
 
-def _whole(x: Array, takes: Takes, what: str) -> Array:
+BLOCK = 1 << 14  # elements that are checked together, so that temporary arrays stay in the nearest caches
+
+
+def _blocks(x: Array) -> list[slice]:
+    """Whole images, BLOCK elements together."""
+    n = max(1, BLOCK // max(1, x[:1].size))
+    return [slice(at, at + n) for at in range(0, len(x), n)]
+
+
+def _within(x: Array, takes: Takes) -> bool:
+    """True where all values of an array that is not empty are ones the network takes; NaN is none."""
+    return bool(x.min() >= takes.lo and x.max() <= takes.hi and (takes.step == 1 or x.all()))
+
+
+def _guaranteed(dtype: np.dtype, takes: Takes) -> bool:
+    """True where a type holds no integer that the network does not take."""
+    lo, hi = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    return takes.step == 1 and takes.lo <= lo and hi <= takes.hi
+
+
+def _whole(x: Array, takes: Takes, what: str, dtype: type[np.generic]) -> Array:
     """Integers, in range."""
-    bad = (x < takes.lo) | (x > takes.hi) if x.dtype.kind != "b" else np.zeros(x.shape, bool)
-    if takes.step == 2:
-        bad |= x == 0
-    if bad.any():
+    if not _guaranteed(x.dtype, takes) and not all(_within(x[at], takes) for at in _blocks(x) if x[at].size):
+        bad = (x < takes.lo) | (x > takes.hi)
+        if takes.step == 2:
+            bad |= x == 0
         raise RecipeError(f"{what}: {_place(x, bad)}; the network takes {takes}, so clip or rescale the images")
-    return x.astype(np.int64)
+    return x.astype(dtype, copy=False)
 
 
-def _real(x: Array, takes: Takes, what: str) -> Array:
+def _real(x: Array, takes: Takes, what: str, dtype: type[np.generic]) -> Array:
     """Integers of real values, each of which must be one step's multiple exactly, as its own type rounds it."""
+    out = np.empty(x.shape, dtype)
+    for at in _blocks(x):
+        steps = np.rint(x[at].astype(np.float64) * takes.denominator)
+        exact = (steps / takes.denominator).astype(x.dtype)
+        if steps.size and not (_within(steps, takes) and np.array_equal(exact, x[at])):
+            return _checked(x, takes, what).astype(dtype)
+        out[at] = steps
+    return out
+
+
+def _checked(x: Array, takes: Takes, what: str) -> Array:
+    """The same for values that are not all exact in their own type: those of float32 may stand in a wider one."""
     wide = x.astype(np.float64)
     steps = np.rint(wide * takes.denominator)
     outside = ~((steps >= takes.lo) & (steps <= takes.hi))
@@ -129,7 +164,7 @@ def _real(x: Array, takes: Takes, what: str) -> Array:
             f"{what}: {_place(x, off)}, which is no multiple of 1/{takes.denominator} (the nearest is {near:.9g}); "
             "round the images to the hardware's integers yourself"
         )
-    return steps.astype(np.int64)
+    return steps
 
 
 def _place(x: Array, bad: Array) -> str:

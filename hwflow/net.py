@@ -122,12 +122,11 @@ class Net:
                 f"{self.name}: takes {self.takes} of shape {self.input.shape}, not {x.dtype} of shape {x.shape[1:]}; "
                 f"give an integer array (n, {', '.join(map(str, self.input.shape))})"
             )
-        x = x.astype(np.int64)
         if x not in self.input.ints:
             raise ModelError(
                 f"{self.name}: takes {self.takes}, got {int(x.min())} .. {int(x.max())}; clip or rescale the inputs"
             )
-        return x
+        return x.astype(np.int64)
 
     @property
     def finish(self) -> tuple[Step, ...]:

@@ -60,9 +60,10 @@ class Predictor:
 
         Those of several outputs stand one after the other; `net.split` tells them apart.
         """
-        x = self.integers(images, layout)
         if self.engine == "c":
+            x = self.integers(images, layout, c.input_dtype(self.net))
             return self._compiled().run(x, self.threads, progress)
+        x = self.integers(images, layout)
         parts = []
         for at in range(0, len(x), BATCH):
             parts.append(self.net.run(x[at : at + BATCH]))
@@ -70,11 +71,11 @@ class Predictor:
                 progress(min(at + BATCH, len(x)), len(x))
         return np.concatenate(parts) if parts else np.empty((0, self.net.output.size), np.int64)
 
-    def integers(self, images: Array, layout: str = "nhwc") -> Array:
+    def integers(self, images: Array, layout: str = "nhwc", dtype: type[np.generic] = np.int64) -> Array:
         """The network's input integers (n, *shape) of images, or of one image without its first axis; see `inputs`."""
         x = np.asarray(images)
         one = x.ndim == len(self.net.input.shape)
-        return inputs.integers(x[None] if one else x, self.net.takes, layout)
+        return inputs.integers(x[None] if one else x, self.net.takes, layout, dtype=dtype)
 
     def profile(self, path: str | None = None) -> Profile:
         """Microseconds, products a second and share of each layer on one thread of the C engine; `print` shows a table.

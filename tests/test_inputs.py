@@ -62,6 +62,27 @@ def test_integers_out_of_range_are_refused():
     refused(np.full((1, *IMAGE.shape), 1 << 63, np.uint64), IMAGE, str(1 << 63))
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.uint64, np.float32])
+def test_the_last_image_of_many_is_checked_as_the_first_is(kind):
+    n = 3 * inputs.BLOCK // int(np.prod(IMAGE.shape))
+    whole = np.asarray(images(IMAGE, n) / (255 if kind == np.float32 else 1), kind)
+    assert len(inputs.integers(whole, IMAGE)) == n
+    for at in (0, n - 1):
+        x = whole.copy()
+        x[at, 1, 2, 0] = 300
+        refused(x, IMAGE, f"image {at} holds 300", "at (1, 2, 0)")
+
+
+def test_images_come_in_the_type_that_is_asked_for():
+    x = images(IMAGE)
+    for real in (x, x.astype(np.uint8), (x / 255).astype(np.float32)):
+        got = inputs.integers(real, IMAGE, dtype=np.uint8)
+        assert got.dtype == np.uint8 and np.array_equal(got, x)
+    bytes_ = x.astype(np.uint8)
+    assert np.shares_memory(inputs.integers(bytes_, IMAGE, dtype=np.uint8), bytes_)
+    assert len(inputs.integers(x[:0], IMAGE, dtype=np.uint8)) == 0 == len(inputs.integers(x[:0] / 255, IMAGE))
+
+
 @pytest.mark.parametrize("kind", ["complex64", "U3", "O", "datetime64[s]", "S2"])
 def test_values_that_are_no_numbers_are_refused(kind):
     refused(np.zeros((2, *IMAGE.shape), kind), IMAGE, "give integers, or real values")

@@ -163,8 +163,9 @@ def test_inputs_the_hardware_cannot_receive_are_refused():
     for x in (np.zeros((1, 5, 5, 3), int), np.zeros((1, 50), int), np.zeros((5, 5, 2), int), np.zeros((1, 5, 5, 2))):
         with pytest.raises(ModelError, match=r"give an integer array \(n, 5, 5, 2\)"):
             net.run(x)
-    with pytest.raises(ModelError, match="clip or rescale"):
-        net.run(np.full((1, 5, 5, 2), 256))
+    for x in (np.full((1, 5, 5, 2), 256), np.full((1, 5, 5, 2), (1 << 64) - 1, np.uint64)):  # the last is -1 in 64 bits
+        with pytest.raises(ModelError, match="clip or rescale"):
+            net.run(x)
 
 
 def test_a_network_with_wrong_shapes_is_refused_at_construction():

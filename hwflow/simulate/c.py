@@ -29,7 +29,12 @@ from hwflow.simulate.base import Run
 
 FLAGS = ("-O2", "-DNET_THREADS", "-fPIC", "-shared")
 FAST = ("-O3", *FLAGS[1:])  # three times the compilation for a twentieth of the speed
-TYPES = {"unsigned char": np.uint8, "signed char": np.int8, "short": np.int16, "int": np.int32}
+TYPES: dict[str, type[np.generic]] = {
+    "unsigned char": np.uint8,
+    "signed char": np.int8,
+    "short": np.int16,
+    "int": np.int32,
+}
 BATCH = 1024
 MOST_THREADS = 64  # HW_THREADS of the engine
 
@@ -51,6 +56,11 @@ def run(
     return Run("c", outputs, time.perf_counter() - started, log={"path": engine.path, "threads": threads})
 
 
+def input_dtype(net: Net) -> type[np.generic]:
+    """The numpy type of what a network's engine reads."""
+    return TYPES[input_type(net)]
+
+
 class Engine:
     """One compiled network in this process. Any number of threads may call `run` at the same time."""
 
@@ -67,7 +77,7 @@ class Engine:
             self.path: str = self.library.net_path().decode()
             self.arranged = np.empty(max(self.library.net_arranged_bytes(), 1), np.uint8)
             self.library.net_arrange(_pointer(self.arranged))
-        self.dtype = TYPES[input_type(net)]
+        self.dtype = input_dtype(net)
         self._scratch_bytes = int(self.library.net_scratch_bytes())
         self._idle: list[Array] = []  # scratch memory that no call uses now
         self._taking = threading.Lock()
