@@ -23,21 +23,21 @@ def _kept(values: object, dtype: type) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Finish:
     """One float32 operation with a constant on the way from output integers to real scores."""
 
-    op: str  # one of STEPS
+    op: str  # one of FINISHES
     value: Array  # float32, (1,) or (outputs,)
 
     def __post_init__(self) -> None:
-        assert self.op in STEPS, self.op
+        assert self.op in FINISHES, self.op
         object.__setattr__(self, "value", _kept(self.value, np.float32))
 
     def run(self, x: Array) -> Array:
-        return STEPS[self.op](x, self.value)
+        return FINISHES[self.op](x, self.value)
 
 
-STEPS: dict[str, Callable[..., Array]] = {
+FINISHES: dict[str, Callable[..., Array]] = {
     "mul": np.multiply, "div": np.divide, "add": np.add, "sub": np.subtract, "max": np.maximum, "min": np.minimum,
 }  # fmt: skip
 
@@ -84,7 +84,7 @@ class Answer:
     `shape` is the trained network's own answer for one image, and `places` where its flattened answer has each output.
     """
 
-    finish: tuple[Step, ...] = ()
+    finish: tuple[Finish, ...] = ()
     unit: Unit | None = None
     head: str = ""
     k: int = 0
@@ -175,7 +175,7 @@ class Answer:
     @staticmethod
     def of(data: Mapping[str, Any]) -> Answer:
         """The meaning that `plain` wrote."""
-        finish = tuple(Step(s["op"], np.asarray(s["value"], np.float32)) for s in data["finish"])
+        finish = tuple(Finish(s["op"], np.asarray(s["value"], np.float32)) for s in data["finish"])
         unit = None if data["unit"] is None else Unit(**data["unit"])
         return Answer(**{**data, "shape": tuple(data["shape"]), "finish": finish, "unit": unit})
 

@@ -61,7 +61,7 @@ class LinkError(RuntimeError):
     """The board does not answer, or is not the design it should be."""
 
 
-class Port(Protocol):
+class SerialPort(Protocol):
     """What is needed of a serial port; pyserial's Serial is one."""
 
     def read(self, size: int) -> bytes: ...
@@ -149,7 +149,7 @@ class Accelerator:
     """
 
     def __init__(
-        self, port: str | Port, design: str | Path | dict[str, Any] | None = None, *, timeout: float | None = None
+        self, port: str | SerialPort, design: str | Path | dict[str, Any] | None = None, *, timeout: float | None = None
     ):
         path = Path(design) if isinstance(design, (str, Path)) else Path(__file__).with_name("design.json")
         self.design = design if isinstance(design, dict) else _read(path)
@@ -273,7 +273,7 @@ def _unescaped(piece: bytes) -> bytes:
 class _Serial:
     """Images out and answers in over a serial line, a window of them on the way, until each has its answer."""
 
-    def __init__(self, port: Port, owner: Accelerator):
+    def __init__(self, port: SerialPort, owner: Accelerator):
         self.port, self.owner = port, owner
         self.frames = Frames()
         self.round_trip = 0.0  # seconds, smoothed; 0 until one was measured

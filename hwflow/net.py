@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.answers import Answer, Answers, Output, Step, Unit
+from hwflow.answers import Answer, Answers, Finish, Output, Unit
 from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import ModelError
 from hwflow.files import brief, read_arrays, write_arrays
@@ -129,7 +129,7 @@ class Net:
         return x.astype(np.int64)
 
     @property
-    def finish(self) -> tuple[Step, ...]:
+    def finish(self) -> tuple[Finish, ...]:
         """The float32 steps from sums to real scores, of a network with one output."""
         return self.only.finish
 
@@ -223,7 +223,7 @@ class Net:
             raise ModelError(f"{path}: is not a whole net.npz ({brief(e)}); {REMEDY}") from e
 
 
-def _migrated(net: Net, finish: tuple[Step, ...]) -> Net:
+def _migrated(net: Net, finish: tuple[Finish, ...]) -> Net:
     """A network of format 1, which kept raw sums and `finish`: their order is claimed where it is seen at every integer."""
     ints, shared = net.output.ints, all(s.value.size == 1 for s in finish)
     top = isinstance(net.ops[-1], TopK)
@@ -285,8 +285,8 @@ def _unpack_answer(entry: dict[str, Any], arrays: dict[str, Array]) -> Answer:
     return Answer(**{**entry, **rest, "shape": tuple(entry["shape"])})
 
 
-def _steps(entries: list[dict[str, Any]], arrays: dict[str, Array]) -> tuple[Step, ...]:
-    return tuple(Step(s["op"], _fetch(s["value"], arrays)) for s in entries)
+def _steps(entries: list[dict[str, Any]], arrays: dict[str, Array]) -> tuple[Finish, ...]:
+    return tuple(Finish(s["op"], _fetch(s["value"], arrays)) for s in entries)
 
 
 def _ints(ints: Ints) -> list[int]:

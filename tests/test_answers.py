@@ -6,7 +6,7 @@ from networks import Build
 from onnx import TensorProto
 from reading import RNG, classify
 
-from hwflow.answers import Answer, Step, Unit, headed
+from hwflow.answers import Answer, Finish, Unit, headed
 from hwflow.bits import Ints
 from hwflow.errors import RecipeError
 from hwflow.fold import fold, in_one_unit, labelled
@@ -18,7 +18,7 @@ from hwflow.simulate import c
 
 
 def steps(**by_op):
-    return [Step(op, value) for op, value in by_op.items()]
+    return [Finish(op, value) for op, value in by_op.items()]
 
 
 def same_order(integers, scores):
@@ -132,10 +132,10 @@ def test_c_tells_what_numpy_tells(seed, tmp_path):
     mul = np.tile(np.array([2, -3, 0])[:channels], pixels)
     unit = Unit(mul, rng.integers(-9, 9, size), -90, 100) if seed % 2 else None
     finish = (
-        Step("mul", rng.normal(0, 0.1, size)),
-        Step("add", rng.normal(0, 1, size)),
-        Step("max", [-1.5]),
-        Step("sub", [0.1]),
+        Finish("mul", rng.normal(0, 0.1, size)),
+        Finish("add", rng.normal(0, 1, size)),
+        Finish("max", [-1.5]),
+        Finish("sub", [0.1]),
     )
     answer = Answer(
         finish,
@@ -231,7 +231,13 @@ def test_a_network_of_format_1_is_migrated_and_can_be_brought_into_one_unit(tmp_
 
 def test_the_meaning_of_answers_survives_json():
     answer = Answer(
-        (Step("mul", [0.1, 0.2]),), Unit([1, 2], [3, 4], -9, 9), "softmax", 0, 2, shape=(1, 2), places=np.array([1, 0])
+        (Finish("mul", [0.1, 0.2]),),
+        Unit([1, 2], [3, 4], -9, 9),
+        "softmax",
+        0,
+        2,
+        shape=(1, 2),
+        places=np.array([1, 0]),
     )
     y = np.array([[-9, 9], [3, 6]])
     assert Answer.of(answer.plain()).plain() == answer.plain()

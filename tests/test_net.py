@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwflow.answers import Answer, Step, Unit
+from hwflow.answers import Answer, Finish, Unit
 from hwflow.bits import BIPOLAR, U8, Ints
 from hwflow.errors import ModelError
 from hwflow.net import Net
@@ -125,7 +125,7 @@ def network():
         Flatten(name="flat", inputs=("sign",)),
         Dense(name="dense", inputs=("flat",), weights=rng.choice([-1, 1], (7, 48))),
     ), 255, Answer(
-        (Step("mul", [0.5]), Step("add", np.arange(7))), Unit([1], 2 * np.arange(7), -40, 60), "softmax", places=np.arange(7)[::-1],
+        (Finish("mul", [0.5]), Finish("add", np.arange(7))), Unit([1], 2 * np.arange(7), -40, 60), "softmax", places=np.arange(7)[::-1],
     ))  # fmt: skip
 
 

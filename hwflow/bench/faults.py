@@ -16,8 +16,7 @@ import numpy as np
 from onnx import TensorProto
 
 from hwflow import flow
-from hwflow.answers import Answer, Unit
-from hwflow.answers import Step as Finish
+from hwflow.answers import Answer, Finish, Unit
 from hwflow.bits import Array
 from hwflow.build import Build
 from hwflow.errors import HwflowError

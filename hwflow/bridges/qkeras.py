@@ -15,7 +15,7 @@ from hwflow import real
 from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.bridges import qkeras_meaning as meaning
-from hwflow.bridges.qkeras_file import Call, Layer, call_of, layers_of
+from hwflow.bridges.qkeras_file import Function, Layer, function_of, layers_of
 from hwflow.bridges.qkeras_meaning import Unknown
 from hwflow.errors import Finding, ModelError
 from hwflow.ops import Pads, Port, Shape
@@ -87,9 +87,9 @@ class _Reader:
         self.notes.append("the input is u8/255, as nothing in the model says; --input says otherwise")
         return "u8/255"
 
-    def _call(self, value: Any) -> Call | None:
+    def _call(self, value: Any) -> Function | None:
         try:
-            return call_of(value, meaning.POSITIONS)
+            return function_of(value, meaning.POSITIONS)
         except (ValueError, SyntaxError, KeyError) as e:
             raise Unknown(f"{value!r} is not understood as a quantizer ({e})", "use QKeras' own quantizers") from e
 
@@ -111,7 +111,7 @@ class _Reader:
         call = self._call(layer.config.get("activation"))
         return self._active(layer, call, at, f"{layer.name}_{call.name}" if call else layer.name)
 
-    def _active(self, layer: Layer, call: Call | None, at: str, name: str) -> str:
+    def _active(self, layer: Layer, call: Function | None, at: str, name: str) -> str:
         """The value behind an activation; a head at the end is left to the host."""
         if call is None:
             return at

@@ -35,7 +35,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Call:
+class Function:
     """A quantizer or an activation: its name and its arguments."""
 
     name: str
@@ -128,7 +128,7 @@ def _named(group: Any, layer: str) -> dict[str, Array]:
     return out
 
 
-def call_of(value: Any, names: dict[str, tuple[str, ...]]) -> Call | None:
+def function_of(value: Any, names: dict[str, tuple[str, ...]]) -> Function | None:
     """A quantizer or activation from a configuration: a dict, a text such as `quantized_bits(4,0,alpha=1)`, or None.
 
     `names` are the positional arguments of each known quantizer.
@@ -136,12 +136,12 @@ def call_of(value: Any, names: dict[str, tuple[str, ...]]) -> Call | None:
     if value is None or value == "linear":
         return None
     if isinstance(value, dict):
-        return Call(str(value["class_name"]), dict(value.get("config") or {}))
+        return Function(str(value["class_name"]), dict(value.get("config") or {}))
     tree = ast.parse(str(value), mode="eval").body
     if isinstance(tree, ast.Name):
-        return Call(tree.id, {})
+        return Function(tree.id, {})
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise ValueError(f"{value!r} is no quantizer")
     name = tree.func.id
     args = dict(zip(names.get(name, ()), (ast.literal_eval(a) for a in tree.args), strict=False))
-    return Call(name, args | {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords})
+    return Function(name, args | {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords})

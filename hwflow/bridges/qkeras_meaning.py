@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array, sign
-from hwflow.bridges.qkeras_file import Call
+from hwflow.bridges.qkeras_file import Function
 from hwflow.real import Step
 
 F = np.float32
@@ -33,7 +33,7 @@ class Unknown(Exception):  # noqa: N818  a verdict, not an error
         self.reason, self.remedy = reason, remedy
 
 
-def weights(call: Call | None, w: Array) -> tuple[Array, Array]:
+def weights(call: Function | None, w: Array) -> tuple[Array, Array]:
     """Integers in the shape of `w`, and their scale, which broadcasts against them (last axis: output channels)."""
     w = np.asarray(w, F)
     if call is None:
@@ -54,7 +54,7 @@ def weights(call: Call | None, w: Array) -> tuple[Array, Array]:
     raise Unknown(f"weights by {call.name} have no integers", "use binary, ternary, quantized_bits or quantized_po2")
 
 
-def values(call: Call | None, v: Array) -> Array:
+def values(call: Function | None, v: Array) -> Array:
     """The float32 values a quantizer makes of an array of parameters (a bias, a norm's constants)."""
     v = np.asarray(v, F)
     if call is None:
@@ -73,7 +73,7 @@ def values(call: Call | None, v: Array) -> Array:
     return (ints * scale).astype(F)
 
 
-def activation(call: Call) -> tuple[Step, ...]:
+def activation(call: Function) -> tuple[Step, ...]:
     """The steps of an activation; `Unknown` for one whose scale follows its data."""
     a = call.args
     if isinstance(a.get("alpha"), str):
@@ -113,7 +113,7 @@ def activation(call: Call) -> tuple[Step, ...]:
     )
 
 
-def input_bits(call: Call) -> str | None:
+def input_bits(call: Function) -> str | None:
     """The TYPE/DENOMINATOR of what a first quantizer lets through; None where it is no plain fixed point."""
     a = call.args
     match call.name:

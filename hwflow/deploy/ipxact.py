@@ -21,7 +21,7 @@ PORT = re.compile(
 
 
 @dataclass(frozen=True)
-class Port:
+class BlockPort:
     """One port of the block: its direction as IP-XACT says it, its width."""
 
     name: str
@@ -51,7 +51,7 @@ def component(name: str, wrapper: Path, parameters: Mapping[str, int], files: Se
     ports = []
     for library, kind, bus, logical, more, way, words, top, port in PORT.findall(wrapper.read_text()):
         bits = int(top) + 1 if top else parameters["Bytes"] * (8 if words.startswith("8*") else 1) if words else 1
-        ports.append(Port(port, {"input": "in", "output": "out"}[way], bits))
+        ports.append(BlockPort(port, {"input": "in", "output": "out"}[way], bits))
         made = buses.setdefault(bus, Bus(bus, library, kind))
         made.ports.append((port, logical))
         if logical == "TVALID":

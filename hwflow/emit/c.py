@@ -15,7 +15,7 @@ import numpy as np
 from hwflow import tools
 from hwflow.bits import U8, Array, Ints, ints_of
 from hwflow.emit import c_answers
-from hwflow.emit.c_plan import SIZES, Plan, Stage, Step, Tensor, kind_of, plan
+from hwflow.emit.c_plan import SIZES, EngineStep, Program, Stage, Tensor, kind_of, make_program
 from hwflow.emit.names import plain
 from hwflow.errors import RecipeError
 from hwflow.net import Net
@@ -79,7 +79,7 @@ def _renamed(text: str, prefix: str) -> str:
 
 def header(net: Net) -> str:
     """net.h: the sizes and types of this network around the engine's fixed interface."""
-    sizes = plan(net)
+    program = make_program(net)
     lines = [
         f"/* {plain(net.name)}: {net.input.size} integers {net.input.ints.lo} .. {net.input.ints.hi} in, {net.output.size} out. */",
         "#ifndef HW_NET_H",
@@ -87,13 +87,13 @@ def header(net: Net) -> str:
         f'#define NET_NAME "{plain(net.name)}"',
         f'#define NET_HASH "{net.hash}"',
         f"enum {{ NET_INPUTS = {net.input.size}, NET_OUTPUTS = {net.output.size} }};",
-        f"enum {{ NET_FIXED = {sizes.scratch}, NET_LINE = {line_channels(sizes)}, NET_ROW = {row_bytes(sizes)} }};",
+        f"enum {{ NET_FIXED = {program.scratch}, NET_LINE = {line_channels(program)}, NET_ROW = {row_bytes(program)} }};",
         "#if defined(__x86_64__)",
-        f"enum {{ NET_SPREAD = {spread_bytes(sizes)} }};",
+        f"enum {{ NET_SPREAD = {spread_bytes(program)} }};",
         "#else",
         "enum { NET_SPREAD = 0 };",
         "#endif",
-        f"enum {{ NET_PLAIN_SCRATCH = {plain_scratch(sizes)} }}; /* net_scratch_bytes() of a build with -DHW_PLAIN -DHW_TILE=1 */",
+        f"enum {{ NET_PLAIN_SCRATCH = {plain_scratch(program)} }}; /* net_scratch_bytes() of a build with -DHW_PLAIN -DHW_TILE=1 */",
         f"typedef {input_type(net)} net_input;",
     ]
     return "\n".join([*lines, (ENGINE / "interface.h").read_text(), c_answers.declarations(net), "#endif", ""])
@@ -132,7 +132,7 @@ def size(net: Net, compiler: Path | None = None) -> dict[str, int]:
     `flash`: code and constants; of these `weights` are the weights' own bits. `ram`: all working memory; of it
     `peak` holds the values that live at the same time.
     """
-    sizes = plan(net)
+    steps = make_program(net)
     with TemporaryDirectory() as folder:
         emit(net, Path(folder))
         program = compiler or tools.need("g++")
@@ -149,12 +149,12 @@ def size(net: Net, compiler: Path | None = None) -> dict[str, int]:
         )
         // 8
     )
-    return {"flash": flash, "weights": weights, "ram": plain_scratch(sizes), "peak": sizes.scratch}
+    return {"flash": flash, "weights": weights, "ram": plain_scratch(steps), "peak": steps.scratch}
 
 
-def plain_scratch(sizes: Plan) -> int:
+def plain_scratch(program: Program) -> int:
     """Bytes of working memory of a plain build that works on one pixel at a time."""
-    return -(-sizes.scratch // 64) * 64 + 4 * line_channels(sizes) + 3 * row_bytes(sizes) + 4 * 64
+    return -(-program.scratch // 64) * 64 + 4 * line_channels(program) + 3 * row_bytes(program) + 4 * 64
 
 
 def sections(elf: bytes) -> list[int]:
@@ -172,32 +172,32 @@ def sections(elf: bytes) -> list[int]:
     return out
 
 
-def line_channels(sizes: Plan) -> int:
-    return max((-(-step.shape[2] // 16) * 16 for step in sizes.steps if step.stages), default=16)
+def line_channels(program: Program) -> int:
+    return max((-(-step.shape[2] // 16) * 16 for step in program.steps if step.stages), default=16)
 
 
-def row_bytes(sizes: Plan) -> int:
+def row_bytes(program: Program) -> int:
     """Bytes of the longest gathered row, in whole cache lines."""
     rows = [64]
-    for step in sizes.steps:
+    for step in program.steps:
         if step.kind == "gemm":
-            win, depth = window(step.op), sizes.tensors[step.reads[0]].shape[2] // getattr(step.op, "groups", 1)
+            win, depth = window(step.op), program.tensors[step.reads[0]].shape[2] // getattr(step.op, "groups", 1)
             taps, row = win[0] * win[1], step.options["row"]
             rows.append(taps * (-(-depth // 8) if row == "BIT" else depth * (2 if row == "I16" else 4)))
     return -(-max(rows) // 64) * 64
 
 
-def spread_bytes(sizes: Plan) -> int:
+def spread_bytes(program: Program) -> int:
     """Bytes of the largest image with its border as a vector path wants it, and one pixel of border more.
 
     Packed bits take one byte for four channels, other data a byte or two for each.
     """
     images = [0]
-    for step in sizes.steps:
+    for step in program.steps:
         if step.kind == "gemm" and step.options["row"] != "I32":
             kh, kw, sh, sw, dh, dw = window(step.op)[:6]
             rows, cols = (step.shape[0] - 1) * sh + (kh - 1) * dh + 1, (step.shape[1] - 1) * sw + (kw - 1) * dw + 1
-            channels = sizes.tensors[step.reads[0]].shape[2]
+            channels = program.tensors[step.reads[0]].shape[2]
             if step.options["row"] == "BIT":  # columns of a stride lie apart
                 images.append((rows * -(-cols // sw) * sw + 1) * 2 * -(-channels // 8) + 64)
             else:
@@ -218,15 +218,15 @@ class _Writer:
     """Tables by content, so that equal ones are written once; then one declaration and one call per step."""
 
     def __init__(self, net: Net):
-        self.plan = plan(net)
+        self.program = make_program(net)
         self.tables: dict[tuple[str, bytes], str] = {}
         self.declared: list[str] = []
-        self.names = {name: f"t{i}" for i, name in enumerate(self.plan.tensors)}
+        self.names = {name: f"t{i}" for i, name in enumerate(self.program.tensors)}
         self.gemms: list[str] = []
 
     def text(self) -> list[str]:
-        tensors = [self.tensor(t) for t in self.plan.tensors.values()]
-        calls = [self.call(i, step) for i, step in enumerate(self.plan.steps)]
+        tensors = [self.tensor(t) for t in self.program.tensors.values()]
+        calls = [self.call(i, step) for i, step in enumerate(self.program.steps)]
         gemms = f"static const hw_gemm *const net_gemms[] = {{{', '.join([*(f'&{g}' for g in self.gemms), '0'])}}};"
         steps = f"enum {{ NET_STEPS = {len(calls)} }};"
         begin = "static void net_image(const hw_run *run) {\n    HW_BEGIN"
@@ -269,7 +269,7 @@ class _Writer:
             self.tables[key] = name
         return self.tables[key]
 
-    def lines(self, step: Step) -> str:
+    def lines(self, step: EngineStep) -> str:
         h, w, c = step.shape
         name = f"s{self.count()}"
         stages = ",\n    ".join(self.stage(s) for s in step.stages)
@@ -283,7 +283,7 @@ class _Writer:
         tensor = f"&{self.names[s.tensor]}" if s.tensor else "0"
         return f"{{HW_{s.what}, {s.n}, {s.shift}, {_number(s.lo)}, {_number(s.hi)}, {self.table(s.a)}, {self.table(s.b)}, {tensor}}}"
 
-    def call(self, i: int, step: Step) -> str:
+    def call(self, i: int, step: EngineStep) -> str:
         name, reads = f"step{i}", [f"&{self.names[r]}" for r in step.reads]
         note = f" /* {plain(step.name)} */"
         match step.kind:
@@ -319,7 +319,7 @@ class _Writer:
             case _:
                 raise AssertionError(step.kind)
 
-    def join(self, step: Step, reads: list[str]) -> str:
+    def join(self, step: EngineStep, reads: list[str]) -> str:
         parts: Iterable[tuple[int, int]] = step.options["parts"]  # type: ignore[assignment]
         rows = [f"{{{read}, {offset}, {scale}}}" for read, (offset, scale) in zip(reads, parts, strict=True)]
         name = f"p{self.count()}"
@@ -330,11 +330,11 @@ class _Writer:
         numbers = ", ".join(str(v) for pair in (corner, up, stride) for v in pair)  # type: ignore[attr-defined]
         return f"{{{len(rows)}, {name}, {numbers}, {self.lines(step)}}}"
 
-    def gemm(self, step: Step, x: str) -> str:
+    def gemm(self, step: EngineStep, x: str) -> str:
         op, row = step.op, step.options["row"]
         assert isinstance(op, (Dense, Conv))
         groups = op.groups if isinstance(op, Conv) else 1
-        depth = self.plan.tensors[step.reads[0]].shape[2] // groups
+        depth = self.program.tensors[step.reads[0]].shape[2] // groups
         pad = np.broadcast_to(op.pad, depth * groups) if isinstance(op, Conv) else np.zeros(depth, np.int32)
         weights = op.weights.reshape(len(op.weights), -1, depth)
         if row == "BIT":
@@ -346,7 +346,7 @@ class _Writer:
         else:
             binary = ints_of(op.weights).is_bipolar
             tables = self.bits(weights > 0) if binary else self.table(weights), self.table(pad)
-            kind, counts = self.plan.tensors[step.reads[0]].kind, 0
+            kind, counts = self.program.tensors[step.reads[0]].kind, 0
             small, byte = products_in_16_bits(op, kind, pad), int(fits_bytes(op, kind, pad))
         fields = (
             str(len(self.gemms)),

@@ -81,7 +81,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class EngineStep:
     """One call of the engine. `stages` is empty where the step writes `output` itself."""
 
     kind: str  # gemm, depthwise, pool, pool_bits, join, top
@@ -103,15 +103,15 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Program:
     """Steps in order, every stored value by name, and the bytes of scratch memory they need together."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[EngineStep, ...]
     tensors: dict[str, Tensor]
     scratch: int
 
 
-def plan(net: Net) -> Plan:
+def make_program(net: Net) -> Program:
     """The steps of a network; ModelError where a value does not fit the 32 bits of a line."""
     for name, port in net.ports.items():
         if not (WORD.lo <= port.ints.lo and port.ints.hi <= WORD.hi):
@@ -149,7 +149,7 @@ class _Planner:
     def __init__(self, net: Net):
         self.net = net
         self.answer = net.ops[-1].name
-        self.steps: list[Step] = []
+        self.steps: list[EngineStep] = []
         self.absorbed: set[str] = set()
         self.alias: dict[str, str] = {}
         kind = kind_of(net.input.ints)
@@ -188,7 +188,7 @@ class _Planner:
         """Read one value and store it as another, of another kind or place."""
         stage = Stage("STORE", tensor=to)
         self.steps.append(
-            Step("join", to, op, (name,), self.tensors[name].shape, (stage,), options={"parts": ((0, 1),)})
+            EngineStep("join", to, op, (name,), self.tensors[name].shape, (stage,), options={"parts": ((0, 1),)})
         )
 
     def step(self, op: Op) -> None:
@@ -202,10 +202,12 @@ class _Planner:
                 self.outputs(op)
             case TopK():
                 source = op.inputs[0]
-                self.steps.append(Step("top", op.name, op, (source,), shape, output=self.store(op.name, kind="I32")))
+                self.steps.append(
+                    EngineStep("top", op.name, op, (source,), shape, output=self.store(op.name, kind="I32"))
+                )
             case MaxPool() if self.net.ports[op.inputs[0]].ints.is_bipolar and op.name != self.answer:
                 source = self.bits(op.inputs[0])
-                self.steps.append(Step("pool_bits", op.name, op, (source,), shape, output=self.store(op.name)))
+                self.steps.append(EngineStep("pool_bits", op.name, op, (source,), shape, output=self.store(op.name)))
             case Dense() | Conv():
                 options = gemm_options(op, self.net.ports[op.inputs[0]])
                 source = self.bits(op.inputs[0]) if options.get("row") == "BIT" else op.inputs[0]
@@ -296,7 +298,7 @@ class _Planner:
             self.absorbed.add(following.name)
             at = following.name
         shape = image(self.net.ports[op.name])
-        self.steps.append(Step(kind, op.name, op, reads, shape, tuple(stages), options=options))
+        self.steps.append(EngineStep(kind, op.name, op, reads, shape, tuple(stages), options=options))
 
     def can_follow(self, user: Op, at: str) -> bool:
         others = [i for i in user.inputs if i != at]
@@ -356,7 +358,7 @@ def gemm_options(op: Dense | Conv, x: Port) -> dict[str, object]:
     return {"row": "I32" if kind_of(ends) == "I32" else "I16"}
 
 
-def _laid_out(steps: list[Step], tensors: dict[str, Tensor], alias: dict[str, str]) -> Plan:
+def _laid_out(steps: list[EngineStep], tensors: dict[str, Tensor], alias: dict[str, str]) -> Program:
     """Addresses such that no two values that live at the same time overlap: largest first, lowest gap."""
 
     def root(name: str) -> str:
@@ -383,4 +385,4 @@ def _laid_out(steps: list[Step], tensors: dict[str, Tensor], alias: dict[str, st
         placed[name] = replace(tensors[name], at=at)
     used = {n for step in steps for n in (*step.all_reads, *step.writes)}
     out = {n: replace(t, at=placed[root(n)].at) if root(n) in placed else t for n, t in tensors.items() if n in used}
-    return Plan(tuple(steps), out, max((t.at + t.bytes for t in placed.values()), default=0))
+    return Program(tuple(steps), out, max((t.at + t.bytes for t in placed.values()), default=0))

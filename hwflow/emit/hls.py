@@ -36,7 +36,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Call:
+class UnitCall:
     """One unit of the top: its template, template arguments by name, function arguments."""
 
     module: str
@@ -102,7 +102,7 @@ def edge(dataflow: Dataflow, name: str) -> Edge:
     return Edge(signal(name), dataflow.stream(name).bits, depth)
 
 
-def call(unit: Unit) -> Call:
+def call(unit: Unit) -> UnitCall:
     """One line of the top. Numbers are template arguments, memories are function arguments behind the streams.
 
     A template has one parameter more than its module: `Words`, the input words of one image, which a clocked
@@ -112,7 +112,7 @@ def call(unit: Unit) -> Call:
     numbers = {k: v for k, v in params.items() if isinstance(v, int)} | {"Words": unit.ins[0].words}
     outs = [f"{unit.name}:{port}" if port else unit.name for port in range(len(unit.outs))]
     memories = [memory(v) if v else "no_memory" for v in params.values() if isinstance(v, str)]
-    return Call(unit.module, numbers, (*(signal(e) for e in (*unit.inputs, *outs)), *memories))
+    return UnitCall(unit.module, numbers, (*(signal(e) for e in (*unit.inputs, *outs)), *memories))
 
 
 def axis_bytes(stream: Stream) -> int:

@@ -13,8 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from hwflow import ops
-from hwflow.answers import Answer, Answers, Output, Unit
-from hwflow.answers import Step as Finish
+from hwflow.answers import Answer, Answers, Finish, Output, Unit
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.fold import levels

@@ -11,9 +11,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from hwflow import ops, real
-from hwflow.answers import STEPS as FINISH
-from hwflow.answers import Answer, Answers, Output, Unit
-from hwflow.answers import Step as Finish
+from hwflow.answers import FINISHES, Answer, Answers, Finish, Output, Unit
 from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
 from hwflow.fold import pairs
@@ -427,7 +425,7 @@ class _Folding:
     def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
         """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""
         item = self.items[value]
-        if isinstance(item, Pair) or not all(s.op in FINISH and not isinstance(s, Beside | Both) for s in item.steps):
+        if isinstance(item, Pair) or not all(s.op in FINISHES and not isinstance(s, Beside | Both) for s in item.steps):
             if self.graph.spans[value].grid is None and isinstance(item, Pair):
                 self.flushed(item)  # says why
             if self.graph.spans[value].grid is None:

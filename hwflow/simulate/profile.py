@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.emit.c_plan import Step, plan
+from hwflow.emit.c_plan import EngineStep, make_program
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense
 from hwflow.simulate import c
@@ -78,7 +78,7 @@ class Profile:
 def profile(net: Net, folder: Path | None, path: str | None = None, turns: int = TURNS) -> Profile:
     """Times of each step on one thread, medians of `turns` images; LookupError where the processor has no such path."""
     engine = c.load(net, folder, path, flags=("-DNET_PROFILE", *c.FAST))
-    steps = plan(net).steps
+    steps = make_program(net).steps
     spent = np.zeros(len(steps), np.uint64)
     x, out = _images(net, engine.dtype), np.empty((1, net.output.size), np.int32)
     call = engine.call(x, out)
@@ -103,7 +103,7 @@ def _images(net: Net, dtype: type) -> Array:
     return np.ascontiguousarray(np.where(x >= 0, 1, -1) if ints.is_bipolar else x, dtype)
 
 
-def products(step: Step, size: int) -> int:
+def products(step: EngineStep, size: int) -> int:
     """Multiplications of one image, -1/+1 ones included."""
     return (
         step.op.weights[0].size * size
@@ -112,7 +112,7 @@ def products(step: Step, size: int) -> int:
     )
 
 
-def work(step: Step) -> str:
+def work(step: EngineStep) -> str:
     """What a step does, in a few words: its operation, then what is fused behind it."""
     op = step.op
     match step.kind:

@@ -159,7 +159,7 @@ def test_without_h5py_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatc
 
 def test_a_first_quantizer_says_what_the_input_is() -> None:
     def of(text: str) -> str | None:
-        call = qkeras_file.call_of(text, qkeras_meaning.POSITIONS)
+        call = qkeras_file.function_of(text, qkeras_meaning.POSITIONS)
         assert call is not None
         return qkeras_meaning.input_bits(call)
 
@@ -187,7 +187,7 @@ def test_weights_are_those_of_qkeras(text: str) -> None:
     quantizer = live().get_quantizer(text)
     quantizer._set_trainable_parameter()
     w = np.random.default_rng(1).uniform(-1, 1, (3, 3, 4, 6)).astype(np.float32)
-    call = qkeras_file.call_of(text, qkeras_meaning.POSITIONS)
+    call = qkeras_file.function_of(text, qkeras_meaning.POSITIONS)
     ints, scale = qkeras_meaning.weights(call, w)
     want = np.array(quantizer(w))
     assert (ints == np.rint(ints)).all()
@@ -198,7 +198,7 @@ def test_weights_are_those_of_qkeras(text: str) -> None:
 def test_activations_are_those_of_qkeras(text: str) -> None:
     quantizer = live().get_quantizer(text)
     x = np.concatenate([np.arange(-64, 65) / 16, np.random.default_rng(2).normal(0, 2, 1000)]).astype(np.float32)
-    call = qkeras_file.call_of(text, qkeras_meaning.POSITIONS)
+    call = qkeras_file.function_of(text, qkeras_meaning.POSITIONS)
     assert call is not None
     y = x
     for step in qkeras_meaning.activation(call):

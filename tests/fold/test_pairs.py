@@ -5,7 +5,7 @@ import pytest
 from networks import Build
 from reading import classify, signs
 
-from hwflow.emit.c_plan import plan as c_plan
+from hwflow.emit.c_plan import make_program
 from hwflow.errors import ModelError
 from hwflow.fold import fold, pairs
 from hwflow.lower import cores
@@ -39,7 +39,7 @@ def test_a_residual_sum_of_any_scales_is_exact(seed, tmp_path):
     want = reference(tmp_path / "net.onnx", x, "i4/4")
     assert np.array_equal(net.scores(net.run(x)), want) and len(np.unique(want)) > 1
     assert not any((n.name in graph.plans) for n in graph.nodes if type(n).__name__ == "Add")
-    c_plan(net)
+    make_program(net)
     cores(net)
 
 

@@ -6,7 +6,7 @@ from conftest import shared
 from networks import Build
 from reading import classify, kinds, signs
 
-from hwflow.emit.c_plan import plan as c_plan
+from hwflow.emit.c_plan import make_program
 from hwflow.fold import fold
 from hwflow.lower import cores
 from hwflow.qonnx import explained, read, reference
@@ -66,7 +66,7 @@ def test_an_activation_in_front_of_a_quantizer_is_exact(name, tmp_path):
     x = rng.integers(-16, 16, (60, *graph.input.shape))
     want = reference(tmp_path / "net.onnx", x, "i5/8")
     assert np.array_equal(net.scores(net.run(x)), want) and len(np.unique(want)) > 1
-    c_plan(net)
+    make_program(net)
     cores(net)
 
 

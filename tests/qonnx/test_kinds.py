@@ -5,7 +5,7 @@ import pytest
 from networks import Build, random_network
 from reading import classify, signs
 
-from hwflow.emit.c_plan import plan as c_plan
+from hwflow.emit.c_plan import make_program
 from hwflow.errors import ModelError
 from hwflow.fold import fold
 from hwflow.lower import cores
@@ -214,7 +214,7 @@ def test_what_fold_accepts_every_engine_takes(tmp_path):
             net = fold(read(b.save(tmp_path, y), "i6"))
         except ModelError:
             continue
-        c_plan(net)
+        make_program(net)
         cores(net)
         taken += 1
     assert taken >= 15

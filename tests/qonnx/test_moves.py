@@ -6,7 +6,7 @@ from conftest import shared
 from networks import Build
 from reading import classify, signs
 
-from hwflow.emit.c_plan import plan as c_plan
+from hwflow.emit.c_plan import make_program
 from hwflow.fold import fold
 from hwflow.lower import cores
 from hwflow.qonnx import explained, read, reference
@@ -21,7 +21,7 @@ def proven(path, takes, rng, n=30):
     x = rng.integers(graph.input.ints.lo, graph.input.ints.hi + 1, (n, *graph.input.shape))
     want = reference(path, x, takes)
     assert np.array_equal(net.scores(net.run(x)), want) and len(np.unique(want)) > 1
-    c_plan(net)
+    make_program(net)
     cores(net)
     return net
 
@@ -291,5 +291,5 @@ def test_a_public_network_is_exact_but_for_the_order_of_float32_sums(name):
     assert all(node.explained for node in nodes)
     assert sum(node.ties for node in nodes if node.name != graph.output) == 0, "a level differs"
     assert np.array_equal(net.scores(net.run(x)), graph.run(graph.takes.real(x)))
-    c_plan(net)
+    make_program(net)
     cores(net)

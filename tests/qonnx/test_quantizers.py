@@ -6,7 +6,7 @@ import pytest
 from networks import Build, Q
 from reading import RNG, classify, kinds, same, signs
 
-from hwflow.emit.c_plan import plan as c_plan
+from hwflow.emit.c_plan import make_program
 from hwflow.lower import cores
 from hwflow.qonnx import read
 
@@ -165,7 +165,7 @@ def test_wide_weights_and_activations(bits, mode, tmp_path):
     w = b.quant(b.const(rng.normal(0, 1, (36, 3))), 2.0**-6, min(bits, 9))
     x = b.quant(b.node("MatMul", b.node("Flatten", x), w), 1.0, 8)
     net = same(b.save(tmp_path, x), "i8/64")
-    c_plan(net)
+    make_program(net)
     cores(net)
     assert max(port.ints.bits for port in net.ports.values()) > bits
 
