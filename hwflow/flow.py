@@ -14,6 +14,7 @@ from typing import Any
 from hwflow import emit, sources, tools
 from hwflow.board import load_board
 from hwflow.build import INFORMATION, STAGE, TRAINED, Build, belongs
+from hwflow.emit.c import check_prefix
 from hwflow.errors import RecipeError, ToolError
 from hwflow.files import digest, locked, rewritten, scratch, write_json, write_text
 from hwflow.fold import labelled, note
@@ -86,17 +87,20 @@ class Target:
 
 def compile_model(
     source: str, out: Path | None = None, target: Target | None = None, input: str | None = None, say: Say = _silent,
-    *, answer: str = "scores",
+    *, answer: str = "scores", prefix: str | None = None,
 ) -> Build:  # fmt: skip
     """A model file, a recipe or a build folder as a build: net.npz, dataflow.json, rtl/, hls/, c/.
 
-    `answer` is what the hardware sends: scores in one common unit, or labels, decided on chip. The build appears whole
+    `answer` is what the hardware sends: scores in one common unit, or labels, decided on chip. With a `prefix`,
+    c/PREFIX/ is the network as an Arduino library and Zephyr module, all its names beginning so. The build appears whole
     or not at all: it is written beside the folder's old content and takes its place in one step. Two builds of one
     folder wait for each other.
     """
     target = target or Target()
     if answer not in ANSWERS:
         raise RecipeError(f"--answer {answer}: must be one of {', '.join(ANSWERS)}")
+    if prefix is not None:
+        check_prefix(prefix)
     folder = sources.folder_of(source, out)
     with locked(folder, say):
         from_ = sources.find(source, folder, lambda spec, where: _trained(spec, where, say))
@@ -120,7 +124,7 @@ def compile_model(
                 "name": from_.name, "model": kept.name, "source": from_.says, "input": input, "answer": answer,
                 "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
                 "max_util": target.max_util, "latency_us": target.latency_us,
-                "model_sha256": None if from_.integers else digest(kept), "hwflow": VERSION,
+                "prefix": prefix, "model_sha256": None if from_.integers else digest(kept), "hwflow": VERSION,
             }  # fmt: skip
             write_build(part, net, dataflow, asked)
     return Build.load(folder)
@@ -143,6 +147,8 @@ def write_build(folder: Path, net: Net, dataflow: Dataflow, asked: dict[str, Any
     emit.kit(dataflow, folder / "rtl", float(asked["clock_mhz"]))
     emit.hls(dataflow, folder / "hls")
     emit.c(net, folder / "c")
+    if prefix := asked.get("prefix"):
+        emit.micro(net, folder / "c" / prefix, prefix)
     for stage in ("rtl", "hls", "c"):
         write_json(folder / stage / STAGE, {"build": build.hash, "hwflow": VERSION})
 

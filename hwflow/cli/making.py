@@ -130,6 +130,10 @@ def compile(
     answer: Annotated[
         str, typer.Option("--answer", help="What the hardware sends: scores in one common unit, or labels.")
     ] = "scores",
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", help="Also c/PREFIX/: an Arduino library and Zephyr module whose names begin so."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """QONNX to integers to hardware: net.npz, dataflow.json, rtl/, hls/, c/."""
@@ -139,7 +143,7 @@ def compile(
 
     input = with_preprocessing(input, mean, std)
     target = Target(board, clock, fps, fit, max_util, latency, folding)
-    build = compile_model(model, folder, target, input, say, answer=answer)
+    build = compile_model(model, folder, target, input, say, answer=answer, prefix=prefix)
     flow = build.dataflow
     rate = build.clock_mhz * 1e6 / flow.cycles
     table = Table(

@@ -6,6 +6,7 @@ Stands on units and net; the logic itself lives in `hls/` and in the C engine's 
 from hwflow.emit.c import emit as c
 from hwflow.emit.hls import emit as hls
 from hwflow.emit.kit import write as kit
+from hwflow.emit.micro import write as micro
 from hwflow.emit.rtl import emit as rtl
 
-__all__ = ["c", "hls", "kit", "rtl"]
+__all__ = ["c", "hls", "kit", "micro", "rtl"]

@@ -57,8 +57,7 @@ def emit(net: Net, folder: Path, prefix: str = "net") -> list[Path]:
     Another `prefix` gives the files and every public name a name of their own, so that several networks link into one
     program: `tfc` gives tfc.h, tfc.c, tfc_run and TFC_INPUTS.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", prefix):
-        raise RecipeError(f"prefix {prefix!r}: must be a C name in lower case, such as tfc; choose another")
+    check_prefix(prefix)
     folder.mkdir(parents=True, exist_ok=True)
     files = {"net.h": header(net), "net.c": source(net)}
     files |= {name: (ENGINE / name).read_text() for name in ("main.c", "Makefile")}
@@ -67,6 +66,12 @@ def emit(net: Net, folder: Path, prefix: str = "net") -> list[Path]:
     for name, text in files.items():
         (folder / name).write_text(text)
     return [folder / name for name in files]
+
+
+def check_prefix(prefix: str) -> None:
+    """RecipeError unless a prefix may begin the names of a C program and of its files."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", prefix):
+        raise RecipeError(f"prefix {prefix!r}: must be a C name in lower case, such as tfc; choose another")
 
 
 def _renamed(text: str, prefix: str) -> str:
