@@ -74,7 +74,9 @@ class Compiled:
         """The proof on the given images, else on the build's own: see `hwflow.verify`."""
         from hwflow.verify import verify
 
-        return verify(self.build, self.predictor.integers(self.images) if self.images is not None else None, n, labels=self.labels)  # fmt: skip
+        return verify(
+            self.build, self.predictor.integers(self.images) if self.images is not None else None, n, labels=self.labels
+        )
 
     def report(self) -> dict[str, Any]:
         """Write report.html, report.md and report.json; gives report.json's content."""

@@ -42,9 +42,13 @@ SYNTH = {
 }  # fmt: skip
 
 METRICS = {
-    "accuracy": MAYBE_NUMBER, "epochs": int, "history": [{"epoch": int}], "data?": str, "source?": str,
+    "accuracy": MAYBE_NUMBER,
+    "epochs": int,
+    "history": [{"epoch": int}],
+    "data?": str,
+    "source?": str,
     "sha256?": {str: str},
-}  # fmt: skip
+}
 
 MEASURED = {"build": str, "fps?": NUMBER, "mhz?": NUMBER, "watts?": NUMBER, "latency_us?": NUMBER, "note?": str}
 

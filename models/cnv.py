@@ -12,9 +12,13 @@ from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense
 
 
 def cnv(
-    method: Method, channels: tuple[int, ...] = (64, 64, 128, 128, 256, 256), width: int = 512, outputs: int = 10,
-    side: int = 32, colours: int = 3,
-) -> nn.Module:  # fmt: skip
+    method: Method,
+    channels: tuple[int, ...] = (64, 64, 128, 128, 256, 256),
+    width: int = 512,
+    outputs: int = 10,
+    side: int = 32,
+    colours: int = 3,
+) -> nn.Module:
     """Pairs of 3 x 3 convolutions, a 2 x 2 max pool between pairs, two dense layers of `width`, one of `outputs`."""
     layers: list[nn.Module] = [Centre(0.5)]
     inputs = colours
@@ -51,4 +55,4 @@ RECIPES = {
         Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
         Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
     )
-}  # fmt: skip
+}

@@ -56,12 +56,19 @@ class Double(nn.Module):
     def __init__(self, method: Method, inputs: int, outputs: int, stride: int):
         super().__init__()
         self.branch = nn.Sequential(
-            act(method, inputs), conv(method, inputs, outputs, stride=stride), Norm(outputs),
-            act(method, outputs), conv(method, outputs, outputs), Norm(outputs), fixed(step=BRANCH),
-        )  # fmt: skip
-        self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else nn.Sequential(
-            conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(step=BRANCH)
-        )  # fmt: skip
+            act(method, inputs),
+            conv(method, inputs, outputs, stride=stride),
+            Norm(outputs),
+            act(method, outputs),
+            conv(method, outputs, outputs),
+            Norm(outputs),
+            fixed(step=BRANCH),
+        )
+        self.shortcut = (
+            nn.Identity()
+            if stride == 1 and inputs == outputs
+            else nn.Sequential(conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(step=BRANCH))
+        )
         self.clip = fixed()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,9 +95,11 @@ class Resnet(nn.Module):
             stage: list[nn.Module] = []
             for j in range(count):
                 stride = 2 if i and not j else 1
-                stage += [Double(method, inputs, rows, stride)] if double else [
-                    Single(method, inputs, rows, stride, pool), Single(method, rows, rows, 1, pool)
-                ]  # fmt: skip
+                stage += (
+                    [Double(method, inputs, rows, stride)]
+                    if double
+                    else [Single(method, inputs, rows, stride, pool), Single(method, rows, rows, 1, pool)]
+                )
                 inputs = rows
             self.stages.append(nn.Sequential(*stage))
         self.taps = nn.ModuleList(

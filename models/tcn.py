@@ -20,8 +20,11 @@ class Tcn(nn.Module):
     ):
         super().__init__()
         layers: list[nn.Module] = [
-            Centre(0.5), conv_over_time(wide(method), features, channels, kernel), Norm(channels), act(method, channels)
-        ]  # fmt: skip
+            Centre(0.5),
+            conv_over_time(wide(method), features, channels, kernel),
+            Norm(channels),
+            act(method, channels),
+        ]
         for i in range(blocks):
             layers += [conv_over_time(method, channels, channels, kernel, 2**i), Norm(channels), act(method, channels)]
         layers[-1] = fixed(4, 2.0**-3)

@@ -26,9 +26,9 @@ class UNet(nn.Module):
         ])  # fmt: skip
         self.grow = nn.Upsample(scale_factor=2, mode="nearest")
         ups = list(pairwise(channels[::-1]))
-        self.ups = nn.ModuleList([
-            nn.Sequential(conv(method, low + high, high), Norm(high), act(method, high)) for low, high in ups[:-1]
-        ])  # fmt: skip
+        self.ups = nn.ModuleList(
+            [nn.Sequential(conv(method, low + high, high), Norm(high), act(method, high)) for low, high in ups[:-1]]
+        )
         low, high = ups[-1]
         self.last = nn.Sequential(conv(method, low + high, high), Norm(high), fixed(4, 2.0**-3))
         self.head = nn.Sequential(conv(wide(method), high, outputs, 1, padding=0), Scale(0.5))
@@ -51,6 +51,8 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("unet", UNet, "masks:mnist", "u8/256", method=Method(act_estimator="poly"), task="segment", plan=PLAN),
-        Recipe("unet-digits", UNet, "masks:digits", "u8/16", method=Method(act_estimator="poly"), task="segment", plan=PLAN),
+        Recipe(
+            "unet-digits", UNet, "masks:digits", "u8/16", method=Method(act_estimator="poly"), task="segment", plan=PLAN
+        ),
     )
-}  # fmt: skip
+}

@@ -27,9 +27,14 @@ class VggSmall(nn.Module):
     """
 
     def __init__(
-        self, method: Method, channels: tuple[int, ...] = (128, 128, 256, 256, 512, 512), outputs: int = 10,
-        side: int = 32, colours: int = 3, recovery: int = 0,
-    ):  # fmt: skip
+        self,
+        method: Method,
+        channels: tuple[int, ...] = (128, 128, 256, 256, 512, 512),
+        outputs: int = 10,
+        side: int = 32,
+        colours: int = 3,
+        recovery: int = 0,
+    ):
         super().__init__()
         first, last = channels[0], channels[-1]
         self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first))

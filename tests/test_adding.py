@@ -140,8 +140,11 @@ def test_what_is_left_out_of_a_unit_is_named():
         module: ClassVar[str] = "nothing"
 
     assert forgotten_of_unit(Nothing) == [
-        "hls/units/nothing.sv", "hls/units/nothing.hpp", "hwflow/units/__init__.py: UNITS", "samples",
-    ]  # fmt: skip
+        "hls/units/nothing.sv",
+        "hls/units/nothing.hpp",
+        "hwflow/units/__init__.py: UNITS",
+        "samples",
+    ]
 
     class Own(AddUnit):
         @classmethod
@@ -171,9 +174,12 @@ def test_what_is_left_out_of_an_operation_is_named(tmp_path):
 
     said = forgotten_of_op(Median)
     assert said == [
-        "hwflow/lower/__init__.py", "hwflow/emit/c_plan.py", "hwflow/bridges/finn_onnx.py", "hwflow/ops.py: OPS",
+        "hwflow/lower/__init__.py",
+        "hwflow/emit/c_plan.py",
+        "hwflow/bridges/finn_onnx.py",
+        "hwflow/ops.py: OPS",
         "docs/pages/reference/net-npz.md",
-    ]  # fmt: skip
+    ]
     for place in said[:3]:  # planted: a case that is taken out of one place is missed there alone
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text((ROOT / place).read_text())
@@ -194,9 +200,11 @@ def test_what_is_left_out_of_a_family_is_named(monkeypatch):
 def test_no_unit_and_no_family_is_known_by_name_outside_its_room():
     numbers = house.counts(ROOT)
     for what in (
-        "isinstance on units outside units/", "comparisons of module names outside units/", "`family ==` outside families/",
+        "isinstance on units outside units/",
+        "comparisons of module names outside units/",
+        "`family ==` outside families/",
         "tables by family outside families/",
-    ):  # fmt: skip
+    ):
         assert numbers[what] == 0, what
     assert house.instance_checks("isinstance(unit, hw.Mvu)", {"Mvu"}) == [1]
     assert house.family_checks('board.family == "xc7"') == [1]

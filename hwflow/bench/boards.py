@@ -117,9 +117,12 @@ def simulate(target: Target, folder: Path) -> dict[str, Any]:
     with Accelerator("sim", folder / "deploy" / "design.json") as board:
         differing = int((board.infer(x).reshape(len(x), -1) != net.run(x).reshape(len(x), -1)).any(1).sum())
     return {
-        "network": net.name, "board": "sim", "cycles_per_image": dataflow.cycles,
-        "seconds": round(time.perf_counter() - began, 1), "result": f"{differing} of {len(x)} answers differ",
-    }  # fmt: skip
+        "network": net.name,
+        "board": "sim",
+        "cycles_per_image": dataflow.cycles,
+        "seconds": round(time.perf_counter() - began, 1),
+        "result": f"{differing} of {len(x)} answers differ",
+    }
 
 
 # what nextpnr calls the resources that fill up

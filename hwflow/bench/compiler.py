@@ -70,9 +70,11 @@ def measured(path: Path, takes: str | None, images: int = IMAGES) -> dict[str, A
     plan(net)
     seconds = time.perf_counter() - start
     return {
-        "read to dataflow": f"{seconds:.1f} s", "weights": f"{_weights(net):,}", "images": images,
+        "read to dataflow": f"{seconds:.1f} s",
+        "weights": f"{_weights(net):,}",
+        "images": images,
         **compared(path, takes, net, bench_nets.images(net, images)),
-    }  # fmt: skip
+    }
 
 
 def compared(path: Path, takes: str | None, net: Net, x: Array) -> dict[str, Any]:
@@ -85,9 +87,11 @@ def compared(path: Path, takes: str | None, net: Net, x: Array) -> dict[str, Any
     answers = np.concatenate([net.run(x[at : at + AT_ONCE]) for at in range(0, len(x), AT_ONCE)])
     wrong = proof.differing(net, graph, want, answers)
     return {
-        "answers": wrong.size, "differing": int(wrong.sum()), "rounded by the file": real.rounded,
+        "answers": wrong.size,
+        "differing": int(wrong.sum()),
+        "rounded by the file": real.rounded,
         "unexplained": int(real.wrong.sum()),
-    }  # fmt: skip
+    }
 
 
 def _weights(net: Net) -> int:

@@ -80,8 +80,11 @@ def compare(name: str, batch: int) -> list[dict[str, Any]]:
     out = []
     for path in ours:
         row: dict[str, Any] = {
-            "network": net.name, "batch": batch, "path": path, "c_us": round(best[path] / batch * 1e6, 1)
-        }  # fmt: skip
+            "network": net.name,
+            "batch": batch,
+            "path": path,
+            "c_us": round(best[path] / batch * 1e6, 1),
+        }
         for other in ("onnxruntime", "torch"):
             if other in best:
                 row[f"{other}_us"] = round(best[other] / batch * 1e6, 1)
@@ -175,9 +178,14 @@ def peak(folder: Path) -> dict[str, Any]:
     spent = in_turn({"c": one_thread(net, images(net, 1))}, 40)["c"]
     reached = macs(net) / spent / 1e9
     return {
-        "network": net.name, "batch": 1, "c_us": round(spent * 1e6, 1), "gmac_s": round(reached),
-        "peak_gmac_s": round(best), "of_peak": round(reached / best, 2), "words_gmac_s": round(words),
-    }  # fmt: skip
+        "network": net.name,
+        "batch": 1,
+        "c_us": round(spent * 1e6, 1),
+        "gmac_s": round(reached),
+        "peak_gmac_s": round(best),
+        "of_peak": round(reached / best, 2),
+        "words_gmac_s": round(words),
+    }
 
 
 def binary_convolutions(net: Net) -> Net:

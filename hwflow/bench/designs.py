@@ -26,7 +26,7 @@ from hwflow.ops import (
     Threshold,
     TopK,
     Upsample,
-)  # fmt: skip
+)
 from hwflow.passes import canonical
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16)
@@ -96,9 +96,13 @@ class _Maker:
         inside = self.port.ints
         pad = np.array([self.pick(0, 0, inside.lo, inside.hi)])
         self.add(
-            Conv, weights=self.weights(rows, kh, kw, c // groups), stride=(self.pick(1, 1, 2), self.pick(1, 1, 2)),
-            pads=pads, pad=pad, groups=groups,
-        )  # fmt: skip
+            Conv,
+            weights=self.weights(rows, kh, kw, c // groups),
+            stride=(self.pick(1, 1, 2), self.pick(1, 1, 2)),
+            pads=pads,
+            pad=pad,
+            groups=groups,
+        )
         if self.rng.random() < 0.4:
             self.pool()
         self.quantize()

@@ -182,12 +182,17 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
         found = compare(setting, path, say=say)
         say(f"{setting.spec}: {verdict(found)}")
         for row in found:
-            out.append({
-                "network": setting.spec, "method": row["name"], "rate": row["rate"],
-                "held-out accuracy [%]": f"{100 * row['mean']:.2f} ± {100 * row['deviation']:.2f}",
-                f"gain over {BASE}": f"{row['gain']:+.2f}", "p": f"{row['p']:.3f}",
-                "budget": f"{setting.epochs} epochs, batch {setting.batch}, {len(row['accuracies'])} seeds",
-            })  # fmt: skip
+            out.append(
+                {
+                    "network": setting.spec,
+                    "method": row["name"],
+                    "rate": row["rate"],
+                    "held-out accuracy [%]": f"{100 * row['mean']:.2f} ± {100 * row['deviation']:.2f}",
+                    f"gain over {BASE}": f"{row['gain']:+.2f}",
+                    "p": f"{row['p']:.3f}",
+                    "budget": f"{setting.epochs} epochs, batch {setting.batch}, {len(row['accuracies'])} seeds",
+                }
+            )
     return out
 
 

@@ -321,5 +321,9 @@ def averaged(folder: Path, name: str) -> Path:
 
 
 NETWORKS: dict[str, tuple[Callable[[Path, str], Path], str]] = {
-    "biased": (biased, "i6/8"), "binary": (binary, "u4"), "map": (map_, "i3"), "labels": (labels, "i4"), "averaged": (averaged, "i4"),
-}  # fmt: skip
+    "biased": (biased, "i6/8"),
+    "binary": (binary, "u4"),
+    "map": (map_, "i3"),
+    "labels": (labels, "i4"),
+    "averaged": (averaged, "i4"),
+}

@@ -42,9 +42,12 @@ def float_twin(net: Net, seed: int = 0) -> bytes:
         names[op.name] = op.name
     shape = net.input.shape if len(net.input.shape) == 1 else (net.input.shape[2], *net.input.shape[:2])
     graph = helper.make_graph(
-        nodes, "twin", [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *shape])],
-        [helper.make_tensor_value_info(names[net.ops[-1].name], TensorProto.FLOAT, ["n", *map(str, net.output.shape)])], weights,
-    )  # fmt: skip
+        nodes,
+        "twin",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *shape])],
+        [helper.make_tensor_value_info(names[net.ops[-1].name], TensorProto.FLOAT, ["n", *map(str, net.output.shape)])],
+        weights,
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

@@ -99,6 +99,7 @@ def summary(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return f"{sum(len(set(r[key].split(' / '))) == 1 for r in found)} of {len(found)} exact"
 
     return {
-        "design": f"all {len(found)}", "error %": f"median {np.median(errors):.1f}, 95th percentile {np.quantile(errors, 0.95):.1f}",
+        "design": f"all {len(found)}",
+        "error %": f"median {np.median(errors):.1f}, 95th percentile {np.quantile(errors, 0.95):.1f}",
         **{key: equal(key) for key in ("BRAM", "DSP", "cycles", "latency")},
-    }  # fmt: skip
+    }

@@ -48,9 +48,13 @@ BOARD = "pynq_z1"  # FINN's
 NETWORKS = (("tfc", 64, None), ("sfc", 16, None), ("cnv", 32_768, None), ("cnv", 9_132, 0.5))
 # network, cycles an image, images: those of MNIST's test set where there are as many
 RUNS = (
-    ("tfc", 64, 10_000), ("sfc", 16, 1_000), ("depthwise", 8_192, 4), ("resnet20", 36_864, 4), ("cnv", 32_768, 4),
+    ("tfc", 64, 10_000),
+    ("sfc", 16, 1_000),
+    ("depthwise", 8_192, 4),
+    ("resnet20", 36_864, 4),
+    ("cnv", 32_768, 4),
     ("vgg_small", 65_536, 3),
-)  # fmt: skip
+)
 SEEDS = (1, 2, 3)  # of placements, the best of which counts
 TIMEOUT = 3600.0  # seconds of one synthesis
 STALLED = 1  # images that enter and leave with random gaps
@@ -198,9 +202,14 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
             return {**facts, "fmax_mhz": round(mhz, 1), "fmax_by_seed": each, "limit": limit}
 
         return {
-            "design": name, "family": "ecp5", "cycles": flow.cycles,
-            **measure_once(["place", str(SEEDS), Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts], measure),
-        }  # fmt: skip
+            "design": name,
+            "family": "ecp5",
+            "cycles": flow.cycles,
+            **measure_once(
+                ["place", str(SEEDS), Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts],
+                measure,
+            ),
+        }
 
 
 def placed(work: Path, seed: int, aim_mhz: float) -> tuple[float, str]:
@@ -242,10 +251,15 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
             want = net.run(x).reshape(n, -1)
             differing = int((run.outputs != want).any(1).sum()), int((stalled.outputs != want[:STALLED]).any(1).sum())
             return {
-                "images": n, "differing": differing[0], "stalled": STALLED, "stalled_differing": differing[1],
-                "cycles_simulated": run.cycles_per_image, "latency_simulated": run.latency, **built,
+                "images": n,
+                "differing": differing[0],
+                "stalled": STALLED,
+                "stalled_differing": differing[1],
+                "cycles_simulated": run.cycles_per_image,
+                "latency_simulated": run.latency,
+                **built,
                 "s_per_image": float(f"{run.seconds / n:.3g}"),
-            }  # fmt: skip
+            }
 
         key: list[str | bytes] = ["run", str(n).encode(), verilate.version().encode(), x.tobytes(), *texts]
         facts = measure_once(key, measure)

@@ -117,9 +117,13 @@ def main(args: Sequence[str]) -> None:
         rows, board = measured(family, before), place_of(family)[1]
         if len(rows) >= LEAST:
             model = {
-                "tool": ", ".join(route.versions(board).values()), "date": datetime.now(timezone.utc).date().isoformat(),
-                "board": board.name, "designs": len(rows), "ns": fit(rows, family), "error_percent": errors(rows, family),
-            }  # fmt: skip
+                "tool": ", ".join(route.versions(board).values()),
+                "date": datetime.now(timezone.utc).date().isoformat(),
+                "board": board.name,
+                "designs": len(rows),
+                "ns": fit(rows, family),
+                "error_percent": errors(rows, family),
+            }
             file = HERE / "clocks" / f"{family}.json"
             file.write_text(json.dumps(model, indent=1) + "\n")
             print(f"fitted {file}")

@@ -31,8 +31,13 @@ def row(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         answers = c.load(net, Path(scratch)).run(x)
     right = int((net.labels(answers) == labels).sum())
     return {
-        "network": folder.name, "data": metrics["data"], "held-out images": f"{len(x):,}",
-        "accuracy [%]": f"{100 * right / len(x):.2f}", "epochs": metrics["epochs"],
-        "training [s]": round(metrics["seconds"]), "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
-        "command": f"`{metrics['command']}`", "note": metrics.get("note", ""),
-    }  # fmt: skip
+        "network": folder.name,
+        "data": metrics["data"],
+        "held-out images": f"{len(x):,}",
+        "accuracy [%]": f"{100 * right / len(x):.2f}",
+        "epochs": metrics["epochs"],
+        "training [s]": round(metrics["seconds"]),
+        "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
+        "command": f"`{metrics['command']}`",
+        "note": metrics.get("note", ""),
+    }

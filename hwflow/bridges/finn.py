@@ -50,9 +50,13 @@ def bridge(net: Net, dataflow: Dataflow, x: Array, folder: Path) -> dict[str, An
     got = execute(build(net, len(x)), net, x)
     differing = int((got != want).any(1).sum())
     facts: dict[str, Any] = {
-        "neighbour": "FINN's operators, executed by qonnx", "images": len(x), "equal": differing == 0, "differing": differing,
-        "model": str(folder / "model.onnx"), "nodes": len(onnx.graph.node),
-    }  # fmt: skip
+        "neighbour": "FINN's operators, executed by qonnx",
+        "images": len(x),
+        "equal": differing == 0,
+        "differing": differing,
+        "model": str(folder / "model.onnx"),
+        "nodes": len(onnx.graph.node),
+    }
     if differing:
         image = int(np.flatnonzero((got != want).any(1))[0])
         facts["first"] = f"image {image}: {got[image].tolist()}, expected {want[image].tolist()}"
@@ -109,8 +113,13 @@ def _window(unit: Patches) -> list[Layer]:
 
 
 LAYERS: dict[type[Unit], Callable[[Any], list[Layer]]] = {
-    Mvu: _matrix, Mvus: _matrices, Window: _window, Lines: _window, ThresholdUnit: _thresholds, TopKUnit: _labels,
-}  # fmt: skip
+    Mvu: _matrix,
+    Mvus: _matrices,
+    Window: _window,
+    Lines: _window,
+    ThresholdUnit: _thresholds,
+    TopKUnit: _labels,
+}
 
 
 def _styles(dataflow: Dataflow) -> dict[str, dict[str, str]]:
@@ -130,8 +139,13 @@ def build_config() -> dict[str, Any]:
 def _readme(net: Net, folder: Path) -> str:
     answer = "the label" if net.gives_labels else "integer scores (the label is the largest)"
     return README.format(
-        name=net.name, folder=folder.resolve(), lo=net.input.ints.lo, hi=net.input.ints.hi, denominator=net.denominator, answer=answer
-    )  # fmt: skip
+        name=net.name,
+        folder=folder.resolve(),
+        lo=net.input.ints.lo,
+        hi=net.input.ints.hi,
+        denominator=net.denominator,
+        answer=answer,
+    )
 
 
 def _write(path: Path, value: object) -> None:

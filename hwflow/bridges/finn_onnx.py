@@ -160,10 +160,15 @@ class _Writer:
             # zeros beside -1/+1 need two bits: a pair of equal thresholds counts 0 or 2, and FINN pads a signed stream
             self.types[op.name], t, scale = "INT2", np.repeat(t, 2, 1), 1.0
         self._node(
-            "MultiThreshold", op, (op.inputs[0], self._constant(f"{op.name}_thresholds", t.astype(np.float32), INT32)),
-            domain=GENERAL, out_dtype=self.types[op.name], out_scale=scale, out_bias=bias,
+            "MultiThreshold",
+            op,
+            (op.inputs[0], self._constant(f"{op.name}_thresholds", t.astype(np.float32), INT32)),
+            domain=GENERAL,
+            out_dtype=self.types[op.name],
+            out_scale=scale,
+            out_bias=bias,
             data_layout="NCHW" if len(port.shape) == 3 else "NC",
-        )  # fmt: skip
+        )
         self.order[op.name] = self._places(op.inputs[0]) if len(port.shape) == 1 else np.arange(port.size)
 
     def _pool(self, op: MaxPool) -> None:
@@ -210,11 +215,12 @@ class _Writer:
         last = self.net.ops[-1]
         kind = TensorProto.INT64 if isinstance(last, TopK) else TensorProto.FLOAT
         graph = helper.make_graph(
-            self.nodes, self.net.name,
+            self.nodes,
+            self.net.name,
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, self._shape(INPUT))],
             [helper.make_tensor_value_info(last.name, kind, self._shape(last.name))],
             initializer=[numpy_helper.from_array(v, n) for n, v in self.constants.items()],
-        )  # fmt: skip
+        )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(GENERAL, 1)]
         onnx = ModelWrapper(helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="hwflow"))
         for tensor, name in self.types.items():

@@ -108,9 +108,14 @@ def _facts(net: Net, x: Array, answer: Array, theirs: Any, traced: dict[str, Arr
     table = list(_places(net, values, theirs, traced))
     first = next((t for t in table if t.differing), None)
     facts: dict[str, Any] = {
-        "neighbour": version, "images": len(x), "precision": PRECISION, "equal": differing == 0,
-        "differing": differing, "labels_differing": labels, "layers": [asdict(t) for t in table],
-    }  # fmt: skip
+        "neighbour": version,
+        "images": len(x),
+        "precision": PRECISION,
+        "equal": differing == 0,
+        "differing": differing,
+        "labels_differing": labels,
+        "layers": [asdict(t) for t in table],
+    }
     for t in table:
         facts[f"{t.layer} {t.what}"] = "equal" if not t.differing else f"{t.differing} of {t.values} differ"
     if first:
@@ -200,8 +205,12 @@ def _convert(model: Path, folder: Path, images: bool, merging: bool) -> Any:
         layer["Trace"] = True
     with _passes(merging):
         return hls4ml.converters.convert_from_onnx_model(
-            onnx, output_dir=str(folder), backend="Vitis", hls_config=config, io_type="io_stream" if images else "io_parallel"
-        )  # fmt: skip
+            onnx,
+            output_dir=str(folder),
+            backend="Vitis",
+            hls_config=config,
+            io_type="io_stream" if images else "io_parallel",
+        )
 
 
 def _trim(onnx: Any) -> None:

@@ -68,9 +68,13 @@ class _Reader:
         out = self.shapes[self.nodes[-1].name] if self.nodes else shape
         channels = out[-1] if self.head and len(out) == 3 else 0
         graph = Graph(
-            self.name, Port(shape, self.takes.ints), tuple(self.nodes), self.takes.denominator, tuple(self.notes),
+            self.name,
+            Port(shape, self.takes.ints),
+            tuple(self.nodes),
+            self.takes.denominator,
+            tuple(self.notes),
             Answer(head=self.head, channels=channels, shape=out),
-        )  # fmt: skip
+        )
         if graph.findings:
             raise ModelError(*graph.findings)
         return graph
@@ -187,7 +191,7 @@ def _sliding(r: _Reader, layer: Layer, at: list[str], weights: Weights, groups: 
     pads = _pads(layer, r.shapes[at[0]], weights.ints.shape[1:3], stride, dilation)
     conv = real.Conv(
         name=layer.name, inputs=(at[0],), weights=weights, stride=stride, pads=pads, dilation=dilation, groups=groups
-    )  # fmt: skip
+    )
     return r.biased(layer, r.put(conv))
 
 

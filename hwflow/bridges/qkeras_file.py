@@ -95,11 +95,15 @@ def _inputs(nodes: Any) -> Iterator[str]:
 
 # the arrays of a layer in the order that Keras 2 writes them into a .keras file
 ORDER = {
-    "QDense": ("kernel", "bias"), "Dense": ("kernel", "bias"), "QConv2D": ("kernel", "bias"), "Conv2D": ("kernel", "bias"),
-    "QDepthwiseConv2D": ("depthwise_kernel", "bias"), "DepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "QDense": ("kernel", "bias"),
+    "Dense": ("kernel", "bias"),
+    "QConv2D": ("kernel", "bias"),
+    "Conv2D": ("kernel", "bias"),
+    "QDepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "DepthwiseConv2D": ("depthwise_kernel", "bias"),
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "QBatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
-}  # fmt: skip
+}
 
 
 def _numbered(file: Any, entry: dict[str, Any], kinds: dict[str, int]) -> dict[str, Array]:
@@ -123,8 +127,10 @@ def _named(group: Any, layer: str) -> dict[str, Array]:
     out: dict[str, Array] = {}
     if layer in group:
         group[layer].visititems(
-            lambda name, item: out.__setitem__(name.split("/")[-1].split(":")[0], np.array(item)) if hasattr(item, "shape") else None
-        )  # fmt: skip
+            lambda name, item: (
+                out.__setitem__(name.split("/")[-1].split(":")[0], np.array(item)) if hasattr(item, "shape") else None
+            )
+        )
     return out
 
 

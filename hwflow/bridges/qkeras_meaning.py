@@ -18,11 +18,14 @@ EPSILON = F(1e-7)  # tf.keras.backend.epsilon
 POSITIONS = {
     "quantized_bits": ("bits", "integer", "symmetric", "keep_negative", "alpha"),
     "quantized_relu": ("bits", "integer", "use_sigmoid", "negative_slope"),
-    "binary": ("use_01", "alpha"), "ternary": ("alpha", "threshold"),
-    "stochastic_binary": ("alpha",), "stochastic_ternary": ("alpha", "threshold"),
+    "binary": ("use_01", "alpha"),
+    "ternary": ("alpha", "threshold"),
+    "stochastic_binary": ("alpha",),
+    "stochastic_ternary": ("alpha", "threshold"),
     "quantized_tanh": ("bits", "use_stochastic_rounding", "symmetric", "use_real_tanh"),
-    "quantized_po2": ("bits", "max_value"), "quantized_relu_po2": ("bits", "max_value", "negative_slope"),
-}  # fmt: skip
+    "quantized_po2": ("bits", "max_value"),
+    "quantized_relu_po2": ("bits", "max_value", "negative_slope"),
+}
 
 
 class Unknown(Exception):  # noqa: N818  a verdict, not an error
@@ -159,9 +162,14 @@ def _relu_steps(a: dict[str, Any]) -> tuple[Step, ...]:
         )
     m, unit = 2.0 ** int(a.get("bits", 8)), 2.0 ** int(a.get("integer", 0))
     return (
-        _step("mul", m), _step("div", unit), Step("round"), _step("div", m), _step("max", 0), _step("min", 1 - 1 / m),
+        _step("mul", m),
+        _step("div", unit),
+        Step("round"),
+        _step("div", m),
+        _step("max", 0),
+        _step("min", 1 - 1 / m),
         _step("mul", unit),
-    )  # fmt: skip
+    )
 
 
 def _tanh_steps(a: dict[str, Any]) -> tuple[Step, ...]:

@@ -33,10 +33,13 @@ def read_csynth(path: Path) -> dict[str, Any]:
     if root.find("PerformanceEstimates") is None or root.find("AreaEstimates") is None:
         raise ToolError(f"{path}: is not a csynth report (no estimates in it); run csynth again")
     out: dict[str, Any] = {
-        "tool": f"Vitis HLS {_text(root, 'ReportVersion/Version')}", "part": _text(root, "UserAssignments/Part"),
-        "clock_target_ns": _number(root, "UserAssignments/TargetClockPeriod"), **_estimates(root),
-        "available": _resources(root, "AreaEstimates/AvailableResources"), "modules": {},
-    }  # fmt: skip
+        "tool": f"Vitis HLS {_text(root, 'ReportVersion/Version')}",
+        "part": _text(root, "UserAssignments/Part"),
+        "clock_target_ns": _number(root, "UserAssignments/TargetClockPeriod"),
+        **_estimates(root),
+        "available": _resources(root, "AreaEstimates/AvailableResources"),
+        "modules": {},
+    }
     for module in root.iterfind("ModuleInformation/Module"):
         out["modules"][_text(module, "Name")] = _estimates(module)
     return out
@@ -49,7 +52,7 @@ def _estimates(node: ET.Element) -> dict[str, Any]:
         "latency_cycles": _number(node, f"{overall}/Worst-caseLatency"),
         "interval_cycles": _number(node, f"{overall}/Interval-max", f"{overall}/PipelineInitiationInterval"),
         "resources": _resources(node, "AreaEstimates/Resources"),
-    }  # fmt: skip
+    }
 
 
 def _resources(node: ET.Element, where: str) -> dict[str, float]:

@@ -54,10 +54,12 @@ class Verbs(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Verbs, add_completion=True, pretty_exceptions_enable=False,
+    cls=Verbs,
+    add_completion=True,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Binary neural networks from PyTorch to hardware, the same integers at every step.",
-)  # fmt: skip
+)
 
 
 def verb(example: str, then: str = "") -> Callable[[Function], Function]:

@@ -49,11 +49,15 @@ def runs(
     for where, note in found:
         done, left = note.state == "done", note.left
         table.add_row(
-            str(where), note.source or note.name, note.state, f"{note.progress * note.epochs:.1f} of {note.epochs}",
+            str(where),
+            note.source or note.name,
+            note.state,
+            f"{note.progress * note.epochs:.1f} of {note.epochs}",
             "" if note.loss is None else f"{note.loss:.4f}",
-            "" if note.accuracy is None else f"{100 * note.accuracy:.2f}", f"{note.seconds / 3600:.2f}",
+            "" if note.accuracy is None else f"{100 * note.accuracy:.2f}",
+            f"{note.seconds / 3600:.2f}",
             "" if done or left is None else f"{left / 3600:.2f}",
-        )  # fmt: skip
+        )
     show([{"folder": str(where), "state": n.state, "left": n.left, **asdict(n)} for where, n in found], json, table)
 
 
@@ -180,11 +184,16 @@ def compare(
 
     facts = [gather(Build.load(f)) for f in (first, second)]
     pick: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "cycles per image": lambda f: f["throughput"]["cycles_per_image"], "images/s": lambda f: round(f["throughput"]["fps"]),
-        "bottleneck": lambda f: f["throughput"]["bottleneck"], "LUT estimated": lambda f: f["resources"]["estimate"]["lut"],
-        "BRAM estimated": lambda f: f["resources"]["estimate"]["bram"], "LUT synthesised": lambda f: (f["resources"]["synth"] or {}).get("lut"),
-        "latency, cycles": lambda f: f["latency"]["cycles"], "accuracy": lambda f: f["metrics"].get("accuracy"), "family": lambda f: f["family"],
-    }  # fmt: skip
+        "cycles per image": lambda f: f["throughput"]["cycles_per_image"],
+        "images/s": lambda f: round(f["throughput"]["fps"]),
+        "bottleneck": lambda f: f["throughput"]["bottleneck"],
+        "LUT estimated": lambda f: f["resources"]["estimate"]["lut"],
+        "BRAM estimated": lambda f: f["resources"]["estimate"]["bram"],
+        "LUT synthesised": lambda f: (f["resources"]["synth"] or {}).get("lut"),
+        "latency, cycles": lambda f: f["latency"]["cycles"],
+        "accuracy": lambda f: f["metrics"].get("accuracy"),
+        "family": lambda f: f["family"],
+    }
     rows = {what: [of(f) for f in facts] for what, of in pick.items()}
     table = Table("what", str(first), str(second))
     for what, (a, b) in rows.items():

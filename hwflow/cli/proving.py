@@ -58,10 +58,15 @@ def simulate(
     if scores:
         write_answers(scores, build.net.real(done.outputs))
     facts = {
-        "engine": engine, "images": len(x), "seconds": round(done.seconds, 4), "cycles_per_image": done.cycles_per_image,
-        "latency": done.latency, "cycles": done.cycles, "outputs": str(outputs) if outputs else None,
+        "engine": engine,
+        "images": len(x),
+        "seconds": round(done.seconds, 4),
+        "cycles_per_image": done.cycles_per_image,
+        "latency": done.latency,
+        "cycles": done.cycles,
+        "outputs": str(outputs) if outputs else None,
         "scores": str(scores) if scores else None,
-    }  # fmt: skip
+    }
     table = Table("what", "value", title=str(folder))
     for key, value in facts.items():
         if value is not None:

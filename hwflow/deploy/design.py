@@ -50,19 +50,28 @@ def parameters(dataflow: Dataflow, rtl: Path) -> dict[str, int]:
     """The parameters of board_uart and board_dma that follow from the design."""
     low, high = design_hash(rtl)
     return {
-        "InBits": dataflow.input.bits, "InWords": dataflow.input.words,
-        "OutBits": dataflow.output.bits, "OutWords": dataflow.output.words,
-        "DesignId": design_id(rtl), "HashLow": low, "HashHigh": high,
-    }  # fmt: skip
+        "InBits": dataflow.input.bits,
+        "InWords": dataflow.input.words,
+        "OutBits": dataflow.output.bits,
+        "OutWords": dataflow.output.words,
+        "DesignId": design_id(rtl),
+        "HashLow": low,
+        "HashHigh": high,
+    }
 
 
 def words(stream: Stream) -> dict[str, Any]:
     """How a stream travels, as `driver.Words` takes it."""
     ints = stream.ints
     return {
-        "shape": list(stream.port.shape), "lo": ints.lo, "hi": ints.hi, "step": ints.step, "bits": ints.bits,
-        "par": stream.par, "words": stream.words,
-    }  # fmt: skip
+        "shape": list(stream.port.shape),
+        "lo": ints.lo,
+        "hi": ints.hi,
+        "step": ints.step,
+        "bits": ints.bits,
+        "par": stream.par,
+        "words": stream.words,
+    }
 
 
 def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made: Mapping[str, Any]) -> dict[str, Any]:

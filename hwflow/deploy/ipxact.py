@@ -58,6 +58,11 @@ def component(name: str, wrapper: Path, parameters: Mapping[str, int], files: Se
             made.master = way == "output"
         made.parameters += [(k, v) for k, v in (entry.split(" ", 1) for entry in more.split(", ") if entry)]
     return TEMPLATES.get_template("component.xml.j2").render(
-        name=plain(name), core=re.sub(r"\W", "_", plain(name)), buses=list(buses.values()), ports=ports,
-        parameters=parameters, files=sorted(files), registers=REGISTERS,
-    )  # fmt: skip
+        name=plain(name),
+        core=re.sub(r"\W", "_", plain(name)),
+        buses=list(buses.values()),
+        ports=ports,
+        parameters=parameters,
+        files=sorted(files),
+        registers=REGISTERS,
+    )

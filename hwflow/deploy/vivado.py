@@ -50,9 +50,12 @@ def _dma(board: Board, params: Mapping[str, int]) -> dict[str, str]:
     if board.processor not in ("ps7", "psu"):
         raise RecipeError(f"board {board.name}: processor must be ps7 or psu, not {board.processor!r}")
     return {
-        "part": board.part, "board_part": board.vendor_part, "processor": board.processor,
-        "clock_mhz": f"{board.clock_mhz:g}", "generics": " ".join(f"{k} {v}" for k, v in params.items()),
-    }  # fmt: skip
+        "part": board.part,
+        "board_part": board.vendor_part,
+        "processor": board.processor,
+        "clock_mhz": f"{board.clock_mhz:g}",
+        "generics": " ".join(f"{k} {v}" for k, v in params.items()),
+    }
 
 
 def _uart(board: Board, params: Mapping[str, int]) -> tuple[dict[str, str], dict[str, float | int]]:
@@ -62,8 +65,10 @@ def _uart(board: Board, params: Mapping[str, int]) -> tuple[dict[str, str], dict
     generics = {**params, "ClockHz": hertz, "Baud": baud, **at.params}
     pins = {"clk_i": board.clock_pin, "rx_i": board.rx_pin, "tx_o": board.tx_pin}
     settings = {
-        "part": board.part, "clock_mhz": f"{board.oscillator_mhz:g}", "io": board.io,
+        "part": board.part,
+        "clock_mhz": f"{board.oscillator_mhz:g}",
+        "io": board.io,
         "pins": " ".join(f"{port} {pin}" for port, pin in pins.items()),
         "generics": " ".join(f"{k}={v}" for k, v in generics.items()),
-    }  # fmt: skip
+    }
     return settings, {"clock_mhz": at.mhz, "baud": baud}

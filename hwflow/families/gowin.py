@@ -43,9 +43,12 @@ def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:
             for divide in (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128):
                 if low <= mhz * divide <= high and oscillator_mhz / (reference + 1) >= 3 and mhz >= 5:
                     params: dict[str, int | str] = {
-                        "Reference": reference, "Feedback": feedback, "Divide": divide, "Clock": f"{oscillator_mhz:g}",
+                        "Reference": reference,
+                        "Feedback": feedback,
+                        "Divide": divide,
+                        "Clock": f"{oscillator_mhz:g}",
                         "Device": PLL_NAMES.get(device, device),
-                    }  # fmt: skip
+                    }
                     yield Clock(mhz, params)
                     break
 

@@ -38,8 +38,11 @@ def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG0
             vco = oscillator_mhz * (feedback + 1)
             if 533 <= vco <= 1066 and 10 <= oscillator_mhz <= 133:
                 params: dict[str, int | str] = {
-                    "Reference": 0, "Feedback": feedback, "Divide": divide, "Filter": 1 if oscillator_mhz < 17 else 2,
-                }  # fmt: skip
+                    "Reference": 0,
+                    "Feedback": feedback,
+                    "Divide": divide,
+                    "Filter": 1 if oscillator_mhz < 17 else 2,
+                }
                 yield Clock(vco / 2**divide, params)
 
 

@@ -22,15 +22,23 @@ def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG0
     for feedback in range(6, 13):
         for divide in range(2, 129):
             params: dict[str, int | str] = {
-                "Reference": 1, "Feedback": feedback, "Divide": divide, "PeriodNs": round(1000 / oscillator_mhz),
-            }  # fmt: skip
+                "Reference": 1,
+                "Feedback": feedback,
+                "Divide": divide,
+                "PeriodNs": round(1000 / oscillator_mhz),
+            }
             yield Clock(oscillator_mhz * feedback / divide, params)
 
 
 CELLS = Cells(
     luts=(
-        (r"RAM(32|64)M$", 4), (r"RAM64X1D.*|RAM32X1D.*", 2), (r"RAM128X1D", 4), (r"RAM256X1[SD]", 4), (r"RAM128X1S", 2),
-        (r"RAM(32|64)X1S.*", 1), (r"SRL16E|SRLC32E|SRLC16E", 1),
+        (r"RAM(32|64)M$", 4),
+        (r"RAM64X1D.*|RAM32X1D.*", 2),
+        (r"RAM128X1D", 4),
+        (r"RAM256X1[SD]", 4),
+        (r"RAM128X1S", 2),
+        (r"RAM(32|64)X1S.*", 1),
+        (r"SRL16E|SRLC32E|SRLC16E", 1),
     ),
     ffs=r"FD[RSCP]E(_1)?|LD[CP]E",
     brams=((r"RAMB18\w*", 1), (r"RAMB36\w*", 2)),
@@ -38,7 +46,7 @@ CELLS = Cells(
     method="Yosys' estimate of logic cells: two functions of at most five inputs together share a LUT6 and count once "
     "(4 with 2, 3 with 2, 2 with 2, any small one with 1); LUT memories added; RAMB18 units",
     lut6_pairs=True,
-)  # fmt: skip
+)
 
 FAMILY = Family(
     name="xc7",

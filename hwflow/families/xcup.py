@@ -19,8 +19,11 @@ def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG0
         if 800 <= oscillator_mhz * feedback <= 1600:
             for divide in range(2, 129):
                 params: dict[str, int | str] = {
-                    "Reference": 1, "Feedback": feedback, "Divide": divide, "PeriodNs": round(1000 / oscillator_mhz),
-                }  # fmt: skip
+                    "Reference": 1,
+                    "Feedback": feedback,
+                    "Divide": divide,
+                    "PeriodNs": round(1000 / oscillator_mhz),
+                }
                 yield Clock(oscillator_mhz * feedback / divide, params)
 
 

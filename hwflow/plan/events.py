@@ -91,9 +91,13 @@ class EventModel:
         for fifo in dataflow.fifos:
             edge = fifo.inputs[0]
             self._fifos[fifo.name] = _Fifo(
-                self._takes[edge].process, fifo.capacity, row[asked[edge]], row[asked[fifo.name]], row[pressed[fifo.name][0]],
+                self._takes[edge].process,
+                fifo.capacity,
+                row[asked[edge]],
+                row[asked[fifo.name]],
+                row[pressed[fifo.name][0]],
                 tuple((row[k], others[without[k]]) for k in pressed[edge]),
-            )  # fmt: skip
+            )
 
     def _leaving(self, edge: str, word: Numbers) -> tuple[int, Numbers]:
         """The process and steps after which words of an edge are gone."""

@@ -55,8 +55,13 @@ def estimate_power(
         clocked, nets = max(cost.ff, cost.lut), cost.lut + NETS * (cost.bram + cost.dsp)
         total += cell * (CLOCKING * clocked + SWITCHING * nets * moves[unit.name] / TYPICAL)
     return {
-        "mw": round(total / 1000, 2), "uj_per_image": round(total * dataflow.cycles / clock_mhz * 1e-6, 4),
+        "mw": round(total / 1000, 2),
+        "uj_per_image": round(total * dataflow.cycles / clock_mhz * 1e-6, 4),
         "activity": round(sum(moves.values()) / max(len(moves), 1), 4),
-        "activity_from": "toggles of every stream in the RTL simulation" if toggles else f"{TYPICAL} toggles a cycle, assumed: the RTL was not simulated",
-        "coefficient_uw_per_mhz": round(scale_coefficient(family), 4), "source": SOURCE_TEXT, "kind": "estimate, dynamic, core only",
-    }  # fmt: skip
+        "activity_from": "toggles of every stream in the RTL simulation"
+        if toggles
+        else f"{TYPICAL} toggles a cycle, assumed: the RTL was not simulated",
+        "coefficient_uw_per_mhz": round(scale_coefficient(family), 4),
+        "source": SOURCE_TEXT,
+        "kind": "estimate, dynamic, core only",
+    }

@@ -39,7 +39,10 @@ def report(build: Build) -> dict[str, Any]:
 def render(template: str, **values: Any) -> str:
     """The text of a template; in pages (.html.j2) whatever a model file named is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=".html" in template, trim_blocks=True,
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=".html" in template,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     return environment.get_template(template).render(**values)

@@ -52,9 +52,11 @@ def information_page(metrics: dict[str, Any]) -> str:
     if far:
         count = len(far[-1]["distances"])
         drawn = heat(
-            "distance to the full-precision twin", [f"norm {i}" for i in range(count)],
-            [f"epoch {row['epoch']}" for row in far], [[row["distances"][i] for row in far] for i in range(count)],
-        )  # fmt: skip
+            "distance to the full-precision twin",
+            [f"norm {i}" for i in range(count)],
+            [f"epoch {row['epoch']}" for row in far],
+            [[row["distances"][i] for row in far] for i in range(count)],
+        )
         text = "Between the normalised representations behind each norm; RBD makes it small."
         figures.append(_figure("distance to the full-precision twin", drawn, text))
     name = escape(str(metrics.get("name", "run")))

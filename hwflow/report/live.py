@@ -59,12 +59,16 @@ def live(build: Build, picture: tuple[int, int, int]) -> dict[str, Any]:
     return {
         "wasm": base64.b64encode(module.wasm).decode(),
         "module": Markup(module.js.replace("export ", "")),
-        "height": picture[0], "width": picture[1], "channels": picture[2],
-        "dark": dark, "bright": bright, "bipolar": net.input.ints.is_bipolar,
+        "height": picture[0],
+        "width": picture[1],
+        "channels": picture[2],
+        "dark": dark,
+        "bright": bright,
+        "bipolar": net.input.ints.is_bipolar,
         "samples": np.asarray(x).reshape(len(x), -1).tolist(),
         "labels": [] if labels is None else [int(v) for v in labels],
         "bytes": len(module.wasm),
-    }  # fmt: skip
+    }
 
 
 def pixel_range(net: Net) -> tuple[int, int]:

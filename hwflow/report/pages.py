@@ -59,7 +59,7 @@ def _drawings(build: Build, facts: dict[str, Any]) -> dict[str, str]:
     out["accuracy"] = curves("accuracy over epochs", {k: v for k, v in lines.items() if len(v) > 1}, percent=True)
     loss = [(row["epoch"], row["loss"]) for row in history if row.get("loss") is not None]
     out["loss"] = curves("loss over epochs", {"loss": loss} if len(loss) > 1 else {})
-    return out  # fmt: skip
+    return out
 
 
 def _boxes(facts: dict[str, Any], glue: set[str]) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _answers(build: Build) -> dict[str, Any] | None:
         if (picture := _picture(x[i]))
     ]
     shade = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    return {"images": len(x), "matrix": matrix.tolist(), "shade": shade.round(3).tolist(), "worst": pictures}  # fmt: skip
+    return {"images": len(x), "matrix": matrix.tolist(), "shade": shade.round(3).tolist(), "worst": pictures}
 
 
 def _picture(x: Array) -> str:
@@ -162,4 +162,4 @@ def _commands(build: Build, facts: dict[str, Any]) -> list[str]:
         f"hwflow synth {folder} --{'board' if m.get('board') else 'family'} {name}{' --place' if m.get('fmax_mhz') else ''}"
         for name, m in facts["resources"]["results"].items()
     ]
-    return [*out, f"hwflow report {folder}"]  # fmt: skip
+    return [*out, f"hwflow report {folder}"]

@@ -25,7 +25,7 @@ def bars(
     """Horizontal bars, one group for each name, one bar for each series; `mark` names the group to emphasise.
 
     A value of None leaves its bar out. Values stand beside their bars, so that no axis has to be read.
-    """  # fmt: skip
+    """
     most = max((v for values in series.values() for v in values if v), default=1) or 1
     group = ROW * len(series) + GAP
     parts, width = [], 640
@@ -45,7 +45,7 @@ def bars(
             parts.append(
                 f'<text class="n" x="{LABEL + length + 6:.1f}" y="{y + ROW - 5}">{_number(value)}{escape(unit)}</text>'
             )
-    return _picture(title, width, len(names) * group + 8, parts)  # fmt: skip
+    return _picture(title, width, len(names) * group + 8, parts)
 
 
 def curves(title: str, series: Mapping[str, Sequence[tuple[float, float]]], percent: bool = False) -> str:

@@ -52,9 +52,12 @@ def synth(
         params = {"InBits": ports["x_data_i"], "InWords": 1, "OutBits": ports["y_data_o"], "OutWords": 1}
         routed = route.route_once(out, board, params, pll.pick_clock(board, board.clock_mhz), seed=1, timeout=timeout)
         result |= {
-            "fmax_mhz": round(routed.fmax_mhz, 2), "critical_path": routed.critical_path, "utilisation": routed.utilisation, "placed_on": board.name,
+            "fmax_mhz": round(routed.fmax_mhz, 2),
+            "critical_path": routed.critical_path,
+            "utilisation": routed.utilisation,
+            "placed_on": board.name,
             "place_seconds": round(routed.seconds, 2),
-        }  # fmt: skip
+        }
     return result
 
 

@@ -29,8 +29,10 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
             f"{yosys.command(family, core=True)} {made.unmodelled} -top {yosys.CORE}",
             "write_verilog -noattr -noexpr gates.v",
         ],
-        out, "gates", timeout,
-    )  # fmt: skip
+        out,
+        "gates",
+        timeout,
+    )
     model = models(family)
     for header in model.parent.glob("*.vh"):
         shutil.copyfile(header, out / header.name)

@@ -90,8 +90,11 @@ def _enable(module: Module, flipflop: Module) -> list[int | str]:
         bit = 1 + max(b for b in (*used, *named) if isinstance(b, int))
         module["netnames"][f"{name}_z"] = {"hide_name": 1, "bits": [bit], "attributes": {}}
         module["cells"][name] = {
-            "hide_name": 1, "type": "LUT4", "parameters": {"INIT": "0101" * 4}, "attributes": {},
+            "hide_name": 1,
+            "type": "LUT4",
+            "parameters": {"INIT": "0101" * 4},
+            "attributes": {},
             "port_directions": {"A": "input", "B": "input", "C": "input", "D": "input", "Z": "output"},
             "connections": {"A": wire, "B": ["0"], "C": ["0"], "D": ["0"], "Z": [bit]},
-        }  # fmt: skip
+        }
     return list(module["cells"][name]["connections"]["Z"])

@@ -124,8 +124,10 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
             f"hierarchy -check -top {TOP}",
             "write_json board.json",
         ],
-        work, "board", timeout,
-    )  # fmt: skip
+        work,
+        "board",
+        timeout,
+    )
     if family.route and family.route.output_registers:
         netlist = yosys.read_netlist(work / "board.json")
         if outreg.absorb(netlist):

@@ -75,8 +75,10 @@ def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout:
             "write_json core.json",
             "write_rtlil -selected core.il",
         ],
-        out, "core", timeout,
-    )  # fmt: skip
+        out,
+        "core",
+        timeout,
+    )
     return read_netlist(out / "core.json")
 
 

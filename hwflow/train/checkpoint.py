@@ -26,9 +26,13 @@ from hwflow.train.recipes import load_recipe
 CHECKPOINT, MODEL, METRICS, CURVES, TEST = "checkpoint.pt", "model.onnx", "metrics.json", "curves.png", "test.npz"
 SPEC = {
     "recipe": {"source": str, "name": str, "data": str, "input": str, "method": {}, "plan": {}},
-    "model": {}, "optimizer": {}, "average": (None, {}), "done": int, "start?": (None, {}),
+    "model": {},
+    "optimizer": {},
+    "average": (None, {}),
+    "done": int,
+    "start?": (None, {}),
     "history": [{"epoch": int, "seconds": (int, float)}],
-}  # fmt: skip
+}
 
 
 def write_checkpoint(kept: dict[str, Any], path: Path) -> None:

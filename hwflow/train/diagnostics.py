@@ -54,10 +54,14 @@ def inspect(model: nn.Module, task: Task, x: Tensor, y: Tensor) -> list[dict[str
                 else (w >= 0).float().transpose(0, 1).flatten(1).mean(1)
             )
             row = {
-                "name": name, "kind": kind, "positive": float(share.mean()), "entropy": float(entropy(share).mean()),
-                "updatable": updatable(quant.estimate, w), "gradient_error": gradient_error(quant.estimate, w),
+                "name": name,
+                "kind": kind,
+                "positive": float(share.mean()),
+                "entropy": float(entropy(share).mean()),
+                "updatable": updatable(quant.estimate, w),
+                "gradient_error": gradient_error(quant.estimate, w),
                 **({"sharpness": float(quant.estimate.sharp)} if isinstance(quant.estimate, Ede) else {}),
-            }  # fmt: skip
+            }
             rows.append(row)
             if v.requires_grad:
                 if not v.is_leaf:

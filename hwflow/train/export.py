@@ -127,9 +127,14 @@ def _write(frozen: nn.Module, example: Tensor, path: Path, name: str, props: dic
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             export_qonnx(
-                frozen, args=example, export_path=str(part), opset_version=13, dynamo=False,
-                input_names=["x"], output_names=["y"],
-            )  # fmt: skip
+                frozen,
+                args=example,
+                export_path=str(part),
+                opset_version=13,
+                dynamo=False,
+                input_names=["x"],
+                output_names=["y"],
+            )
         finally:
             logging.getLogger("torch.onnx").setLevel(level)
     # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers

@@ -46,9 +46,11 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     metrics |= {"note": note} if note else {}
     metrics.pop("sha256", None)  # of files that stay in the run's folder
     metrics["net"] = {
-        "accuracy": float((net.labels(answers) == labels).mean()), "images": len(x),
-        "differing_from_torch": differing, "bytes": (out / NET).stat().st_size,
-    }  # fmt: skip
+        "accuracy": float((net.labels(answers) == labels).mean()),
+        "images": len(x),
+        "differing_from_torch": differing,
+        "bytes": (out / NET).stat().st_size,
+    }
     for row in metrics["history"]:
         if "accuracy" not in row:
             row.pop("layers", None)

@@ -67,8 +67,11 @@ def conv(
 def conv_over_time(method: Method, inputs: int, outputs: int, kernel: int = 3, dilation: int = 1) -> nn.Module:
     """A convolution of `method` over the height of (n, inputs, time, 1), padded so that the time stays; odd kernels."""
     shape: dict[str, Any] = {
-        "kernel_size": (kernel, 1), "padding": (dilation * (kernel // 2), 0), "dilation": (dilation, 1), "bias": False,
-    }  # fmt: skip
+        "kernel_size": (kernel, 1),
+        "padding": (dilation * (kernel // 2), 0),
+        "dilation": (dilation, 1),
+        "bias": False,
+    }
     if method.full:
         return _started(nn.Conv2d(inputs, outputs, **shape))
     layer = Conv(inputs, outputs, weight_quant=weight_quantizer(method), **shape)

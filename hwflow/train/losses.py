@@ -39,10 +39,12 @@ def rbd(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
 def distances(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
     """The terms of `rbd`, one for each layer (layers,): 0 where both point the same way, at most 2."""
     assert len(student) == len(teacher), "the twin must have the same layers"
-    return torch.stack([
-        (_unit(b.clamp(-1, 1)) - _unit(f.detach().clamp(-1, 1))).norm(dim=1).mean()
-        for b, f in zip(student, teacher, strict=True)
-    ])  # fmt: skip
+    return torch.stack(
+        [
+            (_unit(b.clamp(-1, 1)) - _unit(f.detach().clamp(-1, 1))).norm(dim=1).mean()
+            for b, f in zip(student, teacher, strict=True)
+        ]
+    )
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -171,11 +171,16 @@ class Run:
         last = self.history[-1] if self.history else {}
         measured = [row["accuracy"] for row in self.history if "accuracy" in row]
         write_note(
-            folder, name=self.recipe.name, source=self.recipe.source, epochs=self.recipe.plan.epochs,
+            folder,
+            name=self.recipe.name,
+            source=self.recipe.source,
+            epochs=self.recipe.plan.epochs,
             progress=(self.done * steps + self.step) / (self.recipe.plan.epochs * steps),
-            seconds=sum(row["seconds"] for row in self.history) + self.elapsed, loss=last.get("loss"),
-            accuracy=measured[-1] if measured else None, finished=finished,
-        )  # fmt: skip
+            seconds=sum(row["seconds"] for row in self.history) + self.elapsed,
+            loss=last.get("loss"),
+            accuracy=measured[-1] if measured else None,
+            finished=finished,
+        )
 
     def begin(self, where: Path) -> None:
         """Take the weights of another run of the same network, and remember where they came from and what they cost."""

@@ -89,10 +89,15 @@ def _sound(label: int, dice: np.random.Generator, seconds: float = 0.5) -> Array
     share = ((t - begin) / (end - begin)).clip(0, 1)
     low, middle, high = dice.uniform(300, 700), dice.uniform(1100, 1700), dice.uniform(2300, 3300)
     pitch = {
-        "low tone": low, "middle tone": middle, "high tone": high, "two tones": low,
-        "rising chirp": low + (high - low) * share, "falling chirp": high + (low - high) * share,
-        "warble": middle + 500 * np.sin(2 * np.pi * dice.uniform(5, 9) * t), "noise": 0.0,
-    }[KINDS[label]]  # fmt: skip
+        "low tone": low,
+        "middle tone": middle,
+        "high tone": high,
+        "two tones": low,
+        "rising chirp": low + (high - low) * share,
+        "falling chirp": high + (low - high) * share,
+        "warble": middle + 500 * np.sin(2 * np.pi * dice.uniform(5, 9) * t),
+        "noise": 0.0,
+    }[KINDS[label]]
     sound = np.sin(2 * np.pi * np.cumsum(np.broadcast_to(pitch, t.shape)) / RATE + dice.uniform(0, 2 * np.pi))
     if KINDS[label] == "two tones":
         sound = sound + np.sin(2 * np.pi * high * t)

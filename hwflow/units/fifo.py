@@ -86,9 +86,13 @@ class Fifo(Unit):
         return tuple(
             Fifo(name=f"fifo_{depth}", inputs=("input",), x=Port((par * 7,), ints), par=par, depth=depth, style=style)
             for ints, par, depth, style in (
-                (BIPOLAR, 1, 2, "auto"), (Ints(-8, 7), 3, 3, "lut"), (BIPOLAR, 65, 16, "lut"), (Ints(0, 255), 2, 17, "auto"), (BIPOLAR, 9, 63, "block"),
+                (BIPOLAR, 1, 2, "auto"),
+                (Ints(-8, 7), 3, 3, "lut"),
+                (BIPOLAR, 65, 16, "lut"),
+                (Ints(0, 255), 2, 17, "auto"),
+                (BIPOLAR, 9, 63, "block"),
             )
-        )  # fmt: skip
+        )
 
 
 def count_hardware(p: Params) -> Bill:

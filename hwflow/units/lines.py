@@ -139,7 +139,9 @@ class Lines(Patches):
             make("valid", (5, 6, 3), BIPOLAR, (3, 3)),
             make("same", (5, 7, 2), BIPOLAR, (3, 3), pads=(1, 1, 1, 1)),
             make("minus", (4, 4, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pad=np.array([-1])),
-            make("mean", (6, 5, 3), Ints(0, 255), (3, 3), pads=(0, 1, 1, 1), stride=(2, 2), pad=np.array([125, 123, 114])),
+            make(
+                "mean", (6, 5, 3), Ints(0, 255), (3, 3), pads=(0, 1, 1, 1), stride=(2, 2), pad=np.array([125, 123, 114])
+            ),
             make("large", (7, 8, 1), Ints(-4, 3), (5, 5), pads=(2, 2, 2, 2), style="block"),
             make("ends", (3, 9, 2), Ints(0, 3), (2, 4), pads=(1, 0, 0, 3), stride=(1, 2)),
             make("tall", (9, 2, 2), BIPOLAR, (3, 1), pads=(2, 0, 0, 0), stride=(2, 1), style="lut"),
@@ -147,7 +149,7 @@ class Lines(Patches):
             make("four", (5, 8, 1), Ints(0, 255), (3, 5), pads=(1, 2, 1, 2), pad=np.array([3]), pixels=4),
             make("pair", (4, 6, 2), BIPOLAR, (2, 3), stride=(2, 1), pixels=2),
             make("narrow", (4, 2, 1), Ints(-1, 1), (2, 2), pads=(0, 0, 1, 1)),
-        )  # fmt: skip
+        )
 
 
 def count_hardware(p: Params) -> Bill:

@@ -136,9 +136,10 @@ class Mvu(Matrix):
             return {}
         numbers = {k: p[k + "Bits"] for k in "XW" if p[k + "Kind"] not in (0, TERNARY_KIND)}
         return {
-            "carry": p["AccBits"] + 2 * (p["Levels"] > 1), "stairs": p["Levels"] if p["Levels"] > 1 else 0,
+            "carry": p["AccBits"] + 2 * (p["Levels"] > 1),
+            "stairs": p["Levels"] if p["Levels"] > 1 else 0,
             "product": p["XBits"] + p["WBits"] if "W" in numbers else numbers.get("X", 0),
-        }  # fmt: skip
+        }
 
     @property
     def lanes(self) -> int:
@@ -314,9 +315,12 @@ def memories_of(p: Params, steps: int, fused: bool, replay: bool) -> tuple[Store
     simd, groups, passes = p["Simd"], p["Cols"] // p["Simd"], p["Rows"] // p["Pe"]
     masked = fused and TERNARY_KIND in (p["XKind"], p["WKind"])
     weights = Store(
-        p["Pe"] * simd * p["WBits"] - p.get("SameWeights", 0), steps, STYLE[p["Style"] % 3],
-        compared=simd if fused else 0, masked=masked,
-    )  # fmt: skip
+        p["Pe"] * simd * p["WBits"] - p.get("SameWeights", 0),
+        steps,
+        STYLE[p["Style"] % 3],
+        compared=simd if fused else 0,
+        masked=masked,
+    )
     limits = Store(p["Pe"] * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0), passes)  # starts, stairs
     vector = [Store(simd * p["XBits"], groups, rom=False)] if replay else []  # gen_replay: vector
     return (weights, limits, *vector)

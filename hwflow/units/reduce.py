@@ -86,11 +86,16 @@ class Reduce(Unit):
     def params(self) -> dict[str, int | str]:
         """Minimum and MinimumFile as those of the pool unit."""
         return {
-            "Taps": self.taps, "Channels": self.channels, "Pe": self.pe,
-            "XBits": self.x.ints.bits, "XKind": self.x.ints.kind, "YBits": self._y_ints.bits, "Sum": KINDS.index(self.kind),
+            "Taps": self.taps,
+            "Channels": self.channels,
+            "Pe": self.pe,
+            "XBits": self.x.ints.bits,
+            "XKind": self.x.ints.kind,
+            "YBits": self._y_ints.bits,
+            "Sum": KINDS.index(self.kind),
             "Minimum": int(bool(self.minimum.all()) and self.kind == "max"),
             "MinimumFile": f"{self.name}_minimum.mem" if mixes(self.kind, self.minimum) else "",
-        }  # fmt: skip
+        }
 
     def memories(self) -> dict[str, Memory]:
         """A bit for each channel, 1 where the least is taken, pe channels a word."""

@@ -67,9 +67,13 @@ class TopKUnit(Unit):
 
     def params(self) -> dict[str, int | str]:
         return {
-            "Size": self.x.channels, "Simd": self.simd, "K": self.k, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
+            "Size": self.x.channels,
+            "Simd": self.simd,
+            "K": self.k,
+            "XBits": self.x.ints.bits,
+            "XKind": self.x.ints.kind,
             "YBits": self.outs[0].ints.bits,
-        }  # fmt: skip
+        }
 
     @staticmethod
     def bill(p: Params) -> Bill:
@@ -90,12 +94,15 @@ class TopKUnit(Unit):
         return tuple(
             TopKUnit(name=name, inputs=("input",), x=Port(shape, ints), k=k, simd=simd)
             for name, shape, ints, k, simd in (
-                ("topk_one", (1,), Ints(-3, 3), 1, 1), ("topk_max", (10,), Ints(-64, 64), 1, 1),
-                ("topk_ties", (12,), BIPOLAR, 1, 3), ("topk_5", (100,), Ints(-9, 9), 5, 4),
-                ("topk_all", (7,), Ints(0, 15), 7, 7), ("topk_map", (3, 2, 6), Ints(-2, 2), 1, 2),
+                ("topk_one", (1,), Ints(-3, 3), 1, 1),
+                ("topk_max", (10,), Ints(-64, 64), 1, 1),
+                ("topk_ties", (12,), BIPOLAR, 1, 3),
+                ("topk_5", (100,), Ints(-9, 9), 5, 4),
+                ("topk_all", (7,), Ints(0, 15), 7, 7),
+                ("topk_map", (3, 2, 6), Ints(-2, 2), 1, 2),
                 ("topk_map_2", (2, 3, 5), Ints(0, 7), 4, 5),
             )
-        )  # fmt: skip
+        )
 
 
 def count_hardware(p: Params) -> Bill:

@@ -79,9 +79,14 @@ class UpsampleUnit(Unit):
 
     def params(self) -> dict[str, int | str]:
         return {
-            "Width": self.x.shape[1], "Channels": self.x.channels, "Pe": self.pe, "Bits": self.x.ints.bits,
-            "FactorH": self.factor[0], "FactorW": self.factor[1], "Depth": self.depth,
-        }  # fmt: skip
+            "Width": self.x.shape[1],
+            "Channels": self.x.channels,
+            "Pe": self.pe,
+            "Bits": self.x.ints.bits,
+            "FactorH": self.factor[0],
+            "FactorW": self.factor[1],
+            "Depth": self.depth,
+        }
 
     @staticmethod
     def bill(p: Params) -> Bill:
@@ -99,9 +104,11 @@ class UpsampleUnit(Unit):
             return UpsampleUnit(name=f"upsample_{name}", inputs=("input",), x=Port(shape, ints), factor=factor, pe=pe)
 
         return (
-            make("both", (3, 4, 6), BIPOLAR, (2, 2), 3), make("rows", (2, 5, 3), Ints(-8, 7), (3, 1), 1),
-            make("columns", (2, 3, 4), Ints(0, 255), (1, 3), 4), make("neither", (1, 1, 1), BIPOLAR, (1, 1), 1),
-        )  # fmt: skip
+            make("both", (3, 4, 6), BIPOLAR, (2, 2), 3),
+            make("rows", (2, 5, 3), Ints(-8, 7), (3, 1), 1),
+            make("columns", (2, 3, 4), Ints(0, 255), (1, 3), 4),
+            make("neither", (1, 1, 1), BIPOLAR, (1, 1), 1),
+        )
 
 
 def count_hardware(p: Params) -> Bill:

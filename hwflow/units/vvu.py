@@ -96,9 +96,10 @@ class Vvu(Weighted):
     def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of an accumulator, the levels of its thresholds, a product."""
         return {
-            "carry": p["AccBits"], "stairs": p["Levels"] if p["Levels"] > 1 else 0,
+            "carry": p["AccBits"],
+            "stairs": p["Levels"] if p["Levels"] > 1 else 0,
             "product": p["XBits"] + p["WBits"] if p["WKind"] not in (0, 3) else 0,
-        }  # fmt: skip
+        }
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape[:-1], self.blocks, self.taps, self.pe).astype(np.int64)

@@ -127,8 +127,9 @@ def test_what_comes_last_is_left_to_the_host(head: str, own: bool, monkeypatch: 
     layers = [
         layer("InputLayer", "in", (), batch_input_shape=[None, 4]),
         layer("QDense", "a", ("in",), **quantizers, **({"activation": head} if own else {})),
-        layer("Activation", "b", ("a",), activation=head), layer("Dropout", "c", ("b",)),
-    ]  # fmt: skip
+        layer("Activation", "b", ("a",), activation=head),
+        layer("Dropout", "c", ("b",)),
+    ]
     monkeypatch.setattr(qkeras, "layers_of", lambda _: ("net", tuple(layers[:2] if own else layers)))
     net = fold(qkeras.read(Path("net.h5"), "i4"))
     y = net.run(np.eye(4, dtype=int)[:3])

@@ -52,7 +52,7 @@ def test_bare_hwflow_teaches_the_flow_in_ten_lines(tmp_path):
 @pytest.mark.parametrize(
     ("command", "meant"),
     [("hwflow chekc x", "check"), ("hwflow train models/mpl.py", "mlp"), ("hwflow bench board", "boards")],
-)  # fmt: skip
+)
 def test_a_slip_gets_one_suggestion(command, meant, tmp_path):
     done = run(command, tmp_path)
     said = (done.stdout + done.stderr).lower()

@@ -85,9 +85,9 @@ async def packets_that_are_too_short_too_long_or_have_no_end(dut):
         a, b, c = (draw.randrange(len(X)) for _ in range(3))
         how = draw.choice(["right", "early", "late", "missing"]) if WORDS > 1 else draw.choice(["right", "missing"])
         few = draw.randrange(1, WORDS) if WORDS > 1 else 0
-        sent = {
-            "right": packet(a), "early": packet(a, drop=few), "late": packet(a, more=few), "missing": packet(a, b),
-        }[how]  # fmt: skip
+        sent = {"right": packet(a), "early": packet(a, drop=few), "late": packet(a, more=few), "missing": packet(a, b)}[
+            how
+        ]
         for data in (sent, packet(c)):
             await source.send(data)
         if FRAMING == 2:  # one answer a packet, marked when its length is wrong

@@ -48,9 +48,11 @@ def drive(
     (folder / "case.json").write_text(json.dumps(facts))
     program = tools.need("verilator")
     environ = {
-        **tools.verilator_env(), "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "CASE": str(folder / "case.json"),
+        **tools.verilator_env(),
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "CASE": str(folder / "case.json"),
         "MAKEFLAGS": " -- CFG_CXXFLAGS_PCH_I=-include",  # the wheel's make file leaves it out
-    }  # fmt: skip
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
             patch.setenv(name, value)

@@ -393,8 +393,9 @@ def test_the_block_of_ip_integrator_has_the_ports_files_and_registers_of_the_des
     assert {f"rtl/{p.name}" for p in (folder / "rtl").iterdir()} == set(files)
     params = designs.parameters(digits.dataflow, digits.rtl)
     assert dict(zip(texts(".//s:modelParameter/s:name"), texts(".//s:modelParameter/s:value"), strict=True)) == {
-        "Bytes": "8", **{k: str(v) for k, v in params.items()}
-    }  # fmt: skip
+        "Bytes": "8",
+        **{k: str(v) for k, v in params.items()},
+    }
     assert set(re.findall(r"parameter (\w+)", wrapper)) == {"Bytes", *params}
     assert [n.lower() for n in texts(".//s:register/s:name")] == list(REGISTERS)
 

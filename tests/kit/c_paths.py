@@ -41,8 +41,12 @@ def side_by_side(name: str, input: Port, layers: list[Conv] | list[Dense]) -> Ne
         rows = len(layer.weights)
         layer = replace(layer, name=f"layer{i}")
         sign = Threshold(
-            name=f"sign{i}", inputs=(layer.name,), thresholds=random.integers(-9, 10, (rows, 1)), falling=random.random(rows) < 0.5, bipolar=True
-        )  # fmt: skip
+            name=f"sign{i}",
+            inputs=(layer.name,),
+            thresholds=random.integers(-9, 10, (rows, 1)),
+            falling=random.random(rows) < 0.5,
+            bipolar=True,
+        )
         ops += [
             layer,
             sign,

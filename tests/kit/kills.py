@@ -64,9 +64,14 @@ def in_child(work: Callable[[], object], kill_after: float | None = None) -> flo
 
 
 def trials(
-    times: int, folder: Path, old: Callable[[], object], new: Callable[[], object], check: Callable[[], object],
-    seed: int = 0, see: Callable[[Path], object] = contents,
-) -> dict[str, int]:  # fmt: skip
+    times: int,
+    folder: Path,
+    old: Callable[[], object],
+    new: Callable[[], object],
+    check: Callable[[], object],
+    seed: int = 0,
+    see: Callable[[Path], object] = contents,
+) -> dict[str, int]:
     """Kill `new` `times` times over the result of `old`; how often the old and the new was found. AssertionError for a mixture.
 
     `check` opens what is left as a user would. In the end `new` runs to its end once more and equals a fresh result.
@@ -246,9 +251,14 @@ def deploys(times: int, home: Path, seed: int = 0) -> dict[str, int]:
         )
 
     return trials(
-        times, out, run(2), run(5), lambda: json.loads((out / "deploy.json").read_text()), seed,
+        times,
+        out,
+        run(2),
+        run(5),
+        lambda: json.loads((out / "deploy.json").read_text()),
+        seed,
         lambda folder: contents(folder, ("deploy.json",)),
-    )  # fmt: skip
+    )
 
 
 def trains(times: int, home: Path, seed: int = 0) -> dict[str, int]:
@@ -305,9 +315,14 @@ def benches(times: int, home: Path, seed: int = 0) -> dict[str, int]:
 
 
 LIFE = {
-    "compile": compiles, "train": trains, "verify": verifies, "synth": synths, "deploy": deploys, "bench": benches,
+    "compile": compiles,
+    "train": trains,
+    "verify": verifies,
+    "synth": synths,
+    "deploy": deploys,
+    "bench": benches,
     "race": races,
-}  # fmt: skip
+}
 
 
 def main() -> None:

@@ -60,9 +60,11 @@ def lint(units: Sequence[Unit]) -> None:
             numbers = [f"-G{name}={value}" for name, value in made.params]
             files = sources([made.module])
             said = tools.run(
-                "verilator", ["--lint-only", "-Wall", "--quiet", "--top-module", made.module, *numbers, *files],
-                cwd=Path(folder), env=tools.verilator_env(),
-            )  # fmt: skip
+                "verilator",
+                ["--lint-only", "-Wall", "--quiet", "--top-module", made.module, *numbers, *files],
+                cwd=Path(folder),
+                env=tools.verilator_env(),
+            )
             assert "%" not in said, said
 
 

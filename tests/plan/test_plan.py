@@ -29,25 +29,31 @@ UNIT = np.array([1.0, 0.5, 100.0, 100.0])
 def small(rows=4, cols=6, classes=3):
     rng = np.random.default_rng(1)
     return Net(
-        "small", Port((cols,), BIPOLAR),
+        "small",
+        Port((cols,), BIPOLAR),
         (
             Dense(name="a", inputs=("input",), weights=rng.choice((-1, 1), (rows, cols))),
-            Threshold(name="t", inputs=("a",), thresholds=np.zeros((rows, 1), int), falling=np.zeros(rows, bool), bipolar=True),
+            Threshold(
+                name="t", inputs=("a",), thresholds=np.zeros((rows, 1), int), falling=np.zeros(rows, bool), bipolar=True
+            ),
             Dense(name="b", inputs=("t",), weights=rng.choice((-1, 1), (classes, rows))),
         ),
-    )  # fmt: skip
+    )
 
 
 def small_image():
     rng = np.random.default_rng(2)
     return Net(
-        "image", Port((4, 4, 2), Ints(0, 3)),
+        "image",
+        Port((4, 4, 2), Ints(0, 3)),
         (
             Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (3, 2, 2, 2)), pads=(1, 0, 0, 1)),
             MaxPool(name="p", inputs=("c",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(3, bool)),
-            Threshold(name="t", inputs=("p",), thresholds=np.zeros((3, 1), int), falling=np.zeros(3, bool), bipolar=True),
+            Threshold(
+                name="t", inputs=("p",), thresholds=np.zeros((3, 1), int), falling=np.zeros(3, bool), bipolar=True
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +137,13 @@ def test_a_latency_is_kept_or_the_least_is_named(tfc):
 
 def test_nonsense_is_refused(tfc):
     for more, text in (
-        ({"fit": True}, "needs a board"), ({"fps": -1.0}, "fps must be above 0"), ({"latency_us": 0.0}, "latency must be above 0"),
-        ({"max_util": 1.5}, "max-util must be above 0 and at most 1"), ({"folding": {"dense9": {"pe": 1}}}, "dense9: is no unit of TFC"),
+        ({"fit": True}, "needs a board"),
+        ({"fps": -1.0}, "fps must be above 0"),
+        ({"latency_us": 0.0}, "latency must be above 0"),
+        ({"max_util": 1.5}, "max-util must be above 0 and at most 1"),
+        ({"folding": {"dense9": {"pe": 1}}}, "dense9: is no unit of TFC"),
         ({"folding": {"dense0": {"pe": 7}}}, "dense0: pe must divide 64, not 7"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(RecipeError, match=text):
             plan(tfc, **more)
 
@@ -240,12 +249,13 @@ def test_fifos_given_by_hand_say_their_pace_or_are_refused():
 def shortcut() -> Net:
     rng = np.random.default_rng(3)
     return Net(
-        "s", Port((8, 8, 4), Ints(-8, 7)),
+        "s",
+        Port((8, 8, 4), Ints(-8, 7)),
         (
             Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (4, 3, 3, 4)), pads=(1, 1, 1, 1)),
             Add(name="a", inputs=("c", "input"), scales=(1, 1)),
         ),
-    )  # fmt: skip
+    )
 
 
 def test_units_are_faster_where_that_is_cheap_before_a_rate_is_refused(monkeypatch):
@@ -419,14 +429,15 @@ def test_a_word_less_in_a_fifo_of_a_residual_network_loses_the_rate_in_the_rtl_t
     rng = np.random.default_rng(7)
     sign = Threshold(name="s", inputs=("c0",), thresholds=np.zeros((4, 1)), falling=np.zeros(4, bool), bipolar=True)
     net = Net(
-        "residual", Port((8, 8, 4), BIPOLAR),
+        "residual",
+        Port((8, 8, 4), BIPOLAR),
         (
             Conv(name="c0", inputs=("input",), weights=rng.choice((-1, 1), (4, 3, 3, 4)), pads=(1, 1, 1, 1)),
             sign,
             Conv(name="c1", inputs=("s",), weights=rng.choice((-1, 1), (4, 3, 3, 4)), pads=(1, 1, 1, 1)),
             Add(name="a", inputs=("c1", "c0"), scales=(1, 1)),
         ),
-    )  # fmt: skip
+    )
     dataflow = size_fifos(net, {c: {"pe": 4, "simd": 12} for c in ("c0", "c1")})
     assert bench_fifos.cycles(net, dataflow) == dataflow.cycles == dataflow.bottleneck.cycles
     fifos = bench_fifos.chosen(dataflow)

@@ -20,9 +20,11 @@ def flipflop(d: int, q: int, **change: Any) -> dict[str, Any]:
         "Q": [q],
     }
     return {
-        "type": "TRELLIS_FF", "parameters": {"CEMUX": change.get("cemux", "CE"), "CLKMUX": change.get("clkmux", "CLK")},
-        "connections": at, "port_directions": {k: "output" if k == "Q" else "input" for k in at},
-    }  # fmt: skip
+        "type": "TRELLIS_FF",
+        "parameters": {"CEMUX": change.get("cemux", "CE"), "CLKMUX": change.get("clkmux", "CLK")},
+        "connections": at,
+        "port_directions": {k: "output" if k == "Q" else "input" for k in at},
+    }
 
 
 def netlist(width: int = 18, **change: Any) -> dict[str, Any]:

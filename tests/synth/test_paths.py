@@ -16,9 +16,12 @@ def test_cells_belong_to_units_and_to_parts_of_the_board():
 
 def test_the_slowest_path_within_a_clock_is_told():
     slow = [
-        hop("board.net.core.u_dense3.a", "clk-to-q", 0.5), hop("board.net.core.u_dense3.b", "routing", 2.0),
-        hop("board.net.core.u_dense3.b", "logic", 0.25), hop("board.net.slice_out.c", "routing", 1.5), hop("board.net.slice_out.c", "setup", 0.1),
-    ]  # fmt: skip
+        hop("board.net.core.u_dense3.a", "clk-to-q", 0.5),
+        hop("board.net.core.u_dense3.b", "routing", 2.0),
+        hop("board.net.core.u_dense3.b", "logic", 0.25),
+        hop("board.net.slice_out.c", "routing", 1.5),
+        hop("board.net.slice_out.c", "setup", 0.1),
+    ]
     clock = {"from": "posedge clk", "to": "posedge clk"}
     report = {
         "critical_paths": [

@@ -51,11 +51,14 @@ def test_cells_weigh_what_the_method_says(family: str, counted: dict[str, int], 
 
 def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
     leaf = {"cells": {"a": {"type": "LUT4"}, "b": {"type": "TRELLIS_FF"}}}
-    netlist = {"modules": {
-        "LUT4": {"attributes": {"whitebox": "1"}, "cells": {"x": {"type": "$lut"}}},
-        "leaf": leaf, "unit": {"cells": {"l0": {"type": "leaf"}, "l1": {"type": "leaf"}}},
-        "top": {"cells": {"u": {"type": "unit"}, "v": {"type": "leaf"}, "w": {"type": "LUT4"}}},
-    }}  # fmt: skip
+    netlist = {
+        "modules": {
+            "LUT4": {"attributes": {"whitebox": "1"}, "cells": {"x": {"type": "$lut"}}},
+            "leaf": leaf,
+            "unit": {"cells": {"l0": {"type": "leaf"}, "l1": {"type": "leaf"}}},
+            "top": {"cells": {"u": {"type": "unit"}, "v": {"type": "leaf"}, "w": {"type": "LUT4"}}},
+        }
+    }
     assert cells.count_cells(netlist, "top") == {"LUT4": 4, "TRELLIS_FF": 3}
     found = cells.count_units(netlist, "ecp5", "top")
     assert {k: v["lut"] for k, v in found.items()} == {"u": 2, "v": 1}

@@ -94,7 +94,9 @@ def _feeds(ins: tuple[Stream, ...], put: Callable[[Unit], str]) -> tuple[Stream,
             put(ThresholdUnit(name=f"range{i}", inputs=(mix.name,), x=port, thresholds=np.zeros((channels, 1), int), falling=np.zeros(channels, bool), bipolar=True, pe=channels))  # fmt: skip
         else:
             put(RescaleUnit(name=f"range{i}", inputs=(mix.name,), x=port, mul=np.ones(channels, int), add=np.zeros(channels, int), shift=1, lo=ints.lo, hi=ints.hi, pe=channels))  # fmt: skip
-        feeds.append(put(Width(name=f"width{i}", inputs=(f"range{i}",), x=want.port, par_in=channels, par_out=want.par)))  # fmt: skip
+        feeds.append(
+            put(Width(name=f"width{i}", inputs=(f"range{i}",), x=want.port, par_in=channels, par_out=want.par))
+        )
     return source, tuple(feeds)
 
 

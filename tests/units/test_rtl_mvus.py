@@ -32,9 +32,10 @@ def test_several_vectors_are_the_widest_foldings_and_another_kind_of_unit():
     assert (two.pixels, two.cycles, two.ins[0].par, two.outs[0].par) == (2, 6, 12, 4)
     assert type(two.folded(pe=1, simd=6)) is Mvu
     for bad, text in (
-        ({"pe": 4, "simd": 6}, "pe must divide 2, not 4"), ({"pe": 10, "simd": 30}, "pe must divide 2, not 10"),
+        ({"pe": 4, "simd": 6}, "pe must divide 2, not 4"),
+        ({"pe": 10, "simd": 30}, "pe must divide 2, not 10"),
         ({"pe": 4, "simd": 12, "style": "const"}, "constant weights need pe=2 and simd=6"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(RecipeError, match=text):
             one.folded(**bad)
 

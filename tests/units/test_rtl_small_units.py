@@ -64,9 +64,12 @@ def random_topk(k: int) -> Unit:
     size = pick(rng, SIZES)
     most = min(size, 7)
     return TopKUnit(
-        name=f"topk{k}", inputs=("input",), x=Port((size,), KINDS[rng.integers(len(KINDS))]),
-        k=pick(rng, (1, 1, min(5, most), most)), simd=pick(rng, [d for d in divisors(size) if d <= 8]),
-    )  # fmt: skip
+        name=f"topk{k}",
+        inputs=("input",),
+        x=Port((size,), KINDS[rng.integers(len(KINDS))]),
+        k=pick(rng, (1, 1, min(5, most), most)),
+        simd=pick(rng, [d for d in divisors(size) if d <= 8]),
+    )
 
 
 def random_recode(k: int) -> Unit:

@@ -69,8 +69,12 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
-            self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp, self.guess + other.guess
-        )  # fmt: skip
+            self.lut + other.lut,
+            self.ff + other.ff,
+            self.bram + other.bram,
+            self.dsp + other.dsp,
+            self.guess + other.guess,
+        )
 
 
 @dataclass(frozen=True)

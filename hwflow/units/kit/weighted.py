@@ -91,8 +91,9 @@ class Weighted(Unit):
     def files(self) -> dict[str, int | str]:
         """The parameters that name memory files."""
         return {
-            "WeightFile": f"{self.name}_weights.mem", "ThreshFile": f"{self.name}_thresh.mem" if self.levels else "",
-        }  # fmt: skip
+            "WeightFile": f"{self.name}_weights.mem",
+            "ThreshFile": f"{self.name}_thresh.mem" if self.levels else "",
+        }
 
     def contents(self, weights: Array, per: int) -> dict[str, Memory]:
         """The weights as they are ordered, `per` of them a word, and the thresholds: pe rows x levels for each row group.

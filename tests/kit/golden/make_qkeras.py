@@ -101,9 +101,13 @@ def main() -> None:
         values = dict(zip([a.name for a in acts], inner.predict(real[:50], verbose=0), strict=True))
         scores = keras.Model(model.inputs, model.get_layer("out").output).predict(real, verbose=0)
         np.savez_compressed(
-            HERE / f"qkeras_{name.split('.')[0]}.npz", x=x.astype(np.int16), denominator=denominator,
-            predict=model.predict(real, verbose=0), scores=scores, **{f"value_{k}": v.astype(np.float32) for k, v in values.items()},
-        )  # fmt: skip
+            HERE / f"qkeras_{name.split('.')[0]}.npz",
+            x=x.astype(np.int16),
+            denominator=denominator,
+            predict=model.predict(real, verbose=0),
+            scores=scores,
+            **{f"value_{k}": v.astype(np.float32) for k, v in values.items()},
+        )
 
 
 if __name__ == "__main__":
