@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from hwflow.emit.c import check_prefix, emit, plain_scratch
-from hwflow.emit.c_plan import plan
+from hwflow.emit.c_plan import make_program
 from hwflow.emit.names import plain
 from hwflow.emit.rtl import TEMPLATES
 from hwflow.net import Net
@@ -45,7 +45,7 @@ def write(net: Net, folder: Path, prefix: str) -> list[Path]:
     x = np.where(x >= 0, 1, -1) if ints.is_bipolar else x
     facts = {
         "name": plain(net.name), "prefix": prefix, "PREFIX": prefix.upper(), "inputs": net.input.size, "outputs": net.output.size,
-        "lo": ints.lo, "hi": ints.hi, "ram": plain_scratch(plan(net)), "image": ", ".join(map(str, x.ravel().tolist())),
+        "lo": ints.lo, "hi": ints.hi, "ram": plain_scratch(make_program(net)), "image": ", ".join(map(str, x.ravel().tolist())),
         "label": int(np.ravel(net.labels(net.run(x)))[0]),
     }  # fmt: skip
     files = {name: TEMPLATES.get_template(f"micro/{template}").render(facts) + "\n" for template, name in FILES.items()}
