@@ -124,12 +124,13 @@ def compile(
     fit: bool = False,
     clock_mhz: float | None = None,
     folder: str | Path | None = None,
+    quantise_float: int | None = None,
 ) -> Compiled:
     """A network as a build: read, folded, planned and emitted.
 
     `model` is a path (QONNX, QKeras, a recipe, a build folder) or a torch module in evaluation mode, which is exported
     with `x`'s first image as its example and named after the folder, else after its class. `x` holds images (n, *shape): integers as the hardware receives them, or real
-    values; `y` their labels (n,). `input` says what the hardware receives (u8/255, i8/64, ...). ModelError lists what
+    values; `y` their labels (n,). `quantise_float` gives layers that are float so many bits, calibrated on `x`. `input` says what the hardware receives (u8/255, i8/64, ...). ModelError lists what
     stands in the way; RecipeError a request that cannot be met.
     """
     from hwflow import flow
@@ -140,9 +141,13 @@ def compile(
         where = where or Path(tempfile.mkdtemp(prefix="hwflow-"))
         where.mkdir(parents=True, exist_ok=True)
         input = input or DEFAULT_INPUT
-        model = _exported(model, x, input, where / f"{name}.onnx")
+        home = where if quantise_float is None else Path(tempfile.mkdtemp(prefix="hwflow-float-"))
+        model = _exported(model, x, input, home / f"{name}.onnx")
     target = flow.Target(board, clock_mhz, fps, fit)
-    build = flow.compile_model(str(model), where, target, input)
+    if quantise_float is not None and x is None:
+        raise RecipeError("quantise_float is calibrated on images: give them as the second argument")
+    calibration = None if quantise_float is None else flow.Calibration(quantise_float, np.asarray(x))
+    build = flow.compile_model(str(model), where, target, input, calibration=calibration)
     return Compiled(build, None if x is None else np.asarray(x), None if y is None else np.asarray(y))
 
 

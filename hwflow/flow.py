@@ -9,9 +9,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hwflow import emit, sources, tools
+from hwflow import emit, inputs, sources, tools
+from hwflow.bits import Array
 from hwflow.board import load_board
 from hwflow.build import INFORMATION, STAGE, TRAINED, Build, belongs
 from hwflow.emit.c import check_prefix
@@ -22,6 +24,8 @@ from hwflow.lower import folding_of, load_folding, save_folding
 from hwflow.lower.stored import describe, save_dataflow
 from hwflow.net import Net
 from hwflow.plan import plan
+from hwflow.qonnx import quantise
+from hwflow.qonnx.quantise import Quantised
 from hwflow.recipe import changed
 from hwflow.synth import synth
 from hwflow.units.kit.base import Dataflow
@@ -85,16 +89,42 @@ class Target:
                 raise RecipeError(f"{one} decides the folding alone; leave out {' and '.join(others)}")
 
 
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """That float layers shall have integer weights and inputs of `bits`, and the images that show their ranges.
+
+    `images` is a .npy file or an array (n, *shape), integers of the hardware or real values.
+    """
+
+    bits: int
+    images: Path | Array
+    layout: str = "nhwc"
+
+    def quantise(self, model: Path, out: Path, input: str | None) -> Quantised:
+        """Write the quantised file of an ONNX model; what was done, and the error that it makes."""
+        if model.suffix != ".onnx":
+            raise RecipeError(f"{model}: --quantise-float takes an ONNX file")
+        takes = quantise.takes_of(model, input)
+        given = self.images
+        x = (
+            inputs.load(given, takes, self.layout)
+            if isinstance(given, Path)
+            else inputs.integers(given, takes, self.layout)
+        )
+        return quantise.quantise_float(model, out, x, self.bits, input)
+
+
 def compile_model(
     source: str, out: Path | None = None, target: Target | None = None, input: str | None = None, say: Say = _silent,
-    *, answer: str = "scores", prefix: str | None = None,
+    *, answer: str = "scores", prefix: str | None = None, calibration: Calibration | None = None,
 ) -> Build:  # fmt: skip
     """A model file, a recipe or a build folder as a build: net.npz, dataflow.json, rtl/, hls/, c/.
 
     `answer` is what the hardware sends: scores in one common unit, or labels, decided on chip. With a `prefix`,
     c/PREFIX/ is the network as an Arduino library and Zephyr module, all its names beginning so. The build appears whole
     or not at all: it is written beside the folder's old content and takes its place in one step. Two builds of one
-    folder wait for each other.
+    folder wait for each other. With a `calibration`, layers that are float are quantised first, and the build's model is
+    the file with their quantizers.
     """
     target = target or Target()
     if answer not in ANSWERS:
@@ -102,8 +132,18 @@ def compile_model(
     if prefix is not None:
         check_prefix(prefix)
     folder = sources.folder_of(source, out)
-    with locked(folder, say):
+    with locked(folder, say), TemporaryDirectory() as work:
         from_ = sources.find(source, folder, lambda spec, where: _trained(spec, where, say))
+        quantised = sources.quantised_before(from_)
+        if calibration is not None:
+            if from_.inside:
+                raise RecipeError(
+                    f"{folder}: the quantised file would replace {from_.model.name}; give another folder with -o"
+                )
+            made = calibration.quantise(from_.model, Path(work) / from_.model.name, input)
+            say(str(made))
+            quantised = str(made)
+            from_ = replace(from_, model=Path(work) / from_.model.name)
         say(f"read {from_.model.name} and fold it into integers")
         net = replace(from_.net(input), name=from_.name)
         net = labelled(net) if answer == "labels" else net
@@ -125,6 +165,7 @@ def compile_model(
                 "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
                 "max_util": target.max_util, "latency_us": target.latency_us,
                 "prefix": prefix, "model_sha256": None if from_.integers else digest(kept), "hwflow": VERSION,
+                **({"quantised": quantised} if quantised else {}),
             }  # fmt: skip
             write_build(part, net, dataflow, asked)
     return Build.load(folder)

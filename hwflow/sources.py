@@ -124,6 +124,11 @@ def _in_folder(folder: Path, out: Path | None) -> Source:
     return source
 
 
+def quantised_before(source: Source) -> str:
+    """What an earlier build says of the float layers that it quantised, where the source is its model."""
+    return str((_asked(source.model.parent) or {}).get("quantised", "")) if source.model.name in KEPT else ""
+
+
 def _asked(folder: Path) -> dict[str, Any] | None:
     """What the build in a folder was asked for; None where there is none, or one that is not whole or older."""
     try:

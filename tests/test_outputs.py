@@ -163,7 +163,8 @@ def part_of(net: Net, name: str):
 @needs_gxx
 @needs_verilator
 @pytest.mark.parametrize(
-    ("name", "decide"), [("head_two_out", False), ("head_two_out", True), ("head_argmax_map", False)]
+    ("name", "decide"),
+    [("head_two_out", False), pytest.param("head_two_out", True, marks=pytest.mark.slow), ("head_argmax_map", False)],
 )
 def test_a_public_network_of_several_outputs_or_labels_of_pixels_is_the_same_everywhere(
     name: str, decide: bool, tmp_path: Path

@@ -116,6 +116,12 @@ Mean = Annotated[
 Std = Annotated[
     str | None, typer.Option("--std", help="What preprocessing divides by: A,B,C, folded into the network.")
 ]
+QuantiseFloat = Annotated[
+    int | None, typer.Option("--quantise-float", help="Bits of weights and inputs of layers that are float, such as 8.")
+]
+Calibrate = Annotated[
+    Path | None, typer.Option("--calibrate", "--data", help="X.npy: images that show the ranges of float layers.")
+]
 Count = Annotated[int | None, typer.Option("-n", help="Images; without it as many as time allows.")]
 BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `hwflow boards` lists them.")]
 
@@ -133,6 +139,16 @@ def show(value: Any, as_json: bool, table: Table | None = None) -> None:
         print(jsonlib.dumps(value, indent=1, default=plain))
     elif table is not None:
         out.print(table)
+
+
+def calibration_of(bits: int | None, images: Path | None, layout: str) -> Any:
+    """The request to quantise float layers, or None; the two options belong together."""
+    from hwflow.errors import RecipeError
+    from hwflow.flow import Calibration
+
+    if (bits is None) != (images is None):
+        raise RecipeError("--quantise-float BITS and --calibrate X.npy belong together; give both or neither")
+    return None if bits is None or images is None else Calibration(bits, images, layout)
 
 
 def load_inputs(build: Any, images: Path | None, n: int | None, layout: str = "nhwc") -> Any:

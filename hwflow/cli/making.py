@@ -12,7 +12,23 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import BoardName, Input, Json, Mean, OutDir, Std, ladder, out, say, show, verb
+from hwflow.cli.common import (
+    BoardName,
+    Calibrate,
+    Input,
+    Json,
+    Layout,
+    Mean,
+    OutDir,
+    QuantiseFloat,
+    Std,
+    calibration_of,
+    ladder,
+    out,
+    say,
+    show,
+    verb,
+)
 from hwflow.errors import ModelError
 
 
@@ -79,10 +95,14 @@ def check(
     input: Input = None,
     mean: Mean = None,
     std: Std = None,
+    quantise_float: QuantiseFloat = None,
+    calibrate: Calibrate = None,
+    layout: Layout = "nhwc",
     json: Json = False,
 ) -> None:
     """Is the network supported? Every finding at once: node, attribute, reason, remedy."""
     from dataclasses import asdict
+    from tempfile import TemporaryDirectory
 
     from hwflow.qonnx import check as run
     from hwflow.real import with_preprocessing
@@ -91,12 +111,18 @@ def check(
     input = with_preprocessing(input, mean, std)
     if not model.is_file():
         raise ModelError(f"{model}: no such file; give the path of a QONNX or Keras file")
-    findings = () if model.suffix in KERAS else run(model, input)
-    if not findings:
-        try:
-            integers_in(model, input)
-        except ModelError as e:
-            findings = e.findings
+    calibration = calibration_of(quantise_float, calibrate, layout)
+    with TemporaryDirectory() as work:
+        file = model
+        if calibration is not None:
+            file = Path(work) / model.name
+            say(str(calibration.quantise(model, file, input)))
+        findings = () if file.suffix in KERAS else run(file, input)
+        if not findings:
+            try:
+                integers_in(file, input)
+            except ModelError as e:
+                findings = e.findings
     table = Table("node", "attribute", "reason", "remedy", title=f"{model}: refused")
     for f in findings:
         table.add_row(f.node, f.attribute, f.reason, f.remedy)
@@ -134,6 +160,9 @@ def compile(
         str | None,
         typer.Option("--prefix", help="Also c/PREFIX/: an Arduino library and Zephyr module whose names begin so."),
     ] = None,
+    quantise_float: QuantiseFloat = None,
+    calibrate: Calibrate = None,
+    layout: Layout = "nhwc",
     json: Json = False,
 ) -> None:
     """QONNX to integers to hardware: net.npz, dataflow.json, rtl/, hls/, c/."""
@@ -143,7 +172,8 @@ def compile(
 
     input = with_preprocessing(input, mean, std)
     target = Target(board, clock, fps, fit, max_util, latency, folding)
-    build = compile_model(model, folder, target, input, say, answer=answer, prefix=prefix)
+    calibration = calibration_of(quantise_float, calibrate, layout)
+    build = compile_model(model, folder, target, input, say, answer=answer, prefix=prefix, calibration=calibration)
     flow = build.dataflow
     rate = build.clock_mhz * 1e6 / flow.cycles
     table = Table(
@@ -184,16 +214,19 @@ def hls(
     model: Annotated[str, typer.Argument(help="MODEL.onnx, models/x.py[:recipe] or a build folder")],
     folder: OutDir = None,
     input: Input = None,
+    mean: Mean = None,
+    std: Std = None,
     json: Json = False,
 ) -> None:
     """The HLS C++ project: emitted, simulated under g++, proven equal to the integers, with its estimate."""
     from dataclasses import asdict
 
     from hwflow.flow import Target, compile_model
+    from hwflow.real import with_preprocessing
     from hwflow.units.kit.costs import doubt
     from hwflow.verify import verify
 
-    build = compile_model(model, folder, Target(), input, say)
+    build = compile_model(model, folder, Target(), with_preprocessing(input, mean, std), say)
     done = verify(build, engines=("numpy", "dataflow", "hls"), progress=say)
     cost = build.dataflow.cost(build.family)
     table = Table("what", "value", "kind", title=str(build.folder / "hls"))

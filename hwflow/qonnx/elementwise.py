@@ -106,6 +106,13 @@ def _values(reader: Reader, call: Call) -> Ref:
             "only sums and maxima of branches are supported; a gate or attention must be trained away",
         )
     first = refs[0]
+    mean = reader.maker(call.inputs[1])
+    if call.op == "Sub" and mean is not None and mean.op == "ReduceMean" and mean.inputs[0] == call.inputs[0]:
+        raise Refused(
+            "input",
+            "subtracts each image's own mean, as LayerNorm does, which no constant threshold can stand for",
+            "use BatchNorm, whose statistics are constants in use",
+        )
     for other in refs[1:]:
         same_order = (first.order is None) == (other.order is None) and (
             first.order is None or bool((first.order == other.order).all())

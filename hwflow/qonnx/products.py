@@ -164,8 +164,8 @@ def matmul(reader: Reader, call: Call) -> Value:
     if not isinstance(reader.value(call, 1), Const):
         raise Refused(
             "input",
-            "multiplies two values that depend on the input",
-            "attention has no hardware here; use dense and convolutional layers",
+            "multiplies two values that depend on the input, as attention does, where a matrix unit's weights are constants",
+            "use dense and convolutional layers",
         )
     ref = reader.ref(call, 0)
     return dense(reader, call, ref, moved(reader.const(call, 1), np.transpose))

@@ -144,7 +144,10 @@ class Reader:
             return evaluate(self, call)
         if op is None:
             where = f" of domain {call.domain}" if call.domain else ""
-            remedy = REMEDIES.get(call.op, "replace it by supported operators, or keep it outside the exported network")
+            if call.op in SENTENCES:
+                reason, remedy = SENTENCES[call.op]
+                raise Refused("", f"{call.op} {reason}", remedy)
+            remedy = "replace it by supported operators, or keep it outside the exported network"
             raise Refused("", f"operator {call.op}{where} is not supported", remedy)
         kinds = [
             "" if v is None else v.kind if isinstance(v, Ref) else v.value.dtype.name if isinstance(v, Const) else ""
@@ -204,7 +207,7 @@ class Reader:
         out = self.settled(out)
         if out.view is not None:
             try:
-                out = self.ordered(self._maker(name) or self.file.calls[-1], out)
+                out = self.ordered(self.maker(name) or self.file.calls[-1], out)
             except Refused as r:
                 self.findings.append(Finding("graph", "output", r.reason, r.remedy))
                 return None
@@ -237,14 +240,14 @@ class Reader:
         plain = bool((places == np.arange(len(places))).all())
         return Answer(head=head, channels=channels, shape=shape, places=places[:0] if plain else places)
 
-    def _maker(self, tensor: str) -> Call | None:
+    def maker(self, tensor: str) -> Call | None:
         """The call that writes a tensor."""
         return next((call for call in self.file.calls if tensor in call.outputs), None)
 
     def head_of(self, tensor: str) -> Head | None:
         """What is left to the host of a tensor, behind which only elements move or a class is chosen."""
         while tensor not in self.heads:
-            call = self._maker(tensor)
+            call = self.maker(tensor)
             if call is None or call.op not in BEHIND_HEADS:
                 return None
             tensor = call.inputs[0]
@@ -477,16 +480,21 @@ MOVES = (
     "Shape", "Concat",
 )  # fmt: skip
 
-REMEDIES = {
-    "LSTM": "recurrent layers have no streaming hardware here; use dense and convolutional layers",
-    "GRU": "recurrent layers have no streaming hardware here; use dense and convolutional layers",
-    "RNN": "recurrent layers have no streaming hardware here; use dense and convolutional layers",
-    "Im2Col": "export before the convolutions are lowered",
-    "InstanceNormalization": "use BatchNorm, whose statistics are constants in use",
-    "LayerNormalization": "its statistics are those of each image; use BatchNorm, whose statistics are constants in use",
-    "GroupNormalization": "its statistics are those of each image; use BatchNorm, whose statistics are constants in use",
-    "Attention": "it multiplies values by values, which has no hardware here; use dense and convolutional layers",
-    "MultiHeadAttention": "it multiplies values by values, which has no hardware here; use dense and convolutional layers",
-    "If": "export with constant control flow", "Loop": "export with constant control flow",
-    "FloatQuant": "use integer quantizers",
+STATE = "carries a state from one step to the next, which a circuit that streams once through the layers has no place for"
+OWN_NORM = "divides by a deviation of each image's own, which no constant threshold can stand for"
+BATCH_NORM = "use BatchNorm, whose statistics are constants in use"
+DENSE = "use dense and convolutional layers"
+ATTENTION = "multiplies values by values, as attention does, where the weights of a matrix unit are constants"
+# why what nobody reads is refused, and the remedy, where there is more to say than that it is unknown
+SENTENCES = {
+    "LSTM": (STATE, DENSE), "GRU": (STATE, DENSE), "RNN": (STATE, DENSE),
+    "Attention": (ATTENTION, DENSE), "MultiHeadAttention": (ATTENTION, DENSE),
+    "LayerNormalization": (OWN_NORM, BATCH_NORM), "GroupNormalization": (OWN_NORM, BATCH_NORM),
+    "InstanceNormalization": (OWN_NORM, BATCH_NORM), "RMSNormalization": (OWN_NORM, BATCH_NORM),
+    "MeanVarianceNormalization": (OWN_NORM, BATCH_NORM), "LpNormalization": (OWN_NORM, BATCH_NORM),
+    "Sqrt": ("takes the root of a value of each image, as LayerNorm does of its variance", BATCH_NORM),
+    "Im2Col": ("is a convolution lowered to a window and a product", "export before the convolutions are lowered"),
+    "If": ("decides while it runs what is computed", "export with constant control flow"),
+    "Loop": ("decides while it runs how often something is computed", "export with constant control flow"),
+    "FloatQuant": ("quantises to small floating-point numbers", "use integer quantizers"),
 }  # fmt: skip

@@ -52,6 +52,7 @@ def gather(build: Build) -> dict[str, Any]:
             "denominator": build.net.denominator,
         },
         "outputs": _outputs(build.net),
+        "quantised": build.ask.get("quantised", ""),
         "units": [_unit(u, family, (mine or {}).get("units", {})) for u in flow.units],
         "throughput": {
             "cycles_per_image": cycles,

@@ -168,7 +168,7 @@ HOSTILE = {
     "0 bits": (net(lambda b: dense(b, b.quant("x", 0.5, 0))), "0 bits; activations"),
     "a fractional zero point": (net(lambda b: dense(b, b.quant("x", 0.5, 4, 0, 0, 0.5))), "is not an integer"),
     "an unknown rounding": (net(lambda b: dense(b, b.quant("x", 0.5, 4, mode="DICE"))), "rounding_mode = DICE"),
-    "an LSTM": (net(lstm), "operator LSTM is not supported; recurrent layers"),
+    "an LSTM": (net(lstm), "LSTM carries a state from one step to the next"),
     "a softmax in the middle": (net(softmax_inside), "in the middle of the network"),
     "a float model": (net(float_model), "are not integers times a scale"),
     "an embedding": (net(lambda b: b.node("Gather", b.const(np.ones((9, 4))), "x")), "looks a value up in a table"),
