@@ -1,7 +1,7 @@
 """The host beside a board: `Accelerator(port).infer(images)`, the same for a serial line, PYNQ and the simulated board.
 
-Stands on numpy and pyserial alone, so that a copy of this one file is all a host needs (and design.json beside it);
-a Zynq board needs driver_dma.py too.
+Stands on numpy and pyserial alone, so that a copy of this file and of those it names is all a host needs (and design.json
+beside it): driver_line.py, inputs.py, answers.py, for a Zynq board driver_dma.py.
 
 What goes over a serial line (8 data bits, no parity, one stop bit)
     frame    0x7E  kind  tag(2)  payload  crc(4)  0x7E       0x7E or 0x7D inside is sent as 0x7D, byte XOR 0x20
@@ -9,6 +9,7 @@ What goes over a serial line (8 data bits, no parity, one stop bit)
     IMAGE    0x01  host to board: tag says which image; payload is the image, packed
     HELLO    0x02  host to board: resets the accelerator; tag is a random number; no payload
     READ     0x03  host to board: tag is the address of a register; no payload
+    PART     0x05  host to board: tag of the image; payload is the part's number (1) and its bytes, of images of more than 64
     ANSWER   0x81  board to host: tag of the image; payload is the answer, packed
     HELLO    0x82  board to host: the same random number; payload is the protocol's version (1) and the design's id (4)
     BUSY     0x83  board to host: tag of an image that was dropped, because two others wait to be computed; no payload
@@ -20,20 +21,20 @@ with the tag of its image; the host takes only answers whose CRC is right and wh
 empties the board, and its random number tells its reply from older bytes. Everything lost, doubled or damaged on the way
 is a frame that fails its CRC, or an answer that stays out and is asked for again: at once when a later image's answer
 comes first (answers keep the order of images), else after a timeout that follows the measured round trip. A 0x7E ends any
-broken frame, so the next one is found again. Computing an image twice is harmless: answers depend on their image alone.
+broken frame, so the next one is found again. On a line so bad that no whole image of many bytes gets through, images go in
+parts, which the board keeps until all of one image are there. One host at a time has the line: a second one cannot open it,
+and the tags of a run begin anywhere, so that what is left of an earlier run is not waited for. Computing an image twice is harmless: answers depend on their image alone.
 """
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 import sys
 import time
 import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -41,9 +42,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-IMAGE, HELLO, READ, ANSWER, HELLO_BACK, BUSY, VALUE = 0x01, 0x02, 0x03, 0x81, 0x82, 0x83, 0x84
+IMAGE, HELLO, READ, PART, ANSWER, HELLO_BACK, BUSY, VALUE = 0x01, 0x02, 0x03, 0x05, 0x81, 0x82, 0x83, 0x84
 FLAG, ESCAPE = 0x7E, 0x7D
-VERSION = 2
+VERSION = 3
 WINDOW = 16  # images on the way at once, at most
 MAGIC = 0x6C667768  # "hwfl"
 # what a running accelerator tells of itself, by byte address (hls/board/control.sv says what each one is)
@@ -53,6 +54,9 @@ REGISTERS = {
     "held_up": 0x38, "cycles": 0x3C,
 }  # fmt: skip
 TRIES = 10  # timeouts in a row before the board is given up
+PIECE = 64  # bytes of an image from which on it may go in parts
+BAD = 16  # images that go in parts after one was lost, counted from the last that had to be sent again
+MOST_PASSES = 200  # times that the parts of an image are sent before the board is given up
 
 Array = np.ndarray
 
@@ -152,12 +156,12 @@ class Accelerator:
         self, port: str | SerialPort, design: str | Path | dict[str, Any] | None = None, *, timeout: float | None = None
     ):
         path = Path(design) if isinstance(design, (str, Path)) else Path(__file__).with_name("design.json")
-        self.design = design if isinstance(design, dict) else _read(path)
+        self.design = design if isinstance(design, dict) else _beside("driver_line").read_design(path)
         self.input, self.output = Words(**self.design["input"]), Words(**self.design["output"])
         self.stats = Stats()
         self.timeout = timeout or float(self.design.get("timeout_s", 1.0))
         self._own: Any = None
-        self._board: subprocess.Popen[str] | None = None
+        self._board: Any = None
         self._link: Any  # _Serial, or Dma of driver_dma.py
         line: Any = port
         if self.design["link"] == "dma":
@@ -168,9 +172,11 @@ class Accelerator:
             self._link = dma.Dma(line, self)
             return
         if port == "sim":
-            self._board, line = start_board(path.parent / self.design.get("program", "board_sim"))
+            self._board, line = _beside("driver_line").start_board(
+                path.parent / self.design.get("program", "board_sim")
+            )
         if isinstance(line, str):
-            line = self._own = _open_serial(line, int(self.design["baud"]))
+            line = self._own = _beside("driver_line").open_serial(line, int(self.design["baud"]))
         self._link = _Serial(line, self)
 
     def infer(
@@ -224,7 +230,7 @@ class Accelerator:
         if self._own:
             self._own.close()
         if self._board:
-            stop_board(self._board)
+            _beside("driver_line").stop_board(self._board)
 
     def __enter__(self) -> Accelerator:
         return self
@@ -244,6 +250,14 @@ def frame(kind: int, tag: int, payload: bytes = b"") -> bytes:
     body += zlib.crc32(body).to_bytes(4, "little")
     body = body.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e")
     return b"\x7e" + body + b"\x7e"
+
+
+def cut(image: bytes) -> list[bytes]:
+    """The payloads of an image's PART frames: 64 bytes each, or the power of two that makes 64 parts at most."""
+    size = PIECE
+    while PIECE * size < len(image):
+        size *= 2
+    return [bytes([k]) + image[k * size : (k + 1) * size] for k in range(-(-len(image) // size))]
 
 
 class Frames:
@@ -283,17 +297,20 @@ class _Serial:
         raw = np.zeros((len(images), out_bytes), np.uint8)
         todo: deque[int] = deque(range(len(images)))
         out: OrderedDict[int, float] = OrderedDict()  # image -> when it was sent, in the order of sending
+        self.first, self.bad, self.passes = random.SystemRandom().randrange(1 << 16), 0, 0
         self.hello()
         done, window, silent, heard = 0, 2.0, 0, time.monotonic()
         while done < len(images):
-            while todo and len(out) < int(window):
+            while todo and len(out) < (1 if self.bad else int(window)):
                 index, began = todo.popleft(), time.monotonic()
-                self._send(IMAGE, index & 0xFFFF, self.owner.input.pack(images[index : index + 1]).tobytes())
+                self._send_image(self._tag(index), self.owner.input.pack(images[index : index + 1]).tobytes())
                 out[index] = time.monotonic()
                 heard += out[index] - began  # a line that takes its time is no silence
             for kind, tag, payload in self._receive():
-                index = next((i for i in out if i & 0xFFFF == tag), -1)
-                if index < 0:
+                index = next((i for i in out if self._tag(i) == tag), -1)
+                if kind == VALUE and self.bad:
+                    silent = 0  # the board lives, it just has not all parts yet
+                if index < 0 or kind == VALUE:
                     continue
                 if kind == BUSY:
                     self.owner.stats.busy += 1
@@ -320,7 +337,7 @@ class _Serial:
     def register(self, address: int) -> int:
         """The value of a register; LinkError when nobody answers. Not while images are on the way."""
         for _ in range(TRIES):
-            self._send(READ, address)
+            self._send((READ, address, b""))
             until = time.monotonic() + min(self.owner.timeout, 1.0)
             while time.monotonic() < until:
                 for kind, tag, payload in self._receive():
@@ -334,11 +351,11 @@ class _Serial:
     def hello(self) -> None:
         """Reset the accelerator and make sure it is the design it should be; LinkError when nobody answers."""
         until = time.monotonic() + 1
-        while self.port.read(4096) and time.monotonic() < until:
+        while self._read(4096) and time.monotonic() < until:
             pass
         for attempt in range(TRIES):
             nonce = random.SystemRandom().randrange(1 << 16)
-            self._send(HELLO, nonce)
+            self._send((HELLO, nonce, b""))
             until = time.monotonic() + min(self.owner.timeout, 0.25 * 2**attempt)
             while time.monotonic() < until:
                 for kind, tag, payload in self._receive():
@@ -359,6 +376,19 @@ class _Serial:
                 "the board runs another design than design.json describes; load the bitstream of this folder"
             )
 
+    def _tag(self, index: int) -> int:
+        """What an image is called on the line."""
+        return (self.first + index) & 0xFFFF
+
+    def _send_image(self, tag: int, image: bytes) -> None:
+        """An image as one frame, or, where whole images get lost, in parts and with a question that any living board answers."""
+        if not self.bad:
+            return self._send((IMAGE, tag, image))
+        self.passes += 1
+        if self.passes > MOST_PASSES:
+            raise LinkError(f"an image did not get through in {MOST_PASSES} times its parts; check the cable")
+        return self._send(*((PART, tag, part) for part in cut(image)), (READ, REGISTERS["magic"], b""))
+
     def _answered(self, index: int, out: OrderedDict[int, float], todo: deque[int]) -> None:
         """Take an image off the list; those sent before it and still out were lost on the way."""
         sent = out[index]
@@ -374,6 +404,16 @@ class _Serial:
             del out[other]
             todo.appendleft(other)
         self.owner.stats.resent += len(earlier)
+        if earlier:
+            self._is_bad()
+        elif self.bad:
+            self.bad = self.bad - 1 if self.passes == 1 else BAD
+        self.passes = 0
+
+    def _is_bad(self) -> None:
+        """Images were lost: those of many bytes go in parts from now on."""
+        if self.owner.input.bytes > PIECE:
+            self.bad = BAD
 
     def _patience(self, silent: int) -> float:
         """Seconds of silence after which what is out counts as lost."""
@@ -388,97 +428,41 @@ class _Serial:
                 f"no answer to {len(out)} images after {TRIES} tries; check the cable and the power of the board"
             )
         self.owner.stats.resent += len(out)
+        if out:
+            self._is_bad()
         todo.extendleft(sorted(out, reverse=True))
         out.clear()
-        self._send(0, 0)  # an empty frame: its flags end whatever was broken
+        self._send((0, 0, b""))  # an empty frame: its flags end whatever was broken
         if silent % 3 == 0:
             self.hello()
 
-    def _send(self, kind: int, tag: int, payload: bytes = b"") -> None:
-        data = frame(kind, tag, payload)
-        self.port.write(data)
+    def _send(self, *frames: tuple[int, int, bytes]) -> None:
+        data = b"".join(frame(*f) for f in frames)
+        try:
+            self.port.write(data)
+        except OSError as e:
+            raise _gone(e) from e
         self.owner.stats.bytes_out += len(data)
 
+    def _read(self, size: int) -> bytes:
+        """Some bytes, `size` at most; with 0, what waits, or the next one."""
+        try:
+            return self.port.read(size or max(1, getattr(self.port, "in_waiting", 4096)))
+        except OSError as e:
+            raise _gone(e) from e
+
     def _receive(self) -> list[tuple[int, int, bytes]]:
-        data = self.port.read(max(1, getattr(self.port, "in_waiting", 4096)))
+        data = self._read(0)
         self.owner.stats.bytes_in += len(data)
         found = list(self.frames.feed(data))
         self.owner.stats.damaged, self.frames.damaged = self.owner.stats.damaged + self.frames.damaged, 0
         return found
 
 
-def start_board(program: Path) -> tuple[subprocess.Popen[str], str]:
-    """Start a simulated board; its process and the path of the terminal that is its serial line."""
-    if not program.is_file():
-        raise LinkError(f"{program} is not there; make the simulated board: hwflow deploy DIR --board sim")
-    board = subprocess.Popen(
-        [str(program.resolve())],
-        cwd=program.resolve().parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
+def _gone(why: OSError) -> LinkError:
+    return LinkError(
+        f"the line is gone ({' '.join(str(why).split())[:100]}); plug the board in again and run once more"
     )
-    if not (terminal := board.stdout.readline().strip() if board.stdout else ""):
-        raise LinkError(f"{program} ended with {board.wait()} instead of opening a terminal; make it anew")
-    return board, terminal
-
-
-def stop_board(board: subprocess.Popen[str]) -> None:
-    """End a simulated board."""
-    board.terminate()
-    board.wait()
-    if board.stdout:
-        board.stdout.close()
-
-
-def _open_serial(port: str, baud: int) -> Any:
-    import serial  # not needed on PYNQ
-
-    try:
-        return serial.Serial(port, baud, timeout=0.005)
-    except serial.SerialException as e:
-        raise LinkError(f"{port} cannot be opened: {e}") from e
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What design.json holds; LinkError where it is absent, no JSON or lacks what a host must know."""
-    try:
-        if path.stat().st_size > MOST_DESIGN:
-            raise ValueError("it is too large")
-        return _checked(json.loads(path.read_text()))
-    except (OSError, ValueError, RecursionError) as e:
-        reason = " ".join(str(e).split())[:160] or type(e).__name__
-        raise LinkError(f"{path}: is not a design.json ({reason}); give the one of the deploy folder") from e
-
-
-MOST_DESIGN = 64 << 20  # bytes of design.json; it carries the steps from integers to scores
-
-
-def _checked(design: Any) -> dict[str, Any]:
-    """The same design; ValueError unless it says what a host must know."""
-    if not isinstance(design, dict):
-        raise ValueError("it is no object")
-    whole = ("baud",) if design.get("link") == "uart" else ("beat_bytes", "transfer_bytes")
-    for key in ("id", *whole, "clock_mhz", "cycles_per_image"):
-        value: Any = design.get(key)
-        right = type(value) is int or (type(value) is float and key == "clock_mhz")
-        if not right or not 0 <= value < 1 << 64:
-            raise ValueError(f"{key} is {str(value)[:40]}, must be a number")
-    if design.get("link") not in ("uart", "dma"):
-        raise ValueError(f"link is {str(design.get('link'))[:40]}, must be uart or dma")
-    for side in ("input", "output"):
-        known = design.get(side)
-        if not isinstance(known, dict) or set(known) != {f.name for f in fields(Words)}:
-            raise ValueError(f"{side} does not say how words are packed")
-        shape, rest = known["shape"], [v for k, v in known.items() if k != "shape"]
-        if not isinstance(shape, list) or not all(type(n) is int for n in [*shape, *rest]):
-            raise ValueError(f"{side} holds something else than whole numbers")
-        size, bits, par, words = int(np.prod(shape, dtype=object)), known["bits"], known["par"], known["words"]
-        if min(shape, default=0) < 1 or not 0 < bits <= 64 or par < 1 or words < 1 or par * words != size:
-            raise ValueError(f"{side} packs {shape} into {words} words of {par} elements")
-        if size > 1 << 28 or not -(1 << 63) <= known["lo"] <= known["hi"] < 1 << 63 or known["step"] not in (1, 2):
-            raise ValueError(f"{side} has a size or a range that cannot be")
-    return design
 
 
 def _bar(done: int, total: int, seen: bool = True) -> None:

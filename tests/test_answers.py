@@ -10,7 +10,7 @@ from hwflow.answers import Answer, Finish, Unit, headed
 from hwflow.bits import Ints
 from hwflow.errors import RecipeError
 from hwflow.fold import fold, in_one_unit, labelled
-from hwflow.fold.answers import common_unit
+from hwflow.fold.answers import common_unit, order_of
 from hwflow.net import Net
 from hwflow.ops import Port, Rescale
 from hwflow.qonnx import read, reference
@@ -57,6 +57,22 @@ def test_a_common_unit_sorts_as_the_scores_do(seed):
     assert same_order(integers, scores)
     assert np.array_equal(answer.scores(integers), scores), "the scores come back from the integers, bit for bit"
     assert answer.possible(integers).all()
+
+
+def test_an_order_keeps_equal_scores_equal():
+    lo, hi = np.array([0]), np.array([40])
+    order = order_of(lo, hi, steps(mul=[2.0**-25], add=[1.0]))  # float32 has no room for all of these
+    assert not order.rises.all() and order.rises.any()
+    assert order.kept_by(np.array([1]), np.array([0])) is None
+
+
+def test_a_clip_must_lead_back_to_a_sum_of_the_same_score():
+    lo, hi = np.array([-10, -100]), np.array([10, -30])
+    order = order_of(lo, hi, [Step("add", np.array([0.0, 25.0], np.float32)), Step("max", np.zeros(1, np.float32))])
+    one = np.ones(2, np.int64)
+    assert order.kept_by(one, np.array([0, 25])) == (0, 10)
+    # sorts them too, but the clip of the second class would be read as a sum of a score above zero
+    assert order.kept_by(np.array([1, 5]), np.array([0, 100])) is None
 
 
 def test_scores_that_no_unit_sorts_are_said_to_be_so():

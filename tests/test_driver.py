@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hwflow import driver
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.bits import words as stream_words
 from hwflow.driver import Accelerator, Frames, LinkError, Words, frame
+from hwflow.driver_line import read_design
 
 RANGES = [Ints(0, 255), BIPOLAR, Ints(-1, 1), Ints(-128, 127), Ints(0, 1), Ints(-300, 17), Ints(0, 4095), Ints(3, 9)]
 
@@ -223,12 +225,15 @@ def test_a_board_of_another_protocol_is_said_plainly(monkeypatch):
 
 def test_a_board_that_dies_is_given_up_after_so_many_tries():
     class Dies(Board):
+        sent = 0
+
         def write(self, data: bytes) -> int:
-            self.slots = 0
+            self.slots, self.sent = 0, self.sent + (data[1] == driver.IMAGE)
             return super().write(data) if data[1] == driver.HELLO else len(data)
 
     with pytest.raises(LinkError, match="no answer to 2 images after 10 tries"):
-        Accelerator(Dies(), {**DESIGN, "timeout_s": 0.005}).infer(images(5, 0))
+        Accelerator(dead := Dies(), {**DESIGN, "timeout_s": 0.005}).infer(images(5, 0))
+    assert dead.sent == 2 * 11
 
 
 def test_a_silent_line_and_another_design_are_said_plainly():
@@ -243,6 +248,15 @@ def test_a_silent_line_and_another_design_are_said_plainly():
         Accelerator(Silent(), {**DESIGN, "timeout_s": 0.02}).infer(images(1, 0))
     with pytest.raises(LinkError, match="another design"):
         Accelerator(Board(), {**DESIGN, "id": 78}).infer(images(1, 0))
+
+
+def test_a_run_names_its_images_anew_so_that_late_answers_of_an_earlier_run_are_not_taken():
+    x, tags = images(3, 5), []
+    board = Echoing(lambda kind, tag: tags.append(tag) or b"" if kind == driver.IMAGE else b"")
+    host = Accelerator(board, DESIGN)
+    assert all((host.infer(x) == answer(x)).all() for _ in range(4))
+    runs = [tuple(tags[i : i + 3]) for i in range(0, 12, 3)]
+    assert len(set(runs)) == 4 and all((b - a) & 0xFFFF == 1 for run in runs for a, b in pairwise(run))
 
 
 def test_progress_is_told_for_every_image():
@@ -291,8 +305,8 @@ def test_a_damaged_design_is_one_line(name, tmp_path):
     }
     path = tmp_path / "design.json"
     path.write_text(json.dumps(good))
-    assert driver._read(path) == good
+    assert read_design(path) == good
     path.write_text(json.dumps(DAMAGE[name](good)))
     with pytest.raises(LinkError, match=r"is not a design\.json \(.*\); give the one of the deploy folder") as caught:
-        driver._read(path)
+        read_design(path)
     assert len(str(caught.value).splitlines()) == 1

@@ -50,7 +50,7 @@ def kinds(net):
 
 
 def test_operations_the_answer_does_not_need_are_dropped():
-    net = net_of(conv("dead"), conv(), conv("dead2", "c", 5))
+    net = net_of(conv("dead"), conv("dead3", "dead", 5), conv(), conv("dead2", "c", 5))
     net = replace(net, ops=(*net.ops, threshold(source="c", falling=False)))
     assert [op.name for op in needed(net.ops, "t")] == ["c", "t"]
     assert kinds(canonical(net)) == ["Conv c", "Threshold t"]
@@ -115,7 +115,7 @@ def test_pools_that_tile_their_image_become_one(size):
     flags = RNG.random(3) < 0.5
     net = net_of(pool("p", "input", 2, minimum=flags), pool("q", "p", 3, minimum=flags), shape=(*size, 3))
     made = rewrite(net, merge_pools)
-    assert kinds(made) == ["MaxPool q"] and made.ops[0].kernel == (6, 6)
+    assert kinds(made) == kinds(canonical(net)) == ["MaxPool q"] and made.ops[0].kernel == (6, 6)
     assert same(made, net)
 
 
@@ -219,9 +219,22 @@ def test_a_rule_that_widens_a_range_is_caught():
     def double(before, after):
         return (replace(before, weights=before.weights * 2, name=after.name),) if isinstance(after, Flatten) else None
 
+    def wider(before, after):
+        return (replace(before, weights=before.weights * 2), after) if (before.weights < 4).all() else None
+
     net = net_of(conv(), Flatten(name="f", inputs=("c",)))
-    with pytest.raises(AssertionError):
-        rewrite(net, double)
+    for rule in (double, wider):  # another shape, and the same shape with a wider range
+        with pytest.raises(AssertionError):
+            rewrite(net, rule)
+
+
+def test_pools_and_thresholds_in_turn_each_wait_for_the_one_before():
+    made = [conv(), pool("p1", "c"), threshold("t1", "p1"), pool("p2", "t1"), threshold("t2", "p2")]
+    made[4] = replace(made[4], thresholds=np.clip(made[4].thresholds, -2, 2))
+    net = net_of(*made)
+    rewritten = rewrite(net, thresholds_first)
+    assert kinds(rewritten)[1:] == ["Threshold t1", "Threshold t2", "MaxPool p1", "MaxPool p2"]
+    assert same(rewritten, net) and same(canonical(net), net)
 
 
 def test_a_bipolar_pool_of_falling_signs_becomes_a_minimum():

@@ -77,7 +77,7 @@ int accelerator_start(uint32_t id) {
     send_frame(HELLO, nonce, NULL, 0);
     if (receive_frame(HELLO_BACK, nonce, about, 5)) continue;
     uint32_t is = about[1] | (uint32_t)about[2] << 8 | (uint32_t)about[3] << 16 | (uint32_t)about[4] << 24;
-    return about[0] == 2 && is == id ? 0 : -2;  // another protocol or another design
+    return about[0] == 3 && is == id ? 0 : -2;  // another protocol or another design
   }
   return -1;
 }

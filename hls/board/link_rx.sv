@@ -2,11 +2,13 @@
 //
 // A frame is  0x7E kind tag tag image.. crc crc crc crc 0x7E ; 0x7D marks an escaped byte, sent XOR 0x20.
 // hwflow/driver.py says what it means. An image is kept until its CRC is known to be right, so the accelerator never
-// sees a part of one; two slots let one image arrive while the other leaves.
+// sees a part of one; two slots let one image arrive while the other leaves. An image of more than 64 bytes may also come in
+// parts, each a frame of its own with the part's number first: those that came are kept until the last one is there, so a bad
+// line has to be good for one part at a time. A part of another image (another tag) or a whole image ends what was begun.
 //   hello_o  a good HELLO frame came       (pulse, with tag_o)
 //   busy_o   a good image had to be dropped (pulse, with tag_o): both slots were full
 //   read_o   a good READ frame came       (pulse, with tag_o: the address of a register)
-//   error_o  a frame came whose CRC is wrong, or an image of another length (pulse)
+//   error_o  a frame came whose CRC is wrong, or an image or a part of another length (pulse)
 // The image leaves on y, byte by byte, y_tag_o beside it.
 
 module link_rx #(
@@ -27,11 +29,14 @@ module link_rx #(
   output logic [7:0]  y_data_o,
   output logic [15:0] y_tag_o
 );
-  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02, Read = 8'h03;
+  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02, Read = 8'h03, Part = 8'h05;
   localparam logic [31:0] Residue = 32'hDEBB20E3;  // of a frame followed by its own CRC
   localparam int unsigned Head = 3, Tail = 4;
   localparam int unsigned CountBits = $clog2(Head + Bytes + Tail + 2);
   localparam int unsigned AddrBits = $clog2(2 * Bytes);
+  localparam int unsigned PieceBits = Bytes <= 4096 ? 6 : $clog2((Bytes + 63) / 64);  // a part is 64 bytes, or an image 64 parts
+  localparam int unsigned Piece = 1 << PieceBits;
+  localparam int unsigned Parts = (Bytes + Piece - 1) / Piece;
 
   // frames: escapes away, bytes counted, CRC kept
 
@@ -78,17 +83,52 @@ module link_rx #(
   logic [1:0] full_q;
   logic [15:0] tags_q [2];
   logic in_slot_q, out_slot_q, dropped_q, payload, good, good_image;
+  logic whole, number, piece, fresh, good_part, complete, keep;
+  logic [AddrBits-1:0] in_base;
 
-  assign payload    = add && count_q >= CountBits'(Head) && count_q < CountBits'(Head + Bytes);
+  assign whole      = add && kind_q == Image && count_q >= CountBits'(Head) && count_q < CountBits'(Head + Bytes);
+  assign payload    = whole || piece;
   assign good       = end_q && crc == Residue;
   assign good_image = good && kind_q == Image && count_q == CountBits'(Head + Bytes + Tail);
   assign hello_o    = good && kind_q == Hello && count_q == CountBits'(Head + Tail);
-  assign busy_o     = good_image && dropped_q;
+  assign keep       = (good_image && !dropped_q) || complete;
+  assign busy_o     = (good_image || good_part) && dropped_q;
   assign read_o     = good && kind_q == Read && count_q == CountBits'(Head + Tail);
-  assign error_o    = end_q && count_q != '0 && (crc != Residue || (kind_q == Image && !good_image));
+  assign error_o    = end_q && count_q != '0 && (crc != Residue || (kind_q == Image && !good_image) || (kind_q == Part && !good_part));
+
+  assign in_base    = in_slot_q ? AddrBits'(Bytes) : '0;
+
+  if (Parts > 1) begin : gen_parts
+    localparam int unsigned PartBits = $clog2(Parts);
+    localparam int unsigned Rest = Bytes - (Parts - 1) * Piece;  // bytes of the last part
+    logic [Parts-1:0]    come_q, come;  // parts that are kept, of the image with this tag
+    logic [15:0]         begun_q;
+    logic [PartBits-1:0] part_q;
+    logic                known_q, fresh_q;
+    logic [CountBits-1:0] end_at;
+    assign end_at    = CountBits'(Head + 1) + (part_q == PartBits'(Parts - 1) ? CountBits'(Rest) : CountBits'(Piece));
+    assign number    = add && kind_q == Part && count_q == CountBits'(Head);
+    assign piece     = add && kind_q == Part && known_q && count_q > CountBits'(Head) && count_q < end_at;
+    assign fresh     = fresh_q;
+    assign good_part = good && kind_q == Part && known_q && count_q == end_at + CountBits'(Tail);
+    assign come      = (tag_o == begun_q ? come_q : '0) | (fresh_q ? Parts'(1) << part_q : '0);
+    assign complete  = good_part && !dropped_q && (&come);
+    always_ff @(posedge clk_i) begin
+      if (number) begin
+        part_q  <= PartBits'(data);
+        known_q <= data < 8'(Parts);
+        fresh_q <= data < 8'(Parts) && !come_q[PartBits'(data)];  // what is kept is not written again before its CRC is known
+      end
+      if (good_part && !dropped_q) begun_q <= tag_o;
+      if (!rst_ni || flush_i || keep || whole) come_q <= '0;
+      else if (good_part && !dropped_q) come_q <= come;
+    end
+  end else begin : gen_whole
+    assign {number, piece, fresh, good_part, complete} = '0;
+  end
 
   always_ff @(posedge clk_i) begin
-    if (payload && !full_q[in_slot_q]) store[in_addr_q] <= data;
+    if ((whole || (piece && fresh)) && !full_q[in_slot_q]) store[in_addr_q] <= data;
   end
 
   always_ff @(posedge clk_i) begin
@@ -98,11 +138,13 @@ module link_rx #(
       dropped_q <= 1'b0;
     end else if (end_q) begin
       dropped_q <= 1'b0;
-      in_addr_q <= (in_slot_q ^ (good_image && !dropped_q)) ? AddrBits'(Bytes) : '0;
-      if (good_image && !dropped_q) begin
+      in_addr_q <= (in_slot_q ^ keep) ? AddrBits'(Bytes) : '0;
+      if (keep) begin
         tags_q[in_slot_q] <= tag_o;
         in_slot_q         <= !in_slot_q;
       end
+    end else if (number) begin
+      in_addr_q <= in_base + AddrBits'({data, PieceBits'(0)});
     end else if (payload) begin
       in_addr_q <= in_addr_q + 1'b1;
       if (full_q[in_slot_q]) dropped_q <= 1'b1;
@@ -132,7 +174,7 @@ module link_rx #(
       fetch_q    <= 1'b0;
       y_valid_o  <= 1'b0;
     end else begin
-      if (good_image && !dropped_q) full_q[in_slot_q] <= 1'b1;
+      if (keep) full_q[in_slot_q] <= 1'b1;
       fetch_q <= fetch;
       if (fetch_q) y_valid_o <= 1'b1;
       else if (y_ready_i) y_valid_o <= 1'b0;

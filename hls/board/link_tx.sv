@@ -7,7 +7,7 @@
 module link_tx #(
   parameter int unsigned Bytes    = 1,  // of one answer
   parameter int unsigned DesignId = 0,
-  parameter int unsigned Version  = 2
+  parameter int unsigned Version  = 3
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,

@@ -26,7 +26,8 @@ from hwflow.board import Board, boards, load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy import package
 from hwflow.deploy.sim import around, program
-from hwflow.driver import MAGIC, REGISTERS, Accelerator, Words, frame, start_board, stop_board
+from hwflow.driver import MAGIC, REGISTERS, Accelerator, Words, frame
+from hwflow.driver_line import start_board, stop_board
 from hwflow.emit.c import emit as emit_c
 from hwflow.emit.hls import emit as emit_hls
 from hwflow.emit.names import plain

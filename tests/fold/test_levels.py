@@ -105,3 +105,24 @@ def test_exact_ties_are_decided_by_the_trained_arithmetic():
     assert np.array_equal(op.run(x), 2 * f(x) - 1)
     assert Port((c,), Ints(-64, 64)).channels == len(op.thresholds)
     assert isinstance(op, ops.Threshold)
+
+
+def test_a_rescale_that_no_engine_could_add_is_none():
+    for base, whole in (((1 << 31) - 5001, False), ((1 << 30) - 5001, True)):
+        lo, hi = np.array([base]), np.array([base + 5000])
+        f = lambda k, base=base: np.clip(np.floor((k - base) / 11.7), 0, 1000).astype(np.int64)  # noqa: E731
+        op = lv.rescale(lv.find(f, lo, hi), np.array([1 / 11.7]), "r", "x")
+        assert (op is not None) == whole
+        assert op is None or np.array_equal(op.run(every(lo, hi)), f(every(lo, hi)))
+
+
+def test_what_falls_and_rises_is_its_rises_less_its_falls_in_every_channel():
+    lo, hi = np.array([-5, -9, 0, -3]), np.array([6, 4, 8, 11])
+    table = np.array([[3, -2, 1, 0], [0, 0, 5, 0], [7, -4, 1, 0], [7, 9, 1, 0], [-6, 9, 0, 0]])
+    f = lambda x: table[np.abs(x) % 5, np.arange(4)]  # noqa: E731  the last channel stays where it is
+    ups, downs, base, least, most = lv.see(f, lo, hi)
+    x = every(lo, hi)
+    rose, fell = ((x[:, :, None] >= places[None]).sum(2) for places in (ups, downs))
+    assert np.array_equal(base + rose - fell, f(x))
+    assert (least, most) == (f(x).min(), f(x).max())
+    assert lv.see(f, lo, hi + (1 << 24)) is None

@@ -50,13 +50,14 @@ def test_a_sum_of_unrelated_scales_without_a_quantizer_is_refused(tmp_path):
         fold(read(b.save(tmp_path, x), "i4/4"))
 
 
-def test_factors_sort_what_float32_sorts_or_there_are_none():
+@pytest.mark.parametrize("scales", [(0.3137, 0.7351), (-0.3137, 0.7351), (0.3137, -0.7351), (-0.7351, -0.3137)])
+def test_factors_sort_what_float32_sorts_or_there_are_none(scales):
     a, b = np.arange(-8, 8), np.arange(16)
-    real = a[:, None] * 0.3137 + b[None] * 0.7351
-    levels = np.clip(np.floor(real), 0, 7).astype(np.int64)[..., None]
-    found = pairs.sort(levels, a, b, (0.3137, 0.7351))
+    real = a[:, None] * scales[0] + b[None] * scales[1]
+    levels = np.clip(np.floor(real) + 4, 0, 7).astype(np.int64)[..., None]
+    found = pairs.sort(levels, a, b, scales)
     sums = found.factors[0] * a[:, None] + found.factors[1] * b[None]
     assert np.array_equal((sums[..., None] >= found.thresholds[0]).sum(-1), levels[..., 0])
     spoilt = levels.copy()
     spoilt[8, 8] = 7 - spoilt[8, 8]  # a level that no sum explains
-    assert pairs.sort(spoilt, a, b, (0.3137, 0.7351)) is None
+    assert pairs.sort(spoilt, a, b, scales) is None

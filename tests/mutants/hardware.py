@@ -7,6 +7,7 @@ from .kinds import Mutant, of_room, rtl, stalls
 
 V, P, B = "hls/units/", "hls/parts/", "hls/board/"
 T_LINK = "tests/deploy/test_deploy.py -k 'awkward_words or lost_doubled'"
+T_PARTS = "tests/deploy/test_link.py -k parts_make"
 
 # fmt: off
 MUTANTS = of_room(
@@ -41,6 +42,10 @@ MUTANTS = of_room(
     rtl(P + "scaled.sv", "if (Subtracts[k]) y -= value << k;", "if (Subtracts[k]) y += value << k;", "add,concat"),
     Mutant(B + "gear.sv", "((8*Room)'(x_data_i) << (8 * kept))", "((8*Room)'(x_data_i) << (8 * held_q))", "tests/deploy/test_deploy.py tests/clients tests/formal -k 'awkward or gear or dma'"),
     Mutant(B + "link_rx.sv", "assign good       = end_q && crc == Residue;", "assign good       = end_q;", T_LINK),
+    Mutant(B + "link_rx.sv", "fresh_q <= data < 8'(Parts) && !come_q[PartBits'(data)];", "fresh_q <= data < 8'(Parts);", T_PARTS),
+    Mutant(B + "link_rx.sv", "(tag_o == begun_q ? come_q : '0)", "come_q", T_PARTS),
+    Mutant(B + "link_rx.sv", "flush_i || keep || whole) come_q", "flush_i || keep) come_q", T_PARTS),
+    Mutant(B + "link_rx.sv", "known_q && count_q == end_at + CountBits'(Tail);", "known_q;", T_PARTS),
     Mutant(B + "link_tx.sv", "(raw_q == Flag || raw_q == Escape)", "(raw_q == Flag)", T_LINK),
     Mutant(B + "link_tx.sv", "head_q <= {32'b0, ~crc};", "head_q <= {32'b0, crc};", "tests/deploy/test_deploy.py -k awkward_words"),
     Mutant(B + "uart_rx.sv", "data_q <= {line, data_q[7:1]};", "data_q <= {data_q[6:0], line};", "tests/deploy/test_deploy.py -k awkward_words"),

@@ -5,6 +5,10 @@ import pytest
 from networks import Build
 from reading import RNG, classify, kinds, same, signs
 
+from hwflow.errors import ModelError
+from hwflow.fold import fold
+from hwflow.qonnx import read
+
 
 @pytest.mark.parametrize("how", ["static", "minus one", "zero", "shape", "shape of the first", "flatten", "squeeze"])
 def test_every_way_from_an_image_to_a_vector(how, tmp_path):
@@ -127,3 +131,33 @@ def test_depthwise_and_pointwise_layers_in_turn(stride, tmp_path):
     x = b.quant(b.norm(x, RNG.normal(0, 1, c), RNG.normal(0, 1, c), RNG.normal(0, 2, c), np.ones(c)), 0.5, 3)
     x = b.quant(b.node("GlobalAveragePool", x), 0.0625, 6)
     same(b.save(tmp_path, classify(b, x, 8)), "i4/2")
+
+
+@pytest.mark.parametrize("turning", [False, True])
+@pytest.mark.parametrize("minus", [-1.0, 1.0, -0.5])
+def test_a_maximum_of_values_that_a_step_below_zero_turns(minus, turning, tmp_path):
+    """A quantised value times a number below zero: the largest value is the least integer."""
+    b = Build((1, 2, 4, 4))
+    x = b.conv("x", signs(b, 3, 2, 1, 1))
+    x = b.quant(b.node("Abs", x) if turning else x, 0.5, 4)
+    x = b.node("MaxPool", b.node("Mul", x, b.const(minus)), kernel_shape=[2, 2], strides=[2, 2])
+    same(b.save(tmp_path, classify(b, x, 12)), "i3/2")
+
+
+@pytest.mark.parametrize("bias", [-100.0, 100.0])
+def test_a_sign_that_is_always_the_same_is_so_at_both_ends(bias, tmp_path):
+    b = Build((1, 1, 3, 4))
+    x = b.sign(b.node("Add", b.conv("x", signs(b, 3, 1, 1, 1)), b.const(bias)))
+    same(b.save(tmp_path, classify(b, x, 36)), "i2")
+
+
+def test_sums_of_more_than_32_bits_are_refused(tmp_path):
+    for inputs, fits in ((2, True), (9, False)):
+        b = Build((1, inputs))
+        w = b.quant(b.const(np.full((inputs, 2), 0.99)), 2.0**-15, 16)
+        path = b.save(tmp_path, b.node("MatMul", b.quant("x", 2.0**-15, 16), w))
+        if fits:
+            fold(read(path, "i16/32768"))
+        else:
+            with pytest.raises(ModelError, match="its accumulator exceeds 32 bits"):
+                fold(read(path, "i16/32768"))
