@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -51,20 +52,26 @@ def contents(folder: Path) -> list[bytes]:
 
 
 def recall(key: Sequence[str | bytes]) -> dict[str, Any] | None:
-    """What `measure_once` holds under a key; None where it was not measured yet."""
-    file = _file(key)
-    return json.loads(file.read_text()) if file.is_file() else None
+    """What `measure_once` holds under a key; None where it was not measured yet, or the file is damaged."""
+    try:
+        found = json.loads(_file(key).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def measure_once(key: Sequence[str | bytes], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `measure` gives, which stays in the cache under a key, so that a long measurement goes on where it was cut off."""
-    file = _file(key)
-    if not file.is_file():
-        file.parent.mkdir(exist_ok=True)
-        part_file = file.with_suffix(f".{os.getpid()}")
-        part_file.write_text(json.dumps(measure()))
-        part_file.replace(file)
-    return json.loads(file.read_text())
+    if (found := recall(key)) is not None:
+        return found
+    file, measured = _file(key), json.dumps(measure())
+    file.parent.mkdir(exist_ok=True)
+    part_file = file.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
+    part_file.write_text(measured)
+    part_file.replace(file)
+    found = json.loads(measured)
+    assert isinstance(found, dict)
+    return found
 
 
 def _file(key: Sequence[str | bytes]) -> Path:

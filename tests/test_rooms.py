@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
     "errors bits places runs files schema version",
-    "graph board boards families tools driver driver_dma driver_line answers inputs tasks",
+    "graph board boards families tools cached driver driver_dma driver_line answers inputs tasks",
     "ops net real units recipe",
     "fold passes qonnx train",
     "lower plan generate",

@@ -18,8 +18,17 @@ from hwflow.errors import RecipeError, did_you_mean
 
 
 @verb("hwflow doctor")
-def doctor(json: Json = False) -> None:
-    """What is installed, what each missing tool would add, and how to get it."""
+def doctor(
+    cache: Annotated[bool, typer.Option("--cache", help="What is kept of earlier compilations, instead.")] = False,
+    clear: Annotated[
+        str | None, typer.Option(help="Remove a kind of what is kept, or compiled: all that is made again by itself.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What is installed, what each missing tool would add, and how to get it; what the cache holds."""
+    if cache or clear:
+        _cache(clear, json)
+        return
     from hwflow.doctor import doctor as run
 
     rows = run()
@@ -32,6 +41,21 @@ def doctor(json: Json = False) -> None:
             "" if r["found"] else r["get"],
         )
     show(rows, json, table)
+
+
+def _cache(kind: str | None, json: bool) -> None:
+    from dataclasses import asdict
+
+    from hwflow import cached
+    from hwflow.places import cache
+
+    if kind:
+        say(f"{cached.clear(kind) / 1e6:.1f} MB are free")
+    found = cached.shown()
+    table = Table("kind", "what", "entries", "MB", "damaged", title=str(cache()))
+    for k in found:
+        table.add_row(k.kind, k.what, str(k.entries), f"{k.bytes / 1e6:.1f}", str(k.damaged or ""))
+    show([asdict(k) for k in found], json, table)
 
 
 @verb("hwflow runs")

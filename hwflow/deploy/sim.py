@@ -5,14 +5,13 @@ Stands on simulate's compiler steps, tools and places. The C++ around a board is
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwflow import tools
+from hwflow.cached import kept_file
 from hwflow.emit.rtl import sources
-from hwflow.places import cache, hardware
+from hwflow.places import hardware
 from hwflow.simulate.verilate import WARNINGS, compile_cpp, runtime, version
 
 SMALL = 1 << 16  # bytes of a generated file
@@ -23,22 +22,18 @@ def program(module: str, params: Mapping[str, int], files: Sequence[Path], main:
     """The program that runs `main` around Verilator's model `Vboard` of `module`; run it where the memory files are."""
     files = [f.resolve() for f in files]  # Verilator runs in a folder of its own
     given = {k: v for k, v in params.items() if v is not None}
-    state = hashlib.sha256(repr((version(), module, given, CLOCKS)).encode())
+    parts: list[str | bytes] = [repr((version(), module, given, CLOCKS))]
     for file in (*files, main, Path(__file__)):
-        state.update(file.name.encode() + b"\0" + file.read_bytes())
-    home = cache() / "board" / state.hexdigest()[:24]
-    if (home / "board").is_file():
-        return home / "board"
+        parts += [file.name, file.read_bytes()]
     library = runtime("")
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home) as scratch:
-        work = Path(scratch)
+
+    def compile_board(work: Path) -> None:
         tools.run(
             "verilator",
             ["--cc", "--top-module", module, "--prefix", "Vboard", "--Mdir", work / "obj", "-O3", "--no-timing", "--x-initial", "unique",
              "--x-assign", "fast", *WARNINGS, *(f"-G{k}={v}" for k, v in given.items()),
              *dict.fromkeys(f"-I{f.parent}" for f in files), *files],
-            cwd=work, env=tools.verilator_env(), log=home / "verilator.log",
+            cwd=work, env=tools.verilator_env(), log=work / "verilator.log",
         )  # fmt: skip
         generated = sorted((work / "obj").glob("*.cpp"))
         # small files are compiled as one: the headers cost more than the code
@@ -51,9 +46,9 @@ def program(module: str, params: Mapping[str, int], files: Sequence[Path], main:
             objects.append(work / f"{source.stem}.o")
             effort = "-O0" if "__Slow" in source.name else "-O1"
             compile_cpp(source, objects[-1], effort, "", [work / "obj", main.parent])
-        tools.run("g++", ["-o", "board", *objects, library, "-pthread"], cwd=work, log=home / "link.log")
-        (work / "board").replace(home / "board")
-    return home / "board"
+        tools.run("g++", ["-o", "board", *objects, library, "-pthread"], cwd=work, log=work / "link.log")
+
+    return kept_file("board", parts, "board", compile_board)
 
 
 def uart_board(params: Mapping[str, int], rtl: Path) -> Path:

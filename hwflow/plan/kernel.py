@@ -6,8 +6,8 @@ Stands on tools and places.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
+import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,8 +17,8 @@ import numpy as np
 
 from hwflow import tools
 from hwflow.bits import Array
+from hwflow.cached import kept_file, loading, said_version
 from hwflow.errors import RecipeError, ToolError
-from hwflow.places import cache as cache_folder
 
 SOURCES = tuple(Path(__file__).with_name(n) for n in ("events.c", "needs.c", "events.h"))
 PLAIN, HEAD, LANDS, GOES, OFF = range(5)  # kinds of processes; see events.h
@@ -81,19 +81,26 @@ def _load_library() -> ctypes.CDLL | None:
     compiler = tools.find("g++")
     if compiler is None or os.environ.get("HWFLOW_NO_COMPILER"):
         return None
-    text = b"".join(s.read_bytes() for s in SOURCES)
-    name = f"events_{hashlib.sha256(text).hexdigest()[:16]}.so"
-    library = cache_folder() / name
-    if not library.exists():
-        part = library.with_name(f"{name}.{os.getpid()}")
-        try:
-            in_c = [a for source in SOURCES[:2] for a in ("-x", "c", source)]  # g++ takes each file for C++ else
-            flags = ["-std=c11", "-O3", "-shared", "-fPIC"]
-            tools.run("g++", [*flags, *in_c, "-o", part], cwd=SOURCES[0].parent, timeout=120)
-        except ToolError:
-            return None
-        part.replace(library)
-    return ctypes.CDLL(str(library))
+    flags = ["-std=c11", "-O3", "-shared", "-fPIC"]
+    in_c = [a for source in SOURCES[:2] for a in ("-x", "c", source)]  # g++ takes each file for C++ else
+    try:
+        parts: list[str | bytes] = [
+            *(s.read_bytes() for s in SOURCES),
+            str(compiler),
+            said_version(compiler),
+            platform.machine(),
+            *flags,
+        ]
+        library = kept_file(
+            "events", parts, "events.so",
+            lambda beside: tools.run_program(
+                compiler, [*flags, *in_c, "-o", beside / "events.so"], cwd=SOURCES[0].parent, timeout=120
+            ),
+        )  # fmt: skip
+    except ToolError:
+        return None
+    with loading(library):
+        return ctypes.CDLL(str(library))
 
 
 def evaluate_in_python(table: EventTable, images: int, room: Array | None = None) -> Array | None:

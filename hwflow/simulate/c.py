@@ -6,13 +6,11 @@ Stands on emit.c. The answers are those of `Net.run`, to the last bit.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import platform
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from functools import cache as once
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +18,11 @@ import numpy as np
 
 from hwflow import tools
 from hwflow.bits import Array
+from hwflow.cached import kept_file, loading, said_version
 from hwflow.emit import c_answers
 from hwflow.emit.c import emit, input_type
 from hwflow.errors import ModelError
 from hwflow.net import Net
-from hwflow.places import cache
 from hwflow.simulate.base import Run
 
 FLAGS = ("-O2", "-DNET_THREADS", "-fPIC", "-shared")
@@ -39,7 +37,6 @@ BATCH = 1024
 MOST_THREADS = 64  # HW_THREADS of the engine
 
 _arranging = threading.Lock()  # a library has one path in use, asked for between choosing and arranging
-_building: dict[str, threading.Lock] = {}
 
 
 def run(
@@ -66,7 +63,8 @@ class Engine:
 
     def __init__(self, library: Path, net: Net, path: str | None = None):
         self.net = net
-        self.library = ctypes.CDLL(str(library))
+        with loading(library):
+            self.library = ctypes.CDLL(str(library))
         self._check_network(library)
         for name in ("net_arranged_bytes", "net_scratch_bytes"):
             getattr(self.library, name).restype = ctypes.c_size_t
@@ -170,41 +168,15 @@ def load(net: Net, folder: Path | None, path: str | None = None, flags: tuple[st
 def library(folder: Path, compiler: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
     """The shared library of a folder with net.c and net.h, compiled unless the cache has it whole.
 
-    The entry is named by what it is made from: both sources, the compiler with its version, flags and processor. The
-    file in it is named by its own content, which is checked on every use, so a damaged one is built again. It is built
-    beside and moved into place: threads and processes that build the same entry at once do no harm.
+    `hwflow.cached` says how an entry is named, checked and made.
     """
     compiler = compiler or tools.need("g++")
-    key = hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in ("net.c", "net.h")))
-    key.update("\0".join([str(compiler), _version(compiler), platform.machine(), *flags]).encode())
-    home = cache() / "c" / key.hexdigest()[:32]
-    with _building.setdefault(home.name, threading.Lock()):
-        return _whole(home) or _build(home, folder, compiler, flags)
+    sources = [(folder / name).read_bytes() for name in ("net.c", "net.h")]
+    parts: list[str | bytes] = [*sources, str(compiler), said_version(compiler), platform.machine(), *flags]
 
+    def compile_engine(beside: Path) -> None:
+        language = ("-x", "c++") if "++" in compiler.name else ()
+        command = [*flags, *language, "-o", beside / "net.so", "net.c", "-lpthread"]
+        tools.run_program(compiler, command, cwd=folder, timeout=600)
 
-def _whole(home: Path) -> Path | None:
-    """The library of a cache entry whose content is what its name says; None where there is none."""
-    return next((f for f in sorted(home.glob("net-*.so")) if f.name == _name(f)), None)
-
-
-def _name(file: Path) -> str:
-    """What a library is called by its content; nothing where it has just been replaced."""
-    try:
-        return f"net-{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}.so"
-    except OSError:
-        return ""
-
-
-def _build(home: Path, folder: Path, compiler: Path, flags: tuple[str, ...]) -> Path:
-    home.mkdir(parents=True, exist_ok=True)
-    language = ("-x", "c++") if "++" in compiler.name else ()
-    with tempfile.TemporaryDirectory(dir=home, prefix="building-") as beside:
-        part = Path(beside) / "libnet.so"
-        tools.run_program(compiler, [*flags, *language, "-o", part, "net.c", "-lpthread"], cwd=folder, timeout=600)
-        return part.replace(home / _name(part))
-
-
-@once
-def _version(compiler: Path) -> str:
-    """What a compiler says of itself: another version of it makes another library."""
-    return tools.run_program(compiler, ["--version"], cwd=Path.cwd(), timeout=60)
+    return kept_file("c", parts, "net.so", compile_engine)

@@ -5,15 +5,14 @@ Stands on emit.hls and tools. Programs are kept in the cache by content; images 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from pathlib import Path
 
 from hwflow import tools
 from hwflow.bits import Array
+from hwflow.cached import kept_file, processor, said_version
 from hwflow.emit.hls import emit, from_beats, to_beats
-from hwflow.places import cache
 from hwflow.simulate.base import Run
 from hwflow.units.kit.base import Dataflow
 
@@ -41,16 +40,13 @@ def build(folder: Path, ap_types: Path | None = None) -> Path:
     """The testbench of a project as a program, from the cache where these very sources were compiled before."""
     gxx = tools.need("g++")
     flags = (*FLAGS, *(AP_TYPES_FLAGS if ap_types else ()))
-    state = hashlib.sha256(repr((str(gxx), flags, str(ap_types))).encode())
-    for source in sorted([*folder.glob("*.hpp"), *folder.glob("*.cpp")]):
-        state.update(source.name.encode() + b"\0" + source.read_bytes())
-    home = cache() / "hls" / state.hexdigest()[:24]
-    program = home / "tb"
-    if not program.is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=home)) / "tb"
+    sources = sorted([*folder.glob("*.hpp"), *folder.glob("*.cpp")])
+    parts = [str(gxx), said_version(gxx), processor(), repr(flags), str(ap_types)]
+    parts_of_sources = [part for source in sources for part in (source.name.encode(), source.read_bytes())]
+
+    def compile_testbench(beside: Path) -> None:
         headers = ("-isystem", str(ap_types)) if ap_types else ()
-        tools.run_program(gxx, [*flags, *headers, "-o", part, "top.cpp", "tb.cpp"], cwd=folder, log=home / "g++.log")
-        part.replace(program)
-        part.parent.rmdir()
-    return program
+        command = [*flags, *headers, "-o", beside / "tb", "top.cpp", "tb.cpp"]
+        tools.run_program(gxx, command, cwd=folder, log=beside / "g++.log")
+
+    return kept_file("hls", [*parts, *parts_of_sources], "tb", compile_testbench)

@@ -5,7 +5,6 @@ Stands on tools and places. Verilator's runtime library is compiled once per mac
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -14,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hwflow import tools
+from hwflow.cached import kept_file, said_version
 from hwflow.errors import ToolError
-from hwflow.places import HLS, cache, hardware
+from hwflow.places import HLS, hardware
 
 SIM_SOURCES = ("sim_main.cpp", "sim_streams.cpp", "sim_streams.h")
 SIM_MODULES = ("sim_source.sv", "sim_sink.sv", "sim_tap.sv", "sim_level.sv")
@@ -31,19 +31,12 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
     `by_word`: popcounts are one instruction instead of the tree of adders that synthesis sees; many times faster.
     """
     files = [*modules, *(hardware(name) for name in (*SIM_MODULES, *SIM_SOURCES))]
-    state = hashlib.sha256(repr((version(), trace, by_word)).encode() + bench.encode())
-    for file in (*files, Path(__file__)):
-        state.update(
-            file.name.encode() + b"\0" + re.sub(rb"(?m)^\s*//.*$", b"", file.read_bytes())
-        )  # comments change nothing
-    home = cache() / "rtl" / state.hexdigest()[:24]
-    program = home / "sim"
-    if program.is_file():
-        return program
+    parts: list[str | bytes] = [repr((version(), trace, by_word)), bench]
+    for file in (*files, Path(__file__)):  # comments change nothing
+        parts += [file.name, re.sub(rb"(?m)^\s*//.*$", b"", file.read_bytes())]
     library = runtime(trace)
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home) as scratch:
-        work = Path(scratch)
+
+    def compile_bench(work: Path) -> None:
         (work / "bench.sv").write_text(bench)
         for file in [hardware(name) for name in SIM_MODULES] + [
             *modules
@@ -54,14 +47,14 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
             ["--cc", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", work / "obj", "-O3", "--no-timing", "--x-initial", "unique",
              "--x-assign", "fast", "--output-split", "40000", "-j", "2", *WARNINGS, *((f"--trace-{trace}",) if trace else ()), *(("+define+POPCOUNT_BY_WORD",) if by_word else ()),
              *SIM_MODULES, *(file.name for file in modules), "bench.sv"],
-            cwd=work, env=tools.verilator_env(), log=home / "verilator.log",
+            cwd=work, env=tools.verilator_env(), log=work / "verilator.log",
         )  # fmt: skip
-        link(work, library, trace, home, quick=not by_word)
-        (work / "sim").replace(program)
-    return program
+        link(work, library, trace, quick=not by_word)
+
+    return kept_file("rtl", parts, "sim", compile_bench)
 
 
-def link(work: Path, library: Path, trace: str, home: Path, quick: bool) -> None:
+def link(work: Path, library: Path, trace: str, quick: bool) -> None:
     """Compile what Verilator wrote in `work`/obj in few pieces, two at a time: headers cost more than small files do.
 
     `quick`: many small units that run for a moment, so the compiler makes little effort."""
@@ -85,7 +78,7 @@ def link(work: Path, library: Path, trace: str, home: Path, quick: bool) -> None
     with ThreadPoolExecutor(2) as pool:
         objects = list(pool.map(compile_piece, pieces))
     zlib = ("-lz", "-llz4") if trace == "fst" else ()
-    tools.run("g++", ["-o", "sim", *objects, library, "-pthread", *zlib], cwd=work, log=home / "link.log")
+    tools.run("g++", ["-o", "sim", *objects, library, "-pthread", *zlib], cwd=work, log=work / "link.log")
 
 
 def _pieces(files: Sequence[Path], work: Path, name: str, effort: str) -> list[tuple[Path, str]]:
@@ -130,20 +123,15 @@ def compile_cpp(source: Path, target: Path, effort: str, trace: str, include: Se
 
 def runtime(trace: str) -> Path:
     """Verilator's runtime as a static library, with the waveforms asked for."""
-    key = hashlib.sha256(version().encode()).hexdigest()[:12]
-    library = cache() / "verilator" / f"{key}{trace}" / "libverilated.a"
-    if library.is_file():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
     names = ["verilated", "verilated_dpi", "verilated_threads", *((f"verilated_{trace}_c",) if trace else ())]
-    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        work = Path(scratch)
+
+    def compile_runtime(work: Path) -> None:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda n: compile_cpp(includes() / f"{n}.cpp", work / f"{n}.o", "-O2", trace, []), names))
         archiver = Path(shutil.which("ar") or "ar")
         tools.run_program(archiver, ["rcs", "libverilated.a", *(f"{n}.o" for n in names)], cwd=work)
-        (work / "libverilated.a").replace(library)
-    return library
+
+    return kept_file("verilator", [version(), trace, Path(__file__).read_bytes()], "libverilated.a", compile_runtime)
 
 
 def waves() -> str:
@@ -168,7 +156,8 @@ def includes() -> Path:
 
 
 def version() -> str:
-    """Verilator's version, as it says it."""
-    for name in ("perl", "g++"):  # Verilator's front script and what compiles its output
-        tools.need(name)
-    return tools.run("verilator", ["--version"], cwd=Path.cwd(), env=tools.verilator_env()).strip()
+    """Verilator's version and that of the compiler behind it, as they say it."""
+    tools.need("perl")  # Verilator's front script
+    compiler = said_version(tools.need("g++"))
+    said = tools.run("verilator", ["--version"], cwd=Path.cwd(), env=tools.verilator_env())
+    return f"{said.strip()}\n{compiler}"

@@ -4,12 +4,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hwflow import tools
+from hwflow import cached, tools
 from hwflow.bench.nets import images, tfc
 from hwflow.emit.c import emit
 from hwflow.errors import ModelError
@@ -110,4 +109,4 @@ def test_processes_that_build_the_same_entry_all_answer(cache, tmp_path):
     runs = [subprocess.Popen([sys.executable, "-c", program, tmp_path]) for _ in range(3)]
     assert [run.wait(300) for run in runs] == [0, 0, 0]
     (entry,) = cache.iterdir()
-    assert all(Path(f).name == c._name(Path(f)) for f in entry.iterdir())
+    assert [f.name for f in entry.iterdir()] == [cached._named(f, "net.so") for f in entry.iterdir()]
