@@ -6,28 +6,31 @@ Stands on kinds.
 from .kinds import Mutant, of_room
 
 P = "hwflow/plan/"
-T, T_POWER = "tests/plan/test_plan.py", "tests/plan/test_speed_power.py"
-T_EVENTS = "tests/plan/test_plan.py -k 'course or needs'"
+T = "tests/plan/test_plan.py -k "
+T_SEARCH = T + "'no_legal_folding or elimination or least_cost'"
+T_PLAN = T + "'a_rate or nonsense or by_hand or small_network or a_plan_survives'"
+T_FIFOS, T_POWER = T + "fifo", "tests/plan/test_speed_power.py"
+T_EVENTS = T + "'python_and_c or hardwares_to'"
 
 # fmt: off
 MUTANTS = of_room(
     "plan",
-    Mutant(P + "search.py", "score = np.where(self.cycles <= target,", "score = np.where(self.cycles < target,", T),
-    Mutant(P + "search.py", "whole.argmin(-1)", "whole.argmax(-1)", T),
-    Mutant(P + "search.py", "slack[j] += spread", "slack[j] -= spread", T),
-    Mutant(P + "search.py", "return every[every >= self.fastest]", "return every[every > self.fastest]", T),
-    Mutant(P + "search.py", "return max(int(o.cycles.min()) for o in self.choices)", "return min(int(o.cycles.min()) for o in self.choices)", T),
-    Mutant(P + "search.py", "if self.units[source].width_bound and par_out != par_in:", "if False:", T),
-    Mutant(P + "__init__.py", "limits = limits * (1 - RESERVE) if fit else limits", "limits = limits * (1 - 4 * RESERVE) if fit else limits", T),
-    Mutant(P + "__init__.py", "if target < search.fastest:", "if target <= search.fastest:", T),
-    Mutant(P + "__init__.py", "if not 0 < max_util <= 1:", "if not 0 < max_util <= 2:", T),
-    Mutant(P + "__init__.py", "return max(search.fastest, *given)", "return max(search.fastest, min(given) // 2)", T),
-    Mutant(P + "__init__.py", "if (as_vector(dataflow.cost(family)) <= limits).all():", "if True:", T),
-    Mutant(P + "fifos.py", "return max(occupied + 1, LEAST)", "return max(occupied - 1, LEAST)", T),
-    Mutant(P + "fifos.py", "if first.interval > slowest:", "if False:", T),
-    Mutant(P + "fifos.py", "if effect.loss == 0:", "if not effect.loss:", T),
-    Mutant(P + "fifos.py", "if trace is None:\n        raise RecipeError", "if False:\n        raise RecipeError", T),
-    Mutant(P + "explain.py", "target = max(cycles // 2, search.fastest)", "target = max(cycles // 3, search.fastest)", T),
+    Mutant(P + "search.py", "score = np.where(self.cycles <= target,", "score = np.where(self.cycles < target,",T_SEARCH),
+    Mutant(P + "search.py", "whole.argmin(-1)", "whole.argmax(-1)",T_SEARCH),
+    Mutant(P + "search.py", "slack[j] += spread", "slack[j] -= spread",T_SEARCH),
+    Mutant(P + "search.py", "return every[every >= self.fastest]", "return every[every > self.fastest]",T_SEARCH),
+    Mutant(P + "search.py", "return max(int(o.cycles.min()) for o in self.choices)", "return min(int(o.cycles.min()) for o in self.choices)",T_SEARCH),
+    Mutant(P + "search.py", "if self.units[source].width_bound and par_out != par_in:", "if False:",T_SEARCH),
+    Mutant(P + "__init__.py", "limits = limits * (1 - RESERVE) if fit else limits", "limits = limits * (1 - 4 * RESERVE) if fit else limits",T_PLAN),
+    Mutant(P + "__init__.py", "if target < search.fastest:", "if target <= search.fastest:",T_PLAN),
+    Mutant(P + "__init__.py", "if not 0 < max_util <= 1:", "if not 0 < max_util <= 2:",T_PLAN),
+    Mutant(P + "__init__.py", "return max(search.fastest, *given)", "return max(search.fastest, min(given) // 2)",T_PLAN),
+    Mutant(P + "__init__.py", "if (as_vector(dataflow.cost(family)) <= limits).all():", "if True:",T_PLAN),
+    Mutant(P + "fifos.py", "return max(occupied + 1, LEAST)", "return max(occupied - 1, LEAST)",T_FIFOS),
+    Mutant(P + "fifos.py", "if first.interval > slowest:", "if False:",T_PLAN),
+    Mutant(P + "fifos.py", "if effect.loss == 0:", "if not effect.loss:",T_FIFOS),
+    Mutant(P + "fifos.py", "if trace is None:\n        raise RecipeError", "if False:\n        raise RecipeError",T_PLAN),
+    Mutant(P + "explain.py", "target = max(cycles // 2, search.fastest)", "target = max(cycles // 3, search.fastest)",T + "'explanation or doubling'"),
     Mutant(P + "power.py", "share * unit.cycles / dataflow.cycles", "share", T_POWER),
     Mutant(P + "power.py", "(process.volts / 1.5) ** 2", "(process.volts / 1.5)", T_POWER),
     Mutant(P + "events.c", "if (then > me->from) me->from = then;", "me->from = then;", T_EVENTS),

@@ -21,7 +21,7 @@ MUTANTS = of_room(
     rtl(U + "threshold.py", "return np.clip(self.thresholds, ints.lo, ints.hi + 1)", "return np.clip(self.thresholds, ints.lo, ints.hi)", "threshold"),
     rtl(U + "pool.py", "self.kernel[1] - 1) * self.blocks + 1", "self.kernel[1] - 1) * self.blocks", "pool"),
     Mutant(U + "pool.py", "flip = np.where(minimum, -1, 1)", "flip = np.where(minimum, 1, 1)", "tests/units/test_rtl_pool.py -k means"),
-    rtl(U + "topk.py", "return max(self.ins[0].words, self.k)", "return self.ins[0].words", "topk"),
+    rtl(U + "topk.py", "return max(self.ins[0].words, ", "return max(self.ins[0].words + 1, ", "topk"),
     rtl(U + "width.py", "if self.par_in != self.par_out else 0", "", "width"),
     rtl(U + "rescale.py", "    def latency(self) -> int:\n        return 4", "    def latency(self) -> int:\n        return 3", "rescale"),
     rtl(U + "window.py", "words_ = max(least, int((need[1:] - start[1:] + back).max()))", "words_ = least", "window"),
