@@ -68,7 +68,7 @@ def test_an_order_keeps_equal_scores_equal():
 
 def test_a_clip_must_lead_back_to_a_sum_of_the_same_score():
     lo, hi = np.array([-10, -100]), np.array([10, -30])
-    order = order_of(lo, hi, [Step("add", np.array([0.0, 25.0], np.float32)), Step("max", np.zeros(1, np.float32))])
+    order = order_of(lo, hi, [Finish("add", np.array([0.0, 25.0], np.float32)), Finish("max", np.zeros(1, np.float32))])
     one = np.ones(2, np.int64)
     assert order.kept_by(one, np.array([0, 25])) == (0, 10)
     # sorts them too, but the clip of the second class would be read as a sum of a score above zero

@@ -32,7 +32,7 @@ MUTANTS = of_room(
     Mutant(DMA, "if self.errors() == errors:", "if True:", T_DMA),
     Mutant(DMA, 'if self.read(REGISTERS["design"]) != design["id"]:', "if False:", T_DMA),
     Mutant(DMA, "if held is None or held.nbytes < size:", "if True:", T_DMA),
-    Mutant(INPUTS, "    if takes.step == 2:\n        bad |= x == 0", "    if takes.step == 2:\n        bad |= x > 1", T_INPUTS),
+    Mutant(INPUTS, "and (takes.step == 1 or x.all()))", ")", T_INPUTS),
     Mutant(INPUTS, "off |= steps == 0", "off |= steps > 1", T_INPUTS),
     Mutant(INPUTS, "x = x.transpose(0, 2, 3, 1)", "x = x.transpose(0, 3, 2, 1)", T_INPUTS),
     Mutant(INPUTS, "x = x.transpose(0, 2, 1)", "x = x.transpose(0, 1, 2)", T_INPUTS),
