@@ -41,6 +41,7 @@ hls: $(READY)   ## the HLS C++ project of MODEL, simulated under g++ and proven 
 test: $(READY)  ## every test, lint and types
 	$(BIN)/ruff check hwflow models tests
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests
 	$(PYTEST) --durations=15
 
 test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
@@ -58,6 +59,7 @@ test-all: $(READY) ## every test, 200 random shapes of each hardware unit instea
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check hwflow models tests
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests
 
 bench: $(READY) ## the tables of docs/pages/results
 	$(BIN)/hwflow bench --write docs/pages/results

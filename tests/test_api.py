@@ -80,7 +80,7 @@ def test_an_export_that_says_something_else_than_the_module_is_refused(images, t
     """Brevitas writes raw weights: a quantizer that balances them would be silently wrong in the file."""
     from hwflow.train.export import export_module
 
-    class Lies(torch.nn.Module):
+    class Lies(torch.nn.Module):  # type: ignore[name-defined]
         def forward(self, x):
             return x + (0.0 if torch.onnx.is_in_onnx_export() else 1.0)
 

@@ -81,7 +81,7 @@ def test_fifty_races_of_four_threads_on_one_entry_make_it_once_and_whole():
             got.append(kept_file("c", [str(race // 2)], "made.so", make))
 
         if race % 2:  # the entry of the race before, damaged meanwhile
-            last.write_text("damaged")
+            last.write_text("damaged")  # type: ignore[attr-defined]
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()

@@ -119,7 +119,7 @@ class Board:
             if kind == driver.HELLO:
                 self.queue = []
                 self.back += self._line(
-                    frame(driver.HELLO_BACK, tag, bytes([driver.VERSION]) + DESIGN["id"].to_bytes(4, "little"))
+                    frame(driver.HELLO_BACK, tag, bytes([driver.VERSION]) + DESIGN["id"].to_bytes(4, "little"))  # type: ignore[attr-defined]
                 )
             elif kind == driver.IMAGE and len(payload) == IN.bytes:
                 if len(self.queue) >= self.slots:

@@ -98,7 +98,7 @@ def pynq(monkeypatch: pytest.MonkeyPatch):
         def allocate(shape: tuple[int, ...], dtype: Any) -> Any:
             board.allocated += 1
             made = np.zeros(shape, dtype).view(Buffer)
-            made.freebuffer = lambda: setattr(board, "freed", board.freed + 1)
+            made.freebuffer = lambda: setattr(board, "freed", board.freed + 1)  # type: ignore[attr-defined]
             return made
 
         def dma_write(offset: int, value: int) -> None:

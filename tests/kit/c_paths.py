@@ -38,7 +38,7 @@ def side_by_side(name: str, input: Port, layers: list[Conv] | list[Dense]) -> Ne
     ops: list[Op] = []
     for i, layer in enumerate(layers):
         random = np.random.default_rng(i)
-        rows = len(layer.weights)
+        rows = len(layer.weights)  # type: ignore[attr-defined]
         layer = replace(layer, name=f"layer{i}")
         sign = Threshold(
             name=f"sign{i}",

@@ -19,7 +19,7 @@ def small(**changes) -> Recipe:
     build = load_recipe("mlp:digits").network
     plan = Plan(**{"epochs": 4, "batch": 40, "lr": 5e-3, "limit": 400, "threads": 1, **changes})
     recipe = load_recipe("mlp:digits")
-    return Recipe("small", lambda m: build(m, width=24, hidden=1), "digits", "u8/16", True, method, plan, recipe.source)
+    return Recipe("small", lambda m: build(m, width=24, hidden=1), "digits", "u8/16", True, method, plan, recipe.source)  # type: ignore[call-arg]
 
 
 def killed(recipe: Recipe, out: Path, times: int) -> int:

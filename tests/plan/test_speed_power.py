@@ -156,13 +156,13 @@ def test_a_unit_is_measured_once_and_a_batch_too_slow_is_halved(tmp_path, monkey
 
     monkeypatch.setattr(room, "measure", slow)
     units = [u for u in design(7).units if u.module in ("mvu", "topk")] or list(design(7).units)
-    first = room.measured(units, "ecp5")
+    first = room.measure_units(units, "ecp5")
     assert all(
         f == (None if u.module == "topk" else {"lut": 1.0, "ff": 2.0, "bram": 0.0, "dsp": 0.0})
         for u, f in zip(units, first, strict=True)
     )
     made = len(calls)
-    assert room.measured(units, "ecp5") == first
+    assert room.measure_units(units, "ecp5") == first
     assert len(calls) == made
 
 

@@ -22,7 +22,7 @@ from hwflow.train.layers import Dense
 from hwflow.train.recipes import known
 from hwflow.train.schedule import learning_rate
 
-test_split.__test__ = False
+test_split.__test__ = False  # type: ignore[attr-defined]
 
 
 def states(out: Path) -> dict:
@@ -33,7 +33,7 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)  # type: ignore[attr-defined]
     return all(map(same, a, b)) if isinstance(a, list | tuple) else a == b
 
 
@@ -106,7 +106,7 @@ def test_a_run_can_start_from_the_weights_of_another(tmp_path):
 def test_the_weights_of_another_network_are_refused(tmp_path):
     train(small(epochs=1), tmp_path / "first", progress=False)
     wide = load_recipe("mlp:digits").network
-    other = replace(small(epochs=1), network=lambda method: wide(method, width=32, hidden=1))
+    other = replace(small(epochs=1), network=lambda method: wide(method, width=32, hidden=1))  # type: ignore[call-arg]
     with pytest.raises(RecipeError, match="holds the weights of another network than"):
         train(other, tmp_path / "second", progress=False, start=tmp_path / "first")
 

@@ -71,7 +71,7 @@ def test_a_network_of_vectors_has_nothing_to_erase():
 
 def test_restriction_averages_the_clean_and_the_erased_pass():
     torch.manual_seed(0)
-    model = load_recipe("cnv").network(Method(), channels=(4, 4), width=8, side=9, colours=1).train()
+    model = load_recipe("cnv").network(Method(), channels=(4, 4), width=8, side=9, colours=1).train()  # type: ignore[call-arg]
     x, y = torch.rand(8, 1, 9, 9), torch.arange(8)
     seen = []
     model.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
