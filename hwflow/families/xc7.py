@@ -5,7 +5,7 @@ Stands on families.base. Memories: Yosys 0.70, techlibs/xilinx/brams_xc5v_map, l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import ceil
 
 from hwflow.families.base import WIDTHS, Cells, Clock, Family, Multiplier, Pll, Power, Ram, Synthesis
@@ -19,7 +19,12 @@ def ram_luts(depth: int) -> float:
 
 def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001
     """An MMCM whose oscillator runs at 600 to 1200 MHz for an input of 100 MHz."""
-    for feedback in range(6, 13):
+    return mmcm_clocks(oscillator_mhz, range(6, 13))
+
+
+def mmcm_clocks(oscillator_mhz: float, feedbacks: Iterable[int]) -> Iterator[Clock]:
+    """Every clock that an MMCM makes with these dividers in its feedback."""
+    for feedback in feedbacks:
         for divide in range(2, 129):
             params: dict[str, int | str] = {
                 "Reference": 1,

@@ -15,16 +15,7 @@ from hwflow.families.base import Clock, Multiplier, Pll, Power, Synthesis
 
 def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001
     """An MMCM whose oscillator runs at 800 to 1600 MHz; Vivado turns the 7-series primitive into its own."""
-    for feedback in range(2, 129):
-        if 800 <= oscillator_mhz * feedback <= 1600:
-            for divide in range(2, 129):
-                params: dict[str, int | str] = {
-                    "Reference": 1,
-                    "Feedback": feedback,
-                    "Divide": divide,
-                    "PeriodNs": round(1000 / oscillator_mhz),
-                }
-                yield Clock(oscillator_mhz * feedback / divide, params)
+    return xc7.mmcm_clocks(oscillator_mhz, [f for f in range(2, 129) if 800 <= oscillator_mhz * f <= 1600])
 
 
 FAMILY = replace(
