@@ -144,7 +144,8 @@ class Recipe:
 
     `input` is the contract with the hardware, TYPE/DENOMINATOR: the integers it receives and the real value of one
     step. `flat` networks take (n, features), the others (n, C, H, W). `source` is filled in by whoever loads the recipe ("models/mlp.py:digits").
-    `task` is what the answers mean: an entry of hwflow.train.tasks.TASKS.
+    `task` is what the answers mean: an entry of hwflow.train.tasks.TASKS; `outputs` are the
+    names of its outputs in the exported file.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Recipe:
     plan: Plan = field(default_factory=Plan)
     source: str = ""
     task: str = "classify"
+    outputs: tuple[str, ...] = ("y",)
 
     @property
     def denominator(self) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwflow import proof, tools
-from hwflow.answers import Answers
+from hwflow.answers import Answer, Answers
 from hwflow.bits import Array
 from hwflow.build import Build
 from hwflow.files import digest
@@ -119,10 +119,9 @@ def _absent(build: Build, engine: str) -> str:
             return "checkpoint.pt is of a training that was not finished: hwflow train --resume"
         import importlib.util
 
-        if isinstance(build.graph.answer, Answers):
-            return "the module has several outputs; its exported file is compared"
-        if build.graph.answer.head:
-            return f"the network ends in {build.graph.answer.head}, and the scores in front of it are inside the module"
+        heads = [answer.head for answer in _answers_of(build) if answer.head]
+        if heads:
+            return f"the network ends in {heads[0]}, and the scores in front of it are inside the module"
         return (
             ""
             if importlib.util.find_spec("torch") and importlib.util.find_spec("brevitas")
@@ -149,9 +148,7 @@ def _affordable(build: Build, engine: str, images: int) -> int:
 def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, object]]:
     """Integer answers of an engine, or real scores (float32) of torch, qonnx and graph; with what it measured."""
     if engine == "torch":
-        from hwflow.train import torch_outputs
-
-        return np.asarray(torch_outputs(build.folder, x)), {}
+        return _torch(build, x), {}
     if engine == "qonnx":
         from hwflow.qonnx import reference
 
@@ -170,6 +167,23 @@ def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, objec
             "toggles": run.toggles,
         }
     return run.outputs, facts
+
+
+def _answers_of(build: Build) -> list[Answer]:
+    """What each output of the file means, in the order of the answer."""
+    answer = build.graph.answer
+    return [part.answer for part in answer.outputs] if isinstance(answer, Answers) else [answer]
+
+
+def _torch(build: Build, x: Array) -> Array:
+    """PyTorch's float32 answers (n, outputs), every output flattened in the order of the graph's answer."""
+    from hwflow.train import torch_answers
+
+    parts = []
+    for values, answer in zip(torch_answers(build.folder, x), _answers_of(build), strict=True):
+        flat = values.reshape(len(x), -1)
+        parts.append(flat[:, answer.places] if len(answer.places) else flat)
+    return np.concatenate(parts, 1)
 
 
 def _rungs(build: Build, x: Array, answers: dict[str, Array]) -> list[Rung]:

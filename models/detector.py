@@ -40,12 +40,13 @@ class Detector(nn.Module):
         return tuple(out)
 
 
+OUTPUTS = ("classes4", "sides4", "classes8", "sides8")  # of stride 4 and of stride 8
 PLAN = Plan(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("detector", Detector, "boxes:mnist", "u8/256", method=Method(act_estimator="poly"), task="detect", plan=PLAN),
-        Recipe("detector-digits", Detector, "boxes:digits", "u8/16", method=Method(act_estimator="poly"), task="detect", plan=PLAN),
+        Recipe("detector", Detector, "boxes:mnist", "u8/256", method=Method(act_estimator="poly"), task="detect", plan=PLAN, outputs=OUTPUTS),
+        Recipe("detector-digits", Detector, "boxes:digits", "u8/16", method=Method(act_estimator="poly"), task="detect", plan=PLAN, outputs=OUTPUTS),
     )
 }  # fmt: skip

@@ -77,10 +77,16 @@ def load_model(where: Path) -> tuple[nn.Module, Recipe]:
     return model, recipe
 
 
-def torch_outputs(where: Path, x: Array) -> Array:
-    """PyTorch's float32 scores (n, outputs) for input integers, from a checkpoint or the folder that holds one."""
+def torch_answers(where: Path, x: Array) -> list[Array]:
+    """PyTorch's float32 answers (n, ...), output by output, for input integers, from a checkpoint or its folder."""
     model, recipe = load_model(Path(where))
-    return exporting.outputs(exporting.freeze(model), recipe, np.asarray(x))
+    return exporting.answers(exporting.freeze(model), recipe, np.asarray(x))
+
+
+def torch_outputs(where: Path, x: Array) -> Array:
+    """PyTorch's float32 scores (n, outputs) for input integers, of a network with one output."""
+    (only,) = torch_answers(where, x)
+    return only
 
 
 def recipe_of(spec: dict[str, Any]) -> Recipe:

@@ -10,6 +10,7 @@ import copy
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,17 +78,20 @@ def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:
     The file carries the recipe's input contract as the metadata property `hwflow.input`.
     """
     frozen = freeze(model)
-    want = outputs(frozen, recipe, sample)
-    live = outputs(copy.deepcopy(model).cpu(), recipe, sample)
-    if not np.array_equal(live, want):
-        raise ModelError(f"{path.name}: freezing changed {_count(live, want)}; report this as a defect of hwflow.train")
+    want = answers(frozen, recipe, sample)
+    if len(want) != len(recipe.outputs):
+        raise ModelError(f"{recipe.name}: the network has {len(want)} outputs and the recipe names {', '.join(recipe.outputs)}")
+    for a, b in zip(answers(copy.deepcopy(model).cpu(), recipe, sample), want, strict=True):
+        if not np.array_equal(a, b):
+            raise ModelError(f"{path.name}: freezing changed {_count(a, b)}; report this as a defect of hwflow.train")
     write(frozen, real_input(recipe, sample[:1]), recipe, path)
-    got = execute(path, real_input(recipe, sample).numpy())
-    if not np.array_equal(got, want):
-        path.unlink()
-        raise ModelError(
-            f"{path.name}: the exported file differs from PyTorch in {_count(got, want)}; keep factors that are no power of two out of the quantizers"
-        )
+    found = execute(path, real_input(recipe, sample).numpy(), recipe.outputs)
+    for name, a, b in zip(recipe.outputs, found, want, strict=True):
+        if not np.array_equal(a, b):
+            path.unlink()
+            raise ModelError(
+                f"{path.name}: the exported file differs from PyTorch in {_count(a, b)} of {name}; keep factors that are no power of two out of the quantizers"
+            )
 
 
 def export_module(module: nn.Module, images: Array, path: Path) -> None:
@@ -102,7 +106,7 @@ def export_module(module: nn.Module, images: Array, path: Path) -> None:
     with torch.no_grad():
         want = module(x).numpy()
     _write(module, x[:1], path, type(module).__name__, {})
-    got = execute(path, x.numpy())
+    (got,) = execute(path, x.numpy())
     # sums of scales that are no powers of two depend on their order, far below this share; another meaning is far above
     if np.abs(got - want).max(initial=0) > ROUNDING * np.abs(want).max(initial=0):
         path.unlink()
@@ -115,10 +119,12 @@ def export_module(module: nn.Module, images: Array, path: Path) -> None:
 def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> None:
     """Write a frozen model of a recipe as QONNX with its input contract, never half-written."""
     props = {INPUT_KEY: recipe.input, "hwflow.recipe": recipe.source or recipe.name}
-    _write(frozen, example, path, recipe.name, props)
+    _write(frozen, example, path, recipe.name, props, recipe.outputs)
 
 
-def _write(frozen: nn.Module, example: Tensor, path: Path, name: str, props: dict[str, str]) -> None:
+def _write(
+    frozen: nn.Module, example: Tensor, path: Path, name: str, props: dict[str, str], outputs: Sequence[str] = ("y",)
+) -> None:
     """Write a module as QONNX (opset 13, TorchScript exporter: qonnx does not read what the newer one writes)."""
     part = path.with_name(path.name + ".part")
     level = logging.getLogger("torch.onnx").level
@@ -133,14 +139,15 @@ def _write(frozen: nn.Module, example: Tensor, path: Path, name: str, props: dic
                 opset_version=13,
                 dynamo=False,
                 input_names=["x"],
-                output_names=["y"],
+                output_names=list(outputs),
             )
         finally:
             logging.getLogger("torch.onnx").setLevel(level)
     # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers
     tidy = ModelWrapper(str(part)).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
     graph = tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
-    _rename(graph, {"global_in": "x", "global_out": "y"})
+    named = [value.name for value in graph.graph.output]
+    _rename(graph, {"global_in": "x", **dict(zip(named, outputs, strict=True))})
     graph.graph.name = name
     onnx.helper.set_model_props(graph, props)
     onnx.save(graph, part)
@@ -155,13 +162,14 @@ def _rename(graph: onnx.ModelProto, names: dict[str, str]) -> None:
         node.output[:] = [names.get(n, n) for n in node.output]
 
 
-def execute(path: Path, x: Array) -> Array:
-    """The float32 outputs (n, outputs) of an exported file for real inputs (n, ...), run by qonnx node by node."""
+def execute(path: Path, x: Array, outputs: Sequence[str] = ("y",)) -> list[Array]:
+    """The float32 answers (n, ...) of an exported file for real inputs (n, ...), output by output, run by qonnx node by node."""
     graph = onnx.load(path)
     del graph.graph.value_info[:]  # shapes of a batch of one
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = len(x)
-    return execute_onnx(ModelWrapper(graph).transform(InferShapes()), {"x": x})["y"]
+    found = execute_onnx(ModelWrapper(graph).transform(InferShapes()), {"x": x})
+    return [found[name] for name in outputs]
 
 
 def _count(a: Array, b: Array) -> str:

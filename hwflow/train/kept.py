@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from hwflow.answers import parts
 from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold, in_one_unit
 from hwflow.net import Net
 from hwflow.places import MODELS
 from hwflow.qonnx import read
 from hwflow.recipe import METHODS, changed, method_of, plan_of
-from hwflow.train.checkpoint import METRICS, MODEL, torch_outputs
+from hwflow.train.checkpoint import METRICS, MODEL, torch_answers
 from hwflow.train.data import load
 from hwflow.train.loop import as_json
 from hwflow.train.recipes import load_recipe
+from hwflow.train.tasks import task_of
 
 TRAINED = MODELS / "trained"
 NET = "net.npz"
@@ -36,8 +38,13 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     metrics = json.loads((run / METRICS).read_text())
     net = fold(read(run / MODEL))
     x, labels = (part[: images or None] for part in held_out(metrics["data"], net))
-    answers = answers_of(net, x)
-    differing = int((net.scores(answers) != torch_outputs(run, x)).any(1).sum())
+    task = task_of(metrics.get("task", "classify"))
+    found = list(parts(net.real(answers_of(net, x))).values())
+    wrong = [
+        (a.reshape(len(x), -1) != b.reshape(len(x), -1)).any(1)
+        for a, b in zip(found, torch_answers(run, x), strict=True)
+    ]
+    differing = int(np.any(wrong, axis=0).sum())
     if differing:
         raise ModelError(f"{run}: the scores of {differing} of {len(x)} images differ between PyTorch and the integers")
     out.mkdir(parents=True, exist_ok=True)
@@ -46,7 +53,7 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     metrics |= {"note": note} if note else {}
     metrics.pop("sha256", None)  # of files that stay in the run's folder
     metrics["net"] = {
-        "accuracy": float((net.labels(answers) == labels).mean()),
+        "accuracy": task.score(found, labels),
         "images": len(x),
         "differing_from_torch": differing,
         "bytes": (out / NET).stat().st_size,
@@ -75,6 +82,7 @@ def command_of(metrics: dict[str, Any]) -> str:
     if method != recipe.method:
         names = [n for n in METHODS if changed(recipe, n).method == method]
         options |= {"method": names[0]} if names else {}
+    start = metrics.get("start")
     again = changed(recipe, **options, evaluate_every=plan.evaluate_every)  # looking more often changes nothing
     if (again.method, again.plan) != (method, plan):
         raise RecipeError(f"{metrics['name']}: was trained with a plan or method that {metrics['source']} has not")
@@ -82,6 +90,7 @@ def command_of(metrics: dict[str, Any]) -> str:
         [
             f"hwflow train models/{file}.py:{name}",
             *(f"--{k} {v:g}" if k == "lr" else f"--{k} {v}" for k, v in options.items()),
+            *([f"--start build/{start['recipe']['name']}"] if start else []),
         ]
     )
 

@@ -11,7 +11,7 @@ from hwflow.net import INPUT, Net
 from hwflow.ops import Dense
 from hwflow.recipe import changed, method_of, plan_of
 from hwflow.train import kept as keeping
-from hwflow.train import load_recipe, torch_outputs, train
+from hwflow.train import load_recipe, torch_answers, train
 from hwflow.train.data import found
 from hwflow.train.kept import TRAINED, answers_of, held_out, keep
 
@@ -70,9 +70,9 @@ def test_a_run_is_kept_as_integers_and_refused_where_they_differ(tmp_path, monke
     net = Net.load(out / "net.npz")
     x, labels = held_out("digits", net)
     assert float((net.labels(answers_of(net, x, chunk=77)) == labels).mean()) == metrics["accuracy"]
-    honest = torch_outputs(run, x)
+    (honest,) = torch_answers(run, x)
     honest[3] += 1
-    monkeypatch.setattr(keeping, "torch_outputs", lambda *_: honest)
+    monkeypatch.setattr(keeping, "torch_answers", lambda *_: [honest])
     with pytest.raises(ModelError, match="the scores of 1 of 360 images differ"):
         keep(run, tmp_path / "other")
     assert not (tmp_path / "other").exists()
@@ -85,5 +85,7 @@ def test_the_command_of_a_run_repeats_it_or_is_refused():
     assert (
         keeping.command_of(other.spec()) == "hwflow train models/mlp.py:tfc --epochs 3 --lr 0.25 --seed 7 --method recu"
     )
+    later = {**other.spec(), "start": {"recipe": recipe.spec(), "epochs": 2, "seconds": 1.0}}
+    assert keeping.command_of(later).endswith(" --method recu --start build/tfc")
     with pytest.raises(RecipeError, match="was trained with a plan or method that mlp:tfc has not"):
         keeping.command_of(replace(recipe, plan=replace(recipe.plan, momentum=0.5)).spec())

@@ -168,7 +168,7 @@ def test_digits_train_export_and_answer_from_the_checkpoint(tmp_path):
     assert metrics["images"] == 360
     file = onnx.load(tmp_path / loop.MODEL)
     assert {p.key: p.value for p in file.metadata_props} == {"hwflow.input": "u8/16", "hwflow.recipe": "mlp:digits"}
-    assert np.array_equal(export.execute(tmp_path / loop.MODEL, x.astype(np.float32) / 16), scores)
+    assert np.array_equal(export.execute(tmp_path / loop.MODEL, x.astype(np.float32) / 16)[0], scores)
     assert {r["kind"] for r in metrics["diagnostics"]} == {"weight", "act"}
     assert all(
         0 <= r["entropy"] <= 1 and 0 <= r["updatable"] <= 1 and r["gradient"] >= 0 for r in metrics["diagnostics"]
