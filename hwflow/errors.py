@@ -24,6 +24,18 @@ class Finding:
         return f"{where}: {self.reason}; {self.remedy}" if where else f"{self.reason}; {self.remedy}"
 
 
+class Refusal(Exception):  # noqa: N818  a verdict on one node: the others are still read, and all findings come at once
+    """Why one node is refused, and what to do about it; its reader makes a Finding of it."""
+
+    def __init__(self, reason: str, remedy: str, attribute: str = ""):
+        super().__init__(reason)
+        self.reason, self.remedy, self.attribute = reason, remedy, attribute
+
+    def finding(self, node: str, attribute: str = "") -> Finding:
+        """The finding at a node, at `attribute` where the refusal names none."""
+        return Finding(node, self.attribute or attribute, self.reason, self.remedy)
+
+
 class HwflowError(Exception):
     """Base of the three kinds; its text is one clear line for each thing to act on."""
 

@@ -114,14 +114,26 @@ def compare(check: Check, found: Row, rows: Sequence[dict[str, str]]) -> list[st
     out = []
     for key, value in found.items():
         said = kept[0].get(heading(key), "")
-        if key in check.ignored or said == cell(value):
+        if (
+            key in check.ignored
+            or said == cell(value)
+            or (_number(said) is not None and _number(said) == _number(cell(value)))
+        ):
             continue
         limit = check.within.get(key)
         if limit is None:
             out.append(f"{heading(key)}: the page says {said or 'nothing'}, measured {cell(value)}")
-        elif not said or abs(float(value) / float(said.replace(",", "")) - 1) > limit:
+        elif abs(float(value) / (_number(said) or 1e-9) - 1) > limit:
             out.append(f"{heading(key)}: the page says {said or 'nothing'}, measured {cell(value)}, beyond {limit:.0%}")
     return out
+
+
+def _number(text: str) -> float | None:
+    """The number of a cell; None where it holds words."""
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
 
 
 def recheck(part: str, say: Say) -> list[str]:

@@ -16,8 +16,7 @@ from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.bridges import qkeras_meaning as meaning
 from hwflow.bridges.qkeras_file import Function, Layer, function_of, layers_of
-from hwflow.bridges.qkeras_meaning import Unknown
-from hwflow.errors import Finding, ModelError
+from hwflow.errors import Finding, ModelError, Refusal
 from hwflow.ops import Pads, Port, Shape
 from hwflow.real import Graph, Pointwise, RealOp, Step, Weights, parse_input
 
@@ -61,8 +60,8 @@ class _Reader:
                 continue  # what it reads was refused
             try:
                 self._add(layer, at)
-            except Unknown as e:
-                self.findings.append(Finding(layer.name, layer.kind, e.reason, e.remedy))
+            except Refusal as e:
+                self.findings.append(e.finding(layer.name, layer.kind))
         if self.findings:
             raise ModelError(*self.findings)
         out = self.shapes[self.nodes[-1].name] if self.nodes else shape
@@ -95,14 +94,14 @@ class _Reader:
         try:
             return function_of(value, meaning.POSITIONS)
         except (ValueError, SyntaxError, KeyError) as e:
-            raise Unknown(f"{value!r} is not understood as a quantizer ({e})", "use QKeras' own quantizers") from e
+            raise Refusal(f"{value!r} is not understood as a quantizer ({e})", "use QKeras' own quantizers") from e
 
     def _add(self, layer: Layer, at: list[str]) -> None:
         if layer.kind not in HANDLERS and layer.kind not in PASSED:
             known = ", ".join(sorted(HANDLERS))
-            raise Unknown(f"layers of class {layer.kind} are not supported", f"use {known}")
+            raise Refusal(f"layers of class {layer.kind} are not supported", f"use {known}")
         if layer.config.get("data_format") == "channels_first":
-            raise Unknown("its channels come first", "use data_format channels_last")
+            raise Refusal("its channels come first", "use data_format channels_last")
         if layer.kind == "Softmax":
             self._take_head(layer, "softmax")
         value = at[0] if layer.kind in PASSED else HANDLERS[layer.kind](self, layer, at)
@@ -127,7 +126,7 @@ class _Reader:
 
     def _take_head(self, layer: Layer, head: str) -> None:
         if self.head or not all(x.kind in NOISE for x in self.layers if layer.name in x.inputs):
-            raise Unknown(f"has {head} in the middle of the network", "move it to the end, or use quantized_relu")
+            raise Refusal(f"has {head} in the middle of the network", "move it to the end, or use quantized_relu")
         self.head = head
 
     def put(self, node: RealOp) -> str:
@@ -162,7 +161,7 @@ class _Reader:
 
 def _dense(r: _Reader, layer: Layer, at: list[str]) -> str:
     if len(r.shapes[at[0]]) != 1:
-        raise Unknown(f"it reads images of shape {r.shapes[at[0]]}", "put a Flatten in front of it")
+        raise Refusal(f"it reads images of shape {r.shapes[at[0]]}", "put a Flatten in front of it")
     ints, scale = r.weights(layer, "kernel")
     weights = Weights(ints.T, np.broadcast_to(scale, (1, ints.shape[1]))[0])
     return r.biased(layer, r.put(real.Dense(name=layer.name, inputs=(at[0],), weights=weights)))
@@ -206,7 +205,7 @@ def _pads(layer: Layer, x: Shape, kernel: Any, stride: Any, dilation: Any = (1, 
                 for n, k, s, d in zip(x, kernel, stride, dilation, strict=False)
             ]
             return need[0] // 2, need[1] // 2, need[0] - need[0] // 2, need[1] - need[1] // 2
-    raise Unknown(f"padding {layer.config['padding']!r} is not supported", "use valid or same")
+    raise Refusal(f"padding {layer.config['padding']!r} is not supported", "use valid or same")
 
 
 def _norm(r: _Reader, layer: Layer, at: list[str]) -> str:
@@ -232,7 +231,7 @@ def _activation(r: _Reader, layer: Layer, at: list[str]) -> str:
 def _relu(r: _Reader, layer: Layer, at: list[str]) -> str:
     c = layer.config
     if c.get("negative_slope") or c.get("threshold"):
-        raise Unknown("a ReLU with a slope or a threshold is not supported", "use a plain ReLU")
+        raise Refusal("a ReLU with a slope or a threshold is not supported", "use a plain ReLU")
     top = () if c.get("max_value") is None else (Step("min", np.array([c["max_value"]], F)),)
     return r._steps(layer.name, at[0], (Step("max", np.zeros(1, F)), *top))
 
@@ -246,7 +245,7 @@ def _max_pool(r: _Reader, layer: Layer, at: list[str]) -> str:
 def _mean_pool(r: _Reader, layer: Layer, at: list[str]) -> str:
     kernel, stride = tuple(layer.config["pool_size"]), tuple(layer.config["strides"])
     if any(_pads(layer, r.shapes[at[0]], kernel, stride)):
-        raise Unknown("it averages fewer taps at the border", "use padding valid")
+        raise Refusal("it averages fewer taps at the border", "use padding valid")
     return _mean(r, layer, at[0], kernel, stride)
 
 
@@ -272,7 +271,7 @@ def _zero_pad(r: _Reader, layer: Layer, at: list[str]) -> str:
 
 def _upsample(r: _Reader, layer: Layer, at: list[str]) -> str:
     if layer.config.get("interpolation", "nearest") != "nearest":
-        raise Unknown("it interpolates", "use interpolation nearest")
+        raise Refusal("it interpolates", "use interpolation nearest")
     return r.put(real.Upsample(name=layer.name, inputs=(at[0],), factor=tuple(layer.config["size"])))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hwflow.bits import Array, sign
 from hwflow.bridges.qkeras_file import Function
+from hwflow.errors import Refusal
 from hwflow.real import Step
 
 F = np.float32
@@ -28,24 +29,16 @@ POSITIONS = {
 }
 
 
-class Unknown(Exception):  # noqa: N818  a verdict, not an error
-    """Why a quantizer or an activation is refused, and the remedy."""
-
-    def __init__(self, reason: str, remedy: str):
-        super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
-
-
 def weights(call: Function | None, w: Array) -> tuple[Array, Array]:
     """Integers in the shape of `w`, and their scale, which broadcasts against them (last axis: output channels)."""
     w = np.asarray(w, F)
     if call is None:
-        raise Unknown("its weights are not quantised", "give the layer a kernel_quantizer such as binary(alpha=1)")
+        raise Refusal("its weights are not quantised", "give the layer a kernel_quantizer such as binary(alpha=1)")
     a = call.args
     match call.name:
         case "binary" | "stochastic_binary":
             if a.get("use_01"):
-                raise Unknown("binary with use_01 makes weights of 0 and 1", "use binary(alpha=1): -1 and +1")
+                raise Refusal("binary with use_01 makes weights of 0 and 1", "use binary(alpha=1): -1 and +1")
             ints = sign(w).astype(F)
             return ints, _scale(_weight_alpha(a), w, ints)
         case "ternary" | "stochastic_ternary":
@@ -54,7 +47,7 @@ def weights(call: Function | None, w: Array) -> tuple[Array, Array]:
             return _fixed(w, a)
         case "quantized_po2":
             return as_integers(_power(w, a))
-    raise Unknown(f"weights by {call.name} have no integers", "use binary, ternary, quantized_bits or quantized_po2")
+    raise Refusal(f"weights by {call.name} have no integers", "use binary, ternary, quantized_bits or quantized_po2")
 
 
 def values(call: Function | None, v: Array) -> Array:
@@ -77,10 +70,10 @@ def values(call: Function | None, v: Array) -> Array:
 
 
 def activation(call: Function) -> tuple[Step, ...]:
-    """The steps of an activation; `Unknown` for one whose scale follows its data."""
+    """The steps of an activation; `Refusal` for one whose scale follows its data."""
     a = call.args
     if isinstance(a.get("alpha"), str):
-        raise Unknown(
+        raise Refusal(
             f"{call.name} scales its values by their own data", "give the activation's quantizer a number as alpha"
         )
     match call.name:
@@ -110,7 +103,7 @@ def activation(call: Function) -> tuple[Step, ...]:
                 _step("mul", 2),
                 _step("sub", 1),
             )
-    raise Unknown(
+    raise Refusal(
         f"activation {call.name} is not a staircase of its input",
         "use binary, ternary, quantized_bits, quantized_relu or quantized_tanh",
     )
@@ -157,7 +150,7 @@ def _fixed_steps(a: dict[str, Any]) -> tuple[Step, ...]:
 
 def _relu_steps(a: dict[str, Any]) -> tuple[Step, ...]:
     if a.get("negative_slope") or a.get("use_sigmoid"):
-        raise Unknown(
+        raise Refusal(
             "quantized_relu with a negative slope or a sigmoid is not supported", "use quantized_relu(bits, integer)"
         )
     m, unit = 2.0 ** int(a.get("bits", 8)), 2.0 ** int(a.get("integer", 0))
@@ -174,7 +167,7 @@ def _relu_steps(a: dict[str, Any]) -> tuple[Step, ...]:
 
 def _tanh_steps(a: dict[str, Any]) -> tuple[Step, ...]:
     if a.get("use_real_tanh"):
-        raise Unknown("quantized_tanh with the real tanh is not supported", "leave use_real_tanh at its default")
+        raise Refusal("quantized_tanh with the real tanh is not supported", "leave use_real_tanh at its default")
     m = 2.0 ** (int(a.get("bits", 8)) - 1)
     return (
         _step("mul", 0.5), _step("add", 0.5), _step("max", 0), _step("min", 1), _step("mul", 2), _step("sub", 1),
@@ -254,7 +247,7 @@ def _power(v: Array, a: dict[str, Any]) -> Array:
 def _power_relu(v: Array, a: dict[str, Any]) -> Array:
     """quantized_relu_po2: the nearest power of two of what is positive, the least power for the rest."""
     if a.get("negative_slope"):
-        raise Unknown("quantized_relu_po2 with a negative slope is not supported", "leave negative_slope at 0")
+        raise Refusal("quantized_relu_po2 with a negative slope is not supported", "leave negative_slope at 0")
     top = a.get("max_value")
     span = 2 ** (int(a.get("bits", 8)) - int(top is None or top > 1))
     most = 2 * ((span - 1) // 2) if a.get("quadratic_approximation") else span - 1

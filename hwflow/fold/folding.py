@@ -12,7 +12,7 @@ from typing_extensions import assert_never
 
 from hwflow import ops, real
 from hwflow.answers import FINISHES, Answer, Answers, Finish, Output, Unit
-from hwflow.errors import Finding, ModelError
+from hwflow.errors import Finding, ModelError, Refusal
 from hwflow.fold import levels as lv
 from hwflow.fold import pairs
 from hwflow.fold.answers import common_unit, rescaled, tiled
@@ -467,15 +467,8 @@ class _Folding:
         return name
 
 
-class _Wide(Exception):  # noqa: N818  it becomes a Finding
+class _Wide(Refusal):
     """A quantizer with too many levels."""
-
-    def __init__(self, reason: str, remedy: str):
-        super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
-
-    def finding(self, node: str) -> Finding:
-        return Finding(node, "", self.reason, self.remedy)
 
 
 def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import onnx
 from onnx.defs import OpSchema
 
+from hwflow.errors import Refusal
 from hwflow.qonnx.model import Call
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -37,12 +38,11 @@ class Any_:  # noqa: N801  a value, not a kind of things
 ANY = Any_()
 
 
-class Refused(Exception):  # noqa: N818  it becomes a Finding
-    """Why one call is refused."""
+class Refused(Refusal):
+    """Why one call is refused; the attribute or input comes first, because handlers mostly name one."""
 
     def __init__(self, attribute: str, reason: str, remedy: str):
-        super().__init__(reason)
-        self.attribute, self.reason, self.remedy = attribute, reason, remedy
+        super().__init__(reason, remedy, attribute)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Graph:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # told as a finding
                     spans[node.name] = _finite(self._span(node, [spans[i] for i in node.inputs], plans))
             except Off as off:
-                findings.append(off.finding(node, self._culprit(node, spans)))
+                findings.append(off.since(self._culprit(node, spans)).finding(node.name))
         return spans, plans, tuple(findings)
 
     @property

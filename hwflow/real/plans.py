@@ -14,8 +14,7 @@ from typing_extensions import assert_never
 
 from hwflow import ops
 from hwflow.bits import Array
-from hwflow.errors import Finding
-from hwflow.graph import Node
+from hwflow.errors import Refusal
 from hwflow.ops import Shape
 from hwflow.real import nodes as real
 from hwflow.real.grids import MOST_INTEGER, Grid, Span, of_grid, scaled
@@ -28,17 +27,12 @@ MOST_MULTIPLE = 4096  # of the scales of branches
 MOST_SUM = (1 << 31) - 2  # what every engine holds, with one to spare for a threshold above it all
 
 
-class Off(Exception):  # noqa: N818  it is a verdict, not an error
+class Off(Refusal):
     """Why a sum cannot be done on integers."""
 
-    def __init__(self, reason: str, remedy: str, attribute: str = ""):
-        super().__init__(reason)
-        self.reason, self.remedy, self.attribute = reason, remedy, attribute
-
-    def finding(self, node: Node, since: str = "") -> Finding:
-        """The finding at a node; `since` names where its input left the integers."""
-        reason = f"{self.reason} since {since}" if since else self.reason
-        return Finding(node.name, self.attribute, reason, self.remedy)
+    def since(self, name: str) -> Off:
+        """The same with the node where its input left the integers, where there is one."""
+        return Off(f"{self.reason} since {name}", self.remedy, self.attribute) if name else self
 
 
 class Unrelated(Off):
