@@ -6,15 +6,18 @@ from networks import Build
 from onnx import TensorProto
 from reading import RNG, classify
 
+from hwflow import driver
 from hwflow.answers import Answer, Finish, Unit, headed
 from hwflow.bits import Ints
+from hwflow.deploy.design import describe
 from hwflow.errors import RecipeError
 from hwflow.fold import fold, in_one_unit, labelled
 from hwflow.fold.answers import common_unit, order_of
+from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Port, Rescale
 from hwflow.qonnx import read, reference
-from hwflow.simulate import c
+from hwflow.simulate import c, hls, rtl
 
 
 def steps(**by_op):
@@ -135,6 +138,60 @@ def test_c_programs_are_told_the_zoo_networks_labels_and_scores(tmp_path):
     assert np.array_equal(scores, net.real(y)) and np.abs(scores - soft).max() < 1e-6
     y, labels, _ = in_c(labelled(net), tmp_path / "labels", x[:500])
     assert np.array_equal(labels, y) and np.array_equal(labels[:, 0], soft[:500].argmax(1))
+
+
+class Line:
+    """A serial line to a board whose accelerator is `answer`, on the words that the design's streams have."""
+
+    def __init__(self, design, answer):
+        self.design, self.answer, self.frames, self.back = design, answer, driver.Frames(), bytearray()
+        self.takes, self.gives = driver.Words(**design["input"]), driver.Words(**design["output"])
+
+    def write(self, data):
+        images = []
+        for kind, tag, payload in self.frames.feed(bytes(data)):
+            if kind == driver.HELLO:
+                self.back += driver.frame(
+                    driver.HELLO_BACK, tag, bytes([driver.VERSION]) + self.design["id"].to_bytes(4, "little")
+                )
+            else:
+                images.append((tag, np.frombuffer(payload, np.uint8)))
+        if images:
+            answers = self.gives.pack(self.answer(self.takes.unpack(np.stack([i for _, i in images]))))
+            for (tag, _), one in zip(images, answers, strict=True):
+                self.back += driver.frame(driver.ANSWER, tag, one.tobytes())
+        return len(data)
+
+    def read(self, size):
+        out, self.back = bytes(self.back[:size]), self.back[size:]
+        return out
+
+
+@pytest.mark.parametrize("kind", ["scores", "labels"])
+def test_the_driver_tells_the_zoo_networks_labels(kind, tmp_path):
+    """10,000 images over a serial line as words of the design's streams, computed by the C engine behind it."""
+    path = zoo(tmp_path)
+    net = fold(read(path, "i8/16"))
+    net = labelled(net) if kind == "labels" else net
+    engine = c.load(net, tmp_path / "c")
+    design = describe(net, lower(net), tmp_path, None, {"clock_mhz": 100.0})
+    x = np.random.default_rng(1).integers(-128, 128, (10_000, 16))
+    board = driver.Accelerator(Line(design, engine.run), design)
+    assert np.array_equal(board.predict(x), reference(path, x, "i8/16", head=True).argmax(1))
+    assert np.array_equal(board.infer(x[:500].astype(np.float32) / 16), net.run(x[:500])), (
+        "real values are packed alike"
+    )
+
+
+@pytest.mark.slow
+def test_rtl_and_hls_tell_the_zoo_networks_labels(tmp_path):
+    path = zoo(tmp_path)
+    net = fold(read(path, "i8/16"))
+    x = np.random.default_rng(1).integers(-128, 128, (200, 16))
+    want = reference(path, x, "i8/16", head=True).argmax(1)
+    assert np.array_equal(net.labels(hls.run_many([lower(net)], [x])[0]), want)
+    for run in rtl.run_many([lower(net)], [x], stalls=3, listen=False):
+        assert np.array_equal(net.labels(run.outputs), want)
 
 
 @pytest.mark.parametrize("seed", range(6))

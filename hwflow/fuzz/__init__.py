@@ -8,19 +8,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from hwflow.fuzz.workers import SHRINK_SECONDS, Word, engines, judging, operator_name
+from hwflow.fuzz.workers import SHRINK_SECONDS, Word, judging, operator_name
+from hwflow.fuzz.workers import engines as compiling
 
 PATIENCE = 120.0  # seconds without a word after which a worker is stuck; it notices slow Python itself, sooner
-MOST_WAITING = 10_000  # seeds kept for the engines
+MOST_WAITING = 2000  # networks kept for the engines, a few KB each
 SAID_EVERY = 5.0
 SHOWN_REASONS = 25
 
@@ -74,11 +76,11 @@ class Found:
 class Worker:
     """One process that judges files: its connection, and when it spoke last."""
 
-    def __init__(self, first: int, step: int):
-        self.next, self.step = first, step
+    def __init__(self, first: int, step: int, networks: bool):
+        self.next, self.step, self.networks = first, step, networks
         self.ours, theirs = multiprocessing.get_context("spawn").Pipe()
         self.process = multiprocessing.get_context("spawn").Process(
-            target=judging, args=(theirs, first, step), daemon=True
+            target=judging, args=(theirs, first, step, networks), daemon=True
         )
         self.process.start()
         theirs.close()
@@ -107,25 +109,25 @@ def fuzz(
     started = time.monotonic()
     deadline = started + 60 * minutes if minutes is not None else float("inf")
     found = Found()
-    pool = [Worker(seed + k, workers) for k in range(workers)]
-    engine = Engines(c, rtl) if c or rtl else None
-    said = started
+    engines = [Engine(kind, count) for kind, count in (("C", c), ("RTL", rtl)) if count]
+    pool = [Worker(seed + k, workers, bool(engines)) for k in range(workers)]
+    said, before = started, interruptible()
     try:
-        while time.monotonic() < deadline and (files is None or found.files < files or _busy(engine, found, c, rtl)):
+        while time.monotonic() < deadline and (files is None or found.files < files or _busy(engines, found)):
             done = files is not None and found.files >= files
             for k, worker in enumerate(pool):
                 if worker.process.exitcode is not None or time.monotonic() - worker.heard > worker.patience:
                     pool[k] = _replaced(worker, found, folder)
             ears: list[Any] = [] if done else [w.ours for w in pool]
-            if engine:
-                ears.append(engine.ours)
+            ears += [engine.ours for engine in engines if engine.alive]
             for ear in wait(ears, timeout=max(0.0, min(1.0, deadline - time.monotonic()))):
-                if engine and ear is engine.ours:
+                engine = next((e for e in engines if e.ours is ear), None)
+                if engine:
                     engine.listen(found, folder)
                     continue
                 worker = next(w for w in pool if w.ours is ear)
                 with suppress(EOFError, ConnectionResetError):
-                    _heard(worker, worker.ours.recv(), found, folder, engine)
+                    _heard(worker, worker.ours.recv(), found, folder, engines)
             if time.monotonic() - said > SAID_EVERY:
                 said = time.monotonic()
                 found.seconds = said - started
@@ -134,20 +136,28 @@ def fuzz(
         say("interrupted; this is what was found")
     finally:
         found.seconds = time.monotonic() - started
-        for worker in pool:
-            worker.end()
-        if engine:
-            engine.end()
+        ends: list[Worker | Engine] = [*pool, *engines]
+        for one in ends:
+            one.end()
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
     return found.facts()
 
 
-def _busy(engine: Engines | None, found: Found, c: int, rtl: int) -> bool:
+def interruptible() -> dict[int, Any]:
+    """Make Ctrl-C and `kill` end the run with what it found, in the background of a shell too; gives the handlers before."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {s: signal.signal(s, signal.default_int_handler) for s in (signal.SIGINT, signal.SIGTERM)}
+
+
+def _busy(engines: Sequence[Engine], found: Found) -> bool:
     """True while networks are still to go through engines, which enough files were accepted for."""
-    enough = found.verdicts["accepted"] + found.verdicts["rounded"] >= max(c, 10 * rtl)
-    return engine is not None and engine.alive and enough and (found.through["C"] < c or found.through["RTL"] < rtl)
+    accepted = found.verdicts["accepted"] + found.verdicts["rounded"]
+    return any(e.alive and accepted >= e.needs and found.through[e.kind] < e.count for e in engines)
 
 
-def _heard(worker: Worker, word: Word, found: Found, folder: Path, engine: Engines | None) -> None:
+def _heard(worker: Worker, word: Word, found: Found, folder: Path, engines: Sequence[Engine]) -> None:
     worker.heard, worker.patience = time.monotonic(), PATIENCE
     match word.kind:
         case "file" if word.verdict == "ready":
@@ -155,8 +165,9 @@ def _heard(worker: Worker, word: Word, found: Found, folder: Path, engine: Engin
         case "file":
             worker.next = word.seed + worker.step
             _count(word, found)
-            if engine and word.verdict in ("accepted", "rounded"):
-                engine.offer(word.seed)
+            if word.network:
+                for engine in engines:
+                    engine.offer(word.seed, word.network)
         case "fault":
             worker.patience = SHRINK_SECONDS + PATIENCE
             keep(folder / f"{word.seed}", word, "")
@@ -190,27 +201,31 @@ def _replaced(worker: Worker, found: Found, folder: Path) -> Worker:
     found.verdicts["traceback" if crashed else "hang"] += 1
     found.faults.append({"seed": seed, "kind": "crash" if crashed else "hang", "key": "", "text": text})
     keep(folder / f"{seed}", Word("fault", seed, files={"fault.txt": f"{text}\n".encode()}), "")
-    return Worker(seed + worker.step, worker.step)
+    return Worker(seed + worker.step, worker.step, worker.networks)
 
 
-class Engines:
-    """The process that compiles networks; it takes seeds as fast as it can use them."""
+class Engine:
+    """A process that compiles networks for one kind of engine; it takes them as fast as it can use them."""
 
-    def __init__(self, c: int, rtl: int):
+    def __init__(self, kind: str, count: int):
+        self.kind, self.count = kind, count
+        self.needs = count if kind == "C" else 10 * count  # accepted files, of which it may not take every one
         self.ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        self.process = multiprocessing.get_context("spawn").Process(target=engines, args=(theirs, c, rtl), daemon=True)
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=compiling, args=(theirs, kind, count), daemon=True
+        )
         self.process.start()
         theirs.close()
-        self.waiting: deque[int] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[tuple[int, bytes]] = deque(maxlen=MOST_WAITING)
         self.hungry = True
 
     @property
     def alive(self) -> bool:
         return self.process.exitcode is None
 
-    def offer(self, seed: int) -> None:
-        """Keep a seed for when the process asks for one; it must never be waited for, so nothing piles up in a pipe."""
-        self.waiting.append(seed)
+    def offer(self, seed: int, network: bytes) -> None:
+        """Keep a network for when the process asks for one; it must never be waited for, so nothing piles up in a pipe."""
+        self.waiting.append((seed, network))
         self._feed()
 
     def _feed(self) -> None:

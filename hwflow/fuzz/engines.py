@@ -29,11 +29,11 @@ LINKAGE = re.compile(r'#ifdef __cplusplus\n(?:extern "C" \{|\})\n#endif\n')
 class NetsInC:
     """Several networks in one shared library: one copy of the engine, each network's data in a namespace of its own."""
 
-    def __init__(self, nets: Sequence[Net], folder: Path):
+    def __init__(self, nets: Sequence[Net], folder: Path, effort: str = "-O2"):
         self.nets = nets
         (folder / "all.cpp").write_text(_together([_sources(net, folder / str(k)) for k, net in enumerate(nets)]))
         tools.run_program(
-            tools.need("g++"), [*FLAGS, "-o", "all.so", "all.cpp", "-lpthread"], cwd=folder, timeout=900,
+            tools.need("g++"), [*FLAGS, effort, "-o", "all.so", "all.cpp", "-lpthread"], cwd=folder, timeout=900,
             log=folder / "g++.log",
         )  # fmt: skip
         self.library = ctypes.CDLL(str(folder / "all.so"))
@@ -95,10 +95,10 @@ extern "C" void n{k}_run(const void *a, void *s, const void *x, int *y, size_t n
 """
 
 
-def differing_in_c(nets: Sequence[Net], xs: Sequence[Array]) -> list[str]:
+def differing_in_c(nets: Sequence[Net], xs: Sequence[Array], effort: str = "-O2") -> list[str]:
     """For each network what its C answers wrongly, or nothing; on the best processor path and on the plain one."""
     with tempfile.TemporaryDirectory() as scratch:
-        made = NetsInC(nets, Path(scratch))
+        made = NetsInC(nets, Path(scratch), effort)
         out = []
         for k, (net, x) in enumerate(zip(nets, xs, strict=True)):
             want = net.run(x)
@@ -107,16 +107,17 @@ def differing_in_c(nets: Sequence[Net], xs: Sequence[Array]) -> list[str]:
         return out
 
 
-def differing_in_hls(net: Net, x: Array) -> str:
-    """What the HLS C++ of a network answers wrongly, or nothing."""
-    with tempfile.TemporaryDirectory() as scratch:
-        got = hls.run(lower(net), Path(scratch), x).outputs
-    return "" if np.array_equal(got, net.run(x)) else "HLS C++ differs"
+def differing_in_hls(nets: Sequence[Net], xs: Sequence[Array]) -> list[str]:
+    """For each network what its HLS C++ answers wrongly, or nothing; one compilation of all."""
+    answers = hls.run_many([lower(net) for net in nets], xs)
+    return [
+        "" if np.array_equal(y, net.run(x)) else "HLS C++ differs" for y, net, x in zip(answers, nets, xs, strict=True)
+    ]
 
 
 def differing_in_rtl(nets: Sequence[Net], xs: Sequence[Array], stalls: int) -> list[str]:
     """For each network what its RTL with stalls answers wrongly, or nothing; one simulation of all."""
-    runs = rtl.run_many([lower(net) for net in nets], xs, stalls=stalls)
+    runs = rtl.run_many([lower(net) for net in nets], xs, stalls=stalls, listen=False)
     return [
         "" if np.array_equal(run.outputs, net.run(x)) else "RTL differs"
         for run, net, x in zip(runs, nets, xs, strict=True)

@@ -6,6 +6,7 @@ Stands on judge, shrink and engines. Each tells its parent after every file, so 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import tempfile
 import traceback
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,12 @@ from hwflow.bits import Array
 from hwflow.errors import HwflowError
 from hwflow.net import Net
 
-C_BATCH, RTL_BATCH = 250, 8
+C_BATCH, RTL_BATCH = 100, 8  # networks of one compilation; what is not through when time is up counts for nothing
+EFFORTS = ("-O2", "-O0", "-O0", "-O0")  # of the compiler in turn: as users compile, and three times as fast
+SMALL = 200  # LUTs of a network that is always taken for HLS C++ and RTL; of larger ones every LARGE_EVERY-th is
+LARGE_EVERY = 8
+MOST_CYCLES = 50_000  # of one image in simulation
+BEHIND = 3  # by how much judges step back behind compilers, so that the engines get what they were asked for
 SHRINK_SECONDS = 20.0
 MOST_SHRUNK = 8  # faults of one cause that are shrunk; more of them are counted only
 
@@ -38,6 +45,7 @@ class Word:
     operators: tuple[str, ...] = ()
     exact: bool = False
     engine: str = ""
+    network: bytes = b""  # of an accepted file, with the images it was judged on, where engines want it
     files: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -49,9 +57,10 @@ def quiet() -> None:
         os.environ[name] = "1"
 
 
-def judging(parent: Connection, first: int, step: int) -> None:
-    """Judge the files of seeds first, first + step, ... until the parent ends this process."""
+def judging(parent: Connection, first: int, step: int, networks: bool) -> None:
+    """Judge the files of seeds first, first + step, ... until the parent ends this process; hand on `networks`."""
     quiet()
+    os.nice(BEHIND * networks)
     from hwflow.fuzz.judge import judge
     from hwflow.fuzz.oracle import Oracle
     from hwflow.fuzz.shrink import shrink
@@ -73,9 +82,13 @@ def judging(parent: Connection, first: int, step: int) -> None:
                         file, verdict, partial(judge, oracle=oracle, folder=folder, seed=seed), SHRINK_SECONDS
                     )
                     parent.send(Word("smaller", seed, less.kind, less.key, less.text, files=saved(small, less)))
+            network = pickle.dumps((verdict.net, verdict.inputs)) if networks and verdict.inputs is not None else b""
             parent.send(
-                Word("file", seed, verdict.kind, verdict.key, operators=operators_of(file.model), exact=file.exact)
-            )
+                Word(
+                    "file", seed, verdict.kind, verdict.key, operators=operators_of(file.model), exact=file.exact,
+                    network=network,
+                )
+            )  # fmt: skip
             seed += step
 
 
@@ -116,55 +129,44 @@ def scratch_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def engines(parent: Connection, c: int, rtl: int) -> None:
-    """Take seeds of accepted files from the parent and run their networks through C, HLS C++ and stalled RTL."""
+def engines(parent: Connection, kind: str, count: int) -> None:
+    """Take accepted networks from the parent and run `count` of them through C, or through HLS C++ and stalled RTL."""
     quiet()
     # what this process compiles ends with it
     os.setpgrp()
     from hwflow.fuzz.engines import differing_in_c, differing_in_hls, differing_in_rtl
 
-    left = {"c": c, "rtl": rtl}
-    waiting: dict[str, list[tuple[int, Net, Array]]] = {"c": [], "rtl": []}
-    turn = 0
-    while max(left.values()) > 0:
-        seed = parent.recv()
+    batch: list[tuple[int, Net, Array]] = []
+    most, left, turn = C_BATCH if kind == "C" else RTL_BATCH, count, 0
+    efforts = cycle(EFFORTS)
+    while left > 0:
+        seed, network = parent.recv()
         parent.send(Word("hungry", seed))
-        found = again(seed)
-        if found is None:
-            continue
-        net, x = found
+        net, x = pickle.loads(network)
         turn += 1
-        if left["c"] > 0:
-            waiting["c"].append((seed, net, x))
-        if left["rtl"] > 0 and (turn % 8 == 0 or left["c"] <= 0):
-            waiting["rtl"].append((seed, net, x))
-        if len(waiting["c"]) >= min(C_BATCH, left["c"]) > 0:
-            batch, waiting["c"] = waiting["c"], []
-            _tell(parent, "C", batch, differing_in_c)
-            left["c"] -= len(batch)
-        if len(waiting["rtl"]) >= min(RTL_BATCH, left["rtl"]) > 0:
-            batch, waiting["rtl"] = waiting["rtl"], []
-            _tell(parent, "HLS", batch, lambda ns, xs: [differing_in_hls(n, x) for n, x in zip(ns, xs, strict=True)])
+        if kind == "C" or _simulated(net, turn):
+            batch.append((seed, net, x))
+        if len(batch) < min(most, left):
+            continue
+        if kind == "C":
+            _tell(parent, "C", batch, partial(differing_in_c, effort=next(efforts)))
+        else:
+            _tell(parent, "HLS", batch, differing_in_hls)
             _tell(parent, "RTL", batch, partial(differing_in_rtl, stalls=batch[0][0]))
-            left["rtl"] -= len(batch)
+        left, batch = left - len(batch), []
 
 
-def again(seed: int) -> tuple[Net, Array] | None:
-    """The network of a seed's file and inputs for it."""
-    from hwflow.fold import fold
-    from hwflow.fuzz.judge import images
-    from hwflow.generate import random_file
-    from hwflow.qonnx import read
+def _simulated(net: Net, turn: int) -> bool:
+    """True for networks that are small enough to simulate; some larger ones are among them."""
+    from hwflow.lower import lower
 
-    file = random_file(seed)
-    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
-        path = Path(scratch) / "net.onnx"
-        path.write_bytes(file.model.SerializeToString())
-        try:
-            net = fold(read(path, file.input))
-        except HwflowError:
-            return None
-    return net, images(net, seed)
+    try:
+        dataflow = lower(net)
+    except Exception:  # a fault, which the run itself tells
+        return True
+    if dataflow.cycles > MOST_CYCLES:
+        return False
+    return turn % LARGE_EVERY == 0 or sum(unit.cost("xc7").lut for unit in dataflow.units) <= SMALL
 
 
 def _tell(

@@ -24,14 +24,15 @@ PIECE = 400_000  # bytes of generated C++ for one run of the compiler
 WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style")  # lint is a test of its own
 
 
-def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool = True) -> Path:
+def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool = True, once: bool = False) -> Path:
     """The program that simulates module `bench` over `modules`, compiled unless these very texts were before.
 
     `trace` is the format of its waveforms, one of `waves`, or none.
     `by_word`: popcounts are one instruction instead of the tree of adders that synthesis sees; many times faster.
+    `once`: it runs for a moment and never again, so the C++ compiler makes no effort.
     """
     files = [*modules, *(hardware(name) for name in (*SIM_MODULES, *SIM_SOURCES))]
-    parts: list[str | bytes] = [repr((version(), trace, by_word)), bench]
+    parts: list[str | bytes] = [repr((version(), trace, by_word, once)), bench]
     for file in (*files, Path(__file__)):  # comments change nothing
         parts += [file.name, re.sub(rb"(?m)^\s*//.*$", b"", file.read_bytes())]
     library = runtime(trace)
@@ -49,12 +50,12 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
              *SIM_MODULES, *(file.name for file in modules), "bench.sv"],
             cwd=work, env=tools.verilator_env(), log=work / "verilator.log",
         )  # fmt: skip
-        link(work, library, trace, quick=not by_word)
+        link(work, library, trace, quick=not by_word, once=once)
 
     return kept_file("rtl", parts, "sim", compile_bench)
 
 
-def link(work: Path, library: Path, trace: str, quick: bool) -> None:
+def link(work: Path, library: Path, trace: str, quick: bool, once: bool = False) -> None:
     """Compile what Verilator wrote in `work`/obj in few pieces, two at a time: headers cost more than small files do.
 
     `quick`: many small units that run for a moment, so the compiler makes little effort."""
@@ -67,7 +68,7 @@ def link(work: Path, library: Path, trace: str, quick: bool) -> None:
     large = sum(f.stat().st_size for f in fast) > LARGE
     pieces = [
         *_pieces(slow, work, "slow", "-O0"),
-        *_pieces(fast, work, "fast", "-O2" if large and not quick else "-O1"),
+        *_pieces(fast, work, "fast", "-O0" if once else "-O2" if large and not quick else "-O1"),
     ]
 
     def compile_piece(piece: tuple[Path, str]) -> Path:

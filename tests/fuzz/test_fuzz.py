@@ -122,7 +122,8 @@ def test_networks_go_through_c_hls_and_stalled_rtl(tmp_path):
     assert facts["through"] == {"C": 16, "HLS": 2, "RTL": 2} and not facts["faults"]
 
 
-def test_an_interrupted_run_says_what_it_found(tmp_path):
+def test_a_run_in_the_background_that_is_interrupted_says_what_it_found(tmp_path):
+    """A shell starts what runs in its background deaf to Ctrl-C."""
     command = [
         sys.executable,
         "-m",
@@ -136,7 +137,12 @@ def test_an_interrupted_run_says_what_it_found(tmp_path):
         "-o",
         str(tmp_path),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    deaf = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a process started now inherits
+    try:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, deaf)
+    with started as run:
         assert run.stderr is not None
         for line in run.stderr:  # the first files are through
             if " files in " in line and not line.split(" files in ")[0].endswith(" 0"):
