@@ -14,6 +14,7 @@ PARTS = {
     "compiler": ("hwflow.bench.compiler", "rows"),
     "cpu": ("hwflow.bench.cpu", "rows"),
     "threads": ("hwflow.bench.threads", "rows"),
+    "arm": ("hwflow.bench.arm", "arm_rows"),
     "micro": ("hwflow.bench.micro", "rows"),
     "costs": ("hwflow.bench.holdout", "rows"),
     "fifos": ("hwflow.bench.fifos", "rows"),
