@@ -249,8 +249,8 @@ class _Folding:
         real_a, real_b = (side.values(np.repeat(k[:, None], channels, 1)) for side, k in ((first, a), (second, b)))
         levels = grid.integers(run_all(item.steps, real_a[:, None] + real_b[None]))
         levels = np.broadcast_to(levels, (len(a), len(b), channels))
-        falling = item.turned
         base, top = (-1, 1) if grid.bipolar else (int(levels.min()), int(levels.max()))
+        falling = item.turned & (top > base)  # with a single level nothing falls
         rising = np.where(falling, top - levels, levels - base) // (2 if grid.bipolar else 1)
         if top - base > lv.MOST_LEVELS:
             raise _Wide(f"has {top - base + 1} levels", f"quantise it to at most {lv.MOST_LEVELS} levels")
