@@ -14,6 +14,7 @@ from typing import Any
 
 from scipy.stats import ttest_rel
 
+from hwflow.bench.tables import FOLLOWS
 from hwflow.errors import RecipeError
 from hwflow.places import MODELS
 from hwflow.recipe import Method, Recipe
@@ -63,6 +64,7 @@ class Setting:
 # a perceptron has no map of features whose attention could restrict its input
 MLP = Setting("mlp:tfc", "experiment-mlp.json", 2, 40, without=("IMB + DTE + restriction",))
 CNN = Setting("cnv:cnv-tiny", "experiment-cnn.json", 5, 100)
+MORE_RATES, BEYOND = 3, 4.0  # rates that are tried beyond an edge, each so many times further
 SWEEP_SEED = 0  # of the runs that choose the rate; no compared run has it
 
 
@@ -84,15 +86,28 @@ def compare(
         if contender.name in setting.without:
             continue
         entry = table["runs"].setdefault(contender.name, {"sweep": {}, "accuracies": {}})
-        jobs = [("sweep", rate, SWEEP_SEED) for rate in setting.rates]
-        for kind, rate, seed in jobs:
-            _one(base, setting, contender, entry, kind, str(rate), rate, seed, table, path, say)
-        best = max(setting.rates, key=lambda rate: entry["sweep"][str(rate)])
+        for rate in setting.rates:
+            _one(base, setting, contender, entry, "sweep", str(rate), rate, SWEEP_SEED, table, path, say)
+        best = _best(entry["sweep"])
+        for _ in range(MORE_RATES):  # a best rate at the edge of those tried says to look beyond it
+            tried = [float(rate) for rate in entry["sweep"]]
+            beyond = {min(tried): best / BEYOND, max(tried): best * BEYOND}.get(best)
+            if beyond is None:
+                break
+            _one(base, setting, contender, entry, "sweep", f"{beyond:g}", beyond, SWEEP_SEED, table, path, say)
+            best = _best(entry["sweep"])
+        if entry.get("rate", best) != best:
+            entry["accuracies"] = {}
+        entry["rate"] = best
         for seed in setting.seeds:
             _one(base, setting, contender, entry, "accuracies", str(seed), best, seed, table, path, say)
-        entry["rate"] = best
     _keep(table, path)
     return summarise(table)
+
+
+def _best(sweep: dict[str, float]) -> float:
+    """The rate of the best accuracy, the first tried of equal ones."""
+    return float(max(sweep, key=lambda rate: sweep[rate]))
 
 
 def _one(
@@ -180,7 +195,8 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
             )
             continue
         found = compare(setting, path, say=say)
-        say(f"{setting.spec}: {verdict(found)}")
+        text = f"{setting.spec}: {verdict(found)}"
+        say(text)
         for row in found:
             out.append(
                 {
@@ -193,6 +209,7 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
                     "budget": f"{setting.epochs} epochs, batch {setting.batch}, {len(row['accuracies'])} seeds",
                 }
             )
+        out.append({FOLLOWS: text})
     return out
 
 

@@ -68,11 +68,12 @@ HEADINGS = {
     "fmax_by_seed": "Fmax by seed, MHz",
 }
 MOST_COLUMNS = 16
+FOLLOWS = "what follows"  # the only key of a row that is a sentence below the table
 
 
 def columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that stand in some row with a value, in the order in which they first appear."""
-    keys = list(dict.fromkeys(key for row in rows for key in row))
+    keys = list(dict.fromkeys(key for row in rows for key in row if key != FOLLOWS))
     return [k for k in keys if any(row.get(k) not in (None, "") for row in rows)] or keys
 
 
@@ -111,6 +112,8 @@ def write(page: Path, part: str, rows: Sequence[dict[str, Any]]) -> None:
 
 def markdown(part: str, rows: Sequence[dict[str, Any]], source: str | None = None) -> str:
     """A table of rows and the line that says where its numbers come from: this machine, today, unless told."""
+    sentences = [row[FOLLOWS] for row in rows if FOLLOWS in row]
+    rows = [row for row in rows if FOLLOWS not in row]
     keys = columns(rows)
     numeric = [all(isinstance(row.get(k), int | float) or row.get(k) in (None, "") for row in rows) for k in keys]
     lines = [
@@ -118,7 +121,7 @@ def markdown(part: str, rows: Sequence[dict[str, Any]], source: str | None = Non
         "|" + "".join("---:|" if n else "---|" for n in numeric),
         *("| " + " | ".join(cell(row.get(k)) for k in keys) + " |" for row in rows),
     ]
-    return "\n".join([*lines, "", source or _source(part)])
+    return "\n".join([*lines, *(f"\n{text}" for text in sentences), "", source or _source(part)])
 
 
 def _source(part: str) -> str:

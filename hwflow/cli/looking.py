@@ -350,7 +350,7 @@ def bench(
     """The tables of docs/pages/results, measured here and now, with tool versions."""
     from hwflow.bench import PARTS
     from hwflow.bench import bench as run
-    from hwflow.bench.tables import cell, columns, heading, write
+    from hwflow.bench.tables import FOLLOWS, cell, columns, heading, write
 
     if part and part not in PARTS:
         raise RecipeError(f"bench has no part {part!r}{did_you_mean(part, PARTS)}; choose one of {', '.join(PARTS)}")
@@ -369,8 +369,12 @@ def bench(
         keys = columns(rows)
         table = Table(*(map(heading, keys) if keys else ["nothing measured"]), title=name)
         for r in rows:
-            table.add_row(*(cell(r.get(k)) for k in keys))
+            if FOLLOWS not in r:
+                table.add_row(*(cell(r.get(k)) for k in keys))
         show(rows, False, table)
+        for r in rows:
+            if FOLLOWS in r:
+                typer.echo(r[FOLLOWS])
 
 
 def _layers(part: str | None, json: bool) -> None:

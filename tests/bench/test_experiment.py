@@ -11,7 +11,7 @@ from hwflow.bench.experiment import BASE, CONTENDERS, Contender, Setting, compar
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method
 
-SETTING = Setting("mlp:digits", "t.json", 2, 64, rates=(0.001, 0.02), seeds=(1, 2, 3))
+SETTING = Setting("mlp:digits", "t.json", 2, 64, rates=(0.001, 0.02, 0.5), seeds=(1, 2, 3))
 
 
 def told(recipe):
@@ -29,19 +29,19 @@ def test_every_contender_runs_at_its_best_rate_with_seeds_that_did_not_choose_it
     monkeypatch.setattr(experiment, "measure", lambda recipe: seen.append(recipe) or told(recipe))
     some = tuple(c for c in CONTENDERS if c.name in ("STE", BASE, "EDE"))
     rows = compare(SETTING, tmp_path / "t.json", some)
-    assert len(seen) == 3 * (2 + 3)
+    assert len(seen) == 3 * (3 + 3)
     assert {(r.plan.epochs, r.plan.batch, r.plan.augment, r.plan.schedule) for r in seen} == {(2, 64, (), "cosine")}
-    assert [r.plan.seed for r in seen[:5]] == [0, 0, 1, 2, 3]
+    assert [r.plan.seed for r in seen[:6]] == [0, 0, 0, 1, 2, 3]
     assert [row["rate"] for row in rows] == [0.02] * 3
     again = compare(SETTING, tmp_path / "t.json", some)
     assert again == rows
-    assert len(seen) == 15, "what is kept is not trained again"
+    assert len(seen) == 18, "what is kept is not trained again"
     with pytest.raises(RecipeError, match=r"was made with epochs 2, not 3"):
         compare(Setting("mlp:digits", "t.json", 3, 64, SETTING.rates, SETTING.seeds), tmp_path / "t.json", some)
 
 
 def test_an_interrupted_experiment_goes_on(tmp_path, monkeypatch):
-    count = iter(range(4))
+    count = iter(range(5))
 
     def measure(recipe):
         next(count)
@@ -52,10 +52,29 @@ def test_an_interrupted_experiment_goes_on(tmp_path, monkeypatch):
     with pytest.raises(StopIteration):
         compare(SETTING, tmp_path / "t.json", some)
     kept = json.loads((tmp_path / "t.json").read_text())["runs"][BASE]
-    assert (len(kept["sweep"]), len(kept["accuracies"])) == (2, 2)
+    assert (len(kept["sweep"]), len(kept["accuracies"])) == (3, 2)
     monkeypatch.setattr(experiment, "measure", told)
     (row,) = compare(SETTING, tmp_path / "t.json", some)
     assert row["accuracies"] == pytest.approx([0.902, 0.904, 0.906])
+
+
+def test_a_best_rate_at_the_edge_is_looked_beyond(tmp_path, monkeypatch):
+    def measure(recipe):
+        return {"accuracy": 0.9 - abs(np.log2(recipe.plan.lr / 0.005)) / 100, "seconds": 0.0}
+
+    monkeypatch.setattr(experiment, "measure", measure)
+    some = (Contender(BASE, Method(weights="sign", estimator="ste")),)
+    edge = Setting("mlp:digits", "t.json", 2, 64, rates=(0.02, 0.08), seeds=(1, 2))
+    (row,) = compare(edge, tmp_path / "t.json", some)
+    assert row["rate"] == 0.005
+    kept = json.loads((tmp_path / "t.json").read_text())
+    assert list(kept["runs"][BASE]["sweep"]) == ["0.02", "0.08", "0.005", "0.00125"]
+    # accuracies of another rate are not taken over
+    kept["runs"][BASE]["rate"] = 0.02
+    kept["runs"][BASE]["accuracies"] = {"1": 0.1, "2": 0.1}
+    (tmp_path / "t.json").write_text(json.dumps(kept))
+    (row,) = compare(edge, tmp_path / "t.json", some)
+    assert row["accuracies"] == pytest.approx([0.9, 0.9])
 
 
 def table(**accuracies):

@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from hwflow.bench import PARTS
-from hwflow.bench.tables import cell, markdown, write
+from hwflow.bench.tables import FOLLOWS, cell, markdown, write
 from hwflow.errors import RecipeError
 
 
@@ -65,3 +65,8 @@ def test_every_part_has_a_page(part):
 def test_every_part_names_a_function(part):
     module, function = PARTS[part]
     assert callable(getattr(import_module(module), function))
+
+
+def test_a_sentence_stands_below_the_table_and_makes_no_column():
+    text = markdown("a", [{"x": 1}, {FOLLOWS: "One is enough."}], source="here")
+    assert text == "| x |\n|---:|\n| 1 |\n\nOne is enough.\n\nhere"

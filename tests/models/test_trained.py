@@ -89,3 +89,16 @@ def test_the_command_of_a_run_repeats_it_or_is_refused():
     assert keeping.command_of(later).endswith(" --method recu --start build/tfc")
     with pytest.raises(RecipeError, match="was trained with a plan or method that mlp:tfc has not"):
         keeping.command_of(replace(recipe, plan=replace(recipe.plan, momentum=0.5)).spec())
+
+
+def test_the_kept_keyword_network_tells_sounds_apart_that_follow_from_a_seed():
+    net, metrics = kept("keywords")
+    x, labels = held_out("tones:", net)
+    assert float((net.labels(answers_of(net, x)) == labels).mean()) == metrics["accuracy"] >= 0.95
+    assert metrics["net"]["differing_from_torch"] == 0
+
+
+def test_the_kept_network_of_rows_reads_mnist_step_by_step():
+    net, metrics = kept("tcn-rows")
+    assert net.ports[INPUT].shape == (28, 1, 28)
+    assert metrics["accuracy"] == metrics["net"]["accuracy"] >= 0.95 and metrics["net"]["images"] == 10_000
