@@ -13,7 +13,7 @@ PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfi
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train gpu hls test test-fast test-all formal lint bench docs deploy doctor clean
+.PHONY: help demo train gpu hls test test-fast test-all formal lint bench docs lock supply audit deploy doctor clean
 
 help:          ## this list
 	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
@@ -68,6 +68,15 @@ docs: $(READY) ## the documentation as a site in build/site, links checked
 	$(BIN)/python docs/gen_cli.py
 	$(BIN)/python docs/gen_operators.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/mkdocs.yml
+
+lock: $(READY) ## requirements.lock: every package with its hashes, from requirements.txt (needs uv)
+	$(BIN)/python docs/gen_supply.py lock
+
+supply: $(READY) ## licences and the bill of materials (CycloneDX) of what is locked
+	$(BIN)/python docs/gen_supply.py pages
+
+audit: $(READY) ## is .venv what requirements.lock says, file by file; asks no network
+	$(BIN)/python docs/gen_supply.py audit
 
 deploy: $(READY) ## bitstream or vendor project, driver and self-test of BUILD for BOARD
 	$(BIN)/hwflow compile $(MODEL) --board $(BOARD) -o $(BUILD)

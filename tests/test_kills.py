@@ -2,6 +2,7 @@
 
 import threading
 
+import disks
 import kills
 import numpy as np
 import pytest
@@ -120,3 +121,10 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_the_old_build_and_no_parts(tm
         assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "build"]
         compile_("a")
     assert set(codes) == {0, 3}, "some sizes were enough and some were not"
+
+
+@pytest.mark.skipif(not disks.may_mount(), reason="no disk of its own: needs root")
+@pytest.mark.parametrize("kind", ["full", "readonly"])
+def test_a_disk_that_is_full_or_read_only_leaves_the_old_result_or_the_new(kind):
+    assert sum(disks.run(kind, 3, "compile", 5).values()) == 3
+    assert sum(disks.run(kind, 2, "deploy", 5).values()) == 2

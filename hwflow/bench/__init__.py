@@ -23,6 +23,8 @@ PARTS = {
     "nets": ("hwflow.bench.rtl", "network_rows"),
     "boards": ("hwflow.bench.boards", "bench_rows"),
     "faults": ("hwflow.bench.faults", "rows"),
+    "link": ("hwflow.bench.link", "rows"),
+    "soak": ("hwflow.bench.soak", "rows"),
     "train": ("hwflow.bench.training", "rows"),
     "steps": ("hwflow.bench.training", "step_rows"),
     "experiment": ("hwflow.bench.experiment", "rows"),

@@ -13,7 +13,7 @@ from types import FrameType
 import typer
 
 from hwflow.cli import boards, looking, making, proving
-from hwflow.cli.common import app, err
+from hwflow.cli.common import Stopped, app, err
 from hwflow.errors import HwflowError
 
 __all__ = ["app", "boards", "looking", "main", "making", "proving"]
@@ -36,8 +36,8 @@ def main() -> None:
         sys.exit(1)
     except typer.Exit as e:
         sys.exit(e.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        err.print("stopped; what was there before is as it was")
+    except (Stopped, typer.Abort, KeyboardInterrupt) as e:
+        err.print(str(e) or "stopped; what was there before is as it was", markup=False)
         sys.exit(130)
     except Exception as e:
         if hasattr(e, "format_message"):  # a usage error of the command line itself

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -70,9 +71,22 @@ def verb(example: str, then: str = "") -> Callable[[Function], Function]:
         group = next(g for g, verbs in GROUPS.items() if name in verbs)
         EXAMPLES[name] = example
         epilog = f"Example: {example}" + (f"\n\nThen: {then}" if then else "")
-        return app.command(name, rich_help_panel=group, epilog=epilog)(function)
+
+
+        @wraps(function)
+        def stoppable(*args: Any, **named: Any) -> Any:
+            try:
+                return function(*args, **named)
+            except KeyboardInterrupt as e:  # typer would make an exit code of it and forget what it says
+                raise Stopped(str(e)) from None
+
+        return app.command(name, rich_help_panel=group, epilog=epilog)(stoppable)  # type: ignore[return-value]
 
     return register
+
+
+class Stopped(Exception):  # noqa: N818  no error: somebody pressed Ctrl-C
+    """Ctrl-C, and what the verb that it ended says of what is left."""
 
 
 def _version(asked: bool) -> None:

@@ -49,25 +49,33 @@ def train(
     network. Under torchrun every process trains its part of each batch and the first one writes.
     """
     out, ends = Path(out), None if seconds is None else time.monotonic() + seconds
-    with _processes() as (rank, world, device), threads(recipe.plan.threads):
+    with (
+        _processes() as (rank, world, device),
+        threads(recipe.plan.threads),
+        # one process writes, and no other training or compilation of this folder meanwhile
+        locked(out) if rank == 0 else contextlib.nullcontext(),
+    ):
         goes_on = resume and (out / CHECKPOINT).exists()
         run = Run(recipe, device, rank, world, kept_run(recipe, out / CHECKPOINT) if goes_on else None)
         if start is not None and not goes_on:
             run.begin(Path(start))
         last = min(recipe.plan.epochs, stop_after or recipe.plan.epochs)
         saved = drawn = time.monotonic()
+        safe = (run.done, run.step) if goes_on else None  # epochs and further steps that the checkpoint holds
+
+        def save() -> None:
+            nonlocal saved, safe
+            run.save(out / CHECKPOINT)
+            saved, safe = time.monotonic(), (run.done, run.step)
+            run.note(out)
 
         def pause() -> bool:
-            nonlocal saved
             late = ends is not None and _agreed(time.monotonic() > ends, device, world)
             if rank == 0 and (late or time.monotonic() - saved > SAVE_EVERY):
-                run.save(out / CHECKPOINT)
-                run.note(out)
-                saved = time.monotonic()
+                save()
             return late
 
-        # one process writes, and no other training or compilation of this folder meanwhile
-        with locked(out) if rank == 0 else contextlib.nullcontext():
+        try:
             with _bar(progress and rank == 0, recipe.name, recipe.plan.epochs, run.done) as tick:
                 while run.done < last:
                     row = run.epoch(pause)
@@ -75,8 +83,7 @@ def train(
                         return run.metrics()
                     tick(row)
                     if rank == 0 and run.done == last:
-                        run.save(out / CHECKPOINT)
-                        run.note(out)
+                        save()
                     if rank == 0 and time.monotonic() - drawn > DRAW_EVERY:
                         plot(run.metrics(), out / CURVES)
                         drawn = time.monotonic()
@@ -86,6 +93,17 @@ def train(
                 metrics = finish(run.best_model(), recipe, run.metrics(), part)
             run.note(out, finished=True)
             return metrics
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped(safe, recipe.plan.epochs, out)) from None
+
+
+def stopped(safe: tuple[int, int] | None, epochs: int, out: Path) -> str:
+    """What is left of a training that Ctrl-C ended, and how it goes on; `safe` is what its checkpoint holds."""
+    if safe is None:
+        return f"stopped before the first checkpoint: {out} is as it was; the same command begins again"
+    done, steps = safe
+    more = f" and {steps} steps" if steps else ""
+    return f"stopped; {out / CHECKPOINT} holds {done} of {epochs} epochs{more}: the same command with --resume goes on from there"
 
 
 def _agreed(late: bool, device: torch.device, world: int) -> bool:

@@ -133,7 +133,7 @@ def table() -> str:
     """The page: a table by room, then every fault that survived and why that is right."""
     results = known()
     lines = [
-        "# Planted faults", "",
+        "# The tests' own test", "",
         "Do the tests notice when something is wrong? Each fault below changes one place of the code; the tests that",
         "concern it are run and one of them must fail. Written by `python -m tests.mutants --write`; the list is `tests/mutants/`.", "",
         "| room | planted | killed | equivalent | survived | not run |", "|---|---:|---:|---:|---:|---:|",

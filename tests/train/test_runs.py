@@ -2,17 +2,21 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 from train_worker import small
 
+from hwflow.cli import main
 from hwflow.errors import RecipeError
+from hwflow.files import locked
 from hwflow.recipe import METHODS, changed
 from hwflow.runs import NOTE, list_runs, write_note
-from hwflow.train import load_recipe, train
+from hwflow.train import load_recipe, loop, train
 
 VALUES = {
     "name": "n",
@@ -53,6 +57,71 @@ def test_a_run_whose_process_is_gone_is_stopped_and_one_of_another_host_is_elsew
         assert (note.state, note.left) == (state, None)
     (tmp_path / NOTE).write_text("{")
     assert list_runs(tmp_path) == []
+
+
+def test_a_training_that_waited_for_its_folder_goes_on_from_what_it_finds_then(tmp_path):
+    first = train(small(epochs=2), tmp_path / "a", progress=False, stop_after=1)
+    second = []
+    with locked(tmp_path / "b"):
+        waits = threading.Thread(
+            target=lambda: second.append(train(small(epochs=2), tmp_path / "b", progress=False, resume=True))
+        )
+        waits.start()
+        waits.join(0.2)
+        shutil.copy(tmp_path / "a" / "checkpoint.pt", tmp_path / "b")
+    waits.join()
+    assert second[0]["history"][0] == first["history"][0] and len(second[0]["history"]) == 2
+
+
+def test_ctrl_c_says_what_is_kept_and_it_is_true(tmp_path, monkeypatch, capsys):
+    epoch = loop.Run.epoch
+
+    def interrupted(after, save_every):
+        """The line that `hwflow train --resume` ends with when Ctrl-C comes in the epoch behind so many."""
+        left = [after]
+
+        def stops(run, pause=lambda: False):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return epoch(run, pause)
+
+        monkeypatch.setattr(loop.Run, "epoch", stops)
+        monkeypatch.setattr(loop, "SAVE_EVERY", save_every)
+        line = [
+            "hwflow",
+            "train",
+            "mlp:digits",
+            "--epochs",
+            "3",
+            "--threads",
+            "1",
+            "--resume",
+            "-o",
+            str(tmp_path / "r"),
+        ]
+        monkeypatch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = "".join(line for line in capsys.readouterr().err.splitlines() if "stopped" in line)
+        return ended.value.code, said.replace(str(tmp_path), "TMP")
+
+    assert interrupted(0, 1e9) == (
+        130, "stopped before the first checkpoint: TMP/r is as it was; the same command begins again",
+    )  # fmt: skip
+    assert not (tmp_path / "r").exists()
+    code, said = interrupted(1, 0.0)
+    assert code == 130 and said.startswith("stopped; TMP/r/checkpoint.pt holds ")
+    assert (
+        said.endswith(" of 3 epochs: the same command with --resume goes on from there") or " steps: the same" in said
+    )
+    ((_, note),) = list_runs(tmp_path)
+    assert note.progress > 0.3 or " 0 of 3 epochs and" in said
+    assert interrupted(0, 1e9) == (130, said)  # what the checkpoint held before
+    monkeypatch.setattr(loop.Run, "epoch", epoch)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0 and len(json.loads((tmp_path / "r" / "metrics.json").read_text())["history"]) == 3
 
 
 def test_options_change_the_plan_and_the_method_and_keep_the_sharpness_of_the_recipe():
