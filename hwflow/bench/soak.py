@@ -21,7 +21,7 @@ from hwflow.net import Net
 from hwflow.simulate import c, rtl
 
 C_IMAGES, C_BATCH, POOL = 10_000_000, 100_000, 300_000  # images in all, of one call, and different ones
-RTL_IMAGES, RTL_BATCH = 1_000_000, 100_000
+RTL_IMAGES, RTL_BATCH = 1_000_000, 20_000
 MOST_THREADS = 6
 
 
