@@ -49,6 +49,10 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
         hw_gemm_bits_neon(run, g);
         return;
     }
+    if (run->path == HW_PATH_NEON && hw_fast_values_neon(g)) {
+        hw_gemm_values_neon(run, g);
+        return;
+    }
 #endif
     hw_gemm_plain(run, g);
 }
@@ -66,7 +70,9 @@ HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
         return bytes ? bytes : g->kind == HW_BIT ? hw_arrange_bits_avx2(g, to) : hw_arrange_values_avx2(g, to);
     }
 #endif
-    case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to) : 0;
+#if defined(HW_NEON)
+    case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to) : hw_arrange_values_neon(g, to);
+#endif
     default: return 0;
     }
 }

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_nets import branches, inputs, residual
+from c_paths import side_by_side
 from conftest import KIT
 
 from hwflow.bench import nets as bench_nets
+from hwflow.bits import Ints
 from hwflow.emit.c import emit, input_type, size
 from hwflow.net import Net
+from hwflow.ops import Conv, Port
 from hwflow.simulate.c import TYPES
 
 SANITIZE = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
@@ -49,12 +52,21 @@ def test_sanitizers_find_nothing(compiler, seed, tmp_path):
     assert (run(net, [str(tmp_path / "program"), "plain"], x)[0] == want).all()
 
 
+def products() -> Net:
+    """Convolutions on bytes with weights of one, eight and sixteen bits, whose channels fill no register."""
+    rng = np.random.default_rng(0)
+    layers = [
+        Conv(name="", inputs=("input",), weights=rng.integers(lo, hi + 1, (rows, 3, 3, 3)) * 2 - (hi == 1), pads=(1, 0, 0, 2), pad=np.array([7, 0, 255]))
+        for rows, lo, hi in ((64, 0, 1), (17, -64, 63), (40, 0, 127), (3, -3000, 3000))
+    ]  # fmt: skip
+    return side_by_side("products", Port((5, 7, 3), Ints(0, 255)), layers)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [4, 8])
-def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(seed, tmp_path):
+@pytest.mark.parametrize("net", [branches(4), branches(8), products()], ids=lambda net: net.name)
+def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(net, tmp_path):
     if not (shutil.which(ARM) and shutil.which("qemu-aarch64")):
         pytest.skip("needs gcc-aarch64-linux-gnu and qemu-user")
-    net = branches(seed)
     x = inputs(net, 2)
     got, said = answers(net, tmp_path, f"{ARM} -O1 -Wall -Wextra -Werror -static", x, runner="qemu-aarch64")
     assert "neon" in said and (got == net.run(x)).all()
