@@ -9,7 +9,7 @@ from conftest import ROOT
 OPEN = {
     "hwflow/bridges/qkeras_meaning.py: values": "quantizers that have no rule of their own are weights, which refuse what they do not know",
     "hwflow/bridges/qkeras_meaning.py: input_bits": "None says that a quantizer is no plain fixed point",
-    "hwflow/real/graph.py: _span": "all other nodes are sums, which `plan` ends with assert_never",
+    "hwflow/real/graph.py: _span": "all other nodes are sums, and integer_sum ends in assert_never",
 }
 
 

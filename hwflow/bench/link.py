@@ -97,8 +97,10 @@ class Relay:
                     out[i] = bytes([data[i] ^ 1 << int(self.random.integers(8))])
                 case 3:
                     out[i] = self.random.bytes(1)
-                case _:
+                case 4:
                     out[i : i + 2] = out[i : i + 2][::-1]
+                case other:
+                    raise AssertionError(other)
         return b"".join(out)
 
 

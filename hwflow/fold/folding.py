@@ -21,8 +21,8 @@ from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
-from hwflow.real.plans import MOST_SUM, Finer, Plan, renamed
 from hwflow.real.steps import Beside, Both, Step, run_all
+from hwflow.real.sums import MOST_SUM, Finer, IntegerSum, renamed
 
 
 def fold(graph: Graph) -> Net:
@@ -84,11 +84,11 @@ class _Folding:
             case real.Maximum():
                 return self._maximum(node)
             case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
-                plan = self.graph.plans.get(node.name)
-                if plan is None and isinstance(node, real.Add):
+                own = self.graph.sums.get(node.name)
+                if own is None and isinstance(node, real.Add):
                     none = np.zeros(self.graph.shapes[node.name][-1], np.int64)
                     return Pair("", none, none, (), label=node.name, left=node.inputs[0], right=node.inputs[1])
-                return self._sum(node, plan) if plan else self._beside(node)
+                return self._sum(node, own) if own else self._beside(node)
         assert_never(node)
 
     def _reshaped(self, node: real.Reshape) -> Item:
@@ -128,15 +128,15 @@ class _Folding:
             raise _Wide("takes the maximum behind a function that falls and rises", "put a quantizer between them")
         return self.integers(value)
 
-    def _sum(self, node: real.RealOp, plan: Plan) -> Item:
-        sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, plan.finer, strict=True))
-        name = self.emit(renamed(plan.op, self.fresh(node.name), sources))
-        if plan.grid.bipolar and not self.ports[name].ints.is_bipolar:  # signs that were only moved are signs
-            zero = np.zeros((len(plan.grid.lo), 1), np.int64)
+    def _sum(self, node: real.RealOp, own: IntegerSum) -> Item:
+        sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, own.finer, strict=True))
+        name = self.emit(renamed(own.op, self.fresh(node.name), sources))
+        if own.grid.bipolar and not self.ports[name].ints.is_bipolar:  # signs that were only moved are signs
+            zero = np.zeros((len(own.grid.lo), 1), np.int64)
             name = self.emit(ops.Threshold(
                 name=self.fresh(f"{name}_sign"), inputs=(name,), thresholds=zero, falling=zero[:, 0] > 0, bipolar=True
             ))  # fmt: skip
-        return Item(name, plan.grid.lo, plan.grid.hi, plan.steps)
+        return Item(name, own.grid.lo, own.grid.hi, own.steps)
 
     def _maximum(self, node: real.Maximum) -> Item:
         """Values on one grid compare as their integers do."""

@@ -74,10 +74,10 @@ def integers_of(graph: Graph, net: Net, x: Array) -> dict[str, Array]:
 def _signs(graph: Graph, net: Net, op: ops.Op) -> Array | None:
     """-1 for the rows that folding negated, +1 for the others; None for an operation that is no sum or quantizer."""
     if isinstance(op, ops.Dense | ops.Conv):
-        plan = graph.plans.get(op.name)
-        if plan is None or not isinstance(plan.op, ops.Dense | ops.Conv):
+        own = graph.sums.get(op.name)
+        if own is None or not isinstance(own.op, ops.Dense | ops.Conv):
             return None
-        same = (op.weights == plan.op.weights).reshape(len(op.weights), -1).all(1)
+        same = (op.weights == own.op.weights).reshape(len(op.weights), -1).all(1)
         return np.where(same, 1, -1)
     if not isinstance(op, ops.Threshold | ops.Rescale | ops.Add) or op.name not in graph.by_name:
         return None

@@ -16,9 +16,9 @@ from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
 from hwflow.real.functions import EXACT, FUNCTIONS, MERGED, ULPS
-from hwflow.real.plans import picked_channels
 from hwflow.real.rationals import floats
 from hwflow.real.steps import STEPS, Both
+from hwflow.real.sums import picked_channels
 
 EPS = 2.0**-24
 LEAST = 2.0**-149  # the smallest float32 number, which all rounding may come to among those near it
@@ -64,7 +64,7 @@ def rounding(graph: Graph, values: dict[str, Array]) -> tuple[Rounding, ...]:
             worst = _pick(ins[0], room[node.inputs[0]] + (MERGED / 2 if node.behind else 0.0), want)
         else:
             worst = float((off / np.maximum(bound, np.finfo(np.float32).tiny)).max()) if bound.any() else 0.0
-        own[node.name] = got if node.name in graph.plans else graph._value(node, [own[i] for i in node.inputs])
+        own[node.name] = got if node.name in graph.sums else graph._value(node, [own[i] for i in node.inputs])
         ties = _ties(graph, node, own[node.name], want)
         out.append(Rounding(node.name, want.size, int((off > 0).sum()), worst, ties))
     return tuple(out)
@@ -76,7 +76,7 @@ def _given(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     These may lie beside the integers that the graph sums, or beyond the range it knows, where the sums before were
     rounded: what is left of them goes through the node as real numbers.
     """
-    if node.name not in graph.plans:
+    if node.name not in graph.sums:
         return graph._value(node, ins)
     left = _left(graph, node, ins)
     if not any(part.any() for part in left):
@@ -133,7 +133,7 @@ def _copies(node: real.RealOp) -> bool:
 def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array], terms: int) -> Array:
     """How far a reference given `ins`, known but for `rooms`, may be from the graph's value of a node."""
     open_ = any(room.any() for room in rooms)
-    if node.name in graph.plans:
+    if node.name in graph.sums:
         if not open_:
             return np.zeros(1) if _copies(node) else _bound(graph, node, ins)
         if not all(np.isfinite(room).all() for room in rooms):
@@ -142,7 +142,7 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array],
         spread = [np.broadcast_to(room, x.shape).astype(np.float64) for room, x in zip(rooms, ins, strict=True)]
         if _copies(node):
             return _linear(node, spread)
-        return _bound(graph, node, ins) + _absolute(node, graph.plans[node.name].op, spread, 0.0)
+        return _bound(graph, node, ins) + _absolute(node, graph.sums[node.name].op, spread, 0.0)
     if isinstance(node, real.Pointwise):
         return _spread(node.steps, ins[0], rooms[0].astype(np.float64), terms)[1]
     return np.full(1, max(float(room.max()) for room in rooms)) if open_ else np.zeros(1)
@@ -182,7 +182,7 @@ def _moved(x: Array, by: Array) -> Array:
 def _ties(graph: Graph, node: real.RealOp, own: Array, want: Array) -> int:
     """Integers of a value that differ, where a sum takes it as integers or the network ends."""
     grid = graph.spans[node.name].grid
-    taken = node.name in graph.ends or any(user.name in graph.plans for user in graph.by_name.users(node.name))
+    taken = node.name in graph.ends or any(user.name in graph.sums for user in graph.by_name.users(node.name))
     return int((grid.integers(own) != grid.integers(want)).sum()) if taken and grid is not None else 0
 
 
@@ -192,23 +192,23 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     (terms + 4) * eps * sum of |terms| is the classical bound for a sum in any order. Where values have an offset, the
     graph adds that of the whole sum at once, which rounds once more; so does what lies beside its integers.
     """
-    plan = graph.plans[node.name]
+    own = graph.sums[node.name]
     left = [np.abs(part) for part in _left(graph, node, ins)]
     pad = abs(node.pad) if isinstance(node, real.Conv) else 0.0
     sums = [
-        _absolute(node, plan.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
-        _absolute(node, plan.op, left, 0.0) if any(part.any() for part in left) else 0.0,
+        _absolute(node, own.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
+        _absolute(node, own.op, left, 0.0) if any(part.any() for part in left) else 0.0,
     ]
-    start = np.abs(floats(plan.grid.offset))
+    start = np.abs(floats(own.grid.offset))
     terms = _terms(graph, node) + 4
     return terms * (EPS * sums[0] + LEAST) + 4 * EPS * (sums[1] + start)
 
 
 def _terms(graph: Graph, node: real.RealOp) -> int:
     """How many numbers the sum of a node has, beyond the roundings of each; 0 for what sums nothing."""
-    if node.name not in graph.plans or _copies(node):
+    if node.name not in graph.sums or _copies(node):
         return 0
-    match graph.plans[node.name].op:
+    match graph.sums[node.name].op:
         case ops.Dense() | ops.Conv() as op:
             return int(np.prod(op.weights.shape[1:]))
         case ops.SumPool() as op:

@@ -1,6 +1,6 @@
 """A trained network as read from a file: real operations in order, what they take, and what each value can be.
 
-Stands on nodes, grids and plans. `run` is float32 with every sum done on integers first, the project's contract.
+Stands on nodes, grids and sums. `run` is float32 with every sum done on integers first, the project's contract.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hwflow.real import nodes as real
 from hwflow.real.functions import MERGED
 from hwflow.real.grids import Span
 from hwflow.real.inputs import Input
-from hwflow.real.plans import Off, Plan, Unrelated, plan
 from hwflow.real.steps import Step
+from hwflow.real.sums import IntegerSum, Off, Unrelated, integer_sum
 
 ARITHMETIC = ("mul", "div", "add", "sub")
 BEYOND = Off("its values are larger than float32 can hold", "train with scales and norms of a usual size")
@@ -77,19 +77,19 @@ class Graph:
         return last.inputs if isinstance(last, real.Outputs) else (last.name,)
 
     @cached_property
-    def _analysis(self) -> tuple[dict[str, Span], dict[str, Plan], tuple[Finding, ...]]:
+    def _analysis(self) -> tuple[dict[str, Span], dict[str, IntegerSum], tuple[Finding, ...]]:
         spans = {INPUT: grids.of_input(self.input, self.takes.steps)}
-        plans: dict[str, Plan] = {}
+        sums: dict[str, IntegerSum] = {}
         findings: list[Finding] = []
         for node in self.nodes:
             if any(i not in spans for i in node.inputs):
                 continue  # its input has been found wanting already
             try:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # told as a finding
-                    spans[node.name] = _finite(self._span(node, [spans[i] for i in node.inputs], plans))
+                    spans[node.name] = _finite(self._span(node, [spans[i] for i in node.inputs], sums))
             except Off as off:
                 findings.append(off.since(self._culprit(node, spans)).finding(node.name))
-        return spans, plans, tuple(findings)
+        return spans, sums, tuple(findings)
 
     @property
     def spans(self) -> dict[str, Span]:
@@ -97,7 +97,7 @@ class Graph:
         return self._analysis[0]
 
     @property
-    def plans(self) -> dict[str, Plan]:
+    def sums(self) -> dict[str, IntegerSum]:
         """The integer form of every sum."""
         return self._analysis[1]
 
@@ -106,7 +106,7 @@ class Graph:
         """Why sums cannot be done on integers; empty when the network folds."""
         return self._analysis[2]
 
-    def _span(self, node: real.RealOp, ins: list[Span], plans: dict[str, Plan]) -> Span:
+    def _span(self, node: real.RealOp, ins: list[Span], sums: dict[str, IntegerSum]) -> Span:
         match node:
             case real.Pointwise():
                 span = ins[0]
@@ -148,7 +148,7 @@ class Graph:
                 flat = [s.wider(int(np.prod(self.shapes[i][:-1]))) for i, s in zip(node.inputs, ins, strict=True)]
                 return Span(np.concatenate([s.low for s in flat]), np.concatenate([s.high for s in flat]), None)
         try:
-            found = plan(node, *ins)
+            found = integer_sum(node, *ins)
         except Unrelated:
             if len(ins) != 2:
                 raise
@@ -157,7 +157,7 @@ class Graph:
             on = [s.grid for s in ins if s.grid is not None]
             grid = grids.beside(on) if len(on) == len(ins) else None
             return Span(np.concatenate([s.low for s in ins]), np.concatenate([s.high for s in ins]), grid)
-        plans[node.name] = found
+        sums[node.name] = found
         return found.span
 
     def _culprit(self, node: real.RealOp, spans: dict[str, Span]) -> str:
@@ -187,9 +187,9 @@ class Graph:
         return live[self.output].reshape(len(x), -1)
 
     def _value(self, node: real.RealOp, xs: list[Array]) -> Array:
-        if node.name in self.plans:
+        if node.name in self.sums:
             on = [self.spans[i].grid for i in node.inputs]
-            return self.plans[node.name].run(*(g.integers(x) for g, x in zip(on, xs, strict=True) if g))
+            return self.sums[node.name].run(*(g.integers(x) for g, x in zip(on, xs, strict=True) if g))
         x = xs[0]
         match node:
             case real.Pointwise():
@@ -215,7 +215,7 @@ class Graph:
                 return np.argsort(-x, axis=-1, kind="stable")[..., : node.k].astype(np.float32)
             case real.Outputs():
                 return np.concatenate([x.reshape(len(x), -1) for x in xs], 1)
-        raise AssertionError(f"{node.name} has no plan")
+        raise AssertionError(f"{node.name} has no sum")
 
 
 def _least_step(span: Span) -> float:

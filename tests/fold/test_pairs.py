@@ -38,7 +38,7 @@ def test_a_residual_sum_of_any_scales_is_exact(seed, tmp_path):
     x = rng.integers(-8, 8, (100, *graph.input.shape))
     want = reference(tmp_path / "net.onnx", x, "i4/4")
     assert np.array_equal(net.scores(net.run(x)), want) and len(np.unique(want)) > 1
-    assert not any((n.name in graph.plans) for n in graph.nodes if type(n).__name__ == "Add")
+    assert not any((n.name in graph.sums) for n in graph.nodes if type(n).__name__ == "Add")
     make_program(net)
     cores(net)
 

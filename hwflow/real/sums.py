@@ -48,7 +48,7 @@ class Finer:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class IntegerSum:
     """`op` on the integers of each input (after `finer`); the result lies on `grid`, whose steps give its values."""
 
     op: ops.Op
@@ -74,7 +74,9 @@ class Plan:
         return y
 
 
-def plan(node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | real.Pad, *spans: Span) -> Plan | None:
+def integer_sum(
+    node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | real.Pad, *spans: Span
+) -> IntegerSum | None:
     """The integer sum of a node, or None for a concatenation that can stay elementwise; `Off` says why not."""
     if any(s.grid is None for s in spans):
         if isinstance(node, real.Concat):
@@ -83,15 +85,15 @@ def plan(node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | 
     grids = [s.grid for s in spans if s.grid is not None]
     if any(int(np.abs(g.lo).max()) > MOST_INTEGER or int(np.abs(g.hi).max()) > MOST_INTEGER for g in grids):
         raise Off("its input integers exceed 22 bits", QUANTIZE)
-    found = _planned(node, grids)
+    found = _sum_of_kind(node, grids)
     if found is not None and (floats(found.grid.step).astype(np.float32) == 0).any():
         raise Off("its scale is smaller than float32 can hold", "train with scales and norms of a usual size")
     return found
 
 
-def _planned(
+def _sum_of_kind(
     node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | real.Pad, grids: list[Grid]
-) -> Plan | None:
+) -> IntegerSum | None:
     match node:
         case real.Dense() | real.Conv():
             return _product(node, grids[0])
@@ -146,11 +148,11 @@ def picked_channels(node: real.Dense | real.Conv) -> Array | None:
     return channel + np.arange(len(ints)) // (len(ints) // node.groups) * ints.shape[-1]
 
 
-def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
+def _product(node: real.Dense | real.Conv, grid: Grid) -> IntegerSum:
     w = node.weights.ints.astype(np.int64)
     finer, pad = None, np.zeros(1, np.int64)
     if (picked := picked_channels(node)) is not None:  # nothing is summed, so every channel keeps its own scale
-        return Plan(_integer_product(node, w, pad), grid.taken(picked), (None,))
+        return IntegerSum(_integer_product(node, w, pad), grid.taken(picked), (None,))
     groups = node.groups if isinstance(node, real.Conv) else 1
     step, m, offset = _uniform(grid, groups)
     if isinstance(node, real.Conv) and any(node.pads):
@@ -180,7 +182,7 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> Plan:
     if int(np.abs(w).max(initial=0)) >= MOST_SUM:
         raise Off("its weights exceed 32 bits", "use fewer bits for weights or inputs")
     of_row = step[np.arange(len(w)) // max(len(w) // groups, 1) * (len(step) // groups)]
-    return Plan(_integer_product(node, w, pad), scaled(lo, hi, of_row * rows, sums), (finer,))
+    return IntegerSum(_integer_product(node, w, pad), scaled(lo, hi, of_row * rows, sums), (finer,))
 
 
 def _integer_product(node: real.Dense | real.Conv, w: Array, pad: Array) -> ops.Op:
@@ -264,7 +266,7 @@ def _ranges(node: real.Dense | real.Conv, w: Array, grid: Grid, pad: Array) -> t
     return np.minimum(*ends).reshape(len(w), -1).sum(1), np.maximum(*ends).reshape(len(w), -1).sum(1)
 
 
-def _sum(node: real.Add, grids: list[Grid]) -> Plan:
+def _sum(node: real.Add, grids: list[Grid]) -> IntegerSum:
     parts = [_uniform(g) for g in grids]
     found = multiples(np.array([p[0][0] for p in parts], object), MOST_MULTIPLE)
     if found is None:
@@ -279,10 +281,10 @@ def _sum(node: real.Add, grids: list[Grid]) -> Plan:
     lo, hi = np.sum(ends, 0)
     op = ops.Add(name=node.name, inputs=node.inputs, scales=tuple(int(s) for s in scales))
     _fits(lo, hi)
-    return Plan(op, scaled(lo, hi, np.full(len(lo), step), offset), finer)
+    return IntegerSum(op, scaled(lo, hi, np.full(len(lo), step), offset), finer)
 
 
-def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
+def _concat(node: real.Concat, grids: list[Grid]) -> IntegerSum | None:
     try:
         parts = [_uniform(g) for g in grids]
     except Off:
@@ -304,7 +306,7 @@ def _concat(node: real.Concat, grids: list[Grid]) -> Plan | None:
     bipolar = all(g.bipolar for g in grids) and set(op.scales) == {1}
     out = scaled(lo, hi, np.full(len(lo), step), offset, bipolar)
     chains = [(len(g.lo), (*_undone(int(s)), *g.steps)) for s, g in zip(scales, grids, strict=True)]
-    return Plan(op, _as_they_are(out, grids, chains), (None,) * len(grids))
+    return IntegerSum(op, _as_they_are(out, grids, chains), (None,) * len(grids))
 
 
 def _undone(scale: int) -> tuple[Step, ...]:
@@ -320,7 +322,7 @@ def _as_they_are(out: Grid, grids: list[Grid], chains: list[tuple[int, tuple[Ste
     return replace(out, steps=side_by_side(chains), error=np.concatenate(errors))
 
 
-def _sum_pool(node: real.SumPool, grid: Grid) -> Plan:
+def _sum_pool(node: real.SumPool, grid: Grid) -> IntegerSum:
     zero = grid.place(np.zeros(1)) if any(node.pads) else None
     if any(node.pads) and (zero is None or zero.any()):
         raise Off("it averages over zero padding, which is none of the values of its input", "use no padding", "pads")
@@ -330,10 +332,10 @@ def _sum_pool(node: real.SumPool, grid: Grid) -> Plan:
         lo, hi = np.minimum(lo, grid.lo), np.maximum(hi, grid.hi)
     op = ops.SumPool(name=node.name, inputs=node.inputs, kernel=node.kernel, stride=node.stride, pads=node.pads)
     _fits(lo, hi)
-    return Plan(op, scaled(lo, hi, grid.step, taps * grid.offset), (None,))
+    return IntegerSum(op, scaled(lo, hi, grid.step, taps * grid.offset), (None,))
 
 
-def _pad(node: real.Pad, grid: Grid) -> Plan:
+def _pad(node: real.Pad, grid: Grid) -> IntegerSum:
     if any(f != 0 for f in set(grid.offset.flat)):
         raise Off(
             "zero is none of the values of its input", "pad in the convolution, or use a quantizer with zero point 0"
@@ -354,7 +356,7 @@ def _pad(node: real.Pad, grid: Grid) -> Plan:
         else:
             steps = side_by_side([(n, chain) for n, chain in ((before, ()), (size, grid.steps), (behind, ())) if n])
         out = replace(out, steps=steps, error=np.pad(error, (before, behind)))
-    return Plan(op, out, (None,))
+    return IntegerSum(op, out, (None,))
 
 
 def _fits(lo: Array, hi: Array) -> None:
