@@ -12,7 +12,7 @@ FAR_OFF = 0.25  # an estimate this far from synthesis is named
 
 def warnings(facts: dict[str, Any]) -> list[str]:
     """One sentence for each disagreement, the most serious first."""
-    return [*_proof(facts), *_clock(facts), *_claims(facts), *_room(facts)]
+    return [*_proof(facts), *_order(facts), *_clock(facts), *_claims(facts), *_room(facts)]
 
 
 def _proof(facts: dict[str, Any]) -> list[str]:
@@ -26,6 +26,15 @@ def _proof(facts: dict[str, Any]) -> list[str]:
         out.append("Nothing was proven yet: run `hwflow verify`.")
     out += [f"{engine} was not compared: {reason}." for engine, reason in skipped.items()]
     return out
+
+
+def _order(facts: dict[str, Any]) -> list[str]:
+    return [
+        f"No integer unit sorts the scores{' of ' + part['name'] if part['name'] else ''} exactly as float32 does: "
+        "compare `simulate --scores`, net_scores or `finish`, not the integers."
+        for part in facts["outputs"]
+        if not part["ordered"]
+    ]
 
 
 def _clock(facts: dict[str, Any]) -> list[str]:

@@ -94,7 +94,7 @@ def gather(build: Build) -> dict[str, Any]:
 
 
 def _outputs(net: Net) -> list[dict[str, Any]]:
-    """Every output: its name in the file, the shape the file gives it in, its integers, whether they are labels."""
+    """Every output: its name in the file, the shape the file gives it in, its integers, whether they are labels or sort as the scores do."""
     return [
         {
             "name": part.name,
@@ -102,6 +102,7 @@ def _outputs(net: Net) -> list[dict[str, Any]]:
             "integers": part.size,
             "labels": part.answer.labels,
             "head": part.answer.head,
+            "ordered": part.answer.ordered,
         }
         for part in net.outputs
     ]

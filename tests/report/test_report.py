@@ -104,6 +104,13 @@ def test_a_difference_between_engines_comes_first_among_the_warnings(facts):
     assert not any("differs" in w for w in facts["warnings"])
 
 
+def test_integers_that_do_not_sort_as_the_scores_do_are_a_warning(facts):
+    loose = json.loads(json.dumps(facts))
+    loose["outputs"][0]["ordered"] = False
+    assert [w for w in warnings(loose) if "sorts the scores exactly as float32 does" in w]
+    assert facts["outputs"][0]["ordered"] and not any("sorts the scores" in w for w in facts["warnings"])
+
+
 def test_an_image_is_a_png_that_readers_accept():
     image = pytest.importorskip("PIL.Image")
     import base64
