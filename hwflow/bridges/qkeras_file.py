@@ -1,6 +1,6 @@
 """A Keras file as layers: what each is called, what it was built with, what it reads, its arrays. No TensorFlow.
 
-Stands on h5py, which is imported only here. Reads .h5 and .keras as tf_keras (Keras 2) writes them.
+Stands on h5py, which is imported only here. Reads .h5 and .keras as Keras 2 and Keras 3 write them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Layer:
     config: dict[str, Any]
     inputs: tuple[str, ...]
     arrays: dict[str, Array]
+    output: bool = False  # the model says that it is one of its outputs
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Function:
 
 
 def layers_of(path: Path) -> tuple[str, tuple[Layer, ...]]:
-    """The model's name and its layers in order; ModelError when the file is none of Keras 2."""
+    """The model's name and its layers in order; ModelError when the file is no model of Keras 2 or 3."""
     try:
         import h5py
     except ImportError as e:
@@ -70,13 +71,24 @@ def _layers(config: dict[str, Any], arrays_of: Any) -> tuple[str, tuple[Layer, .
         raise ValueError(f"a {config['class_name']} model")
     kinds: dict[str, int] = {}
     found: list[Layer] = []
+    ends = set(_ends(config["config"].get("output_layers", [])))
     for entry in config["config"]["layers"]:
         own = entry["config"]
         inputs = tuple(_inputs(entry.get("inbound_nodes", [])))
         if config["class_name"] == "Sequential":
             inputs = (found[-1].name,) if found else ()
-        found.append(Layer(entry["class_name"], own["name"], own, inputs, arrays_of(entry, kinds)))
+        kind = entry["class_name"].rpartition(">")[2]
+        found.append(Layer(kind, own["name"], own, inputs, arrays_of(entry, kinds), own["name"] in ends))
     return str(config["config"]["name"]), tuple(found)
+
+
+def _ends(outputs: Any) -> Iterator[str]:
+    """Names of the layers that are outputs, one or several, whatever the nesting."""
+    if isinstance(outputs, list) and len(outputs) == 3 and isinstance(outputs[0], str):
+        yield outputs[0]
+    elif isinstance(outputs, list | tuple):
+        for each in outputs:
+            yield from _ends(each)
 
 
 def _inputs(nodes: Any) -> Iterator[str]:
@@ -93,9 +105,14 @@ def _inputs(nodes: Any) -> Iterator[str]:
             yield from _inputs(node)
 
 
-# the arrays of a layer in the order that Keras 2 writes them into a .keras file
+# the arrays of a layer in the order that Keras writes them into a .keras file
+SEPARABLE = ("depthwise_kernel", "pointwise_kernel", "bias")
 ORDER = {
-    "QDense": ("kernel", "bias"),
+    **dict.fromkeys(("QDense", "QConv1D", "Conv1D", "QuantDense", "QuantConv1D", "QuantConv2D"), ("kernel", "bias")),
+    **dict.fromkeys(("QSeparableConv2D", "SeparableConv2D", "QuantSeparableConv2D"), SEPARABLE),
+    "QuantDepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "QConv2DBatchnorm": ("kernel", "bias", "iteration"),
+    "QDepthwiseConv2DBatchnorm": ("depthwise_kernel", "bias", "iteration"),
     "Dense": ("kernel", "bias"),
     "QConv2D": ("kernel", "bias"),
     "Conv2D": ("kernel", "bias"),
@@ -108,15 +125,24 @@ ORDER = {
 
 def _numbered(file: Any, entry: dict[str, Any], kinds: dict[str, int]) -> dict[str, Array]:
     """Arrays of a .keras file: folders are named by class and count, arrays by number."""
-    kind = entry["class_name"]
+    kind = entry["class_name"].rpartition(">")[2]
     base = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)).lower()
     count = kinds.get(base, 0)
     kinds[base] = count + 1
-    place = f"layers/{base}_{count}/vars" if count else f"layers/{base}/vars"
-    stored = [np.array(file[place][str(i)]) for i in range(len(file[place]))] if place in file else []
     own = entry["config"]
+    place = f"layers/{base}_{count}" if count else f"layers/{base}"
+    place = place if place in file else f"layers/{own['name']}"
+    out = _in_order(file, f"{place}/vars", ORDER.get(kind, ()), own)
+    if kind.endswith("Batchnorm"):  # its norm is a layer inside
+        out |= _in_order(file, f"{place}/batchnorm/vars", ORDER["BatchNormalization"], own)
+    return out
+
+
+def _in_order(file: Any, place: str, order: tuple[str, ...], own: dict[str, Any]) -> dict[str, Array]:
+    """The arrays of one folder by name; ValueError where it has another number of them than the layer's settings say."""
+    stored = [np.array(file[place][str(i)]) for i in range(len(file[place]))] if place in file else []
     absent = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
-    names = [n for n in ORDER.get(kind, ()) if own.get(absent.get(n, ""), True)]
+    names = [n for n in order if own.get(absent.get(n, ""), True)]
     if len(stored) != len(names):
         raise ValueError(f"layer {own['name']} has {len(stored)} arrays, not {len(names)}")
     return dict(zip(names, stored, strict=True))
@@ -141,8 +167,10 @@ def function_of(value: Any, names: dict[str, tuple[str, ...]]) -> Function | Non
     """
     if value is None or value == "linear":
         return None
+    if isinstance(value, dict) and value["class_name"] == "function":  # Keras 3 names its own functions so
+        return function_of(str(value["config"]), names)
     if isinstance(value, dict):
-        return Function(str(value["class_name"]), dict(value.get("config") or {}))
+        return Function(str(value["class_name"]).rpartition(">")[2], dict(value.get("config") or {}))
     tree = ast.parse(str(value), mode="eval").body
     if isinstance(tree, ast.Name):
         return Function(tree.id, {})

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from hwflow.answers import Answer, Answers, Output
+from hwflow.answers import Answer, Answers
 from hwflow.bits import Array
 from hwflow.errors import Finding, HwflowError, ModelError, RecipeError
 from hwflow.ops import Port
@@ -20,7 +20,8 @@ from hwflow.qonnx.constants import evaluate
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
-from hwflow.real import INPUT, Flatten, Graph, Input, Outputs, Pad, Pointwise, RealOp, Reshape, Step, TopK
+from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
+from hwflow.real.graph import together
 from hwflow.real.steps import INTEGRAL, Both, tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
@@ -216,17 +217,13 @@ class Reader:
         return name, out
 
     def _together(self, ends: list[tuple[str, Ref]]) -> tuple[str, Answer | Answers]:
-        """The last node and what its value means; several outputs are sent one after the other, the shallowest first."""
+        """The last node and what its value means; several outputs are joined by one more node."""
         if len(ends) == 1:
             return ends[0][1].name, self._answer(*ends[0])
-        depth = {INPUT: 0}
-        for node in self.nodes.values():
-            depth[node.name] = 1 + max(depth[i] for i in node.inputs)
-        ends = sorted(ends, key=lambda end: depth[end[1].name])
-        node = Outputs(name=self.fresh("outputs"), inputs=tuple(ref.name for _, ref in ends))
+        found = [(name, ref.name, self._answer(name, ref)) for name, ref in ends]
+        node, answer = together(self.nodes, self.shapes, found, self.fresh("outputs"))
         self.add(node)
-        parts = (Output(name, int(np.prod(ref.shape)), self._answer(name, ref)) for name, ref in ends)
-        return node.name, Answers(tuple(parts))
+        return node.name, answer
 
     def _answer(self, name: str, out: Ref) -> Answer:
         """The head that is left to the host, and how the file gives the answer: its shape, and where each element is."""
@@ -480,7 +477,9 @@ MOVES = (
     "Shape", "Concat",
 )  # fmt: skip
 
-STATE = "carries a state from one step to the next, which a circuit that streams once through the layers has no place for"
+STATE = (
+    "carries a state from one step to the next, which a circuit that streams once through the layers has no place for"
+)
 OWN_NORM = "divides by a deviation of each image's own, which no constant threshold can stand for"
 BATCH_NORM = "use BatchNorm, whose statistics are constants in use"
 DENSE = "use dense and convolutional layers"

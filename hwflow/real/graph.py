@@ -5,13 +5,13 @@ Stands on nodes, grids and sums. `run` is float32 with every sum done on integer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from hwflow.answers import Answer, Answers
+from hwflow.answers import Answer, Answers, Output
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.graph import INPUT as INPUT
@@ -237,3 +237,25 @@ def _finite(span: Span) -> Span:
     if not all(np.isfinite(v).all() for v in (span.low, span.high, *on)):
         raise BEYOND
     return span
+
+
+def together(
+    nodes: Mapping[str, real.RealOp],
+    shapes: Mapping[str, Shape],
+    ends: Sequence[tuple[str, str, Answer]],
+    name: str = "outputs",
+) -> tuple[real.RealOp, Answer | Answers]:
+    """The last node and what its value means, of outputs (name, node, meaning).
+
+    Several are joined by a new node called `name`, those that are reached by the fewest nodes first: their values wait
+    the shortest in hardware.
+    """
+    if len(ends) == 1:
+        _, node, answer = ends[0]
+        return nodes[node], answer
+    depth = {INPUT: 0}
+    for each in nodes.values():
+        depth[each.name] = 1 + max(depth[i] for i in each.inputs)
+    ends = sorted(ends, key=lambda end: depth[end[1]])
+    parts = (Output(out, int(np.prod(shapes[node])), answer) for out, node, answer in ends)
+    return real.Outputs(name=name, inputs=tuple(node for _, node, _ in ends)), Answers(tuple(parts))

@@ -100,7 +100,11 @@ def test_no_tensorflow_is_imported() -> None:
 def test_what_is_not_supported_is_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def layer(kind: str, name: str, inputs: tuple[str, ...], **config: object) -> qkeras_file.Layer:
         return qkeras_file.Layer(
-            kind, name, {"name": name, "activation": "linear", **config}, inputs, {"kernel": np.ones((4, 2))}
+            kind,
+            name,
+            {"name": name, "activation": "linear", **config},
+            inputs,
+            {"kernel": np.random.default_rng(0).normal(size=(4, 2))},
         )
 
     layers = (
