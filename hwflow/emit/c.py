@@ -62,7 +62,7 @@ def emit(net: Net, folder: Path, prefix: str = "net") -> list[Path]:
     files = {"net.h": header(net), "net.c": source(net)}
     files |= {name: (ENGINE / name).read_text() for name in ("main.c", "Makefile")}
     if prefix != "net":
-        files = {name.replace("net", prefix): _renamed(text, prefix) for name, text in files.items()}
+        files = {name.replace("net", prefix): _put_prefix(text, prefix) for name, text in files.items()}
     for name, text in files.items():
         (folder / name).write_text(text)
     return [folder / name for name in files]
@@ -74,7 +74,7 @@ def check_prefix(prefix: str) -> None:
         raise RecipeError(f"prefix {prefix!r}: must be a C name in lower case, such as tfc; choose another")
 
 
-def _renamed(text: str, prefix: str) -> str:
+def _put_prefix(text: str, prefix: str) -> str:
     """A file with the network's public names, macros, guard and file names under another prefix."""
     for old, new in ((r"\bnet_(?=\w)", f"{prefix}_"), (r"\bNET_(?!THREADS|PROFILE)", f"{prefix.upper()}_")):
         text = re.sub(old, new, text)

@@ -120,7 +120,7 @@ def make_program(net: Net) -> Program:
             )
     work = _Planner(net)
     work.all()
-    return _laid_out(work.steps, work.tensors, work.alias)
+    return _lay_out(work.steps, work.tensors, work.alias)
 
 
 def cheap_first(ops: Iterable[Op]) -> list[Op]:
@@ -358,7 +358,7 @@ def gemm_options(op: Dense | Conv, x: Port) -> dict[str, object]:
     return {"row": "I32" if kind_of(ends) == "I32" else "I16"}
 
 
-def _laid_out(steps: list[EngineStep], tensors: dict[str, Tensor], alias: dict[str, str]) -> Program:
+def _lay_out(steps: list[EngineStep], tensors: dict[str, Tensor], alias: dict[str, str]) -> Program:
     """Addresses such that no two values that live at the same time overlap: largest first, lowest gap."""
 
     def root(name: str) -> str:

@@ -145,7 +145,7 @@ class _Built:
                 assert_never(op)
 
     def _matrix(self, name: str, edge: str, x: Port, weights: Array, after: ops.Threshold | None) -> str:
-        return self.put(hw.Mvu, name, edge, x=x, weights=weights, **_fused(after))
+        return self.put(hw.Mvu, name, edge, x=x, weights=weights, **_threshold_fields(after))
 
     def _chain(self, kind: type[Unit], name: str, xs: list[Port], edges: list[str], scales: tuple[int, ...]) -> str:
         """A unit of several inputs; more than it can take are taken in turn, the result so far always first."""
@@ -175,7 +175,9 @@ class _Built:
             edge = self._window(op, op.dilation, op.pad, order, name, self.names.new(f"{name}_window"), x, edge)
             x = self.port
         if depthwise:
-            return self.put(hw.Vvu, name, edge, x=x, weights=op.weights.reshape(rows, kh * kw), **_fused(after))
+            return self.put(
+                hw.Vvu, name, edge, x=x, weights=op.weights.reshape(rows, kh * kw), **_threshold_fields(after)
+            )
         return self._matrix(name, edge, x, _dense_groups(op), after)
 
     def _pool(
@@ -250,7 +252,7 @@ def _is_nothing(op: Op) -> bool:
             assert_never(op)
 
 
-def _fused(after: ops.Threshold | None) -> dict[str, Any]:
+def _threshold_fields(after: ops.Threshold | None) -> dict[str, Any]:
     """The threshold arguments of a matrix unit; no thresholds where none follows."""
     if after is None:
         return {"thresholds": None, "base": 0, "bipolar": False}

@@ -44,10 +44,10 @@ def folding_fields(unit: Unit) -> tuple[str, ...]:
 
 def fold_units(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
     """The units, each with its own folding; RecipeError for a value a unit cannot take."""
-    return tuple(_folded(u, folding.get(u.name, {})) for u in units)
+    return tuple(_fold_unit(u, folding.get(u.name, {})) for u in units)
 
 
-def _folded(unit: Unit, entry: Mapping[str, Any]) -> Unit:
+def _fold_unit(unit: Unit, entry: Mapping[str, Any]) -> Unit:
     has = folding_fields(unit)
     for key in entry:
         if key not in has:
