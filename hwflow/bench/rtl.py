@@ -194,7 +194,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
                 work, "ring", None,
             )  # fmt: skip
             netlist = yosys.read_netlist(work / "ring.json")
-            outreg.absorb(netlist)
+            outreg.absorb_registers(netlist)
             (work / "ring.json").write_text(json.dumps(netlist))
             reached = {seed: placed(work, seed, aim_mhz) for seed in SEEDS}
             mhz, limit = max(reached.values())

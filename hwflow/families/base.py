@@ -114,7 +114,7 @@ class Clock:
 class Pll:
     """hls/board/pll_<name>.sv, and every clock it makes of an oscillator (MHz) on a device, by the data sheet.
 
-    Of equal frequencies the first is the calmest.
+    Of equal frequencies the first has the least jitter.
     """
 
     name: str

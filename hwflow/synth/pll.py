@@ -24,7 +24,7 @@ def pick_clock(board: Board, at_most_mhz: float) -> Clock:
 
 
 def list_clocks(board: Board) -> Iterator[Clock]:
-    """Every clock the board can give its design; of equal frequencies the first is the calmest."""
+    """Every clock the board can give its design; of equal frequencies the first has the least jitter."""
     pll = family_of(board.family).pll
     if pll is None:
         raise RecipeError(

@@ -20,7 +20,7 @@ from hwflow.errors import RecipeError, ToolError
 from hwflow.families import Clock, family_of
 from hwflow.families.base import PlaceAndRoute
 from hwflow.synth import outreg, yosys
-from hwflow.synth.paths import critical_path
+from hwflow.synth.paths import describe_critical_path
 from hwflow.synth.pll import pick_clock
 
 TOP = "board_serial"
@@ -96,19 +96,25 @@ def route_once(
     began = time.perf_counter()
     hertz = round(at.mhz * 1e6)
     baud = min(board.baud, hertz // CLOCKS_A_BIT)
-    shell(work, board, {**params, "ClockHz": hertz, "Baud": baud, **at.params}, timeout)
+    map_shell(work, board, {**params, "ClockHz": hertz, "Baud": baud, **at.params}, timeout)
     mapped = time.perf_counter()
-    nextpnr(work, board, at.mhz, seed, timeout)
+    place_and_route(work, board, at.mhz, seed, timeout)
     report = json.loads((work / "report.json").read_text())
-    fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
+    fmax = min((c["achieved"] for c in report["fmax"].chparam_options()), default=0.0)
     used = {k: (v["used"], v["available"]) for k, v in report["utilization"].items() if v["used"]}
     end = time.perf_counter()
     return Routed(
-        at, baud, fmax, used, end - began, critical_path(report), {"shell": mapped - began, "nextpnr": end - mapped}
+        at,
+        baud,
+        fmax,
+        used,
+        end - began,
+        describe_critical_path(report),
+        {"shell": mapped - began, "nextpnr": end - mapped},
     )
 
 
-def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:
+def map_shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: float | None) -> None:
     """`board.json`: the board's top mapped around the mapped core, which is not worked on again."""
     names = [shutil.copyfile(path, work / path.name).name for path in shell_sources(board.family)]
     command = yosys.command(board.family, core=False, device=board.device)
@@ -118,7 +124,7 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
             "read_rtlil core.il",
             "blackbox *",
             *(f"read_verilog -defer -sv {n}" for n in names),
-            f"chparam {values({**params, 'Family': pll_of(board.family)})} {TOP}",
+            f"chparam {chparam_options({**params, 'Family': pll_of(board.family)})} {TOP}",
             f"{command} -top {TOP}",
             "read_rtlil -overwrite core.il",
             f"hierarchy -check -top {TOP}",
@@ -130,7 +136,7 @@ def shell(work: Path, board: Board, params: Mapping[str, int | str], timeout: fl
     )
     if family.route and family.route.output_registers:
         netlist = yosys.read_netlist(work / "board.json")
-        if outreg.absorb(netlist):
+        if outreg.absorb_registers(netlist):
             (work / "board.json").write_text(json.dumps(netlist))
 
 
@@ -147,12 +153,12 @@ def pll_of(family: str) -> str:
     return pll.name
 
 
-def values(params: Mapping[str, int | str]) -> str:
+def chparam_options(params: Mapping[str, int | str]) -> str:
     """Parameters as Yosys' `chparam` takes them."""
     return " ".join(f"-set {k} {json.dumps(v) if isinstance(v, str) else v}" for k, v in params.items())
 
 
-def nextpnr(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
+def place_and_route(work: Path, board: Board, mhz: float, seed: int, timeout: float | None) -> None:
     """Constraints, place and route, bitstream, as the board's family has them."""
     route = route_of(board)
     (work / route.constraints).write_text(route.constrain(board))

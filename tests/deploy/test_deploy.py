@@ -255,7 +255,7 @@ def elaborate(targets: Sequence[Board], made: Made, folder: Path, change: Mappin
             "design -reset",
             f"read_verilog -lib {MODELS[board.family]}",
             *(f"read_verilog -defer -sv {n}" for n in (*names, *(f.name for f in shell[board.family]))),
-            f"chparam {route.values(params)} {route.TOP}",
+            f"chparam {route.chparam_options(params)} {route.TOP}",
             f"hierarchy -check -top {route.TOP}",
             "check -assert",
         ]

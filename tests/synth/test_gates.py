@@ -16,7 +16,7 @@ from hwflow.emit.rtl import emit, sources
 from hwflow.errors import RecipeError
 from hwflow.lower import lower
 from hwflow.places import hardware
-from hwflow.synth.gates import gates
+from hwflow.synth.gates import write_gates
 
 
 class Gates:
@@ -24,7 +24,7 @@ class Gates:
 
     def __init__(self, dataflow, rtl: Path, family: str, folder: Path):
         params = designs.parameters(dataflow, rtl)
-        files = [*sources(["board_dma"]), *gates(rtl, family, folder / family)]
+        files = [*sources(["board_dma"]), *write_gates(rtl, family, folder / family)]
         self.program, self.folder = program("board_dma", {**params, "Bytes": 8}, files, hardware("dma_sim.cpp")), folder
 
     def exchange(self, data: np.ndarray, back_bytes: int) -> np.ndarray:
@@ -55,4 +55,4 @@ def test_the_gates_of_tfc_answer_as_the_network_does(family: str, cells: tuple[s
 
 def test_a_family_without_models_is_refused(tmp_path: Path):
     with pytest.raises(RecipeError, match="no family 'cyclone'"):
-        gates(tmp_path, "cyclone", tmp_path)
+        write_gates(tmp_path, "cyclone", tmp_path)

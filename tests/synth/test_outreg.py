@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hwflow.synth.outreg import absorb
+from hwflow.synth.outreg import absorb_registers
 
 CLOCK, ENABLE, OTHER = 2, 3, 4
 
@@ -43,13 +43,13 @@ def netlist(width: int = 18, **change: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("width", [18, 36])
 def test_a_register_behind_a_block_moves_into_it(width: int) -> None:
     design = netlist(width)
-    assert absorb(design) == 2
+    assert absorb_registers(design) == 2
     cells = design["modules"]["top"]["cells"]
     assert list(cells) == ["ram"]
     at, how = cells["ram"]["connections"], cells["ram"]["parameters"]
     assert (at["DOA0" if width == 36 else "DOB1"], at["DOB0"], at["OCEB"]) == ([20], [21], [ENABLE])
     assert (how["REGMODE_A"], how["REGMODE_B"]) == ("OUTREG" if width == 36 else "NOREG", "OUTREG")
-    assert absorb(design) == 0
+    assert absorb_registers(design) == 0
 
 
 @pytest.mark.parametrize(
@@ -57,24 +57,24 @@ def test_a_register_behind_a_block_moves_into_it(width: int) -> None:
 )
 def test_a_register_of_another_kind_stays(change: dict[str, Any]) -> None:
     design = netlist(**change)
-    assert absorb(design) == 0
+    assert absorb_registers(design) == 0
     assert design == netlist(**change)
 
 
 def test_a_word_that_is_also_read_elsewhere_keeps_its_flipflops() -> None:
     design = netlist()
     design["modules"]["top"]["ports"]["also"] = {"direction": "output", "bits": [10]}
-    assert absorb(design) == 0
+    assert absorb_registers(design) == 0
     design = netlist()
     design["modules"]["top"]["cells"]["more"] = flipflop(11, 30)
-    assert absorb(design) == 0
+    assert absorb_registers(design) == 0
 
 
 def test_an_inverted_enable_gets_one_lut() -> None:
     design = netlist(cemux="INV")
     top = design["modules"]["top"]
     top["cells"]["ff0"] = flipflop(10, 20, cemux="INV")
-    assert absorb(design) == 2
+    assert absorb_registers(design) == 2
     (lut,) = (c for c in top["cells"].values() if c["type"] == "LUT4")
     assert lut["connections"]["A"] == [ENABLE]
     assert lut["connections"]["Z"] == top["cells"]["ram"]["connections"]["OCEB"] != [ENABLE]

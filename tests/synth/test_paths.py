@@ -1,6 +1,6 @@
 """nextpnr's critical path becomes a sentence about units."""
 
-from hwflow.synth.paths import critical_path, part
+from hwflow.synth.paths import describe_critical_path, part_of
 
 
 def hop(cell: str, kind: str, delay: float) -> dict:
@@ -8,10 +8,10 @@ def hop(cell: str, kind: str, delay: float) -> dict:
 
 
 def test_cells_belong_to_units_and_to_parts_of_the_board():
-    assert part("board.net.core.u_conv1.gen_bits.sum_q_TRELLIS_FF_Q_3") == "conv1"
-    assert part("board.net.slice_out.gen_slice.words.head_q_LUT4_Z") == "the slice behind the network"
-    assert part("board.to_host.crc_of.data_i_LUT4_Z") == "the link's transmitter"
-    assert part("something_else") == "the board"
+    assert part_of("board.net.core.u_conv1.gen_bits.sum_q_TRELLIS_FF_Q_3") == "conv1"
+    assert part_of("board.net.slice_out.gen_slice.words.head_q_LUT4_Z") == "the slice behind the network"
+    assert part_of("board.to_host.crc_of.data_i_LUT4_Z") == "the link's transmitter"
+    assert part_of("something_else") == "the board"
 
 
 def test_the_slowest_path_within_a_clock_is_told():
@@ -31,9 +31,9 @@ def test_the_slowest_path_within_a_clock_is_told():
         ]
     }
     told = "dense3 to the slice behind the network: 0.85 ns in 1 levels of logic, 3.50 ns of wires"
-    assert critical_path(report) == told
-    assert critical_path({"critical_paths": []}) is None
+    assert describe_critical_path(report) == told
+    assert describe_critical_path({"critical_paths": []}) is None
     assert (
-        critical_path({"critical_paths": [{**clock, "path": slow[:2]}]})
+        describe_critical_path({"critical_paths": [{**clock, "path": slow[:2]}]})
         == "within dense3: 0.50 ns in 0 levels of logic, 2.00 ns of wires"
     )
