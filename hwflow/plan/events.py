@@ -122,6 +122,19 @@ class EventModel:
         `enough` cycles an image are certain: the interval is a lower bound then.
         """
         table = self.table(depths) if depths is not None else self._table
+        time, enforced = self._settle(table, images, enough)
+        if time is None:
+            return None
+        self.last_enforced = enforced
+        there = self._fifos if depths is None else depths
+        occupancy = self.occupancy(time, images, there if listen is None else listen)
+        done = self._ends(time, images)
+        reader = next((n for n, s in self._fifos.items() if s.process == self._takes[SOURCE].process), SOURCE)
+        begun = int(self._times(time, images, self._takes[reader if reader not in there else SOURCE])[0, 0])
+        return Trace(int(done[0]) - begun + 1, interval(done), tuple(done.tolist()), occupancy)
+
+    def _settle(self, table: EventTable, images: int, enough: float = inf) -> tuple[Array | None, Array]:
+        """The cycle of each step, None where the design deadlocks, and the needs that were enforced."""
         steps = int(self.sizes.sum()) * images
         if self.room.shape[1] < steps:
             self.room = np.empty((ROWS, steps), np.int32)
@@ -137,15 +150,20 @@ class EventModel:
             if rounds == ROUNDS:
                 enforced[:] = 1
             time = evaluate(table, images, self.room, enforced)
+        return time, enforced
+
+    def moves(self, images: int) -> dict[str, tuple[Array, Array]] | None:
+        """By edge, the cycles (images, words) at which each word is offered and at which it is taken; None for a deadlock."""
+        time, _ = self._settle(self._table, images)
         if time is None:
             return None
-        self.last_enforced = enforced
-        there = self._fifos if depths is None else depths
-        occupancy = self.occupancy(time, images, there if listen is None else listen)
-        done = self._ends(time, images)
-        reader = next((n for n, s in self._fifos.items() if s.process == self._takes[SOURCE].process), SOURCE)
-        begun = int(self._times(time, images, self._takes[reader if reader not in there else SOURCE])[0, 0])
-        return Trace(int(done[0]) - begun + 1, interval(done), tuple(done.tolist()), occupancy)
+        first = int(self._times(time, images, self._takes[SOURCE])[0, 0])
+        out = {}
+        for edge, take in self._takes.items():
+            give = self._gives[edge]
+            offered = self._times(time, images, Steps(give.process, give.index)).astype(np.int64) + give.later
+            out[edge] = (offered - first, self._times(time, images, take).astype(np.int64) - first)
+        return out
 
     def _ends(self, time: Array, images: int) -> Array:
         """The cycle of each answer's last word."""

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from hwflow.bits import Array
 from hwflow.build import Build
+from hwflow.report.pipeline import pipeline_values, waterfall
 from hwflow.report.svg import bars, curves, png
 
 MOST_IMAGES = 2000  # held-out images that the confusion matrix is drawn from
@@ -24,7 +25,10 @@ FILTERS = 64  # weights of the first layer that are shown
 
 def page_values(build: Build, facts: dict[str, Any]) -> dict[str, Any]:
     """Everything the page's template needs beside the facts and the headline figures."""
+    pipeline = pipeline_values(build.dataflow)
     return {
+        "pipeline": pipeline,
+        "waterfall": Markup(waterfall(pipeline)) if pipeline else "",
         "drawings": {name: Markup(text) for name, text in _drawings(build, facts).items() if text},
         "boxes": _boxes(facts, {u.name for u in build.dataflow.units if u.glue}),
         "answers": _answers(build),

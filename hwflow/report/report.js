@@ -30,3 +30,24 @@ document.querySelectorAll("button[data-copy]").forEach((button) => button.addEve
   button.textContent = "copied";
   setTimeout(() => { button.textContent = label; }, 1200);
 }));
+
+// the pipeline at one stretch of time: a line in the drawing, a row for each unit
+const moves = document.getElementById("moves");
+if (moves) {
+  const { begins, units } = JSON.parse(moves.textContent), states = ["idle", "moving", "busy", "stalled", "waiting"];
+  const slider = document.getElementById("when"), line = document.querySelector("#pipeline .now");
+  const rows = [...document.querySelectorAll("#now tbody tr")], from = Number(line.getAttribute("x1"));
+  const show = () => {
+    const k = Number(slider.value), x = from + 480 * (k + 0.5) / begins.length;
+    line.setAttribute("x1", x);
+    line.setAttribute("x2", x);
+    document.getElementById("cycle").textContent = begins[k].toLocaleString("en");
+    slider.setAttribute("aria-valuetext", `cycle ${begins[k]}`);
+    rows.forEach((row, i) => {
+      row.cells[1].textContent = states[units[i].states[k]];
+      row.cells[2].textContent = units[i].words[k].toLocaleString("en");
+    });
+  };
+  slider.addEventListener("input", show);
+  show();
+}
