@@ -230,8 +230,8 @@ class Reader:
         _, head, channels = self.head_of(name) or ("", "", 0)
         if isinstance(self.nodes.get(out.name), TopK):
             head, channels = "", 0
-        elif len(out.shape) == 3 and out.shape[:2] != (1, 1):
-            channels = out.shape[-1]  # each pixel has scores of its own
+        elif not head and len(out.shape) == 3 and out.shape[:2] != (1, 1):
+            channels = out.shape[-1]  # each pixel has scores of its own; a head says what it is over
         places = raster_order(out) if out.order is None else out.order
         shape = tuple(n for n, d in zip(out.axes, out.dims, strict=True) if "N" not in d)
         plain = bool((places == np.arange(len(places))).all())

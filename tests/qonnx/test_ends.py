@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from networks import Build
 from onnx import TensorProto
-from reading import RNG, classify, same
+from reading import RNG, classify, same, signs
 
 from hwflow.fold import fold
 from hwflow.qonnx import read, reference
@@ -89,3 +89,13 @@ def test_labels_behind_scores_that_classes_scale_differently(last, tmp_path):
     net = fold(read(path, "i3"))
     x = RNG.integers(-4, 4, (300, 9))
     assert np.array_equal(net.labels(net.run(x)), reference(path, x, "i3")[:, 0])
+
+
+def test_up_to_opset_12_a_softmax_without_an_axis_is_over_all_but_the_batch(tmp_path):
+    for opset, over in ((11, 12), (13, 3)):
+        b = Build((1, 2, 2, 3), opset)
+        x = b.conv(b.sign("x"), signs(b, 2, 2, 1, 1)) if opset == 11 else classify(b, b.sign("x"), 12)
+        net = fold(read(b.save(tmp_path, b.node("Softmax", x)), "i3"))
+        images = np.random.default_rng(0).integers(-4, 4, (20, 2, 3, 2))
+        answers = net.real(net.run(images)).reshape(20, -1)
+        assert answers.shape[1] == over and np.allclose(answers.sum(1), 1)

@@ -161,3 +161,10 @@ def test_sums_of_more_than_32_bits_are_refused(tmp_path):
         else:
             with pytest.raises(ModelError, match="its accumulator exceeds 32 bits"):
                 fold(read(path, "i16/32768"))
+
+
+@pytest.mark.parametrize("shape", [(), (3, 1, 1)])
+def test_a_constant_less_a_value_falls_where_the_value_rises(shape, tmp_path):
+    b = Build((1, 2, 3, 4))
+    x = b.node("Sub", b.const(RNG.integers(-3, 4, shape) / 4), b.conv("x", signs(b, 3, 2, 1, 1)))
+    same(b.save(tmp_path, classify(b, b.quant(x, 0.5, 3), 36)), "i3/4")

@@ -114,6 +114,23 @@ def test_truncation_behind_an_average(version, tmp_path):
     same(tmp_path / "net.onnx", "u4/4")
 
 
+@pytest.mark.parametrize(("version", "zero", "bits"), [(1, 3.0, 4.0), (2, 2.0, 4.0), (2, 0.0, 2.0)])
+def test_truncation_with_a_zero_point_and_with_more_than_its_bits_hold(version, zero, bits, tmp_path):
+    b = Build((1, 3, 4, 4))
+    x = b.node("AveragePool", b.quant("x", 0.25, 4, 0), kernel_shape=[4, 4], strides=[4, 4])
+    ends = (b.const(0.25 / 16), b.const(zero), b.const(8.0))
+    more = {"domain": Q, "rounding_mode": "FLOOR"}
+    if version == 1:
+        x = b.node("Trunc", x, *ends, b.const(bits), **more)
+    else:
+        x = b.node("Trunc", x, *ends, b.const(0.25), b.const(bits), signed=0, narrow=0, **more)
+    model = b.model(classify(b, x, 3))
+    for opset in model.opset_import:
+        opset.version = version if opset.domain == Q else opset.version
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    same(tmp_path / "net.onnx", "u4/4")
+
+
 def test_quantised_average_pooling(tmp_path):
     b = Build((1, 3, 4, 4))
     x = b.node(

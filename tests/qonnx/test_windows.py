@@ -150,3 +150,26 @@ def test_strided_slices_and_every_nth_pixel(tmp_path):
         b.const([2, 3], np.int64),
     )
     same(b.save(tmp_path, classify(b, x, 12)), "i3/2")
+
+
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER"])
+def test_the_odd_row_of_automatic_padding_lies_where_onnx_puts_it(auto, tmp_path):
+    b = Build((1, 2, 6, 4))
+    x = b.node("Conv", b.sign("x"), signs(b, 3, 2, 3, 3), strides=[2, 2], auto_pad=auto)
+    same(b.save(tmp_path, classify(b, b.sign(x), 3 * 3 * 2)), "i3")
+
+
+def test_automatic_padding_covers_the_whole_dilated_window(tmp_path):
+    for auto, pads in (("SAME_UPPER", (2, 0, 2, 1)), ("SAME_LOWER", (2, 1, 2, 0))):  # onnxruntime dilates no such window
+        b = Build((1, 2, 6, 4))
+        x = b.node("Conv", b.sign("x"), signs(b, 3, 2, 3, 2), dilations=[2, 1], auto_pad=auto)
+        graph = read(b.save(tmp_path, x), "i3")
+        (conv,) = (n for n in graph.nodes if hasattr(n, "pads"))
+        assert conv.pads == pads and graph.shapes[conv.name] == (6, 4, 3)
+
+
+def test_a_window_that_would_begin_behind_the_image_is_not_counted_when_rounding_up(tmp_path):
+    b = Build((1, 2, 3, 7))
+    x = b.node("MaxPool", b.quant("x", 0.5, 4), kernel_shape=[2, 2], strides=[3, 2], pads=[0, 0, 1, 0], ceil_mode=1)
+    graph = read(b.save(tmp_path, x), "i4/2")
+    assert graph.shapes[graph.output] == (1, 4, 2)

@@ -167,3 +167,16 @@ def test_an_unknown_method_is_refused_with_the_names_there_are():
         Method(act_bits=9)
     with pytest.raises(RecipeError, match=r"0 < t_min <= t_max"):
         Method(t_min=2, t_max=1)
+
+
+def test_dte_blends_what_it_measures_with_what_it_knew():
+    first, second = (torch.linspace(-width, width, 640).view(1, -1) for width in (1.0, 5.0))
+    fresh = []
+    for x in (first, second):
+        alone = Dte(0.1, 10.0, 0.1)
+        alone.measure(x)
+        fresh.append(alone.quantiles.clone())
+    both = Dte(0.1, 10.0, 0.1)
+    both.measure(first)
+    both.measure(second)
+    assert torch.allclose(both.quantiles, (fresh[0] + fresh[1]) / 2) and (fresh[1] > 2 * fresh[0]).all()

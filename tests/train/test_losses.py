@@ -125,3 +125,14 @@ def test_the_full_precision_twin_has_the_same_norms(spec):
         shapes.append([tuple(v.shape) for v in inside.values])
     assert shapes[0] == shapes[1]
     assert len(shapes[0]) >= 3
+
+
+def test_attention_is_measured_image_by_image():
+    from hwflow.train.losses import attended
+
+    maps = torch.zeros(2, 3, 4, 4)
+    maps[0, :, 1, 1] = 1.0  # all attention in one place
+    maps[1] = 0.5  # the same attention everywhere
+    size = torch.Size((4, 4))
+    both, alone = attended(maps, size, 0.9), torch.cat([attended(maps[k : k + 1], size, 0.9) for k in (0, 1)])
+    assert torch.equal(both, alone) and both[0].sum() < 8 and bool(both[1].all())

@@ -1,6 +1,7 @@
 """Every weight view, gain and quantizer against float64 formulas written from the papers; Brevitas sees the same."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -333,3 +334,11 @@ def test_while_weights_are_real_their_gradient_is_that_of_the_product():
     x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     layer(x).sum().backward()
     torch.testing.assert_close(layer.weight.grad, x.sum(0).expand(2, 4))
+
+
+@pytest.mark.parametrize("bits", [2, 3, 8])
+def test_activations_of_few_bits_cover_minus_one_to_one(bits):
+    y = act(replace(Method(), act_bits=bits), 1)(torch.linspace(-2, 2, 4001).view(1, -1))
+    y = y.value if hasattr(y, "value") else y
+    step = 2.0 ** (1 - bits)
+    assert torch.equal(y.unique(), torch.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)) * step)
