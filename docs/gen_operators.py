@@ -5,8 +5,157 @@ from pathlib import Path
 
 import onnx
 
+from hwflow.bridges.keras_larq import NAMES
+from hwflow.bridges.keras_layers import HANDLERS
 from hwflow.qonnx import OPERATORS
 from hwflow.qonnx.operators import ANY, Operator
+
+Q = "quant"
+# what people build: its name, how Brevitas spells it, the operators and the Keras layers that it is; every handler is in one
+CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
+    ("dense layer", "QuantLinear", [("", "MatMul"), ("", "Gemm")], ["Dense", "QDense", "QuantDense"]),
+    (
+        "convolution, grouped and depthwise too",
+        "QuantConv1d, QuantConv2d",
+        [("", "Conv"), ("last", "Conv")],
+        [
+            "Conv1D",
+            "Conv2D",
+            "DepthwiseConv2D",
+            "QConv1D",
+            "QConv2D",
+            "QDepthwiseConv2D",
+            "QuantConv1D",
+            "QuantConv2D",
+            "QuantDepthwiseConv2D",
+        ],
+    ),
+    ("separable convolution", "two QuantConv2d", [], ["SeparableConv2D", "QSeparableConv2D", "QuantSeparableConv2D"]),
+    (
+        "convolution with a folded norm",
+        "QuantConv2d after merge_bn",
+        [],
+        ["QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm"],
+    ),
+    ("transposed convolution", "QuantConvTranspose2d", [("", "ConvTranspose")], []),
+    (
+        "norm",
+        "BatchNorm2dToQuantScaleBias, nn.BatchNorm2d",
+        [("", "BatchNormalization"), ("last", "BatchNormalization")],
+        ["BatchNormalization", "QBatchNormalization"],
+    ),
+    (
+        "quantizer",
+        "QuantIdentity, QuantReLU, QuantHardTanh",
+        [(Q, "Quant"), (Q, "IntQuant"), (Q, "BipolarQuant"), (Q, "MultiThreshold")],
+        ["QActivation"],
+    ),
+    ("quantizer of ONNX", "export_onnx_qcdq", [("", "QuantizeLinear"), ("", "DequantizeLinear")], []),
+    ("truncation", "TruncAvgPool2d, TruncAdaptiveAvgPool2d", [(Q, "Trunc"), (Q, "QuantAvgPool2d")], []),
+    (
+        "sign, rounding",
+        "a quantizer of your own",
+        [("", "Sign"), ("", "Round"), ("", "Floor"), ("", "Ceil"), ("", "Cast")],
+        ["Sign"],
+    ),
+    (
+        "home-made steps",
+        "torch.where, comparisons",
+        [("", n) for n in ("Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not")],
+        [],
+    ),
+    (
+        "scale, offset, preprocessing",
+        "arithmetic with constants",
+        [("", n) for n in ("Mul", "Div", "Sub", "Neg", "Pow")],
+        ["Rescaling"],
+    ),
+    ("sum of branches", "QuantEltwiseAdd, +", [("", "Add"), ("", "Sum")], ["Add"]),
+    ("maximum, minimum and clip", "torch.maximum, nn.Hardtanh", [("", "Max"), ("", "Min"), ("", "Clip")], ["Maximum"]),
+    (
+        "activation that rises",
+        "QuantSigmoid, QuantTanh, nn.ReLU, nn.ELU, ..",
+        [
+            ("", n)
+            for n in (
+                "Relu",
+                "LeakyRelu",
+                "PRelu",
+                "Elu",
+                "Celu",
+                "HardSigmoid",
+                "Sigmoid",
+                "Tanh",
+                "Softplus",
+                "Softsign",
+                "Exp",
+                "Erf",
+                "ThresholdedRelu",
+            )
+        ],
+        ["Activation", "ReLU", "LeakyReLU"],
+    ),
+    (
+        "activation that turns back",
+        "nn.SiLU, nn.GELU, nn.Hardswish",
+        [("", n) for n in ("Abs", "Gelu", "HardSwish", "Mish", "Swish")],
+        [],
+    ),
+    (
+        "largest of a window",
+        "QuantMaxPool2d, nn.MaxPool2d",
+        [("", "MaxPool"), ("last", "MaxPool"), (Q, "MaxPoolNHWC")],
+        ["MaxPooling1D", "MaxPooling2D"],
+    ),
+    ("mean of a window", "nn.AvgPool2d", [("", "AveragePool")], ["AveragePooling1D", "AveragePooling2D"]),
+    (
+        "mean, sum, largest or least over axes",
+        "nn.AdaptiveAvgPool2d(1), torch.mean",
+        [
+            ("", n)
+            for n in (
+                "GlobalAveragePool",
+                "GlobalMaxPool",
+                "ReduceMean",
+                "ReduceSum",
+                "ReduceMax",
+                "ReduceMin",
+            )
+        ],
+        ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"],
+    ),
+    ("concatenation", "QuantCat, torch.cat", [("", "Concat")], ["Concatenate"]),
+    (
+        "another size",
+        "QuantUpsample, nn.Upsample",
+        [("", "Resize"), ("", "Upsample")],
+        ["UpSampling1D", "UpSampling2D"],
+    ),
+    ("border", "nn.ZeroPad2d, nn.ReflectionPad2d", [("", "Pad")], ["ZeroPadding1D", "ZeroPadding2D"]),
+    (
+        "another shape or order",
+        "reshape, permute, PixelShuffle",
+        [
+            ("", n)
+            for n in (
+                "Reshape",
+                "Flatten",
+                "Squeeze",
+                "Unsqueeze",
+                "Transpose",
+                "DepthToSpace",
+                "SpaceToDepth",
+                "Shape",
+                "Identity",
+                "Dropout",
+            )
+        ],
+        ["Flatten", "Reshape", "Permute"],
+    ),
+    ("part of a value", "slices, chunk, index_select", [("", "Slice"), ("", "Split"), ("", "Gather")], []),
+    ("probabilities at the end", "nn.Softmax", [("", "Softmax"), ("", "LogSoftmax")], []),
+    ("classes at the end, of pixels too", "torch.argmax, torch.topk", [("", "ArgMax"), ("", "TopK")], []),
+]
 
 PAGE = Path(__file__).parent / "pages" / "reference" / "operators.md"
 DOMAINS = {"": "ONNX", "quant": "QONNX", "last": "QONNX, channels last"}
@@ -22,6 +171,7 @@ def text() -> str:
         "that onnx's reference evaluator knows. Opsets are those in which ONNX changed the operator.",
         "",
     ]
+    lines += _constructs()
     for domain, title in DOMAINS.items():
         mine = sorted((op for (where, _), op in OPERATORS.items() if where == domain), key=lambda op: op.name)
         lines += [
@@ -33,6 +183,35 @@ def text() -> str:
         lines += [_row(op) for op in mine]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _constructs() -> list[str]:
+    """What people build and how each library spells it, with what the handlers say they make of it."""
+    named = [key for _, _, keys, _ in CONSTRUCTS for key in keys]
+    layers = [name for _, _, _, names in CONSTRUCTS for name in names]
+    assert sorted(named) == sorted(OPERATORS), set(named) ^ set(OPERATORS)
+    assert sorted(layers) == sorted(HANDLERS), set(layers) ^ set(HANDLERS)
+    lines = [
+        "## What people build",
+        "",
+        "A file may have several outputs. LayerNorm, attention, embeddings and recurrent layers are refused, each with its reason.",
+        "",
+        "| construct | Brevitas | ONNX, QONNX | Keras, QKeras, larq | since | realised as |",
+        "|---|---|---|---|---|---|",
+    ]
+    for construct, brevitas, keys, names in CONSTRUCTS:
+        handlers = [OPERATORS[key].handler for key in keys] or [HANDLERS[name] for name in names[-1:]]
+        said = list(dict.fromkeys(_said(handler) for handler in handlers))
+        since = min((OPERATORS[key].since for key in keys), default="0.1.0")
+        onnx_names = ", ".join(dict.fromkeys(name for _, name in keys))
+        cells = (construct, brevitas, onnx_names or "none", ", ".join(names) or "none", since, " ".join(said))
+        lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    quantizers = ", ".join(f"`{name}`" for name in NAMES if name[0].islower() and name != "leaky_tanh")
+    return [*lines, "", f"Quantizers of larq: {quantizers}; their classes too.", ""]
+
+
+def _said(handler: object) -> str:
+    return (inspect.getdoc(handler) or getattr(handler, "__name__", "").replace("_", " ")).splitlines()[0]
 
 
 def _row(op: Operator) -> str:
@@ -47,7 +226,7 @@ def _row(op: Operator) -> str:
         for name, values in sorted(op.attributes.items())
         if name in known and (values is ANY or values)
     )
-    said = (inspect.getdoc(op.handler) or op.handler.__name__.replace("_", " ")).splitlines()[0]
+    said = _said(op.handler)
     opsets = ", ".join(str(v) for v in sorted(schemas)) or "any"
     cells = (op.name, said, attributes or "none", ", ".join(sorted(op.types)), opsets)
     return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"

@@ -6,6 +6,7 @@ Stands on real and the meaning of quantizers. Images are (H, W, C); signals of K
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -273,6 +274,7 @@ def _upsample(r: Reader, layer: Layer, at: list[str]) -> str:
 def _larq(handler: Handler) -> Handler:
     """A layer of larq: its input goes through its input quantizer, whose values padding joins."""
 
+    @wraps(handler)
     def made(r: Reader, layer: Layer, at: list[str]) -> str:
         call = r.function(layer.config.get("input_quantizer"))
         steps = () if call is None else larq.activation(call)

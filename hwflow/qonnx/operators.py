@@ -55,6 +55,7 @@ class Operator:
     versions: frozenset[int]
     attributes: Mapping[str, object]  # ANY, or the values that are understood
     types: frozenset[str]
+    since: str = "0.1.0"  # the version of hwflow that first read it
 
 
 OPERATORS: dict[tuple[str, str], Operator] = {}
@@ -66,14 +67,15 @@ def operator(
     attributes: Mapping[str, object] | None = None,
     types: Sequence[str] = FLOAT,
     domain: str = "",
+    since: str = "0.1.0",
 ) -> Callable[[H], H]:
-    """Declare a handler for operators of these names."""
+    """Declare a handler for operators of these names, supported since that version of hwflow."""
 
     def declare(handler: H) -> H:
         for name in names:
             assert (domain, name) not in OPERATORS, f"{name} has two handlers"
             OPERATORS[domain, name] = Operator(
-                name, domain, handler, frozenset(versions), dict(attributes or {}), frozenset(types)
+                name, domain, handler, frozenset(versions), dict(attributes or {}), frozenset(types), since
             )
         return handler
 
