@@ -203,6 +203,22 @@ class Maximum(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Multiply(Node):
+    """y = x_0 * x_1, elementwise over two inputs of one shape. On -1/+1 data: XNOR."""
+
+    def port(self, *xs: Port) -> Port:
+        _need(len(xs) == 2, self, f"multiplies {len(xs)} inputs, not two")
+        _need(xs[0].shape == xs[1].shape, self, f"multiplies shapes {[x.shape for x in xs]}, which must be equal")
+        if all(x.ints.is_bipolar for x in xs):
+            return xs[0]
+        ends = [a * b for a in (xs[0].ints.lo, xs[0].ints.hi) for b in (xs[1].ints.lo, xs[1].ints.hi)]
+        return Port(xs[0].shape, Ints(min(ends), max(ends)))
+
+    def run(self, *xs: Array) -> Array:
+        return xs[0].astype(np.int64) * xs[1]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Node):
     """The channels of every input, one input after the other, each times its scale."""
 
@@ -346,6 +362,7 @@ Op: TypeAlias = (
     | Rescale
     | Add
     | Maximum
+    | Multiply
     | Concat
     | MaxPool
     | SumPool
@@ -356,7 +373,7 @@ Op: TypeAlias = (
     | TopK
 )
 OPS: tuple[type[Op], ...] = (
-    Dense, Conv, Threshold, Rescale, Add, Maximum, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK,
+    Dense, Conv, Threshold, Rescale, Add, Maximum, Multiply, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK,
 )  # fmt: skip
 
 

@@ -187,7 +187,7 @@ def test_what_is_left_out_of_an_operation_is_named(tmp_path):
     page.parent.mkdir(parents=True)
     page.write_text((ROOT / said[4]).read_text())
     lower = tmp_path / said[0]
-    lower.write_text(lower.read_text().replace("case ops.Maximum():", "case ops.Add():"))
+    lower.write_text(lower.read_text().replace("ops.Maximum()", "ops.Add()"))
     assert forgotten_of_op(ops.Maximum, tmp_path) == ["hwflow/lower/__init__.py"]
 
 

@@ -15,7 +15,7 @@ from hwflow.bench.designs import random_folding, random_net
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.lower import lower
 from hwflow.ops import Port
-from hwflow.units import Fifo, MaximumUnit, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
+from hwflow.units import Fifo, MaximumUnit, MultiplyUnit, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
 from hwflow.units.kit.base import Unit
 from hwflow.units.kit.weighted import TERNARY
 
@@ -38,6 +38,7 @@ def units(seed: int) -> list[Unit]:
     every += multiplied(np.random.default_rng(100 + seed))
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
     every += like_residual(np.random.default_rng(300 + seed)) + maxima(np.random.default_rng(400 + seed))
+    every += gates(np.random.default_rng(500 + seed))
     return [u for u in every if u.synthesises_quickly]
 
 
@@ -120,6 +121,21 @@ def maxima(rng: np.random.Generator) -> list[Unit]:
         pe = int(rng.choice((1, 2, 3, 8, 16)))
         x = Port((2, pe * int(rng.choice((1, 2, 5)))), ints)
         out.append(MaximumUnit(name=f"m{k}", inputs=("a", "b"), x=x, pe=pe))
+    return out
+
+
+def gates(rng: np.random.Generator) -> list[Unit]:
+    """Products of two streams of every encoding, in LUTs and in DSP blocks, of which random networks have few."""
+    out: list[Unit] = []
+    kinds = (
+        (BIPOLAR, BIPOLAR), (Ints(0, 15), Ints(0, 15)), (Ints(-8, 7), Ints(0, 255)), (BIPOLAR, Ints(-128, 127)),
+        (Ints(0, 3), Ints(0, 15)), (Ints(-128, 127), Ints(-128, 127)), (Ints(-2000, 2000), Ints(0, 255)),
+    )  # fmt: skip
+    for k, pair in enumerate(kinds):
+        pe = int(rng.choice((1, 2, 3, 8)))
+        shape = (2, pe * int(rng.choice((1, 2, 5))))
+        unit = MultiplyUnit(name=f"g{k}", inputs=("a", "b"), xs=(Port(shape, pair[0]), Port(shape, pair[1])), pe=pe)
+        out += [unit, unit.folded(mult="lut")] if unit.multiplies else [unit]
     return out
 
 

@@ -22,6 +22,7 @@ from hwflow.ops import (
     Flatten,
     Maximum,
     MaxPool,
+    Multiply,
     Op,
     Pad,
     Rescale,
@@ -89,7 +90,7 @@ class _Writer:
                 self._flatten(op)
             case TopK():
                 self._topk(op)
-            case Add() | Maximum() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape():
+            case Add() | Maximum() | Multiply() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape():
                 self._refuse(op, "", f"FINN's standard build has no step for {type(op).__name__}", OURS)
             case _:
                 assert_never(op)

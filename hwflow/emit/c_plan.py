@@ -22,6 +22,7 @@ from hwflow.ops import (
     Flatten,
     Maximum,
     MaxPool,
+    Multiply,
     Op,
     Pad,
     Port,
@@ -95,7 +96,7 @@ class EngineStep:
 
     @property
     def all_reads(self) -> tuple[str, ...]:
-        return self.reads + tuple(s.tensor for s in self.stages if s.what in ("ADD", "MOST"))
+        return self.reads + tuple(s.tensor for s in self.stages if s.what in ("ADD", "MOST", "BY"))
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -224,7 +225,7 @@ class _Planner:
                 depths = [self.net.ports[i].channels for i in op.inputs]
                 offsets = [sum(depths[:i]) for i in range(len(depths))]
                 self.lines("join", op, op.inputs, {"parts": tuple(zip(offsets, op.scales, strict=True))})
-            case Add() | Maximum() | Threshold() | Rescale():
+            case Add() | Maximum() | Multiply() | Threshold() | Rescale():
                 first = op.inputs[0]
                 self.chain("join", op, (first,), {"parts": ((0, 1),)}, self.stages(op, first), op.name)
             case _:
@@ -303,8 +304,9 @@ class _Planner:
     def can_follow(self, user: Op, at: str) -> bool:
         others = [i for i in user.inputs if i != at]
         return (
-            isinstance(user, (Threshold, Rescale, Add, Maximum))
+            isinstance(user, (Threshold, Rescale, Add, Maximum, Multiply))
             and user.name not in self.absorbed
+            and (len(set(user.inputs)) == len(user.inputs) or not isinstance(user, Multiply))
             and all(i in self.tensors for i in others)
         )
 
@@ -325,6 +327,9 @@ class _Planner:
                 return own + [Stage("ADD", n=n, tensor=i) for i, n in scales.items() if i != at]
             case Maximum():
                 return [Stage("MOST", tensor=i) for i in dict.fromkeys(op.inputs) if i != at]
+            case Multiply():
+                first, second = op.inputs
+                return [Stage("BY", tensor=second if at == first else first)]
             case _:
                 raise AssertionError(f"{op.name} is not elementwise")
 

@@ -101,6 +101,7 @@ enum {
     HW_TIMES,    /* x = n * x */
     HW_ADD,      /* x = x + n * tensor */
     HW_MOST,     /* x = max(x, tensor) */
+    HW_BY,       /* x *= tensor */
     HW_RESCALE,  /* x = clip((a * x + b) >> shift, lo, hi), all of it within 32 bits */
     HW_RESCALE64,/* the same where the product needs 64 bits */
     HW_LEVELS,   /* x = lo + (how many of the n rows of a are <= x), or lo + n - that where b */

@@ -87,6 +87,15 @@ HW_FN void hw_stage_plain_16(const hw_run *run, const hw_stage *s, hw_i32 *x, in
         }
         break;
     }
+    case HW_BY: {
+        const int step = hw_bytes(s->tensor->kind, channels);
+        const uint8_t *from = hw_read(run, s->tensor) + (size_t)first * (size_t)step;
+        for (p = 0; p < pixels; p++, x += pitch, from += step) {
+            hw_widen(a, from, s->tensor->kind, c, n);
+            for (i = 0; i < n; i++) x[i] *= a[i];
+        }
+        break;
+    }
     case HW_RESCALE:
         for (p = 0; p < pixels; p++, x += pitch)
             for (i = 0; i < HW_LANE; i++) {

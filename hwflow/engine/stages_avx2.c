@@ -211,7 +211,7 @@ HW_AVX2 HW_INLINE void hw_stage16(const hw_run *run, const hw_stage *s, hw_i32 *
 
 /* The same for stages of any kind. */
 HW_AVX2 HW_FN void hw_stage16_any(const hw_run *run, const hw_stage *s, hw_i32 *x, int first, int pixels, int pitch, int channels, int c) {
-    if (s->what == HW_RESCALE64 || s->what == HW_MOST || (s->what == HW_LEVELS && s->n > HW_MOST_LEVELS)) hw_stage_plain_16(run, s, x, first, pixels, pitch, channels, c);
+    if (s->what == HW_RESCALE64 || s->what == HW_MOST || s->what == HW_BY || (s->what == HW_LEVELS && s->n > HW_MOST_LEVELS)) hw_stage_plain_16(run, s, x, first, pixels, pitch, channels, c);
     else hw_stage16(run, s, x, first, pixels, pitch, channels, c);
 }
 

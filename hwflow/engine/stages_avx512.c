@@ -117,6 +117,16 @@ HW_AVX512 HW_INLINE void hw_stage_512(const hw_run *run, const hw_stage *s, __m5
         }
         break;
     }
+    case HW_BY: {
+        const int kind = s->tensor->kind, step = hw_bytes(kind, channels);
+        const uint8_t *from = hw_read(run, s->tensor) + (size_t)first * (size_t)step;
+        HW_UNROLL
+        for (i = 0; i < HW_HELD; i++) {
+            if (i >= n) break;
+            x[i] = _mm512_mullo_epi32(x[i], hw_widen_512(from + i * step, kind, c, some));
+        }
+        break;
+    }
     case HW_RESCALE: {
         const __m512i a = hw_constants_512(s->a, 0, c, channels), b = hw_constants_512(s->b, 0, c, channels);
         const __m512i lo = _mm512_set1_epi32(s->lo), hi = _mm512_set1_epi32(s->hi);

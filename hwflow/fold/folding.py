@@ -12,16 +12,16 @@ from typing_extensions import assert_never
 
 from hwflow import ops, real
 from hwflow.answers import FINISHES, Answer, Answers, Finish, Output, Unit
-from hwflow.errors import Finding, ModelError, Refusal
+from hwflow.errors import Finding, ModelError
 from hwflow.fold import levels as lv
-from hwflow.fold import pairs
+from hwflow.fold import waiting
 from hwflow.fold.answers import common_unit, rescaled, tiled
-from hwflow.fold.items import Item, Pair, integer_move
+from hwflow.fold.items import Item, Largest, Pair, TooWide, integer_move
 from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
-from hwflow.real.steps import Beside, Both, Step, run_all
+from hwflow.real.steps import Beside, Both
 from hwflow.real.sums import MOST_SUM, Finer, IntegerSum, renamed
 
 
@@ -51,7 +51,7 @@ class _Folding:
         for node in self.graph.nodes:
             try:
                 self.items[node.name] = self._item(node)
-            except _Wide as wide:
+            except TooWide as wide:
                 self.findings.append(wide.finding(node.name))
                 break
         if self.findings:
@@ -65,16 +65,16 @@ class _Folding:
     def _item(self, node: real.RealOp) -> Item:
         match node:
             case real.Pointwise():
-                item = replace(_stepped(self, self.items[node.inputs[0]], node.steps), label=node.name)
+                item = replace(waiting.stepped(self, self.items[node.inputs[0]], node.steps), label=node.name)
                 self.items[node.name] = item
                 shared = len(self.graph.by_name.users(node.name)) > 1
                 on_grid = self.graph.spans[node.name].grid is not None
                 # readers of one quantised value share its integers
                 return self.integers(node.name) if shared and on_grid and not item.affine else item
             case real.MaxPool() | real.Upsample() | real.Flatten():
-                waiting = self._before(node).moved(node)
+                moved = self._before(node).moved(node)
                 # a flat input can enter many elements a cycle, an image only the channels of a pixel
-                return self.flushed(waiting) if isinstance(node, real.Flatten) and waiting.op == INPUT else waiting
+                return self.flushed(moved) if isinstance(node, real.Flatten) and moved.op == INPUT else moved
             case real.Reshape():
                 return self._reshaped(node)
             case real.TopK():
@@ -83,7 +83,9 @@ class _Folding:
                 return Item("", np.zeros(0), np.zeros(0), ())  # the last: `_finish` joins what it reads
             case real.Maximum():
                 return self._maximum(node)
-            case real.Dense() | real.Conv() | real.Add() | real.Concat() | real.SumPool() | real.Pad():
+            case (
+                real.Dense() | real.Conv() | real.Add() | real.Multiply() | real.Concat() | real.SumPool() | real.Pad()
+            ):
                 own = self.graph.sums.get(node.name)
                 if own is None and isinstance(node, real.Add):
                     none = np.zeros(self.graph.shapes[node.name][-1], np.int64)
@@ -120,12 +122,12 @@ class _Folding:
         """The item that a move acts on: quantised where a maximum could not wait for what falls and rises."""
         value = node.inputs[0]
         item = self.items[value]
-        if item.waits is None and (item.monotone or not _chooses(node)):
+        if item.waits is None and (item.monotone or not waiting.chooses(node)):
             return item
         if self.graph.spans[value].grid is None and item.waits is not None:
             return self.flushed(item)
         if self.graph.spans[value].grid is None:
-            raise _Wide("takes the maximum behind a function that falls and rises", "put a quantizer between them")
+            raise TooWide("takes the maximum behind a function that falls and rises", "put a quantizer between them")
         return self.integers(value)
 
     def _sum(self, node: real.RealOp, own: IntegerSum) -> Item:
@@ -139,11 +141,13 @@ class _Folding:
         return Item(name, own.grid.lo, own.grid.hi, own.steps)
 
     def _maximum(self, node: real.Maximum) -> Item:
-        """Values on one grid compare as their integers do."""
-        sources = tuple(self.emit_moves(self.integers(i)) for i in node.inputs)
-        name = self.emit(ops.Maximum(name=self.fresh(node.name), inputs=sources))
+        """Values on one grid compare as their integers do; others wait for the quantizer or the sum behind them."""
         grid = self.graph.spans[node.name].grid
         assert grid is not None
+        if node.name in self.graph.finer:
+            return Largest("", grid.lo, grid.hi, (), label=node.name, values_of=node.inputs, root=node.name)
+        sources = tuple(self.emit_moves(self.integers(i)) for i in node.inputs)
+        name = self.emit(ops.Maximum(name=self.fresh(node.name), inputs=sources))
         return Item(name, grid.lo, grid.hi, grid.steps)
 
     def _fine(self, value: str, finer: Finer | None, reader: str) -> str:
@@ -152,11 +156,7 @@ class _Folding:
         name = self.emit_moves(item)
         if finer is None:
             return name
-        ends = np.sort([finer.mul * k + finer.add for k in (item.lo, item.hi)], 0)
-        return self.emit(ops.Rescale(
-            name=self.fresh(f"{reader}_grid"), inputs=(name,), mul=finer.mul, add=finer.add, shift=0,
-            lo=int(ends.min()), hi=int(ends.max()),
-        ))  # fmt: skip
+        return waiting.refined(self, name, item, finer, f"{reader}_grid")[0]
 
     def _beside(self, node: real.Concat | real.RealOp) -> Item:
         """A concatenation of values that are no multiples of one scale: each keeps its own steps."""
@@ -175,7 +175,8 @@ class _Folding:
         if value in self.asked:
             return self.asked[value]
         item, grid = self.items[value], self.graph.spans[value].grid
-        assert grid is not None
+        if grid is None:
+            return waiting.in_fixed_point(self, value)
         grid = self._before_moves(item, grid)
         ends = np.stack([item.lo, item.hi])
         own = item.affine and bool((grid.integers(item.values(ends)) == ends).all())
@@ -200,7 +201,9 @@ class _Folding:
     def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
         """Thresholds or a rescale where the steps change the integers."""
         if isinstance(item, Pair):
-            return self._paired(value, item, grid)
+            return waiting.paired(self, value, item, grid)
+        if isinstance(item, Largest):
+            return waiting.compared(self, item, grid) if item.moved_only else waiting.largest(self, value, item, grid)
         if not item.monotone:
             return self._wavy(value, item, grid)
         found = lv.find(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
@@ -227,64 +230,16 @@ class _Folding:
         moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
         return Item(self.emit(op), lo, hi, behind, moves)
 
-    def _paired(self, value: str, item: Pair, grid: Grid) -> Item:
-        """A quantised sum of two branches of any scale: thresholds on a sum of products, proven on every pair."""
-        sides = [self.graph.spans[v].grid for v in (item.left, item.right)]
-        assert all(side is not None for side in sides)
-        first, second = (side for side in sides if side is not None)
-        if not item.monotone or any((side.step != side.step[0]).any() for side in (first, second)):
-            raise _Wide(
-                "quantises a sum of branches that have a scale for each channel, or falls and rises",
-                "give each branch one scale",
-            )
-        a, b = (
-            np.arange(int(side.lo.min()), int(side.hi.max()) + 1, 2 if side.bipolar else 1) for side in (first, second)
-        )
-        channels = len(item.lo)
-        if len(a) * len(b) * channels > pairs.MOST_PAIRS:
-            raise _Wide(
-                f"quantises a sum of branches with {len(a)} and {len(b)} levels, more pairs than are looked at",
-                "quantise both branches with fewer bits",
-            )
-        real_a, real_b = (side.values(np.repeat(k[:, None], channels, 1)) for side, k in ((first, a), (second, b)))
-        levels = grid.integers(run_all(item.steps, real_a[:, None] + real_b[None]))
-        levels = np.broadcast_to(levels, (len(a), len(b), channels))
-        base, top = (-1, 1) if grid.bipolar else (int(levels.min()), int(levels.max()))
-        falling = item.turned & (top > base)  # with a single level nothing falls
-        rising = np.where(falling, top - levels, levels - base) // (2 if grid.bipolar else 1)
-        if top - base > lv.MOST_LEVELS:
-            raise _Wide(f"has {top - base + 1} levels", f"quantise it to at most {lv.MOST_LEVELS} levels")
-        found = pairs.sort(rising, a, b, (float(first.scale[0]), float(second.scale[0])))
-        if found is None:
-            raise _Wide(
-                "is a sum of branches that no small integers sort as float32 does",
-                "give both branches scales with a ratio of small integers, such as powers of two",
-            )
-        sources = tuple(self.emit_moves(self.integers(v)) for v in (item.left, item.right))
-        both = self.emit(ops.Add(name=self.fresh(f"{value}_sum"), inputs=sources, scales=found.factors))
-        table = found.thresholds
-        count = 1 if grid.bipolar else max(top - base, 1)  # a threshold has one limit at least
-        if table.shape[1] < count:  # the highest levels are never reached
-            never = np.full((channels, 1), self.ports[both].ints.hi + 1)
-            table = np.hstack([table, np.repeat(never, count - table.shape[1], 1)])
-        table = np.clip(table, self.ports[both].ints.lo, self.ports[both].ints.hi + 1)
-        op = ops.Threshold(
-            name=self.fresh(item.label or value), inputs=(both,), thresholds=table, falling=falling,
-            base=0 if grid.bipolar else base, bipolar=grid.bipolar,
-        )  # fmt: skip
-        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
-        return Item(self.emit(op), grid.lo, grid.hi, grid.steps, moves)
-
     def _wavy(self, value: str, item: Item, grid: Grid) -> Item:
         """A function that falls and rises, seen at every integer: how often it rose, less how often it fell."""
         found = lv.see(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
         if found is None:
-            raise _Wide(
+            raise TooWide(
                 "falls and rises over more integers than can be looked at", "quantise in front of it, or use fewer bits"
             )
         ups, downs, base, lo, hi = found
         if max(ups.shape[1], downs.shape[1]) > lv.MOST_LEVELS:
-            raise _Wide(
+            raise TooWide(
                 f"rises {ups.shape[1]} and falls {downs.shape[1]} times",
                 f"quantise it to at most {lv.MOST_LEVELS} levels",
             )
@@ -317,7 +272,7 @@ class _Folding:
             if op is not None:
                 return op
         if found.count > lv.MOST_LEVELS:
-            raise _Wide(
+            raise TooWide(
                 f"has {found.count + 1} levels and no exact multiplier and shift",
                 "quantise it to at most 9 bits, or round down instead of to even (FLOOR)",
             )
@@ -336,14 +291,19 @@ class _Folding:
     def flushed(self, item: Item) -> Item:
         """The same value with its moves done, on the integers as they are."""
         if isinstance(item, Pair):
-            raise _Wide(
+            raise TooWide(
                 f"adds {item.left} and {item.right}, whose scales are no multiples of one scale, and no quantizer follows",
                 "quantise the sum, or give both branches scales with a ratio of small integers",
+            )
+        if isinstance(item, Largest):
+            raise TooWide(
+                f"compares {' and '.join(item.values_of)}, which have scales of their own, and no quantizer or layer follows",
+                "quantise the maximum, or both branches with one quantizer",
             )
         if not item.moves:
             return item
         if item.waits is not None:
-            raise _Wide(
+            raise TooWide(
                 f"makes {item.waits.to[-1]} channels of values with different scales",
                 "quantise in front of it with one scale",
             )
@@ -409,7 +369,7 @@ class _Folding:
             meaning = replace(meaning, labels=True, k=top.k, channels=0)
         try:
             source, finish, unit, ordered = self._in_one_unit(value)
-        except _Wide as wide:
+        except TooWide as wide:
             raise ModelError(wide.finding(value)) from None
         return source, replace(meaning, finish=finish, unit=unit, ordered=ordered)
 
@@ -425,7 +385,11 @@ class _Folding:
     def _in_one_unit(self, value: str) -> tuple[str, tuple[Finish, ...], Unit | None, bool]:
         """Integers of a value that sort as it does where that can be: their name, steps back to it, their unit, whether they do."""
         item = self.items[value]
-        if isinstance(item, Pair) or not all(s.op in FINISHES and not isinstance(s, Beside | Both) for s in item.steps):
+        if isinstance(item, Largest) and item.moved_only:
+            self.flushed(item)  # says why
+        if isinstance(item, Pair | Largest) or not all(
+            s.op in FINISHES and not isinstance(s, Beside | Both) for s in item.steps
+        ):
             if self.graph.spans[value].grid is None and isinstance(item, Pair):
                 self.flushed(item)  # says why
             if self.graph.spans[value].grid is None:
@@ -455,7 +419,7 @@ class _Folding:
         """Take an operation into the network; its numbers must be what every engine holds."""
         port = op.port(*(self.ports[i] for i in op.inputs))
         if max(-port.ints.lo, port.ints.hi) > MOST_SUM:
-            raise _Wide(f"reaches {port.ints.lo} .. {port.ints.hi}, more than 32 bits", "use fewer bits")
+            raise TooWide(f"reaches {port.ints.lo} .. {port.ints.hi}, more than 32 bits", "use fewer bits")
         self.ops[op.name], self.ports[op.name] = op, port
         return op.name
 
@@ -465,25 +429,3 @@ class _Folding:
         while name in self.ops or name == INPUT or (name == base == "scores" and name in self.graph.by_name):
             name, k = f"{base}_{k}", k + 1
         return name
-
-
-class _Wide(Refusal):
-    """A quantizer with too many levels."""
-
-
-def _stepped(folding: _Folding, item: Item, steps: tuple[Step, ...]) -> Item:
-    """The item behind more steps. A step with a constant for each pixel needs the moves done first."""
-    if any(not s.monotone for s in steps) and any(_chooses(m.node) for m in item.moves):
-        return _stepped(folding, folding.flushed(item), steps)  # what turns back cannot come before a maximum
-    n = len(item.lo)
-    if item.waits is not None:
-        steps = tuple(s.wider(n // item.waits.to[-1]) for s in steps)
-    if not all(step.repeats(n) for step in steps):
-        return _stepped(folding, folding.flushed(item), steps)
-    own = (step if isinstance(step, Beside) else step.first(n) for step in steps)
-    return replace(item, steps=(*item.steps, *own))
-
-
-def _chooses(node: real.RealOp) -> bool:
-    """True for a maximum of several pixels."""
-    return isinstance(node, real.MaxPool) and node.kernel != (1, 1)

@@ -12,7 +12,12 @@ from typing_extensions import assert_never
 
 from hwflow import ops, real
 from hwflow.bits import Array
+from hwflow.errors import Refusal
 from hwflow.real.steps import Beside, Step
+
+
+class TooWide(Refusal):
+    """A quantizer with too many levels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +89,23 @@ class Pair(Item):
     @property
     def affine(self) -> bool:
         return False
+
+
+@dataclass(frozen=True, eq=False)
+class Largest(Item):
+    """`steps` on the largest of some values of the graph, whose scales have nothing in common; `op` names nothing yet."""
+
+    values_of: tuple[str, ...] = ()
+    root: str = ""  # the node of the maximum
+
+    @property
+    def affine(self) -> bool:
+        return False
+
+    @property
+    def moved_only(self) -> bool:
+        """True where nothing but scales and offsets lies behind the maximum."""
+        return all(step.affine for step in self.steps)
 
 
 def _slope(steps: tuple[Step, ...], slope: Array) -> Array:

@@ -13,7 +13,6 @@ import numpy as np
 
 from hwflow.bits import Array
 
-MOST_PAIRS = 1 << 22  # of all channels together
 MOST_FACTOR = 1 << 16
 MOST_SUM = 1 << 30
 

@@ -96,7 +96,11 @@ class _Built:
             self.ports[op.name] = op.port(x) if isinstance(op, ops.Flatten | ops.Reshape) else x
             return
         end = self._unit(
-            op, after, self.names.new(op.name), [self.ports[i] for i in op.inputs], [self.edges[i] for i in op.inputs]
+            op,
+            after,
+            self.names.new(op.name, len(op.inputs)),
+            [self.ports[i] for i in op.inputs],
+            [self.edges[i] for i in op.inputs],
         )
         for done in (op, after) if after else (op,):
             self.edges[done.name], self.ports[done.name] = end, self.port
@@ -131,6 +135,8 @@ class _Built:
                 return self._chain(hw.AddUnit, name, xs, edges, op.scales)
             case ops.Maximum():
                 return self._maximum(name, xs, edges)
+            case ops.Multiply():
+                return self.put(hw.MultiplyUnit, name, *edges, xs=tuple(xs))
             case ops.Concat():
                 return self._chain(hw.ConcatUnit, name, xs, edges, op.scales)
             case ops.Upsample():
@@ -152,7 +158,7 @@ class _Built:
         most = 4
         while len(xs) > most:
             part = self.put(
-                kind, self.names.new(f"{name}_part"), *edges[:most], xs=tuple(xs[:most]), scales=scales[:most]
+                kind, self.names.new(f"{name}_part", most), *edges[:most], xs=tuple(xs[:most]), scales=scales[:most]
             )
             xs, edges, scales = [self.port, *xs[most:]], [part, *edges[most:]], (1, *scales[most:])
         return self.put(kind, name, *edges, xs=tuple(xs), scales=scales)
@@ -163,7 +169,7 @@ class _Built:
         for k, (other, port) in enumerate(zip(edges[1:], xs[1:], strict=True)):
             x = Port(x.shape, x.ints.join(port.ints))
             last = k == len(edges) - 2
-            edge = self.put(hw.MaximumUnit, name if last else self.names.new(f"{name}_part"), edge, other, x=x)
+            edge = self.put(hw.MaximumUnit, name if last else self.names.new(f"{name}_part", 2), edge, other, x=x)
         return edge
 
     def _conv(self, op: ops.Conv, after: ops.Threshold | None, name: str, x: Port, edge: str) -> str:
@@ -246,7 +252,7 @@ def _is_nothing(op: Op) -> bool:
             return op.kernel == op.stride == (1, 1) and not any(op.pads)
         case ops.Upsample() | ops.Pad() | ops.Dense() | ops.Conv() | ops.Threshold() | ops.Rescale():
             return False
-        case ops.Add() | ops.Maximum() | ops.Concat() | ops.TopK():
+        case ops.Add() | ops.Maximum() | ops.Multiply() | ops.Concat() | ops.TopK():
             return False
         case _:
             assert_never(op)

@@ -119,15 +119,24 @@ class Names:
     """Names taken so far."""
 
     taken: set[str]
+    feeding: set[str] = field(default_factory=set)  # what the fifos before units of these names are named after
 
-    def new(self, wanted: str) -> str:
-        """An identifier like `wanted` that nobody has."""
+    def new(self, wanted: str, inputs: int = 1) -> str:
+        """An identifier like `wanted` that nobody has, for a unit whose fifos must have names of their own as well.
+
+        Input 2 of `concat` and the only input of `concat_2` would both be fed by `concat_2_fifo`.
+        """
         first = name = identifier(wanted)
         k = 2
-        while name in self.taken:
+        while name in self.taken or self.feeding & _stems(name, inputs):
             name, k = f"{first}_{k}", k + 1
         self.taken.add(name)
+        self.feeding |= _stems(name, inputs)
         return name
+
+
+def _stems(name: str, inputs: int) -> set[str]:
+    return {name} if inputs == 1 else {f"{name}_{k}" for k in range(inputs)}
 
 
 def identifier(name: str) -> str:

@@ -14,7 +14,7 @@ from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, shown
 from hwflow.qonnx.values import Const, Ref, Value, per_channel
-from hwflow.real import Add, Maximum, Pointwise, Step
+from hwflow.real import Add, Conv, Maximum, Multiply, Pointwise, Step, Upsample, Weights
 from hwflow.real.steps import tidy
 
 
@@ -67,7 +67,7 @@ def chain(reader: Reader, call: Call, ref: Ref, *steps: tuple[str, Array | np.fl
 
 @operator("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", versions=(7, 8, 12, 13, 14))
 def arithmetic(reader: Reader, call: Call) -> Value:
-    """With a constant folded into thresholds; of two branches an adder or a maximum; of one value with itself a function."""
+    """With a constant folded into thresholds; of branches a sum, a product or a maximum; of one value with itself a function."""
     values = [reader.value(call, i) for i in range(len(call.inputs))]
     if all(isinstance(v, Ref) for v in values):
         return _values(reader, call)
@@ -90,7 +90,7 @@ def arithmetic(reader: Reader, call: Call) -> Value:
 
 
 def _values(reader: Reader, call: Call) -> Ref:
-    """The sum or the maximum of values of one shape."""
+    """The sum, the product, the maximum or the minimum of values of one shape, or of an image and one pixel of it."""
     refs = [reader.ref(call, i) for i in range(len(call.inputs))]
     if len(refs) == 1:
         return refs[0]
@@ -99,12 +99,13 @@ def _values(reader: Reader, call: Call) -> Ref:
         met = reader.meet_if_one(call, op, *refs)
         if met is not None:
             return met
-    if call.op not in ("Add", "Sum", "Sub", "Max"):
+    if call.op not in ("Add", "Sum", "Sub", "Max", "Min", "Mul"):
         raise Refused(
             "input",
             f"{call.op} of two values that depend on the input",
-            "only sums and maxima of branches are supported; a gate or attention must be trained away",
+            "sums, products, maxima and minima of branches are supported",
         )
+    refs = _spread(reader, call, refs)
     first = refs[0]
     mean = reader.maker(call.inputs[1])
     if call.op == "Sub" and mean is not None and mean.op == "ReduceMean" and mean.inputs[0] == call.inputs[0]:
@@ -120,16 +121,55 @@ def _values(reader: Reader, call: Call) -> Ref:
         if first.axes != other.axes or first.shape != other.shape or not same_order or _key(first) != _key(other):
             raise Refused(
                 "input",
-                f"{'compares' if call.op == 'Max' else 'adds'} {shown(first)} and {shown(other)}",
+                f"{VERBS.get(call.op, 'adds')} {shown(first)} and {shown(other)}",
                 "give both branches one shape and one order of axes",
             )
+    if call.op == "Mul":
+        if len(refs) != 2:
+            raise Refused("input", f"multiplies {len(refs)} values", "multiply two at a time")
+        return reader.emit(Multiply(name=reader.name(call), inputs=tuple(r.name for r in refs)), first)
     if call.op == "Sub":
-        name = reader.name(call, "_minus")
-        refs[1] = reader.emit(
-            Pointwise(name=name, inputs=(refs[1].name,), steps=(Step("mul", np.array([-1])),)), refs[1]
-        )
-    kind = Maximum if call.op == "Max" else Add
-    return reader.emit(kind(name=reader.name(call), inputs=tuple(r.name for r in refs)), first)
+        refs[1] = _minus(reader, call, refs[1])
+    if call.op == "Min":  # the largest of what is negated
+        refs = [_minus(reader, call, r) for r in refs]
+    kind = Maximum if call.op in ("Max", "Min") else Add
+    out = reader.emit(kind(name=reader.name(call), inputs=tuple(r.name for r in refs)), first)
+    return _minus(reader, call, out) if call.op == "Min" else out
+
+
+VERBS = {"Max": "compares", "Min": "compares", "Mul": "multiplies"}
+
+
+def _minus(reader: Reader, call: Call, ref: Ref) -> Ref:
+    node = Pointwise(name=reader.name(call, "_minus"), inputs=(ref.name,), steps=(Step("mul", np.array([-1])),))
+    return reader.emit(node, ref)
+
+
+def _spread(reader: Reader, call: Call, refs: list[Ref]) -> list[Ref]:
+    """One pixel repeated over the image it meets, and one channel over the channels: a gate of channels, or of pixels."""
+    shapes = [r.shape for r in refs if len(r.shape) == 3]
+    if len(shapes) < len(refs) or len(set(shapes)) == 1 or any(r.order is not None for r in refs):
+        return refs
+    whole = tuple(max(s[k] for s in shapes) for k in range(3))
+    letters = next((r.dims for r in refs if r.shape == whole and r.laid("NCHW")), None)
+    if letters is None or not all(_fits(r, whole) for r in refs):
+        return refs
+    out = []
+    for ref in (r.as_laid("NCHW") for r in refs):
+        factor = (whole[0] // ref.shape[0], whole[1] // ref.shape[1])
+        if ref.shape[-1] != whole[-1]:
+            ones = Weights(np.ones((whole[-1], 1, 1, 1), np.int64), np.ones(1))
+            ref = reader.emit(Conv(name=reader.name(call, "_channels"), inputs=(ref.name,), weights=ones), ref)
+        if factor != (1, 1):
+            ref = reader.emit(Upsample(name=reader.name(call, "_pixels"), inputs=(ref.name,), factor=factor), ref)
+        out.append(ref)
+    return out
+
+
+def _fits(ref: Ref, whole: tuple[int, ...]) -> bool:
+    """True for the whole image, one pixel of it, one channel of it, or one number."""
+    h, w, c = ref.shape
+    return ref.laid("NCHW") and (h, w) in ((1, 1), whole[:2]) and c in (1, whole[2])
 
 
 def _key(ref: Ref) -> list[str]:

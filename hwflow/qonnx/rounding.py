@@ -84,6 +84,9 @@ def _given(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     if _copies(node):
         return _linear(node, ins).astype(np.float32)
     near = [(x.astype(np.float64) - part).astype(np.float32) for x, part in zip(ins, left, strict=True)]
+    if isinstance(node, real.Multiply):
+        rest = np.prod([x.astype(np.float64) for x in ins], 0) - np.prod([x.astype(np.float64) for x in near], 0)
+        return (graph._value(node, near) + rest).astype(np.float32)
     return (graph._value(node, near) + _linear(node, left)).astype(np.float32)
 
 
@@ -91,7 +94,7 @@ def _left(graph: Graph, node: real.RealOp, ins: list[Array]) -> list[Array]:
     """What each input is more than the value of the nearest integer in its channel's range, in float64."""
     out = []
     for name, x in zip(node.inputs, ins, strict=True):
-        grid = graph.spans[name].grid
+        grid = graph.spans[name].taken
         near = x if grid is None else grid.values(np.clip(grid.integers(x), grid.lo, grid.hi))
         out.append(x.astype(np.float64) - near)
     return out
@@ -119,7 +122,7 @@ def _linear(node: real.RealOp, xs: list[Array]) -> Array:
         case real.Pad():
             return ops.Pad(name=node.name, inputs=node.inputs, pads=node.pads, channels=node.channels).run(xs[0])
         case real.Add():
-            return np.asarray(xs[0] + xs[1])
+            return np.asarray(np.sum(xs, 0))
     raise AssertionError(f"{node.name} is no sum")
 
 
@@ -142,7 +145,7 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array],
         spread = [np.broadcast_to(room, x.shape).astype(np.float64) for room, x in zip(rooms, ins, strict=True)]
         if _copies(node):
             return _linear(node, spread)
-        return _bound(graph, node, ins) + _absolute(node, graph.sums[node.name].op, spread, 0.0)
+        return _bound(graph, node, ins) + _carried(node, graph.sums[node.name].op, ins, spread)
     if isinstance(node, real.Pointwise):
         return _spread(node.steps, ins[0], rooms[0].astype(np.float64), terms)[1]
     return np.full(1, max(float(room.max()) for room in rooms)) if open_ else np.zeros(1)
@@ -197,11 +200,20 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     pad = abs(node.pad) if isinstance(node, real.Conv) else 0.0
     sums = [
         _absolute(node, own.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
-        _absolute(node, own.op, left, 0.0) if any(part.any() for part in left) else 0.0,
+        _carried(node, own.op, ins, left) if any(part.any() for part in left) else 0.0,
     ]
     start = np.abs(floats(own.grid.offset))
     terms = _terms(graph, node) + 4
-    return terms * (EPS * sums[0] + LEAST) + 4 * EPS * (sums[1] + start)
+    fixed = 0.0 if own.off is None else own.off  # by how much a sum of branches is rounded in fixed point
+    return terms * (EPS * sums[0] + LEAST) + 4 * EPS * (sums[1] + start) + own.near * sums[0] + fixed
+
+
+def _carried(node: real.RealOp, op: ops.Op, ins: list[Array], off: list[Array]) -> Array:
+    """How far the result is off where each input is off by no more than so much."""
+    if not isinstance(op, ops.Multiply):
+        return _absolute(node, op, off, 0.0)
+    sizes = [np.abs(x.astype(np.float64)) for x in ins]
+    return (sizes[0] + off[0]) * (sizes[1] + off[1]) - sizes[0] * sizes[1]
 
 
 def _terms(graph: Graph, node: real.RealOp) -> int:
@@ -213,7 +225,7 @@ def _terms(graph: Graph, node: real.RealOp) -> int:
             return int(np.prod(op.weights.shape[1:]))
         case ops.SumPool() as op:
             return op.kernel[0] * op.kernel[1]
-        case ops.Add() | ops.Concat() | ops.Pad():
+        case ops.Add() | ops.Multiply() | ops.Concat() | ops.Pad():
             return 2
         case _:
             raise AssertionError(f"{node.name} is no sum")
@@ -254,5 +266,7 @@ def _absolute(node: real.RealOp, op: ops.Op, sizes: list[Array], pad: float) -> 
         return units[0] * plain.run(upper[0]) * np.abs(node.weights.scale)
     if isinstance(op, ops.SumPool):
         return units[0] * op.run(upper[0])
+    if isinstance(op, ops.Multiply):
+        return sizes[0] * sizes[1]
     total: Array = np.sum([u * x for u, x in zip(units, upper, strict=True)], 0)
     return total

@@ -13,6 +13,7 @@ from hwflow.real.nodes import (
     Flatten,
     Maximum,
     MaxPool,
+    Multiply,
     Outputs,
     Pad,
     Pointwise,
@@ -26,6 +27,6 @@ from hwflow.real.nodes import (
 from hwflow.real.steps import Step
 
 __all__ = [
-    "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Maximum", "Outputs", "Pad",
+    "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Maximum", "Multiply", "Outputs", "Pad",
     "Pointwise", "RealOp", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input", "with_preprocessing",
 ]  # fmt: skip

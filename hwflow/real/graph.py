@@ -6,7 +6,7 @@ Stands on nodes, grids and sums. `run` is float32 with every sum done on integer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,16 +17,27 @@ from hwflow.errors import Finding, ModelError
 from hwflow.graph import INPUT as INPUT
 from hwflow.graph import Nodes
 from hwflow.ops import Port, Shape, windows
-from hwflow.real import grids
+from hwflow.real import fixed, grids
 from hwflow.real import nodes as real
 from hwflow.real.functions import MERGED
-from hwflow.real.grids import Span
+from hwflow.real.grids import Grid, Span
 from hwflow.real.inputs import Input
-from hwflow.real.steps import Step
-from hwflow.real.sums import IntegerSum, Off, Unrelated, integer_sum
+from hwflow.real.steps import INTEGRAL, Step
+from hwflow.real.sums import MOST_PAIRS, IntegerSum, Off, Unrelated, compared, fixed_sum, integer_sum
 
 ARITHMETIC = ("mul", "div", "add", "sub")
 BEYOND = Off("its values are larger than float32 can hold", "train with scales and norms of a usual size")
+
+
+@dataclass
+class _Analysis:
+    """What is known of the values of a graph, by name."""
+
+    spans: dict[str, Span]
+    sums: dict[str, IntegerSum]
+    findings: list[Finding]
+    bends: dict[str, tuple[fixed.Bend, ...]]
+    finer: dict[str, tuple[fixed.Finer, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,39 +88,49 @@ class Graph:
         return last.inputs if isinstance(last, real.Outputs) else (last.name,)
 
     @cached_property
-    def _analysis(self) -> tuple[dict[str, Span], dict[str, IntegerSum], tuple[Finding, ...]]:
-        spans = {INPUT: grids.of_input(self.input, self.takes.steps)}
-        sums: dict[str, IntegerSum] = {}
-        findings: list[Finding] = []
+    def _analysis(self) -> _Analysis:
+        known = _Analysis({INPUT: grids.of_input(self.input, self.takes.steps)}, {}, [], {}, {})
+        spans, findings = known.spans, known.findings
         for node in self.nodes:
             if any(i not in spans for i in node.inputs):
                 continue  # its input has been found wanting already
             try:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # told as a finding
-                    spans[node.name] = _finite(self._span(node, [spans[i] for i in node.inputs], sums))
+                    spans[node.name] = _finite(self._span(node, [spans[i] for i in node.inputs], known))
             except Off as off:
                 findings.append(off.since(self._culprit(node, spans)).finding(node.name))
-        return spans, sums, tuple(findings)
+        return known
 
     @property
     def spans(self) -> dict[str, Span]:
         """What every value can be; of findings, nothing."""
-        return self._analysis[0]
+        return self._analysis.spans
 
     @property
     def sums(self) -> dict[str, IntegerSum]:
         """The integer form of every sum."""
-        return self._analysis[1]
+        return self._analysis.sums
+
+    @property
+    def bends(self) -> dict[str, tuple[fixed.Bend, ...]]:
+        """How the integers of a value in fixed point come from those in front of its steps."""
+        return self._analysis.bends
+
+    @property
+    def finer(self) -> dict[str, tuple[fixed.Finer, ...]]:
+        """The integers of branches of any scales in front of their maximum."""
+        return self._analysis.finer
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Why sums cannot be done on integers; empty when the network folds."""
-        return self._analysis[2]
+        return tuple(self._analysis.findings)
 
-    def _span(self, node: real.RealOp, ins: list[Span], sums: dict[str, IntegerSum]) -> Span:
+    def _span(self, node: real.RealOp, ins: list[Span], known: _Analysis) -> Span:
         match node:
             case real.Pointwise():
                 span = ins[0]
+                bent = self._bent(node, span, known)
                 for step in node.steps:
                     if step.op in ARITHMETIC and not np.isfinite(step.value).all():
                         raise BEYOND
@@ -120,22 +141,24 @@ class Graph:
                             "to",
                         )
                     span = grids.after(span, step)
-                return span
+                return replace(span, wide=bent if span.grid is None else None)
             case real.Flatten():
                 return ins[0].wider(int(np.prod(self.shapes[node.inputs[0]][:-1])))
             case real.Reshape():
                 before = self.shapes[node.inputs[0]]
                 return grids.reshaped(ins[0], int(np.prod(before[:-1])), node.to[-1])
             case real.MaxPool() | real.Upsample():
-                return ins[0]
+                return replace(ins[0], wide=None)
             case real.Maximum():
                 grid = grids.largest([s.grid for s in ins if s.grid]) if all(s.grid for s in ins) else None
-                if grid is None:
-                    raise Off(
-                        "its inputs are not integers on one grid",
-                        "quantise both branches with one quantizer of positive scale",
-                    )
-                return grids.of_grid(grid)
+                if grid is not None:
+                    return grids.of_grid(grid)
+                on = [s.grid for s in ins if s.grid is not None]
+                most = compared(on) if len(on) == len(ins) else None
+                if most is None:
+                    raise Off("its inputs are not integers on grids", "quantise both branches in front of it")
+                known.finer[node.name] = most[1]
+                return Span(np.max([s.low for s in ins], 0), np.max([s.high for s in ins], 0), most[0])
             case real.TopK():
                 if node.behind and (least := _least_step(ins[0])) < MERGED:
                     raise Off(
@@ -150,19 +173,52 @@ class Graph:
         try:
             found = integer_sum(node, *ins)
         except Unrelated:
-            if len(ins) != 2:
-                raise
-            return Span(ins[0].low + ins[1].low, ins[0].high + ins[1].high, None)
+            on = [s.grid for s in ins if s.grid is not None]
+            if self._pairs_decide(node, on):
+                return Span(ins[0].low + ins[1].low, ins[0].high + ins[1].high, None)
+            assert isinstance(node, real.Add)
+            found = fixed_sum(node, on)
         if found is None:
             on = [s.grid for s in ins if s.grid is not None]
             grid = grids.beside(on) if len(on) == len(ins) else None
             return Span(np.concatenate([s.low for s in ins]), np.concatenate([s.high for s in ins]), grid)
-        sums[node.name] = found
+        known.sums[node.name] = found
         return found.span
+
+    def _bent(self, node: real.Pointwise, span: Span, known: _Analysis) -> Grid | None:
+        """The grid in fixed point behind steps that a sum of branches can wait for; None for other steps."""
+        grid, bends = span.taken, []
+        for step in node.steps:
+            found = fixed.after(grid, step) if grid is not None else None
+            if found is None:
+                return None
+            grid, bend = found
+            bends += [bend] if bend else []
+        known.bends[node.name] = tuple(bends)
+        return grid
+
+    def _pairs_decide(self, node: real.RealOp, on: list[Grid]) -> bool:
+        """True where a sum of two branches meets nothing but quantizers, and its pairs of integers can all be looked at."""
+        if len(on) != 2 or any((g.step != g.step[0]).any() for g in on):
+            return False
+        pairs = int(np.prod([int(g.hi.max() - g.lo.min()) + 1 for g in on])) * len(on[0].lo)
+        return pairs <= MOST_PAIRS and self._quantised_next(node.name)
+
+    def _quantised_next(self, name: str) -> bool:
+        """True where every reader of a value quantises it before it is summed, compared or answered."""
+        users = list(self.by_name.users(name))
+        for user in users:
+            if isinstance(user, real.Pointwise) and any(step.op in INTEGRAL for step in user.steps):
+                continue
+            moves = isinstance(user, real.Pointwise | real.MaxPool | real.Upsample | real.Flatten | real.Reshape)
+            if not (moves and self._quantised_next(user.name)):
+                return False
+        return bool(users)
 
     def _culprit(self, node: real.RealOp, spans: dict[str, Span]) -> str:
         """The node in front of a refused sum behind which values are no longer on a grid, or nothing."""
-        at = next((i for i in node.inputs if spans[i].grid is None), None)
+        at = next((i for i in node.inputs if spans[i].taken is None), None)
+        at = at or next((i for i in node.inputs if spans[i].grid is None), None)
         while at:
             before = self.by_name[at].inputs
             lost = next((i for i in before if spans[i].grid is None), None)
@@ -177,19 +233,39 @@ class Graph:
             raise ModelError(*self.findings)
         x = np.asarray(x, np.float32).reshape(len(x), *self.input.shape)
         live, last = {INPUT: x}, {i: node.name for node in self.nodes for i in node.inputs}
+        held: dict[str, Array] = {}  # integers in fixed point, which float32 does not tell apart
         for node in self.nodes:
-            live[node.name] = self._value(node, [live[i] for i in node.inputs])
+            ins = [live[i] for i in node.inputs]
+            if self.spans[node.name].wide is not None:
+                held[node.name] = self._integers(node, ins, held)
+            if node.name in held and node.name in self.sums:
+                live[node.name] = self.sums[node.name].values(held[node.name])
+            else:
+                live[node.name] = self._value(node, ins, held)
             if keep:
                 keep(node.name, live[node.name])
             for i in node.inputs:
                 if last[i] == node.name:
                     live.pop(i, None)
+                    held.pop(i, None)
         return live[self.output].reshape(len(x), -1)
 
-    def _value(self, node: real.RealOp, xs: list[Array]) -> Array:
+    def _integers(self, node: real.RealOp, xs: list[Array], held: Mapping[str, Array]) -> Array:
+        """The integers of a sum, or of a value in fixed point, from the values in front of it."""
+        ks = []
+        for i, x in zip(node.inputs, xs, strict=True):
+            grid = self.spans[i].taken
+            assert grid is not None, f"{node.name} sums {i}, which is on no grid"
+            ks.append(held[i] if i in held else grid.integers(x))
         if node.name in self.sums:
-            on = [self.spans[i].grid for i in node.inputs]
-            return self.sums[node.name].run(*(g.integers(x) for g, x in zip(on, xs, strict=True) if g))
+            return self.sums[node.name].sum(*ks)
+        for bend in self.bends[node.name]:
+            ks = [bend.run(ks[0])]
+        return ks[0]
+
+    def _value(self, node: real.RealOp, xs: list[Array], held: Mapping[str, Array] | None = None) -> Array:
+        if node.name in self.sums:
+            return self.sums[node.name].values(self._integers(node, xs, held or {}))
         x = xs[0]
         match node:
             case real.Pointwise():

@@ -119,6 +119,12 @@ class Span:
     low: Array
     high: Array
     grid: Grid | None
+    wide: Grid | None = None  # of integers that float32 does not tell apart: a sum of branches takes them as they are
+
+    @property
+    def taken(self) -> Grid | None:
+        """The grid of the integers that a sum of branches takes."""
+        return self.grid if self.grid is not None else self.wide
 
     def wider(self, times: int) -> Span:
         return Span(np.tile(self.low, times), np.tile(self.high, times), self.grid.wider(times) if self.grid else None)

@@ -89,6 +89,15 @@ class Maximum(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Multiply(Node):
+    """The product of two inputs of one shape, element by element."""
+
+    def shape(self, *xs: Shape) -> Shape:
+        _need(len(xs) == 2 and xs[0] == xs[1], self, f"multiplies shapes {xs}, which must be two equal ones")
+        return xs[0]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Node):
     """The channels of every input, one input after the other."""
 
@@ -195,6 +204,7 @@ RealOp: TypeAlias = (
     | Conv
     | Add
     | Maximum
+    | Multiply
     | Concat
     | MaxPool
     | SumPool

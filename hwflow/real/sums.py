@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 from typing_extensions import assert_never
@@ -16,14 +17,18 @@ from hwflow import ops
 from hwflow.bits import Array
 from hwflow.errors import Refusal
 from hwflow.ops import Shape
+from hwflow.real import fixed
 from hwflow.real import nodes as real
+from hwflow.real.fixed import Finer as Finer
 from hwflow.real.grids import MOST_INTEGER, Grid, Span, of_grid, scaled
-from hwflow.real.rationals import exact, floats, integers, multiples
-from hwflow.real.steps import Step, side_by_side
+from hwflow.real.rationals import each, exact, floats, integers, multiples
+from hwflow.real.scales import EPS, ROOM, near
+from hwflow.real.steps import Step, run_all, side_by_side
 
 QUANTIZE = "put a quantizer (1 to 8 bits, one scale) in front of it"
 MOST_RATIO = 128  # of the scales of channels that enter one sum
 MOST_MULTIPLE = 4096  # of the scales of branches
+MOST_PAIRS = 1 << 22  # of integers of two branches that are looked at, of all channels together
 MOST_SUM = (1 << 31) - 2  # what every engine holds, with one to spare for a threshold above it all
 
 
@@ -40,20 +45,14 @@ class Unrelated(Off):
 
 
 @dataclass(frozen=True, eq=False)
-class Finer:
-    """Integers multiplied and shifted, channel by channel, before they enter a sum: mul * k + add."""
-
-    mul: Array
-    add: Array
-
-
-@dataclass(frozen=True, eq=False)
 class IntegerSum:
     """`op` on the integers of each input (after `finer`); the result lies on `grid`, whose steps give its values."""
 
     op: ops.Op
     grid: Grid
     finer: tuple[Finer | None, ...]
+    near: float = 0.0  # how far the scales are from those of the file, in units of the scale
+    off: Array | None = None  # by how much values are rounded before they are summed, (channels,)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -63,21 +62,30 @@ class IntegerSum:
     def span(self) -> Span:
         """The values, and the grid where float32 tells them apart."""
         span = of_grid(self.grid)
-        return span if self.grid.distinct else Span(span.low, span.high, None)
+        return span if self.grid.distinct else Span(span.low, span.high, None, self.grid)
+
+    def sum(self, *integers: Array) -> Array:
+        """The integer sum of inputs given by their integers."""
+        return self.op.run(*(k if f is None else f.run(k) for k, f in zip(integers, self.finer, strict=True)))
+
+    def values(self, sums: Array) -> Array:
+        """The float32 values behind sums."""
+        return run_all(self.steps, sums.astype(np.float32))
 
     def run(self, *integers: Array) -> Array:
         """The float32 values behind the sum of inputs given by their integers."""
-        fine = [k if f is None else f.mul * k + f.add for k, f in zip(integers, self.finer, strict=True)]
-        y = self.op.run(*fine).astype(np.float32)
-        for step in self.steps:
-            y = step.run(y)
-        return y
+        return self.values(self.sum(*integers))
 
 
-def integer_sum(
-    node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | real.Pad, *spans: Span
-) -> IntegerSum | None:
+Summed: TypeAlias = real.Dense | real.Conv | real.Add | real.Multiply | real.Concat | real.SumPool | real.Pad
+
+
+def integer_sum(node: Summed, *spans: Span) -> IntegerSum | None:
     """The integer sum of a node, or None for a concatenation that can stay elementwise; `Off` says why not."""
+    if isinstance(node, real.Add | real.SumPool) and any(s.grid is None for s in spans):
+        wide = [s.taken for s in spans if s.taken is not None]
+        if len(wide) == len(spans):
+            return fixed_sum(node, wide) if isinstance(node, real.Add) else _sum_pool(node, wide[0])
     if any(s.grid is None for s in spans):
         if isinstance(node, real.Concat):
             return None
@@ -91,14 +99,19 @@ def integer_sum(
     return found
 
 
-def _sum_of_kind(
-    node: real.Dense | real.Conv | real.Add | real.Concat | real.SumPool | real.Pad, grids: list[Grid]
-) -> IntegerSum | None:
+def _sum_of_kind(node: Summed, grids: list[Grid]) -> IntegerSum | None:
     match node:
         case real.Dense() | real.Conv():
             return _product(node, grids[0])
         case real.Add():
-            return _sum(node, grids)
+            try:
+                return _sum(node, grids)
+            except Unrelated:
+                raise
+            except Off:
+                return fixed_sum(node, grids)
+        case real.Multiply():
+            return _gate(node, grids)
         case real.Concat():
             return _concat(node, grids)
         case real.SumPool():
@@ -109,10 +122,11 @@ def _sum_of_kind(
             assert_never(node)
 
 
-def _uniform(grid: Grid, groups: int = 1) -> tuple[Array, Array, Array]:
+def _uniform(grid: Grid, groups: int = 1, loads: Array | None = None, room: float = 0) -> tuple[Array, Array, Array]:
     """(step, m, offset) with value = step * m * k + offset; m integers, 1 wherever the channels of a group agree.
 
-    `step` is one fraction for each channel, the same for all channels of a group.
+    `step` is one fraction for each channel, the same for all channels of a group. Where scales are no multiples of one
+    scale and `loads` says what the sums hold (as in `near`), they are as near to them as `room` allows.
     """
     moving, size = grid.moving, len(grid.lo) // groups
     step, m, offset = np.full(len(grid.lo), Fraction(1), object), np.ones(len(grid.lo), np.int64), grid.offset.copy()
@@ -124,6 +138,8 @@ def _uniform(grid: Grid, groups: int = 1) -> tuple[Array, Array, Array]:
             continue
         live = moving[mine]
         found = multiples(grid.step[mine][live], MOST_RATIO) if live.any() else (Fraction(1), np.ones(0, np.int64))
+        if found is None and loads is not None:
+            found = near(grid.step[mine][live], loads[mine][live], MOST_SUM, room)
         if found is None:
             raise Off("its channels have scales that are no multiples of one scale", QUANTIZE)
         step[mine] = found[0]
@@ -154,7 +170,9 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> IntegerSum:
     if (picked := picked_channels(node)) is not None:  # nothing is summed, so every channel keeps its own scale
         return IntegerSum(_integer_product(node, w, pad), grid.taken(picked), (None,))
     groups = node.groups if isinstance(node, real.Conv) else 1
-    step, m, offset = _uniform(grid, groups)
+    loads = _loads(node, grid)
+    step, m, offset = _uniform(grid, groups, loads, EPS * max(int(np.prod(w.shape[1:])), 3))
+    away = np.where(grid.moving, np.abs(floats(step * m - grid.step)), 0.0)
     if isinstance(node, real.Conv) and any(node.pads):
         found = _padding(node, grid, step, m, offset)
         if found is None:
@@ -182,7 +200,24 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> IntegerSum:
     if int(np.abs(w).max(initial=0)) >= MOST_SUM:
         raise Off("its weights exceed 32 bits", "use fewer bits for weights or inputs")
     of_row = step[np.arange(len(w)) // max(len(w) // groups, 1) * (len(step) // groups)]
-    return IntegerSum(_integer_product(node, w, pad), scaled(lo, hi, of_row * rows, sums), (finer,))
+    out = scaled(lo, hi, of_row * rows, sums)
+    if not away.any():
+        return IntegerSum(_integer_product(node, w, pad), out, (finer,))
+    most = np.maximum(np.abs(grid.lo), np.abs(grid.hi))
+    taps = _by_tap(node, away * most)
+    more = (np.abs(node.weights.ints) * taps).reshape(len(w), -1).sum(1) * np.abs(floats(rows))
+    out = replace(out, error=more + (0.0 if out.error is None else out.error))
+    return IntegerSum(_integer_product(node, w, pad), out, (finer,), near=float((away / np.abs(grid.scale)).max()))
+
+
+def _loads(node: real.Dense | real.Conv, grid: Grid) -> Array:
+    """What each input channel adds to the largest sum at most."""
+    size = np.abs(node.weights.ints.astype(np.int64))
+    most = np.maximum(np.abs(grid.lo), np.abs(grid.hi))
+    if isinstance(node, real.Dense):
+        return size.max(0) * most
+    by_channel = size.sum((1, 2)).reshape(node.groups, -1, size.shape[-1]).max(1).reshape(-1)
+    return by_channel * most
 
 
 def _integer_product(node: real.Dense | real.Conv, w: Array, pad: Array) -> ops.Op:
@@ -282,6 +317,70 @@ def _sum(node: real.Add, grids: list[Grid]) -> IntegerSum:
     op = ops.Add(name=node.name, inputs=node.inputs, scales=tuple(int(s) for s in scales))
     _fits(lo, hi)
     return IntegerSum(op, scaled(lo, hi, np.full(len(lo), step), offset), finer)
+
+
+def fixed_sum(node: real.Add, grids: list[Grid]) -> IntegerSum:
+    """The sum of branches of any scales in fixed point."""
+    found = fixed.rounded(grids)
+    if found is None:
+        raise Off(
+            "its inputs have scales too far apart for 32-bit factors", "give both branches scales of a usual size"
+        )
+    step, finer, off = found
+    ends = [np.sort([f.run(g.lo), f.run(g.hi)], 0) for f, g in zip(finer, grids, strict=True)]
+    lo, hi = np.sum(ends, 0)
+    _fits(lo, hi)
+    op = ops.Add(name=node.name, inputs=node.inputs, scales=(1,) * len(grids))
+    out = scaled(lo, hi, step, np.sum([g.offset for g in grids], 0))
+    return IntegerSum(op, replace(out, error=off + (0.0 if out.error is None else out.error)), finer, off=off)
+
+
+def _gate(node: real.Multiply, grids: list[Grid]) -> IntegerSum:
+    """The product of the integers of both inputs, counted from zero."""
+    finer: list[Finer | None] = []
+    ends = []
+    for grid in grids:
+        zero = integers(grid.offset / grid.step)
+        if zero is None:
+            raise Off("zero is none of the values of its input", "use a quantizer with an integer zero point")
+        finer.append(Finer(np.ones_like(zero), zero) if zero.any() else None)
+        ends.append((grid.lo + zero, grid.hi + zero))
+    corners = np.stack([a * b for a in ends[0] for b in ends[1]])
+    lo, hi = corners.min(0), corners.max(0)
+    _fits(lo, hi)
+    step = each(lambda a, b: a * b, grids[0].step, grids[1].step)
+    op = ops.Multiply(name=node.name, inputs=node.inputs)
+    bipolar = all(g.bipolar for g in grids) and not any(finer)
+    return IntegerSum(op, scaled(lo, hi, step, 0 * step, bipolar), tuple(finer))
+
+
+def compared(grids: list[Grid]) -> tuple[Grid, tuple[Finer, ...]] | None:
+    """The grid of the larger of values on any grids, and the integers of every input on it; None where there is none.
+
+    Its values differ from those that are compared by ROOM at most, which a sum behind them cannot tell.
+    """
+    zeros = [integers(g.offset / g.step) for g in grids]
+    if any(z is None for z in zeros):
+        return None
+    steps, muls = np.empty(len(grids[0].lo), object), np.empty((len(grids), len(grids[0].lo)), np.int64)
+    known: dict[tuple[Fraction, ...], tuple[Fraction, Array]] = {}
+    for c, mine in enumerate(zip(*(g.step for g in grids), strict=True)):
+        if mine not in known:
+            one = np.array(mine, object)
+            found = multiples(one, MOST_MULTIPLE) or near(one, np.ones(len(one)), MOST_INTEGER, ROOM)
+            if found is None:
+                return None
+            known[mine] = found
+        steps[c], muls[:, c] = known[mine]
+    finer = tuple(Finer(m, m * z) for m, z in zip(muls, zeros, strict=True) if z is not None)
+    ends = [np.sort([f.run(g.lo), f.run(g.hi)], 0) for f, g in zip(finer, grids, strict=True)]
+    lo, hi = np.max(ends, 0)
+    if max(-int(lo.min()), int(hi.max())) > MOST_INTEGER:
+        return None
+    out = scaled(lo, hi, steps, 0 * steps)
+    size = np.maximum(np.abs(lo), np.abs(hi)) * np.abs(floats(steps))
+    out = replace(out, error=ROOM * size + (0.0 if out.error is None else out.error))
+    return (out, finer) if out.distinct else None
 
 
 def _concat(node: real.Concat, grids: list[Grid]) -> IntegerSum | None:

@@ -13,6 +13,7 @@ from hwflow.units.fork import Fork
 from hwflow.units.kit.base import Unit
 from hwflow.units.lines import Lines
 from hwflow.units.maximum import MaximumUnit
+from hwflow.units.multiply import MultiplyUnit
 from hwflow.units.mvu import Mvu
 from hwflow.units.mvus import Mvus
 from hwflow.units.pad import PadUnit
@@ -35,6 +36,7 @@ __all__ = [
     "Fork",
     "Lines",
     "MaximumUnit",
+    "MultiplyUnit",
     "Mvu",
     "Mvus",
     "PadUnit",
@@ -69,6 +71,7 @@ UNITS: tuple[type[Unit], ...] = (
     Fork,
     AddUnit,
     MaximumUnit,
+    MultiplyUnit,
     ConcatUnit,
     UpsampleUnit,
     PadUnit,

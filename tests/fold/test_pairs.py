@@ -6,10 +6,9 @@ from networks import Build
 from reading import classify, signs
 
 from hwflow.emit.c_plan import make_program
-from hwflow.errors import ModelError
 from hwflow.fold import fold, pairs
 from hwflow.lower import cores
-from hwflow.qonnx import read, reference
+from hwflow.qonnx import explained, read, reference
 
 
 def branches(b, rng, bits, scales):
@@ -43,11 +42,16 @@ def test_a_residual_sum_of_any_scales_is_exact(seed, tmp_path):
     cores(net)
 
 
-def test_a_sum_of_unrelated_scales_without_a_quantizer_is_refused(tmp_path):
+def test_a_sum_of_unrelated_scales_without_a_quantizer_is_in_fixed_point(tmp_path):
+    rng = np.random.default_rng(0)
     b = Build((1, 2, 4, 4))
-    _, x = branches(b, np.random.default_rng(0), (4, 4), (0.3, 0.37111))
-    with pytest.raises(ModelError, match="no multiples of one scale, and no quantizer follows"):
-        fold(read(b.save(tmp_path, x), "i4/4"))
+    _, x = branches(b, rng, (4, 4), (0.3, 0.37111))
+    graph = read(b.save(tmp_path, x), "i4/4")
+    net = fold(graph)
+    x = rng.integers(-8, 8, (50, *graph.input.shape))
+    assert np.array_equal(net.scores(net.run(x)), graph.run(graph.takes.real(x)))
+    assert all(node.explained for node in explained(tmp_path / "net.onnx", x, "i4/4"))
+    assert not net.answer.ordered
 
 
 @pytest.mark.parametrize("scales", [(0.3137, 0.7351), (-0.3137, 0.7351), (0.3137, -0.7351), (-0.7351, -0.3137)])

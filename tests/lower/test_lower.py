@@ -14,6 +14,7 @@ from hwflow.lower.join import identifier, unjoin
 from hwflow.net import Net
 from hwflow.ops import Add, Concat, Conv, Dense, Flatten, MaxPool, Port, SumPool, Threshold, TopK
 from hwflow.passes import canonical
+from hwflow.plan import plan
 
 
 def dense_net(rows=6, cols=12, **more):
@@ -245,3 +246,16 @@ def test_names_become_identifiers_and_stay_apart():
     net = Net("names", Port((4,), BIPOLAR), ops)
     assert [u.name for u in cores(net)] == ["a_b", "a_b_2", "input_2"]
     assert np.array_equal(lower(net).run(signs(net)), net.run(signs(net)))
+
+
+def test_the_fifos_of_a_unit_of_three_inputs_do_not_take_another_units_names():
+    parts = tuple(
+        Threshold(name=f"t{k}", inputs=("input",), thresholds=np.zeros((2, 1)) + k, falling=np.zeros(2, bool))
+        for k in range(3)
+    )
+    whole = Concat(name="all", inputs=("t0", "t1", "t2"), scales=(1, 1, 1))
+    end = Threshold(name="all_2", inputs=("all",), thresholds=np.zeros((6, 1)), falling=np.zeros(6, bool))
+    net = Net("names", Port((3, 2, 2), Ints(-4, 3)), (*parts, whole, end))
+    flow = plan(net)
+    x = np.random.default_rng(0).integers(-4, 4, (5, *net.input.shape))
+    assert np.array_equal(flow.run(x), net.run(x))

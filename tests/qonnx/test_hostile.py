@@ -185,8 +185,6 @@ HOSTILE = {
     "groups that do not divide": (image(lambda b: b.conv(b.sign("x"), b.const(np.ones((3, 1, 3, 3))), group=2)), "2 groups"),
     "a reshape that cuts the batch": (image(lambda b: b.node("Reshape", b.sign("x"), b.const([2, 36], np.int64))), "keep the batch first"),
     "a normalised input that is padded": (image(lambda b: b.conv(b.node("Sub", "x", b.const(0.4913)), b.const(np.ones((2, 2, 3, 3))), pads=(1, 1, 1, 1))), "its padding with 0 is none of the values"),
-    "channels of different scales in front of a sum": (image(lambda b: b.conv(b.node("Mul", "x", b.const(np.array([0.3, 0.71234]).reshape(1, 2, 1, 1))), b.const(np.ones((2, 2, 3, 3))))), "no multiples of one scale"),
-    "a sum of unrelated scales": (image(lambda b: b.node("Add", b.quant("x", 0.3, 4), b.quant("x", 0.37111, 4))), "no multiples of one scale, and no quantizer follows"),
     "a constant for each pixel at the end": (image(lambda b: b.node("Add", b.sign("x"), b.const(RNG.normal(0, 1, (1, 2, 6, 6))))), "makes 2 channels of values with different scales"),
     "a maximum behind a function that falls and rises": (image(lambda b: b.sign(b.node("MaxPool", b.node("Softsign", b.conv("x", signs(b, 2, 2, 3, 3))), kernel_shape=[2, 2]))), "the maximum behind a function that falls and rises"),
     "a function that falls and rises at the end": (image(lambda b: b.node("Softsign", b.sign("x"))), "end with a dense layer"),

@@ -272,7 +272,7 @@ CASES = [
     "op_bits10",
     "op_perchan_dw", "unfl_seq", "unfl_img", "lin_conv1d", "t_direct", "t_dense_step", "t_split", "op_max_all", "op_chan_slice",
     "op_crop", "op_chan_shuffle", "op_pixelshuffle", "op_mean_w", "op_avgpool_pad", "op_cat_flat", "op_convT", "op_convT_in",
-    "op_up_bilinear",
+    "op_up_bilinear", "op_cat_scales", "textcnn_max", "op_max_two", "op_se_gate", "react_False",
 ]  # fmt: skip
 
 

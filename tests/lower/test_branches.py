@@ -1,0 +1,226 @@
+"""Branches of any scale: gates, maxima, concatenations into a layer and float shortcuts, from the file to every engine."""
+
+import numpy as np
+import pytest
+from conftest import shared
+from networks import Build
+from reading import kinds
+
+from hwflow import tools
+from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.errors import ModelError
+from hwflow.fold import fold
+from hwflow.fuzz.engines import NetsInC
+from hwflow.lower import lower
+from hwflow.net import Net
+from hwflow.ops import Multiply, Port, Rescale
+from hwflow.plan import plan
+from hwflow.plan.events import simulate
+from hwflow.qonnx import explained, read
+from hwflow.real.fixed import Finer
+from hwflow.real.rationals import exact, floats
+from hwflow.real.scales import ROOM, near
+from hwflow.real.sums import MOST_SUM
+from hwflow.simulate import hls, rtl
+
+HARDWARE = pytest.mark.skipif(
+    tools.find("verilator") is None or tools.find("g++") is None, reason="no verilator or no g++"
+)
+
+
+class Drawn:
+    """A small image network in the making, of any scales: `one_of` draws, `branch` is a quantised convolution."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.h, self.w, self.c = (int(self.rng.integers(1, n)) for n in (6, 6, 5))
+        self.takes = str(self.rng.choice(["u8/255", "i4/10", "bipolar", "u8"]))
+        self.b = Build((1, 2, self.h, self.w))
+
+    def scale(self, channels: bool = False) -> np.ndarray:
+        shape = (1, self.c, 1, 1) if channels else ()
+        return np.abs(self.rng.normal(0, 0.4, shape)) + 0.05
+
+    def weights(self, *shape: int) -> str:
+        if self.rng.random() < 0.5:
+            return self.b.const(self.rng.choice([-1.0, 1.0], shape))
+        return self.b.quant(self.b.const(self.rng.normal(0, 1, shape)), self.scale(), 3)
+
+    def sums(self) -> str:
+        """A convolution and its norm, of positive and negative factors."""
+        y = self.b.conv(self.b.x, self.weights(self.c, 2, 1, 1))
+        factor, start = self.rng.normal(0, 1, (2, self.c))
+        return self.b.norm(y, factor, start, start[::-1], np.abs(factor) + 0.1)
+
+    def quantised(self, x: str) -> str:
+        kind = int(self.rng.integers(3))
+        if kind == 0:
+            return self.b.sign(x, self.scale())
+        return self.b.quant(x, self.scale(self.rng.random() < 0.3), int(self.rng.integers(2, 6)), kind - 1)
+
+    def branch(self) -> str:
+        return self.quantised(self.sums())
+
+    def end(self, x: str) -> str:
+        """A layer, with a quantizer in front of it or without one."""
+        if self.rng.random() < 0.5:
+            x = self.quantised(self.b.node("Mul", x, self.b.const(self.rng.normal(0, 1, (1, self.c, 1, 1)) + 0.01)))
+        return self.classify(x, self.c)
+
+    def classify(self, x: str, channels: int) -> str:
+        """Three answers of all elements."""
+        w = self.b.const(self.rng.choice([-1.0, 1.0], (channels * self.h * self.w, 3)))
+        return self.b.node("MatMul", self.b.node("Flatten", x, axis=1), w)
+
+
+def proven(drawn: Drawn, answer: str, tmp_path, n: int = 40) -> tuple[Net, Array]:
+    """The Net of a drawn file with images: equal to its Graph, its reference explained by the order of float32 sums."""
+    path = drawn.b.save(tmp_path, answer)
+    graph = read(path, drawn.takes)
+    net = fold(graph)
+    ints = graph.input.ints
+    x = drawn.rng.integers(ints.lo, ints.hi + 1, (n, *graph.input.shape))
+    x = np.where(x > 0, 1, -1) if ints.is_bipolar else x
+    got = net.run(x)
+    assert np.array_equal(net.scores(got).reshape(n, -1), graph.run(graph.takes.real(x)))
+    assert [node for node in explained(path, x, drawn.takes) if not node.explained] == []
+    assert np.array_equal(lower(net).run(x), got)
+    return net, x
+
+
+def gate(d: Drawn, k: int) -> str:
+    """A branch times a gate of channels or of pixels."""
+    rows = d.c if k % 2 else 1
+    squeezed = d.b.node("GlobalAveragePool", d.branch()) if k % 2 else d.branch()
+    opened = d.b.node("HardSigmoid", d.b.conv(squeezed, d.weights(rows, d.c, 1, 1)))
+    return d.end(d.b.node("Mul", d.branch(), d.b.quant(opened, d.scale(), 4, 0)))
+
+
+def largest(d: Drawn, k: int) -> str:
+    """The largest or the smallest of two or three branches."""
+    return d.end(d.b.node(("Max", "Min")[k // 2 % 2], *(d.branch() for _ in range(2 + k % 2))))
+
+
+def beside(d: Drawn, k: int) -> str:
+    """Two to four branches as channels of one layer."""
+    parts = [d.branch() for _ in range(2 + k % 3)]
+    return d.classify(d.b.node("Concat", *parts, axis=1), len(parts) * d.c)
+
+
+def shortcut(d: Drawn, k: int) -> str:
+    """Sums of float branches, bent between two of them."""
+    bends = (
+        lambda x: d.b.node("PRelu", x, d.b.const(d.rng.uniform(0, 1.5, (d.c, 1, 1)))),
+        lambda x: d.b.node("Relu", x),
+        lambda x: d.b.node("Clip", x, d.b.const(-0.7), d.b.const(0.9)),
+        lambda x: d.b.node("Add", x, d.b.const(d.rng.normal(0, 0.3, (1, d.c, 1, 1)))),
+    )  # fmt: skip
+    short = d.sums()
+    for n in range(2):
+        short = bends[(k + n) % 4](d.b.node("Add", d.sums(), short))
+    return d.classify(d.quantised(short), d.c)
+
+
+MADE_OF = {gate: "Multiply", largest: "Maximum", beside: "Concat", shortcut: "Add"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", MADE_OF, ids=lambda f: f.__name__)
+def test_branches_of_any_scale_are_exact_but_for_the_order_of_float32_sums(kind, seed, tmp_path):
+    d = Drawn(10 * list(MADE_OF).index(kind) + seed)
+    net, _ = proven(d, kind(d, seed), tmp_path)
+    assert MADE_OF[kind] in kinds(net)
+
+
+@pytest.mark.skipif(tools.find("g++") is None, reason="no g++")
+def test_the_c_engine_answers_as_networks_of_branches_do(tmp_path):
+    made = []
+    for k, kind in enumerate(MADE_OF):
+        for seed in (4, 5):
+            d = Drawn(10 * k + seed)
+            made.append(proven(d, kind(d, seed), tmp_path))
+    library = NetsInC([net for net, _ in made], tmp_path)
+    for k, (net, x) in enumerate(made):
+        for path in ("plain", None):
+            assert np.array_equal(library.run(k, x, path), net.run(x)), net.name
+
+
+def test_integers_near_the_ratio_of_scales_are_within_the_room():
+    rng = np.random.default_rng(3)
+    for parts in (2, 3, 5):
+        scales = exact(np.abs(rng.normal(0, 1, parts)).astype(np.float32) + np.float32(0.01))
+        step, m = near(scales, np.full(parts, 100), MOST_SUM, 64 * ROOM)
+        off = np.abs(floats(step * m - scales)) / floats(scales)
+        assert off.max() <= 64 * ROOM
+        assert np.abs(m).sum() * 100 < MOST_SUM
+    assert near(exact(np.array([1.0, np.pi])), np.full(2, 1 << 29), MOST_SUM, ROOM) is None
+
+
+def test_a_shift_rounds_to_the_nearest():
+    assert list(Finer(np.array([3]), np.array([4]), 3).run(np.arange(-4, 5))) == [-1, -1, -1, 0, 0, 0, 1, 1, 2]
+
+
+def products(first: Ints, second: Ints, size=(3, 2, 4)) -> Net:
+    """The product of the input and of a rescaled copy of it."""
+    rng = np.random.default_rng(7)
+    scale = Rescale(
+        name="r", inputs=("input",), mul=rng.integers(-3, 4, size[-1]), add=rng.integers(-9, 9, size[-1]), shift=1,
+        lo=second.lo, hi=second.hi,
+    )  # fmt: skip
+    return Net("gate", Port(size, first), (scale, Multiply(name="m", inputs=("input", "r"))))
+
+
+@pytest.mark.parametrize("ints", [(Ints(-8, 7), Ints(0, 15)), (Ints(0, 255), Ints(-3, 3)), (BIPOLAR, Ints(-4, 4))])
+def test_a_product_is_the_same_at_any_width_and_at_the_cycles_claimed(ints):
+    net = products(*ints)
+    x = np.random.default_rng(1).integers(ints[0].lo, ints[0].hi + 1, (20, *net.input.shape))
+    x = np.where(x > 0, 1, -1) if ints[0].is_bipolar else x
+    for folding in ({}, {"m": {"pe": 4}}):
+        assert np.array_equal(lower(net, folding).run(x), net.run(x))
+    flow = plan(net, fps=1e6)
+    assert simulate(flow).interval == flow.cycles
+    assert flow.cost("xc7").lut > 0
+
+
+@pytest.mark.slow
+@HARDWARE
+def test_every_path_of_the_c_engine_multiplies(tmp_path):
+    net = products(Ints(-8, 7), Ints(0, 15), (2, 3, 37))
+    x = np.random.default_rng(2).integers(-8, 8, (40, *net.input.shape))
+    library = NetsInC([net], tmp_path)
+    for path in ("plain", "avx2", "avx512"):
+        try:
+            got = library.run(0, x, path)
+        except LookupError:  # this machine has no such instructions
+            continue
+        assert np.array_equal(got, net.run(x)), path
+
+
+def test_what_no_integers_stand_for_is_refused(tmp_path):
+    d = Drawn(3)
+    wide = [d.b.quant(d.b.conv(d.b.x, d.weights(3, 2, 1, 1)), 0.001, 16) for _ in range(2)]
+    three = d.b.node("Mul", d.b.node("Mul", *wide), d.b.quant(d.b.conv(d.b.x, d.weights(3, 2, 1, 1)), 0.3, 4))
+    with pytest.raises(ModelError, match="its input is not integers times a scale since"):
+        fold(read(d.b.save(tmp_path, d.classify(three, 3)), "u8"))
+    d = Drawn(4)
+    most = d.b.node("Max", d.b.quant(d.sums(), 0.3, 4), d.b.quant(d.sums(), 0.2113, 4))
+    with pytest.raises(ModelError, match="have scales of their own, and no quantizer or layer follows"):
+        fold(read(d.b.save(tmp_path, most), d.takes))
+
+
+CASES = ("op_cat_scales", "textcnn_max", "op_max_two", "op_se_gate", "react_False")
+
+
+@pytest.mark.slow
+@HARDWARE
+@pytest.mark.parametrize("name", CASES)
+def test_a_public_network_of_branches_is_the_same_in_hardware(name, tmp_path):
+    path = shared(f"cases/refused/{name}.onnx")
+    stored = np.load(path.with_suffix(".npz"))
+    graph = read(path, str(stored["spec"]))
+    net = fold(graph)
+    x = np.moveaxis(stored["x"], 1, -1).reshape(24, *graph.input.shape)
+    flow, want = plan(net), net.run(x)
+    assert len(np.unique(want, axis=0)) > 4
+    assert np.array_equal(rtl.run(flow, tmp_path / "rtl", x, stalls=1).outputs, want)
+    assert np.array_equal(hls.run(flow, tmp_path / "hls", x).outputs, want)
