@@ -22,14 +22,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwflow.files import locked, write_text
+
 from .catalogue import MUTANTS, ROOMS
-from .kinds import ROOM_TIMEOUT, Mutant
+from .kinds import TIMEOUT, Mutant
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "build" / "mutants.json"
 PAGE = ROOT / "docs" / "pages" / "results" / "mutants.md"
 COPIED = ("hwflow", "hls", "models", "tests", "docs", "pyproject.toml", "requirements.txt", "README.md", "Makefile")
-KILLED, SURVIVED, BROKEN = "killed", "survived", "broken"  # broken: its tests fail without it, or there are none
+KILLED, SURVIVED, BROKEN = (
+    "killed",
+    "survived",
+    "broken",
+)  # broken: its tests fail without it, there are none, or they do not end
 
 
 @dataclass
@@ -67,7 +73,7 @@ class Tree:
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            said, _ = process.communicate(timeout=ROOM_TIMEOUT)
+            said, _ = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.communicate()
@@ -95,12 +101,19 @@ def judge(tree: Tree, fault: Mutant, sound: dict[str, int]) -> dict[str, Any]:
             code, by = tree.test(fault)
         finally:
             tree.put(fault.file, text)
-        verdict = SURVIVED if code == 0 else KILLED
+        verdict = SURVIVED if code == 0 else BROKEN if code == 124 else KILLED
     return {"verdict": verdict, "by": by, "seconds": round(time.monotonic() - began, 1), "file": was}
 
 
 def known() -> dict[str, Any]:
     return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+
+
+def keep(key: str, result: dict[str, Any]) -> None:
+    """Put one result beside the others; several of these commands may run at once."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    with locked(RESULTS.parent / "mutants.lock"):
+        write_text(RESULTS, json.dumps(known() | {key: result}, indent=0))
 
 
 def run(chosen: list[Mutant], minutes: float | None, trust: bool) -> None:
@@ -115,11 +128,7 @@ def run(chosen: list[Mutant], minutes: float | None, trust: bool) -> None:
                 print(f"{len(chosen) - k} are left; the same command goes on", flush=True)
                 return
             result = judge(tree, fault, sound)
-            results = known() | {fault.key: result}
-            RESULTS.parent.mkdir(exist_ok=True)
-            part = RESULTS.with_suffix(f".{os.getpid()}")
-            part.write_text(json.dumps(results, indent=0))
-            part.replace(RESULTS)
+            keep(fault.key, result)
             left = (time.monotonic() - began) / (k + 1) * (len(chosen) - k - 1) / 60
             print(f"{k + 1}/{len(chosen)}, {left:.0f} min left  {fault.room} {result['verdict']:8} {result['by']}  {fault.file}: {fault.title[:150]}", flush=True)  # fmt: skip
 

@@ -9,7 +9,7 @@ import hashlib
 import shlex
 from dataclasses import dataclass, replace
 
-ROOM_TIMEOUT = 240  # seconds after which tests that do not end count as failed: a fault may make a loop endless
+TIMEOUT = 400  # seconds after which tests are ended: a fault may make a loop endless
 
 
 @dataclass(frozen=True)

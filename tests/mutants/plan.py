@@ -7,8 +7,8 @@ from .kinds import Mutant, of_room
 
 P = "hwflow/plan/"
 T = "tests/plan/test_plan.py -k "
-T_SEARCH = T + "'no_legal_folding or elimination or least_cost'"
-T_PLAN = T + "'a_rate or nonsense or by_hand or small_network or a_plan_survives'"
+T_SEARCH = T + "'no_legal_folding or elimination or least_cost or every_pace'"
+T_PLAN = T + "'a_rate or nonsense or by_hand or small_network or a_plan_survives or small_network_fits'"
 T_FIFOS, T_POWER = T + "fifo", "tests/plan/test_speed_power.py"
 T_EVENTS = T + "'python_and_c or hardwares_to'"
 
@@ -21,7 +21,7 @@ MUTANTS = of_room(
     Mutant(P + "search.py", "return every[every >= self.fastest]", "return every[every > self.fastest]",T_SEARCH),
     Mutant(P + "search.py", "return max(int(o.cycles.min()) for o in self.choices)", "return min(int(o.cycles.min()) for o in self.choices)",T_SEARCH),
     Mutant(P + "search.py", "if self.units[source].width_bound and par_out != par_in:", "if False:",T_SEARCH),
-    Mutant(P + "__init__.py", "limits = limits * (1 - RESERVE) if fit else limits", "limits = limits * (1 - 4 * RESERVE) if fit else limits",T_PLAN),
+    Mutant(P + "__init__.py", "limits = limits * (1 - RESERVE) if fit else limits", "limits = limits if fit else limits * (1 - RESERVE)",T_PLAN),
     Mutant(P + "__init__.py", "if target < search.fastest:", "if target <= search.fastest:",T_PLAN),
     Mutant(P + "__init__.py", "if not 0 < max_util <= 1:", "if not 0 < max_util <= 2:",T_PLAN),
     Mutant(P + "__init__.py", "return max(search.fastest, *given)", "return max(search.fastest, min(given) // 2)",T_PLAN),

@@ -72,6 +72,7 @@ def test_no_legal_folding_is_cheaper(net):
         except RecipeError:
             continue  # a window whose reader has another width
         every.append((dataflow.cycles, float(as_vector(dataflow.cost("xc7")) @ UNIT)))
+    assert search.fastest == search.targets[0] == min(c for c, _ in every) and (np.diff(search.targets) > 0).all()
     for target in sorted({c for c, _ in every}):
         folding, total = search.solve(target, UNIT)
         found = lower(net, folding)
@@ -370,9 +371,21 @@ def test_a_small_layer_gets_constant_weights_and_its_explanation():
 
 def test_a_small_network_fits_and_half_the_board_is_never_faster():
     net, board = small(16, 24, 4), load_board("icebreaker")
-    paces = [plan(net, board=board, fit=True, max_util=share).cycles for share in (0.8, 0.4, 0.1, 0.05)]
+    shares = (0.8, 0.4, 0.1, 0.05)
+    made = [plan(net, board=board, fit=True, max_util=share) for share in shares]
+    paces = [d.cycles for d in made]
     assert paces == sorted(paces)
     assert paces[0] < paces[-1]
+    for share, dataflow in zip(shares, made, strict=True):  # a twentieth is left for the error of estimates
+        assert dataflow.cost("ice40").lut <= 0.95 * share * board.lut
+
+
+def test_every_pace_of_a_depthwise_layer_has_a_folding_that_can_be_built():
+    rng = np.random.default_rng(0)
+    conv = Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (8, 3, 3, 1)), groups=8)
+    net = Net("depthwise", Port((5, 5, 8), Ints(0, 3)), (conv,))
+    search = Search.of(cores(net), "xc7", {})
+    assert len({lower(net, search.solve(int(t), UNIT)[0]).cycles for t in search.targets}) > 2
 
 
 def test_products_go_to_luts_where_a_board_has_few_dsp_blocks():
