@@ -5,8 +5,8 @@ Stands on kinds.
 
 from .kinds import Mutant, of_room
 
-LEVELS, FOLDING, PAIRS, ANSWERS, ITEMS = (
-    f"hwflow/fold/{name}.py" for name in ("levels", "folding", "pairs", "answers", "items")
+LEVELS, FOLDING, WAITING, PAIRS, ANSWERS, ITEMS = (
+    f"hwflow/fold/{name}.py" for name in ("levels", "folding", "waiting", "pairs", "answers", "items")
 )
 T_LEVELS, T_PAIRS, T_ANSWERS = "tests/fold/test_levels.py", "tests/fold/test_pairs.py", "tests/test_answers.py"
 T_FOLD = "tests/qonnx/test_layers.py tests/qonnx/test_activations.py tests/qonnx/test_ends.py"
@@ -34,10 +34,10 @@ MUTANTS = of_room(
     Mutant(FOLDING, "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (", "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ (", T_FOLD),
     Mutant(FOLDING, "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0))", "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ item.turned)", T_FOLD),
     Mutant(FOLDING, "moves = tuple(replace(m, turned=grid.scale < 0) for m in item.moves)", "moves = item.moves", "tests/qonnx/test_activations.py"),
-    Mutant(FOLDING, "if any(not s.monotone for s in steps) and any(_chooses(m.node) for m in item.moves):", "if False:", "tests/qonnx/test_activations.py"),
+    Mutant(WAITING, "if any(not s.monotone for s in steps) and any(chooses(m.node) for m in item.moves):", "if False:", "tests/qonnx/test_activations.py"),
     Mutant(FOLDING, "if max(-port.ints.lo, port.ints.hi) > MOST_SUM:", "if max(-port.ints.lo, port.ints.hi) > MOST_SUM << 4:", "tests/qonnx/test_layers.py", equal="Plans of sums and of pairs keep below this before; it guards what a later rule might emit."),
     Mutant(FOLDING, "steps = tuple(s.wider(times) for s in item.steps)", "steps = item.steps", T_FOLD),
-    Mutant(FOLDING, "table = np.clip(table, self.ports[both].ints.lo, self.ports[both].ints.hi + 1)", "table = np.clip(table, self.ports[both].ints.lo, self.ports[both].ints.hi)", T_PAIRS),
+    Mutant(WAITING, "table = np.clip(table, folding.ports[both].ints.lo, folding.ports[both].ints.hi + 1)", "table = np.clip(table, folding.ports[both].ints.lo, folding.ports[both].ints.hi)", T_PAIRS),
     Mutant(ANSWERS, "sorts = bool(((steps > 0) == self.rises).all() and (steps >= 0).all())", "sorts = bool((steps >= 0).all())", T_ANSWERS),
     Mutant(ANSWERS, "sums[by], classes[by], np.diff(scores) > 0,", "sums[by], classes[by], np.diff(scores) >= 0,", T_ANSWERS),
     Mutant(ANSWERS, "return np.array_equal(self.score(back, classes), self.score(sums, classes))", "return True", T_ANSWERS),
