@@ -21,7 +21,7 @@ BINS = 240  # stretches of time that are told apart
 MOST_WORDS = 4_000_000  # of all edges and images; larger designs are not drawn
 STATES = ("idle", "moving", "busy", "stalled", "waiting")
 IDLE, MOVING, BUSY, STALLED, WAITING = range(len(STATES))
-LABEL, STRIP, ROW = 132, 480, 16  # of the drawing, in its own units
+LABEL, STRIP, ROW = 132, 640, 16  # of the drawing, in its own units
 
 Moves = Mapping[str, tuple[Array, Array]]
 

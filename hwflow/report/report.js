@@ -38,7 +38,7 @@ if (moves) {
   const slider = document.getElementById("when"), line = document.querySelector("#pipeline .now");
   const rows = [...document.querySelectorAll("#now tbody tr")], from = Number(line.getAttribute("x1"));
   const show = () => {
-    const k = Number(slider.value), x = from + 480 * (k + 0.5) / begins.length;
+    const k = Number(slider.value), x = from + 640 * (k + 0.5) / begins.length;
     line.setAttribute("x1", x);
     line.setAttribute("x2", x);
     document.getElementById("cycle").textContent = begins[k].toLocaleString("en");
