@@ -461,3 +461,21 @@ def test_a_word_less_in_a_fifo_of_a_residual_network_loses_the_rate_in_the_rtl_t
         trace = events.simulate(short, bench_fifos.IMAGES)
         assert found == (trace.interval if trace else None), fifo.name
         assert found is None or found > dataflow.cycles, fifo.name
+
+
+def test_fifos_that_leave_no_room_make_the_plan_smaller_or_are_refused():
+    board, net = load_board("icebreaker"), shortcut()
+    much = replace(board, lut=10**6, ff=10**6, bram=10**4, dsp=10**4)
+    whole = plan(net, board=much)
+    total, fifos = (whole.cost("ice40").lut, sum(u.cost("ice40").lut for u in whole.fifos))
+    made = refused = 0
+    for lut in np.linspace(total - fifos, total, 6) / 0.8:  # the units alone would fit
+        try:
+            found = plan(net, board=replace(much, lut=int(lut)))
+        except RecipeError as e:
+            assert "leave no room" in str(e) or "smallest design" in str(e)
+            refused += 1
+        else:
+            assert found.cost("ice40").lut <= 0.8 * int(lut)
+            made += found.cycles >= whole.cycles
+    assert fifos > 0 and made + refused == 6
