@@ -53,6 +53,10 @@ def of_room(room: str, *mutants: Mutant) -> tuple[Mutant, ...]:
     return tuple(replace(m, room=room) for m in mutants)
 
 
+def equivalent(mutant: Mutant, why: str) -> Mutant:
+    return replace(mutant, equal=why)
+
+
 def rtl(file: str, old: str, new: str, units: str, tests: str = "tests/units/test_rtl.py -k claims") -> Mutant:
     """A fault in SystemVerilog, or in what Python says of it: the samples of `units` in Verilator."""
     return Mutant(file, old, new, tests, units)
