@@ -9,6 +9,8 @@ What goes over a serial line (8 data bits, no parity, one stop bit)
     IMAGE    0x01  host to board: tag says which image; payload is the image, packed
     HELLO    0x02  host to board: resets the accelerator; tag is a random number; no payload
     READ     0x03  host to board: tag is the address of a register; no payload
+    WRITE    0x04  host to board: tag's low byte is the address of a register; payload is its new value (4). Answered with the
+                   VALUE of LOADED. For LOAD, tag's high byte counts the words, and only the word that is due is taken
     PART     0x05  host to board: tag of the image; payload is the part's number (1) and its bytes, of images of more than 64
     ANSWER   0x81  board to host: tag of the image; payload is the answer, packed
     HELLO    0x82  board to host: the same random number; payload is the protocol's version (1) and the design's id (4)
@@ -42,7 +44,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-IMAGE, HELLO, READ, PART, ANSWER, HELLO_BACK, BUSY, VALUE = 0x01, 0x02, 0x03, 0x05, 0x81, 0x82, 0x83, 0x84
+IMAGE, HELLO, READ, WRITE, PART, ANSWER, HELLO_BACK, BUSY, VALUE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x81, 0x82, 0x83, 0x84
 FLAG, ESCAPE = 0x7E, 0x7D
 VERSION = 3
 WINDOW = 16  # images on the way at once, at most
@@ -51,8 +53,9 @@ MAGIC = 0x6C667768  # "hwfl"
 REGISTERS = {
     "magic": 0x00, "version": 0x04, "design": 0x08, "hash_low": 0x0C, "hash_high": 0x10, "control": 0x14, "status": 0x18,
     "errors": 0x1C, "images": 0x20, "answers": 0x24, "interval": 0x28, "fastest": 0x2C, "latency": 0x30, "starved": 0x34,
-    "held_up": 0x38, "cycles": 0x3C,
+    "held_up": 0x38, "cycles": 0x3C, "load": 0x40, "loaded": 0x44, "weights": 0x48, "capacity": 0x4C,
 }  # fmt: skip
+MIXTURE, REFUSED = 1 << 2, 1 << 3  # in STATUS: weights are half loaded; a load was refused
 TRIES = 10  # timeouts in a row before the board is given up
 PIECE = 64  # bytes of an image from which on it may go in parts
 BAD = 16  # images that go in parts after one was lost, counted from the last that had to be sent again
@@ -194,6 +197,8 @@ class Accelerator:
         )
         images = takes.integers(images, what, layout)
         self.stats = Stats(images=len(images))
+        if self.design.get("load_bytes") and self._link.register(REGISTERS["status"]) & MIXTURE:
+            raise LinkError("the board's weights are half loaded; load them again, whole")
         tell = progress if callable(progress) else partial(_bar, seen=bool(progress))
         began = time.monotonic()
         answers = self._link.infer(images, tell)
@@ -217,6 +222,13 @@ class Accelerator:
     def meaning(self) -> Any:
         """What the integers of an answer mean: `Answer` of answers.py, or `Answers` of several outputs."""
         return _beside("answers").meaning(self.design["answer"])
+
+    def load(self, weights: bytes | str | Path) -> int:
+        """Put other weights into the board, unless they are inside; their CRC-32, which the register WEIGHTS holds from then on.
+
+        `weights` is what `hwflow.lower.reload.load_bytes` gives, or a file that holds it. LinkError as driver_load.py says.
+        """
+        return int(_beside("driver_load").load(self, weights))
 
     def status(self) -> dict[str, int]:
         """What the accelerator tells of itself: the registers of REGISTERS by name, 32 bits each."""
@@ -344,6 +356,9 @@ class _Serial:
                     if (kind, tag, len(payload)) == (VALUE, address, 4):
                         return int.from_bytes(payload, "little")
         raise LinkError(f"register {address:#04x} is not answered; is the bitstream of this folder loaded?")
+
+    def load(self, data: bytes) -> None:
+        _beside("driver_load").over_serial(self, data)
 
     def reset(self) -> None:
         self.hello()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING or __package__:
-    from hwflow.driver import MAGIC, REGISTERS, Accelerator, Array, LinkError
+    from hwflow.driver import MAGIC, REGISTERS, Accelerator, Array, LinkError, _beside
 else:
-    from driver import MAGIC, REGISTERS, Accelerator, Array, LinkError
+    from driver import MAGIC, REGISTERS, Accelerator, Array, LinkError, _beside
 
 BATCH = 1024  # images of one DMA transfer, at most
 BUFFER = 16 << 20  # bytes of one DMA buffer, at most, unless one image is larger
@@ -25,7 +25,8 @@ class Dma:
     """Images out and answers in by DMA, a batch of images each transfer; the next batch is packed while one is computed.
 
     `port` moves a batch: `start(bytes (n, a), b)`, then `finish(seconds) -> bytes (n, b)`; TimeoutError when it does not end in
-    time, OSError when the DMA stops with an error; `recover()` empties accelerator and DMA. `read(address)` gives a register.
+    time, OSError when the DMA stops with an error; `recover()` empties accelerator and DMA. `read(address)` gives a register,
+    `write(address, value)` sets one.
     """
 
     def __init__(self, port: Any, owner: Accelerator):
@@ -93,11 +94,17 @@ class Dma:
     def errors(self) -> int:
         return self.register(REGISTERS["errors"])
 
+    def write(self, address: int, value: int) -> None:
+        self.port.write(address, value)
+
     def register(self, address: int) -> int:
         return int(self.port.read(address))
 
     def reset(self) -> None:
         self.port.recover()
+
+    def load(self, data: bytes) -> None:
+        _beside("driver_load").over_registers(self, data)
 
 
 def padded(data: Array, beat: int) -> Array:
@@ -119,6 +126,9 @@ class _Exchange:
 
     def read(self, address: int) -> int:
         return int(self.port.read(address)) if hasattr(self.port, "read") else 0
+
+    def write(self, address: int, value: int) -> None:
+        self.port.write(address, value)
 
     def recover(self) -> None:
         if hasattr(self.port, "recover"):
@@ -182,6 +192,9 @@ class PynqDma:
 
     def read(self, address: int) -> int:
         return int(self._network.read(address))
+
+    def write(self, address: int, value: int) -> None:
+        self._network.write(address, value)
 
     def close(self) -> None:
         for buffer in self._buffers.values():

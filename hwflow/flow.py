@@ -74,6 +74,7 @@ class Target:
     max_util: float = 0.8
     latency_us: float | None = None
     folding: Path | None = None
+    reload: bool = False  # weights can be loaded while the hardware runs
 
     def __post_init__(self) -> None:
         if self.fit and not self.board:
@@ -155,6 +156,7 @@ def compile_model(
         dataflow = plan(
             net, board=board, clock_mhz=clock, fps=target.fps, fit=target.fit, max_util=target.max_util,
             latency_us=target.latency_us, folding=load_folding(target.folding) if target.folding else None,
+            reload=target.reload,
         )  # fmt: skip
         say("emit SystemVerilog, HLS C++ and C")
         foreign = () if from_.inside or from_.integers else (*TRAINED, *sources.KEPT)  # what was there of another model
@@ -163,7 +165,7 @@ def compile_model(
             asked = {
                 "name": from_.name, "model": kept.name, "source": from_.says, "input": input, "answer": answer,
                 "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
-                "max_util": target.max_util, "latency_us": target.latency_us,
+                "max_util": target.max_util, "latency_us": target.latency_us, "reload": target.reload,
                 "prefix": prefix, "model_sha256": None if from_.integers else digest(kept), "hwflow": VERSION,
                 **({"quantised": quantised} if quantised else {}),
             }  # fmt: skip

@@ -8,13 +8,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
     "errors bits places runs files schema version",
-    "graph board boards families tools cached driver driver_dma driver_line answers inputs tasks",
+    "graph board boards families tools cached driver driver_dma driver_line driver_load answers inputs tasks",
     "ops net real units recipe",
     "fold passes qonnx train",
     "lower plan generate",
     "build emit bridges",
     "simulate proof verify synth deploy explore",
-    "sources flow report predict",
+    "sources flow split report predict",
     "demo doctor look fuzz bench api go",
     "cli __main__",
 )

@@ -16,6 +16,9 @@ module accelerator #(
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
+  // verilator lint_off UNUSEDSIGNAL
+  input  logic [9:0]         load_i,   // the chain of load_word, where the network has one
+  // verilator lint_on UNUSEDSIGNAL
   input  logic               x_valid_i,
   output logic               x_ready_o,
   input  logic [8*Bytes-1:0] x_data_i,
@@ -113,7 +116,7 @@ module accelerator #(
     .y_valid_o(net_valid), .y_ready_i(net_ready), .y_data_o(net_data)
   );
   network core (
-    .clk_i(clk_i), .rst_ni(rst_ni),
+    .*,  // clk_i, rst_ni and, where the network has it, load_i
     .x_valid_i(net_valid), .x_ready_o(net_ready), .x_data_i(net_data),
     .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data)
   );

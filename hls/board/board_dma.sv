@@ -4,6 +4,7 @@
 // the last answer, so the receiving channel ends when the batch does. tkeep is all ones: answers are padded too.
 // A transfer that ends inside an image is counted in ERRORS (see control); the image is filled up, so that an answer, which
 // means nothing, comes with tlast, and the next transfer starts with an image of its own.
+// Weights can be loaded over the registers where LoadBytes says so: refused while an image is inside or offered.
 // A soft reset (CONTROL) empties the network; the streams stand still while it lasts.
 
 module board_dma #(
@@ -14,7 +15,9 @@ module board_dma #(
   parameter int unsigned OutWords = 1,
   parameter int unsigned DesignId = 0,
   parameter int unsigned HashLow  = 0,
-  parameter int unsigned HashHigh = 0
+  parameter int unsigned HashHigh = 0,
+  parameter int unsigned LoadBytes  = 0,  // of the weights that can be loaded; 0: they are fixed
+  parameter int unsigned WeightsCrc = 0
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -50,14 +53,15 @@ module board_dma #(
   localparam int unsigned InBeats = (InWords * ((InBits + 7) / 8) + Bytes - 1) / Bytes;
 
   logic run_n, beat_valid, beat_ready, beat_last, out_valid, last_image, last_beat, frame_ready, first, done, error, busy,
-        unused_broken, unused_first;
+        hold, ready, unused_broken, unused_first;
+  logic [9:0] load;
   logic [8*Bytes-1:0] beat_data;
-  logic [3:0]  addr;
+  logic [4:0]  addr;
   logic        write;
-  logic [1:0]  to_control;
+  logic [31:0] to_control;
   logic [31:0] from_control;
 
-  assign s_axis_tready = frame_ready && run_n;
+  assign s_axis_tready = frame_ready && run_n && !hold;
   assign m_axis_tvalid = out_valid && run_n;
   assign m_axis_tkeep  = '1;
   assign m_axis_tlast  = last_image && last_beat;
@@ -66,24 +70,25 @@ module board_dma #(
     .Bits(8 * Bytes), .Words(InBeats), .Framing(1)
   ) frame (
     .clk_i(clk_i), .rst_ni(run_n),
-    .x_valid_i(s_axis_tvalid && run_n), .x_ready_o(frame_ready), .x_data_i(s_axis_tdata), .x_last_i(s_axis_tlast),
+    .x_valid_i(s_axis_tvalid && run_n && !hold), .x_ready_o(frame_ready), .x_data_i(s_axis_tdata), .x_last_i(s_axis_tlast),
     .y_valid_o(beat_valid), .y_ready_i(beat_ready), .y_data_o(beat_data), .y_last_o(beat_last),
     .done_i(done), .broken_o(unused_broken), .error_o(error), .first_o(first), .busy_o(busy)
   );
   accelerator #(
     .Bytes(Bytes), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(1), .TagLast(1'b1)
   ) net (
-    .clk_i(clk_i), .rst_ni(run_n),
+    .clk_i(clk_i), .rst_ni(run_n), .load_i(load),
     .x_valid_i(beat_valid), .x_ready_o(beat_ready), .x_data_i(beat_data), .x_tag_i(beat_last),
     .y_valid_o(out_valid), .y_ready_i(m_axis_tready && run_n), .y_data_o(m_axis_tdata), .y_tag_o(last_image), .y_last_o(last_beat),
     .first_o(unused_first), .done_o(done)
   );
   control #(
-    .DesignId(DesignId), .HashLow(HashLow), .HashHigh(HashHigh)
+    .DesignId(DesignId), .HashLow(HashLow), .HashHigh(HashHigh), .LoadBytes(LoadBytes), .WeightsCrc(WeightsCrc)
   ) registers (
-    .clk_i(clk_i), .rst_ni(rst_ni), .addr_i(addr), .write_i(write), .data_i(to_control), .data_o(from_control), .run_no(run_n),
+    .clk_i(clk_i), .rst_ni(rst_ni), .addr_i(addr), .write_i(write), .ready_o(ready), .data_i(to_control), .data_o(from_control), .run_no(run_n),
     .first_i(first), .done_i(done), .error_i(error), .busy_i(busy),
-    .refused_i(s_axis_tvalid && !s_axis_tready), .waiting_i(m_axis_tvalid && !m_axis_tready)
+    .refused_i(s_axis_tvalid && !s_axis_tready), .waiting_i(m_axis_tvalid && !m_axis_tready),
+    .coming_i(busy || s_axis_tvalid), .hold_o(hold), .load_o(load)
   );
   axil_slave axil (
     .clk_i(clk_i), .rst_ni(rst_ni),
@@ -92,6 +97,6 @@ module board_dma #(
     .s_axil_bvalid(s_axil_bvalid), .s_axil_bready(s_axil_bready), .s_axil_bresp(s_axil_bresp),
     .s_axil_arvalid(s_axil_arvalid), .s_axil_arready(s_axil_arready), .s_axil_araddr(s_axil_araddr), .s_axil_arprot(s_axil_arprot),
     .s_axil_rvalid(s_axil_rvalid), .s_axil_rready(s_axil_rready), .s_axil_rdata(s_axil_rdata), .s_axil_rresp(s_axil_rresp),
-    .addr_o(addr), .write_o(write), .data_o(to_control), .data_i(from_control)
+    .addr_o(addr), .write_o(write), .ready_i(ready), .data_o(to_control), .data_i(from_control)
   );
 endmodule

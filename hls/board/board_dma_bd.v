@@ -10,7 +10,9 @@ module board_dma_bd #(
   parameter OutWords = 1,
   parameter DesignId = 0,
   parameter HashLow  = 0,
-  parameter HashHigh = 0
+  parameter HashHigh = 0,
+  parameter LoadBytes  = 0,
+  parameter WeightsCrc = 0
 ) (
   (* X_INTERFACE_INFO = "xilinx.com:signal:clock:1.0 clk_i CLK" *)
   (* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF s_axis:m_axis:s_axil, ASSOCIATED_RESET rst_ni" *)
@@ -77,7 +79,8 @@ module board_dma_bd #(
   output wire          [1:0] s_axil_rresp
 );
   board_dma #(
-    .Bytes(Bytes), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .DesignId(DesignId), .HashLow(HashLow), .HashHigh(HashHigh)
+    .Bytes(Bytes), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .DesignId(DesignId), .HashLow(HashLow), .HashHigh(HashHigh),
+    .LoadBytes(LoadBytes), .WeightsCrc(WeightsCrc)
   ) board (
     .clk_i(clk_i), .rst_ni(rst_ni), .s_axis_tvalid(s_axis_tvalid), .s_axis_tready(s_axis_tready),
     .s_axis_tdata(s_axis_tdata), .s_axis_tlast(s_axis_tlast), .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready),

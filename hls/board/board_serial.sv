@@ -11,6 +11,8 @@ module board_serial #(
   parameter int unsigned DesignId  = 0,
   parameter int unsigned HashLow   = 0,
   parameter int unsigned HashHigh  = 0,
+  parameter int unsigned LoadBytes  = 0,
+  parameter int unsigned WeightsCrc = 0,
   parameter int unsigned ClockHz   = 25000000,
   parameter int unsigned Baud      = 1000000,
   parameter Family = "xc7",
@@ -52,6 +54,7 @@ module board_serial #(
   board_uart #(
     .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .DesignId(DesignId),
     .HashLow(HashLow), .HashHigh(HashHigh), .Counters(Family != "ice40"),
+    .LoadBytes(LoadBytes), .WeightsCrc(WeightsCrc),
     .ClockHz(ClockHz), .Baud(Baud)
   ) board (.clk_i(clk), .rst_ni(rst_n), .rx_i(rx_i), .tx_o(tx_o));
 endmodule

@@ -1,13 +1,14 @@
-// control - what a host may ask a running accelerator and tell it: identity, soft reset, errors, counters.
+// control - what a host may ask a running accelerator and tell it: identity, soft reset, errors, counters, other weights.
 //
 // 32-bit registers by byte address; what is not listed reads as zero, and writes to it do nothing.
 //   0x00 MAGIC     0x6C667768, "hwfl"
-//   0x04 VERSION   1, of this table
+//   0x04 VERSION   2, of this table
 //   0x08 DESIGN    the design's id, as design.json has it
 //   0x0C HASH_LOW  0x10 HASH_HIGH    31 bits each of the hash of the network's hardware, as design.json has it
 //   0x14 CONTROL   write bit 0: reset the network for 16 cycles, and forget every image inside; bit 1: clear what follows
 //                  read bit 0: the reset is still on
-//   0x18 STATUS    bit 0: a packet was broken since the last clear; bit 1: an image is inside
+//   0x18 STATUS    bit 0: a packet was broken since the last clear; bit 1: an image is inside;
+//                  bit 2: the weights are a mixture, no image may enter; bit 3: a load was refused since the last clear
 //   0x1C ERRORS    broken packets
 //   0x20 IMAGES    images that began to enter        0x24 ANSWERS   answers that left
 //   0x28 INTERVAL  cycles between the ends of the last two answers: the cycles an image takes, where the host keeps up
@@ -16,19 +17,26 @@
 //   0x34 STARVED   cycles in which an answer was offered and not taken
 //   0x38 HELD_UP   cycles in which a beat was offered and not taken
 //   0x3C CYCLES    cycles since the last clear
+//   0x40 LOAD      write four bytes of weights, low byte first (see loader)
+//   0x44 LOADED    bytes taken since the load began; write anything: a load begins, unless an image is inside
+//   0x48 WEIGHTS   CRC-32 of the weights inside, as they are loaded; 0 while a load is under way
+//   0x4C CAPACITY  bytes that a load takes; 0: this hardware's weights are fixed
 // Counters wrap. Counters 0 leaves out those from INTERVAL on (they read as zero), for the smallest parts.
 
 module control #(
   parameter int unsigned DesignId = 0,
   parameter int unsigned HashLow  = 0,
   parameter int unsigned HashHigh = 0,
-  parameter bit          Counters = 1'b1
+  parameter bit          Counters = 1'b1,
+  parameter int unsigned LoadBytes  = 0,
+  parameter int unsigned WeightsCrc = 0
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
-  input  logic [3:0]  addr_i,       // of a word
-  input  logic        write_i,
-  input  logic [1:0]  data_i,
+  input  logic [4:0]  addr_i,       // of a word
+  input  logic        write_i,      // one cycle
+  output logic        ready_o,      // a write is taken
+  input  logic [31:0] data_i,
   output logic [31:0] data_o,       // one cycle after addr_i
   output logic        run_no,       // reset of the network, active low
   // what happens, each looked at one cycle late, so that no path leads from it to a counter
@@ -37,10 +45,13 @@ module control #(
   input  logic        error_i,
   input  logic        busy_i,
   input  logic        refused_i,    // a beat is offered and not taken
-  input  logic        waiting_i     // an answer is offered and not taken
+  input  logic        waiting_i,    // an answer is offered and not taken
+  input  logic        coming_i,     // an image is inside or about to enter: weights stay
+  output logic        hold_o,       // nothing may enter
+  output logic [9:0]  load_o        // the chain of load_word
 );
-  localparam logic [31:0] Magic = 32'h6C667768, Version = 32'd1;
-  localparam logic [3:0] Control = 4'd5;
+  localparam logic [31:0] Magic = 32'h6C667768, Version = 32'd2;
+  localparam logic [4:0] Control = 5'd5, Load = 5'd16, Loaded = 5'd17;
   localparam int unsigned Hold = 16;  // cycles of a soft reset
 
   logic first_q, done_q, error_q, busy_q, refused_q, waiting_q;
@@ -50,7 +61,8 @@ module control #(
   end
 
   logic [4:0]  reset_q;
-  logic        clear, broken_q;
+  logic        clear, broken_q, load_done, load_refused, refused_load_q, whole;
+  logic [31:0] loaded, weights;
   logic [31:0] errors_q, images_q, answers_q;
   logic [31:0] interval, fastest, latency, starved, held_up, cycles;
 
@@ -59,23 +71,33 @@ module control #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) reset_q <= 5'(Hold);
-    else if (write_i && addr_i == Control && data_i[0]) reset_q <= 5'(Hold);
+    else if ((write_i && addr_i == Control && data_i[0]) || load_done) reset_q <= 5'(Hold);
     else if (reset_q != '0) reset_q <= reset_q - 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear) begin
       broken_q  <= 1'b0;
+      refused_load_q <= 1'b0;
       errors_q  <= '0;
       images_q  <= '0;
       answers_q <= '0;
     end else begin
       if (error_q) broken_q <= 1'b1;
+      if (load_refused) refused_load_q <= 1'b1;
       errors_q  <= errors_q + 32'(error_q);
       images_q  <= images_q + 32'(first_q);
       answers_q <= answers_q + 32'(done_q);
     end
   end
+
+  loader #(
+    .LoadBytes(LoadBytes), .WeightsCrc(WeightsCrc)
+  ) load (
+    .clk_i(clk_i), .rst_ni(rst_ni && !(write_i && addr_i == Control && data_i[0])), .begin_i(write_i && addr_i == Loaded),
+    .busy_i(coming_i), .word_valid_i(write_i && addr_i == Load), .word_i(data_i), .ready_o(ready_o), .load_o(load_o),
+    .hold_o(hold_o), .done_o(load_done), .refused_o(load_refused), .whole_o(whole), .loaded_o(loaded), .weights_o(weights)
+  );
 
   if (Counters) begin : gen_counters
     logic [31:0] cycles_q, since_q, interval_q, fastest_q, latency_q, latency_age_q, starved_q, held_up_q;
@@ -124,22 +146,26 @@ module control #(
 
   always_ff @(posedge clk_i) begin
     unique case (addr_i)
-      4'd0:  data_o <= Magic;
-      4'd1:  data_o <= Version;
-      4'd2:  data_o <= 32'(DesignId);
-      4'd3:  data_o <= 32'(HashLow);
-      4'd4:  data_o <= 32'(HashHigh);
-      4'd5:  data_o <= {31'b0, !run_no};
-      4'd6:  data_o <= {30'b0, busy_q, broken_q};
-      4'd7:  data_o <= errors_q;
-      4'd8:  data_o <= images_q;
-      4'd9:  data_o <= answers_q;
-      4'd10: data_o <= interval;
-      4'd11: data_o <= fastest;
-      4'd12: data_o <= latency;
-      4'd13: data_o <= starved;
-      4'd14: data_o <= held_up;
-      default: data_o <= cycles;
+      5'd0:  data_o <= Magic;
+      5'd1:  data_o <= Version;
+      5'd2:  data_o <= 32'(DesignId);
+      5'd3:  data_o <= 32'(HashLow);
+      5'd4:  data_o <= 32'(HashHigh);
+      5'd5:  data_o <= {31'b0, !run_no};
+      5'd6:  data_o <= {28'b0, refused_load_q, !whole, busy_q, broken_q};
+      5'd7:  data_o <= errors_q;
+      5'd8:  data_o <= images_q;
+      5'd9:  data_o <= answers_q;
+      5'd10: data_o <= interval;
+      5'd11: data_o <= fastest;
+      5'd12: data_o <= latency;
+      5'd13: data_o <= starved;
+      5'd14: data_o <= held_up;
+      5'd15: data_o <= cycles;
+      5'd17: data_o <= loaded;
+      5'd18: data_o <= weights;
+      5'd19: data_o <= 32'(LoadBytes);
+      default: data_o <= '0;
     endcase
   end
 endmodule

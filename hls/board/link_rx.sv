@@ -8,6 +8,7 @@
 //   hello_o  a good HELLO frame came       (pulse, with tag_o)
 //   busy_o   a good image had to be dropped (pulse, with tag_o): both slots were full
 //   read_o   a good READ frame came       (pulse, with tag_o: the address of a register)
+//   write_o  a good WRITE frame came      (pulse, with tag_o and write_data_o): a register's new value
 //   error_o  a frame came whose CRC is wrong, or an image or a part of another length (pulse)
 // The image leaves on y, byte by byte, y_tag_o beside it.
 
@@ -22,6 +23,8 @@ module link_rx #(
   output logic        hello_o,
   output logic        busy_o,
   output logic        read_o,
+  output logic        write_o,
+  output logic [31:0] write_data_o,
   output logic        error_o,
   output logic [15:0] tag_o,
   output logic        y_valid_o,
@@ -29,10 +32,11 @@ module link_rx #(
   output logic [7:0]  y_data_o,
   output logic [15:0] y_tag_o
 );
-  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02, Read = 8'h03, Part = 8'h05;
+  localparam logic [7:0] Flag = 8'h7E, Escape = 8'h7D, Image = 8'h01, Hello = 8'h02, Read = 8'h03, Write = 8'h04, Part = 8'h05;
   localparam logic [31:0] Residue = 32'hDEBB20E3;  // of a frame followed by its own CRC
   localparam int unsigned Head = 3, Tail = 4;
-  localparam int unsigned CountBits = $clog2(Head + Bytes + Tail + 2);
+  localparam int unsigned Most = Bytes > 4 ? Bytes : 4;  // bytes of a payload: an image, or a register's value
+  localparam int unsigned CountBits = $clog2(Head + Most + Tail + 2);
   localparam int unsigned AddrBits = $clog2(2 * Bytes);
   localparam int unsigned PieceBits = Bytes <= 4096 ? 6 : $clog2((Bytes + 63) / 64);  // a part is 64 bytes, or an image 64 parts
   localparam int unsigned Piece = 1 << PieceBits;
@@ -67,11 +71,12 @@ module link_rx #(
       else if (valid_i && data_i == Flag) flag_q <= 1'b1;
       if (valid_i) escape_q <= data_i == Escape;
       if (end_q) count_q <= '0;
-      else if (add && count_q != CountBits'(Head + Bytes + Tail + 1)) count_q <= count_q + 1'b1;
+      else if (add && count_q != CountBits'(Head + Most + Tail + 1)) count_q <= count_q + 1'b1;
       if (add) begin
         if (count_q == 0) kind_q <= data;
         if (count_q == 1) tag_o[7:0] <= data;
         if (count_q == 2) tag_o[15:8] <= data;
+        if (count_q >= CountBits'(Head) && count_q < CountBits'(Head + 4)) write_data_o <= {data, write_data_o[31:8]};
       end
     end
   end
@@ -94,6 +99,7 @@ module link_rx #(
   assign keep       = (good_image && !dropped_q) || complete;
   assign busy_o     = (good_image || good_part) && dropped_q;
   assign read_o     = good && kind_q == Read && count_q == CountBits'(Head + Tail);
+  assign write_o    = good && kind_q == Write && count_q == CountBits'(Head + 4 + Tail);
   assign error_o    = end_q && count_q != '0 && (crc != Residue || (kind_q == Image && !good_image) || (kind_q == Part && !good_part));
 
   assign in_base    = in_slot_q ? AddrBits'(Bytes) : '0;

@@ -53,8 +53,12 @@ module stream_top #(
     .x_valid_i(framed_valid), .x_ready_o(framed_ready), .x_data_i(framed_data),
     .y_valid_o(x_valid), .y_ready_i(x_ready), .y_data_o(x_data)
   );
+  // verilator lint_off UNUSEDSIGNAL
+  logic [9:0] load_i;  // weights are not loaded here
+  // verilator lint_on UNUSEDSIGNAL
+  assign load_i = '0;
   network core (
-    .clk_i(clk_i), .rst_ni(rst_ni),
+    .*,  // clk_i, rst_ni and, where the network has it, load_i
     .x_valid_i(x_valid), .x_ready_o(x_ready), .x_data_i(x_data),
     .y_valid_o(y_valid), .y_ready_i(y_ready), .y_data_o(y_data)
   );

@@ -14,7 +14,7 @@
 #include "dot.hpp"
 
 template <int Cols, int Rows, int Simd, int Pe, int XBits, int XKind, int WBits, int WKind, int AccBits, int Levels,
-          int ThrBits, int YBits, int Base, int Style, int Mult, int Words>
+          int ThrBits, int YBits, int Base, int Style, int Mult, int Load, int Words>
 void mvu(Stream<Simd * XBits> &x, Stream<Pe * YBits> &y,
          const Memory<Pe * Simd * WBits, (Cols / Simd) * (Rows / Pe)> &weights,
          const typename Limits<Pe, Rows / Pe, Levels, ThrBits>::Table &thresholds) {

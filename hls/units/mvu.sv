@@ -29,6 +29,7 @@ module mvu #(
   parameter int          Base    = 0,
   parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM, 3 constants
   parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Load    = 0,  // 1: weights and thresholds may be loaded, by the chain of load_word
   parameter WeightFile = "",           // hexadecimal, one word of Pe x Simd weights for each step, column 0 low
   parameter ThreshFile = ""            // hexadecimal, one word of Pe x Levels thresholds for each pass
 ) (
@@ -39,7 +40,9 @@ module mvu #(
   input  logic [Simd*XBits-1:0] x_data_i,
   output logic                  y_valid_o,
   input  logic                  y_ready_i,
-  output logic [Pe*YBits-1:0]   y_data_o
+  output logic [Pe*YBits-1:0]   y_data_o,
+  input  logic [9:0] load_i,  // see load_word
+  output logic [9:0] load_o
 );
   localparam int unsigned Groups = Cols / Simd;  // words of one vector
   localparam int unsigned Passes = Rows / Pe;
@@ -53,7 +56,7 @@ module mvu #(
   localparam bit Counted = XKind == 0 && WKind == 0;
   localparam int unsigned CountBits   = $clog2(Simd + 1);
   // a few words of weights are a table that a comparison of bits absorbs; the register is behind both
-  localparam int unsigned Fused = Binary && Style < 2 && Steps > 1 && Steps <= 32 ? 1 : 0;
+  localparam int unsigned Fused = Binary && Load == 0 && Style < 2 && Steps > 1 && Steps <= 32 ? 1 : 0;
   localparam int unsigned First = 3 + Fused;  // of popcount
   localparam int unsigned Height = Fused == 0 ? CountBits : 3 + $clog2((Simd + 7) / 7);
   localparam int unsigned TreeLatency = Binary ? Fused + (Height >= First ? 1 : 0)
@@ -129,15 +132,16 @@ module mvu #(
   end
 
   logic [StepBits-1:0] w_addr;
+  logic [9:0]          load;  // from the weights to the thresholds
   delay #(
     .Bits(StepBits), .Cycles(Fused)
   ) addr_level (
     .clk_i(clk_i), .en_i(go), .d_i(step_q), .q_o(w_addr)
   );
   rom #(
-    .Bits(Pe * Simd * WBits), .Words(Steps), .Style(Style == 3 ? 0 : Style), .Latency(1 - Fused), .File(WeightFile)
+    .Bits(Pe * Simd * WBits), .Words(Steps), .Style(Style == 3 ? 0 : Style), .Latency(1 - Fused), .Load(Load), .File(WeightFile)
   ) weights (
-    .clk_i(clk_i), .en_i(go), .addr_i(w_addr), .data_o(w_read)
+    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(w_addr), .data_o(w_read), .load_i(load_i), .load_o(load)
   );
   delay #(
     .Bits(Pe * Simd * WBits), .Cycles(Late)
@@ -277,6 +281,7 @@ module mvu #(
     end
     assign y_done = acc_done;
     assign limits = '0;
+    assign load_o = load;
     logic unused;
     assign unused = &{limits, start_pass};
   end else if (Levels == 1) begin : gen_sign
@@ -285,18 +290,18 @@ module mvu #(
     end
     assign y_done = acc_done;
     rom #(
-      .Bits(StoreBits), .Words(Passes), .File(ThreshFile)
+      .Bits(StoreBits), .Words(Passes), .Load(Load), .File(ThreshFile)
     ) starts (
-      .clk_i(clk_i), .en_i(go), .addr_i(start_pass), .data_o(limits)
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(start_pass), .data_o(limits), .load_i(load), .load_o(load_o)
     );
   end else begin : gen_stairs
     logic [PassBits-1:0] limit_pass;
     logic [Pe*YBits-1:0] y_q;
     always_ff @(posedge clk_i) if (go) limit_pass <= start_pass;
     rom #(
-      .Bits(StoreBits), .Words(Passes), .File(ThreshFile)
+      .Bits(StoreBits), .Words(Passes), .Load(Load), .File(ThreshFile)
     ) stairs (
-      .clk_i(clk_i), .en_i(go), .addr_i(limit_pass), .data_o(limits)
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(limit_pass), .data_o(limits), .load_i(load), .load_o(load_o)
     );
     for (genvar p = 0; p < Pe; p++) begin : gen_y
       logic [Levels-1:0] reached;

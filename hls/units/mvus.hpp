@@ -7,7 +7,7 @@
 #include "dot.hpp"
 
 template <int Pixels, int Cols, int Rows, int XBits, int XKind, int WBits, int WKind, int AccBits, int Levels,
-          int ThrBits, int YBits, int Base, int Style, int Mult, int Words>
+          int ThrBits, int YBits, int Base, int Style, int Mult, int Load, int Words>
 void mvus(Stream<Pixels * Cols * XBits> &x, Stream<Pixels * Rows * YBits> &y,
           const Memory<Rows * Cols * WBits, 1> &weights,
           const typename Limits<Rows, 1, Levels, ThrBits>::Table &thresholds) {

@@ -17,6 +17,7 @@ module mvus #(
   parameter int          Base    = 0,
   parameter int unsigned Style   = 0,
   parameter int unsigned Mult    = 0,
+  parameter int unsigned Load    = 0,
   parameter WeightFile = "",  // hexadecimal, one word of Rows x Cols weights, column 0 low
   parameter ThreshFile = ""   // hexadecimal, one word of Rows x Levels thresholds
 ) (
@@ -27,21 +28,27 @@ module mvus #(
   input  logic [Pixels*Cols*XBits-1:0] x_data_i,
   output logic                         y_valid_o,
   input  logic                         y_ready_i,
-  output logic [Pixels*Rows*YBits-1:0] y_data_o
+  output logic [Pixels*Rows*YBits-1:0] y_data_o,
+  input  logic [9:0] load_i,  // see load_word
+  output logic [9:0] load_o
 );
   logic [Pixels-1:0] x_ready, y_valid;
   assign x_ready_o = &x_ready;  // all the same
   assign y_valid_o = &y_valid;
 
+  logic [Pixels-1:0][9:0] load;  // all take the same words at the same time
+  assign load_o = load[0];
+
   for (genvar k = 0; k < Pixels; k++) begin : gen_pixel
     mvu #(
       .Cols(Cols), .Rows(Rows), .Simd(Cols), .Pe(Rows), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind),
-      .AccBits(AccBits), .Levels(Levels), .ThrBits(ThrBits), .YBits(YBits), .Base(Base), .Style(Style), .Mult(Mult),
+      .AccBits(AccBits), .Levels(Levels), .ThrBits(ThrBits), .YBits(YBits), .Base(Base), .Style(Style), .Mult(Mult), .Load(Load),
       .WeightFile(WeightFile), .ThreshFile(ThreshFile)
     ) one (
       .clk_i(clk_i), .rst_ni(rst_ni),
       .x_valid_i(x_valid_i), .x_ready_o(x_ready[k]), .x_data_i(x_data_i[k*Cols*XBits+:Cols*XBits]),
-      .y_valid_o(y_valid[k]), .y_ready_i(y_ready_i), .y_data_o(y_data_o[k*Rows*YBits+:Rows*YBits])
+      .y_valid_o(y_valid[k]), .y_ready_i(y_ready_i), .y_data_o(y_data_o[k*Rows*YBits+:Rows*YBits]),
+      .load_i(load_i), .load_o(load[k])
     );
   end
 endmodule

@@ -11,7 +11,7 @@
 #include "stream.hpp"
 
 template <int Channels, int Pe, int XBits, int XKind, int YBits, int SumBits, int Shift, int Lo, int Hi, int MulBits,
-          int AddBits, int Mul, int Add, int Mult, int Words, class Scales>
+          int AddBits, int Mul, int Add, int Mult, int Load, int Words, class Scales>
 void rescale(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y, const Scales &scale) {
   static_assert(Channels % Pe == 0, "rescale: Pe must divide Channels");
 #pragma HLS ARRAY_PARTITION variable = scale complete dim = 2

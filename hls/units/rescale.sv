@@ -21,6 +21,7 @@ module rescale #(
   parameter int          Mul      = 1,
   parameter int          Add      = 0,
   parameter int unsigned Mult     = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Load     = 0,  // 1: the scales may be loaded, by the chain of load_word
   parameter              ScaleFile = ""
 ) (
   input  logic                clk_i,
@@ -30,7 +31,9 @@ module rescale #(
   input  logic [Pe*XBits-1:0] x_data_i,
   output logic                y_valid_o,
   input  logic                y_ready_i,
-  output logic [Pe*YBits-1:0] y_data_o
+  output logic [Pe*YBits-1:0] y_data_o,
+  input  logic [9:0] load_i,  // see load_word
+  output logic [9:0] load_o
 );
   localparam int unsigned Blocks = Channels / Pe;
   localparam int unsigned VBits = XKind == 2 ? XBits : XBits + 1;  // x as two's complement
@@ -62,8 +65,8 @@ module rescale #(
     localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
     logic [Pe*Record-1:0] scale;
     logic [BBits-1:0] b_q;
-    rom #(.Bits(Pe * Record), .Words(Blocks), .File(ScaleFile)) scales (
-      .clk_i(clk_i), .en_i(move), .addr_i(b_q), .data_o(scale)
+    rom #(.Bits(Pe * Record), .Words(Blocks), .Load(Load), .File(ScaleFile)) scales (
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(move), .addr_i(b_q), .data_o(scale), .load_i(load_i), .load_o(load_o)
     );
     always_ff @(posedge clk_i) begin
       if (!rst_ni) b_q <= '0;
@@ -84,6 +87,9 @@ module rescale #(
   end else begin : gen_one_scale
     assign factors = {Pe{KBits'(Mul)}};
     assign addends = {Pe{SumBits'(Add)}};
+    assign load_o  = '0;
+    logic unused_load;
+    assign unused_load = ^load_i;
   end
 
   for (genvar e = 0; e < Pe; e++) begin : gen_element

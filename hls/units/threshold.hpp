@@ -9,7 +9,7 @@
 #include "stream.hpp"
 
 template <int Channels, int Pe, int XBits, int XKind, int Levels, int ThrBits, int YBits, int Base, int Falling,
-          int Words>
+          int Load, int Words>
 void threshold(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y,
                const Memory<Pe * (Levels * ThrBits + Falling), Channels / Pe> &thresholds) {
   static_assert(Channels % Pe == 0, "threshold: Pe must divide Channels");

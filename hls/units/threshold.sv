@@ -15,6 +15,7 @@ module threshold #(
   parameter int unsigned YBits    = 1,
   parameter int          Base     = 0,
   parameter int unsigned Falling  = 0,  // 1: a channel's record ends with a bit that says it falls
+  parameter int unsigned Load     = 0,  // 1: the records may be loaded, by the chain of load_word
   parameter ThreshFile = ""             // hexadecimal, one word of Pe records for each channel group
 ) (
   input  logic                clk_i,
@@ -24,7 +25,9 @@ module threshold #(
   input  logic [Pe*XBits-1:0] x_data_i,
   output logic                y_valid_o,
   input  logic                y_ready_i,
-  output logic [Pe*YBits-1:0] y_data_o
+  output logic [Pe*YBits-1:0] y_data_o,
+  input  logic [9:0] load_i,  // see load_word
+  output logic [9:0] load_o
 );
   localparam int unsigned Groups = Channels / Pe;
   localparam int unsigned AddrBits = Groups > 1 ? $clog2(Groups) : 1;
@@ -49,9 +52,9 @@ module threshold #(
   assign y_data_o  = y_q;
 
   rom #(
-    .Bits(Pe * Record), .Words(Groups), .File(ThreshFile)
+    .Bits(Pe * Record), .Words(Groups), .Load(Load), .File(ThreshFile)
   ) records (
-    .clk_i(clk_i), .en_i(x_go), .addr_i(group_q), .data_o(record)
+    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(x_go), .addr_i(group_q), .data_o(record), .load_i(load_i), .load_o(load_o)
   );
 
   for (genvar p = 0; p < Pe; p++) begin : gen_channel

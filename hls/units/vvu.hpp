@@ -11,7 +11,7 @@
 #include "dot.hpp"
 
 template <int Taps, int Channels, int Pe, int XBits, int XKind, int WBits, int WKind, int AccBits, int Levels,
-          int ThrBits, int YBits, int Base, int Mult, int Words>
+          int ThrBits, int YBits, int Base, int Mult, int Load, int Words>
 void vvu(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y, const Memory<Pe * WBits, Taps * (Channels / Pe)> &weights,
          const typename Limits<Pe, Channels / Pe, Levels, ThrBits>::Table &thresholds) {
   static_assert(Channels % Pe == 0, "vvu: Pe must divide Channels");

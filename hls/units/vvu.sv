@@ -23,6 +23,7 @@ module vvu #(
   parameter int unsigned YBits    = 1,  // bits of an element of y
   parameter int          Base     = 0,
   parameter int unsigned Mult     = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Load     = 0,  // 1: weights and thresholds may be loaded, by the chain of load_word
   parameter              WeightFile = "",
   parameter              ThreshFile = ""
 ) (
@@ -33,7 +34,9 @@ module vvu #(
   input  logic [Pe*XBits-1:0] x_data_i,
   output logic                y_valid_o,
   input  logic                y_ready_i,
-  output logic [Pe*YBits-1:0] y_data_o
+  output logic [Pe*YBits-1:0] y_data_o,
+  input  logic [9:0] load_i,  // see load_word
+  output logic [9:0] load_o
 );
   localparam int unsigned Blocks = Channels / Pe;
   localparam int unsigned Words = Blocks * Taps;
@@ -85,8 +88,9 @@ module vvu #(
   logic [Pe*XBits-1:0] x_q;
   logic [Pe*WBits-1:0] w_word;
   always_ff @(posedge clk_i) if (move) x_q <= x_data_i;
-  rom #(.Bits(Pe * WBits), .Words(Words), .File(WeightFile)) weights (
-    .clk_i(clk_i), .en_i(move), .addr_i(addr_q), .data_o(w_word)
+  logic [9:0] load;  // from the weights to the thresholds
+  rom #(.Bits(Pe * WBits), .Words(Words), .Load(Load), .File(WeightFile)) weights (
+    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(move), .addr_i(addr_q), .data_o(w_word), .load_i(load_i), .load_o(load)
   );
 
   // ---- thresholds: beside the product, and one step later beside the sum -------------------------------------------
@@ -95,8 +99,8 @@ module vvu #(
   if (Levels > 0) begin : gen_thresh
     localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
     logic [BBits-1:0] b_q;
-    rom #(.Bits(HBits), .Words(Blocks), .File(ThreshFile)) thresholds (
-      .clk_i(clk_i), .en_i(move), .addr_i(b_q), .data_o(thresh)
+    rom #(.Bits(HBits), .Words(Blocks), .Load(Load), .File(ThreshFile)) thresholds (
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(move), .addr_i(b_q), .data_o(thresh), .load_i(load), .load_o(load_o)
     );
     always_ff @(posedge clk_i) begin
       if (!rst_ni) b_q <= '0;
@@ -104,6 +108,7 @@ module vvu #(
     end
   end else begin : gen_no_thresh
     assign thresh = '0;
+    assign load_o = load;
   end
 
   // ---- one channel -------------------------------------------------------------------------------------------------

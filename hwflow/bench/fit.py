@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hwflow.bench.fit_loads import measure_loads
 from hwflow.bench.fit_units import SEEDS, units
 from hwflow.bench.measure import BATCH, key, measure_units
 from hwflow.bits import Array
@@ -23,6 +24,7 @@ from hwflow.families import HERE, cost_table, family_of, fitted
 from hwflow.synth import yosys
 from hwflow.units.kit import costs
 from hwflow.units.kit.base import Unit
+from hwflow.units.kit.costs import LOADER
 
 
 def measure_known(
@@ -73,7 +75,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "widen_bits": (0.05, 1),
     "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits0_block": (4, 0), "bits1": (3, 0), "bits1_block": (5, 0), "bits2_block": (5, 0),
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "masked": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
-    "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
+    "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "register": (0.05, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0), "turned": (1, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
@@ -101,6 +103,7 @@ ROMS = ("rom_whole", "latched", "block", *(f"rom{n}" for n in range(1, 10)))
 KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
+    LOADER: ("one", "counters", "word", "register", "stored", "latched", "block"),
     "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}{held}" for k in KINDS[:3] for held in ("_table", "_block")), "adders_fixed", *TREES, "tree_dsp", *ROMS, "stored", "table_whole",
             *(f"table{n}" for n in range(1, 7))),
     "mvu_net": ("one", "adders", "registers", "places", "out", "raw", "reaches", "stairs"),
@@ -127,14 +130,32 @@ def fit(family: str, kept: bool = False, only: Sequence[str] = (), minutes: floa
     modules: dict[str, dict[str, list[float]]] = {"recode": {}}
     if only:  # the others stay as they are, first guesses of another family where they are
         modules |= {m: c for m, c in table["modules"].items() if not first or any(n for *_, n in c.values())}
-    for module in sorted({e["module"] for e in mine}):
-        rows = [e for e in mine if e["module"] == module]
+    elif LOADER in table["modules"]:
+        modules[LOADER] = table["modules"][LOADER]
+    modules |= coefficients(mine, family, guesses)
+    day = datetime.now(timezone.utc).date().isoformat()
+    return {"tool": yosys.version(), "date": day, "from": first, "modules": modules}
+
+
+def coefficients(
+    entries: Sequence[dict[str, Any]], family: str, guesses: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, list[float]]]:
+    """LUTs, flip-flops and the number of measurements of every count, module by module."""
+    out, guesses = {}, guesses or {}
+    for module in sorted({e["module"] for e in entries}):
+        rows = [e for e in entries if e["module"] == module]
         found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
         luts, flipflops = (solve(rows, module, family, r, guesses.get(module, {})) for r in ("lut", "ff"))
         number = {name: sum(f.get(name, 0) > 0 for f in found) for name in luts}
-        modules[module] = {name: [luts[name], flipflops[name], number[name]] for name in luts}
-    day = datetime.now(timezone.utc).date().isoformat()
-    return {"tool": yosys.version(), "date": day, "from": first, "modules": modules}
+        out[module] = {name: [luts[name], flipflops[name], number[name]] for name in luts}
+    return out
+
+
+def fit_loads(family: str) -> dict[str, Any]:
+    """A family's table with the coefficients of memories that can be loaded measured anew."""
+    table = cost_table(family)
+    table["modules"] = {**table["modules"], **coefficients(measure_loads(family), family)}
+    return table
 
 
 def save(table: dict[str, Any], family: str) -> Path:
@@ -188,13 +209,16 @@ def nonnegative(a: Array, b: Array, x: Array) -> Array:
 
 def main(args: Sequence[str]) -> None:
     """Nothing: measure and fit every fitted family; `kept`: fit what was measured; `only MODULE ...`: measure and fit these
-    anew; `family NAME [MODULE ...]`: measure and fit a family, or some modules of it; `family NAME minutes N`: measure for N
-    minutes at most and fit what was measured until now."""
+    anew; `loads`: memories that can be loaded; `family NAME [MODULE ...]`: measure and fit a family, or some modules of it;
+    `family NAME minutes N`: measure for N minutes at most and fit what was measured until now."""
     match list(args):
         case ["family", family, "minutes", most]:
             print(f"fitted {save(fit(family, minutes=float(most)), family)}")
         case ["family", family, *modules]:
             print(f"fitted {save(fit(family, only=modules), family)}")
+        case ["loads"]:
+            for family in fitted():
+                print(f"fitted {save(fit_loads(family), family)}")
         case [] | ["kept"]:
             for family in fitted():
                 print(f"fitted {save(fit(family, kept=bool(args)), family)}")
@@ -203,7 +227,7 @@ def main(args: Sequence[str]) -> None:
                 print(f"fitted {', '.join(modules)} in {save(fit(family, only=modules), family)}")
         case _:
             raise SystemExit(
-                "python -m hwflow.bench.fit [kept | only MODULE ... | family NAME [MODULE ... | minutes N]]"
+                "python -m hwflow.bench.fit [kept | loads | only MODULE ... | family NAME [MODULE ... | minutes N]]"
             )
 
 

@@ -43,6 +43,7 @@ class _Bench:
     params: list[tuple[str, str]]
     ins: tuple[Stream, ...]
     outs: tuple[Stream, ...]
+    load_ports: bool = False
 
     @property
     def x_bits(self) -> int:
@@ -63,7 +64,7 @@ def measure(
     named = [replace(u, name=f"u{i}") for i, u in enumerate(units)]
     design = folder / "design"
     design.mkdir(parents=True, exist_ok=True)
-    benches = [_Bench(u.name, module(u), instance(u).params, u.ins, u.outs) for u in named]
+    benches = [_Bench(u.name, module(u), instance(u).params, u.ins, u.outs, u.load_ports) for u in named]
     (design / f"{yosys.CORE}.sv").write_text(TEMPLATES.get_template(TEMPLATE).render(units=benches))
     for unit in named:
         write_memories(unit, design)

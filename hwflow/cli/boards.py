@@ -37,6 +37,10 @@ def run(
     inputs: Inputs = None,
     layout: Layout = "nhwc",
     outputs: Annotated[Path | None, typer.Option("--outputs", help="Y.npy; of several outputs Y.npz.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="net.npz of another network of the same structure, to be loaded first."),
+    ] = None,
     n: Count = None,
     json: Json = False,
 ) -> None:
@@ -46,16 +50,18 @@ def run(
     from hwflow.build import Build
     from hwflow.deploy import run as run_board
     from hwflow.files import check_answers_path, write_answers
+    from hwflow.net import Net
 
     build = Build.load(folder)
     check_answers_path(outputs, [part.name for part in build.net.outputs], "--outputs")
     x = load_inputs(build, inputs, n, layout)
     say(f"{len(x)} images to {port}")
-    y, stats = run_board(folder, port, x, progress=not json)
-    facts: dict[str, object] = asdict(stats)
+    net = Net.load(weights) if weights else build.net
+    y, stats = run_board(folder, port, x, weights=net if weights else None, progress=not json)
+    facts: dict[str, object] = asdict(stats) | {"net": net.hash}
     if outputs:
-        write_answers(outputs, build.net.split(y))
-    differing = int((y.reshape(len(x), -1) != build.net.run(x)).sum())
+        write_answers(outputs, net.split(y))
+    differing = int((y.reshape(len(x), -1) != net.run(x)).sum())
     facts |= {"images": len(x), "differing": differing}
     table = Table("what", "value", title=f"{folder} on {port}")
     for key, value in facts.items():

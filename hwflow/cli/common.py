@@ -23,7 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # the groups of verbs, in the order of the flow, and the verbs of each in the order in which they are used
 GROUPS = {
     "Look around": ("demo", "recipes", "boards", "runs", "doctor"),
-    "Make": ("train", "check", "quicklook", "compile", "hls"),
+    "Make": ("train", "check", "quicklook", "compile", "split", "hls"),
     "Prove and measure": ("simulate", "verify", "synth", "report", "publish", "look"),
     "Use": ("deploy", "run", "measured", "bridge"),
     "Compare": ("go", "explore", "compare", "fuzz", "bench"),

@@ -150,6 +150,9 @@ def compile(
     folding: Annotated[
         Path | None, typer.Option("--folding", help="A folding file: {unit: {pe, simd, style, mult}}.")
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Hardware whose weights can be loaded while it runs: run --weights.")
+    ] = False,
     input: Input = None,
     mean: Mean = None,
     std: Std = None,
@@ -171,7 +174,7 @@ def compile(
     from hwflow.real import with_preprocessing
 
     input = with_preprocessing(input, mean, std)
-    target = Target(board, clock, fps, fit, max_util, latency, folding)
+    target = Target(board, clock, fps, fit, max_util, latency, folding, reload)
     calibration = calibration_of(quantise_float, calibrate, layout)
     build = compile_model(model, folder, target, input, say, answer=answer, prefix=prefix, calibration=calibration)
     flow = build.dataflow
@@ -207,6 +210,33 @@ def compile(
     show({"folder": str(build.folder), "fps": rate, **describe(flow), "explanation": why}, json, table)
     if not json:
         say(why["text"])
+
+
+@verb("hwflow split build/digits --fps 100000 -o build/both", "hwflow verify build/both/first")
+def split(
+    model: Annotated[str, typer.Argument(help="MODEL.onnx, MODEL.h5, net.npz or a build folder")],
+    folder: OutDir = None,
+    board: BoardName = None,
+    clock: Annotated[float | None, typer.Option("--clock", help="Clock in MHz; the board's own without it.")] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help="The cheapest halves that reach this many images/s.")
+    ] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="The fastest halves that fit a board each.")] = False,
+    max_util: Annotated[float, typer.Option("--max-util", help="Share of each board --fit may use, 0 to 1.")] = 0.8,
+    input: Input = None,
+    n: Annotated[int, typer.Option("-n", help="Images through both halves together.")] = 100,
+    json: Json = False,
+) -> None:
+    """One network over two boards: a build for each half, the link between them, both simulated together."""
+    from hwflow.flow import Target
+    from hwflow.split import split_model
+
+    facts = split_model(model, folder, Target(board, clock, fps, fit, max_util), input, n, say)
+    table = Table("what", "value", title=facts["folder"])
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    show(facts, json, table)
+    raise typer.Exit(0 if facts["differing"] == 0 else 1)
 
 
 @verb("hwflow hls build/digits")

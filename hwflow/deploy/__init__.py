@@ -20,6 +20,7 @@ from hwflow.deploy.sim import uart_board
 from hwflow.driver import Accelerator, LinkError, Stats
 from hwflow.errors import RecipeError, ToolError
 from hwflow.files import read_json, rewritten, write_json
+from hwflow.lower.reload import load_bytes, refill
 from hwflow.net import Net
 from hwflow.synth import route, synth, yosys
 from hwflow.units.kit.base import Dataflow
@@ -159,11 +160,17 @@ def _routed(
 
 
 def run(
-    folder: Path, port: str, x: Array, *, progress: bool | Callable[[int, int], None] = False
+    folder: Path,
+    port: str,
+    x: Array,
+    *,
+    weights: Net | None = None,
+    progress: bool | Callable[[int, int], None] = False,
 ) -> tuple[Array, Stats]:
     """Answers (n, outputs) of the board at `port` for the build in `folder`, and what the run took.
 
-    `port` "sim" runs the simulated board, which is made when the deploy folder is another board's.
+    `port` "sim" runs the simulated board, which is made when the deploy folder is another board's. `weights`: another
+    network of the same structure, which is loaded first; without one, the build's own are loaded where others are inside.
     """
     home = folder / "deploy"
     if port == designs.SIM and not (home / "board_sim").is_file():
@@ -175,6 +182,10 @@ def run(
     _same_build(folder, home / "deploy.json")
     try:
         with Accelerator(port, home / "design.json") as board:
+            if weights is not None or board.design.get("load_bytes"):
+                build = Build.load(folder)
+                flow = build.dataflow if weights is None else refill(build.net, build.dataflow, weights)
+                board.load(load_bytes(flow))
             return board.infer(x, progress), board.stats
     except LinkError as e:
         raise ToolError(f"{port}: {e}") from e

@@ -21,6 +21,7 @@ from hwflow.board import Board
 from hwflow.deploy.vivado import BEAT_BYTES
 from hwflow.emit.names import plain
 from hwflow.files import write_arrays
+from hwflow.lower.reload import load_bytes, structure, weights_crc
 from hwflow.net import Net
 from hwflow.places import hardware
 from hwflow.units.kit.base import Dataflow, Stream
@@ -57,7 +58,14 @@ def parameters(dataflow: Dataflow, rtl: Path) -> dict[str, int]:
         "DesignId": design_id(rtl),
         "HashLow": low,
         "HashHigh": high,
+        **_loads(dataflow),
     }
+
+
+def _loads(dataflow: Dataflow) -> dict[str, int]:
+    """Bytes of a load and what is inside from the start, where weights can be loaded; nothing where they are fixed."""
+    data = load_bytes(dataflow)
+    return {"LoadBytes": len(data), "WeightsCrc": weights_crc(data)} if data else {}
 
 
 def words(stream: Stream) -> dict[str, Any]:
@@ -86,6 +94,8 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
         "denominator": net.denominator, "answer": net.answer.plain(),
         "input": words(dataflow.input), "output": words(dataflow.output),
     }  # fmt: skip
+    if data := load_bytes(dataflow):
+        out |= {"load_bytes": len(data), "weights_crc": weights_crc(data), "structure": structure(dataflow)}
     if link == "dma":
         return {
             **out,
@@ -102,7 +112,7 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
 def write(out: Path, net: Net, design: dict[str, Any], inputs: Array, how_to_load: str) -> None:
     """The files every deploy folder has: design.json, driver.py, selftest.py, a C example for a serial line, examples, README."""
     (out / "design.json").write_text(json.dumps(design, indent=1) + "\n")
-    for name in ("driver.py", "driver_line.py", "inputs.py", "answers.py"):
+    for name in ("driver.py", "driver_line.py", "driver_load.py", "inputs.py", "answers.py"):
         shutil.copyfile(Path(driver.__file__).with_name(name), out / name)
     shutil.copyfile(Path(__file__).with_name("selftest.py"), out / "selftest.py")
     if design["link"] == "dma":

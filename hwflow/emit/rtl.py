@@ -26,6 +26,9 @@ TEMPLATES = jinja2.Environment(
 )
 
 SHELL = "stream_top"  # the module that `top` is an instance of
+LOAD = (
+    "load"  # the chain by which memories are loaded: load_0, load_1, ..; a stream's wires end in _valid, _ready, _data
+)
 INSTANCE = "u_"  # before every instance's name, so that a unit may be called `reg` or `table`
 
 
@@ -50,9 +53,13 @@ def network(dataflow: Dataflow, module: str = "network", prefix: str = "") -> st
             raise RecipeError(f"{unit.name!r} cannot name an instance; use letters, digits and _ in unit names")
     edges = [Wires(label(SOURCE), dataflow.input.bits)]
     edges += [Wires(label(u.name, i), s.bits) for u in dataflow.units for i, s in enumerate(u.outs)]
+    chained = [u for u in dataflow.units if u.loads]
+    loads = [f"{LOAD}_{i}" for i in range(len(chained) + 1)] if chained else []
+    places = {u.name: (loads[i], loads[i + 1]) for i, u in enumerate(chained)}
+    units = [instance(u, prefix, places.get(u.name, ("'0", ""))) for u in dataflow.units]
     return TEMPLATES.get_template("network.sv.j2").render(
         name=plain(dataflow.name), module=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output,
-        edges=edges, answer=label(dataflow.units[-1].name), units=[instance(u, prefix) for u in dataflow.units],
+        edges=edges, answer=label(dataflow.units[-1].name), units=units, loads=loads,
     )  # fmt: skip
 
 
@@ -89,6 +96,7 @@ class Instance:
     params: list[tuple[str, str]]
     ins: Bundle
     outs: Bundle
+    load: tuple[str, str] | None = None  # what its ports load_i and load_o are joined to, where its module has them
 
 
 def bundle(labels: Sequence[str]) -> Bundle:
@@ -101,13 +109,13 @@ def bundle(labels: Sequence[str]) -> Bundle:
     return Bundle(join("valid"), join("ready"), join("data"))
 
 
-def instance(unit: Unit, prefix: str = "") -> Instance:
+def instance(unit: Unit, prefix: str = "", load: tuple[str, str] = ("'0", "")) -> Instance:
     """A unit with its parameters as SystemVerilog literals and the signals on its ports."""
     module, params = unit.rtl()
     texts = [(k, _literal(v, prefix)) for k, v in params.items()]
     ins = bundle([label(i) for i in unit.inputs])
     outs = bundle([label(unit.name, i) for i in range(len(unit.outs))])
-    return Instance(module, INSTANCE + unit.name, texts, ins, outs)
+    return Instance(module, INSTANCE + unit.name, texts, ins, outs, load if unit.load_ports else None)
 
 
 def module(unit: Unit) -> str:

@@ -27,15 +27,16 @@ __all__ = ["cores", "folding_of", "load_folding", "lower", "save_folding"]
 NO_PADS = (0, 0, 0, 0)
 
 
-def lower(net: Net, folding: Folding | None = None) -> Dataflow:
+def lower(net: Net, folding: Folding | None = None, reload: bool = False) -> Dataflow:
     """The hardware of a network under a folding; units the folding leaves out stay at one element a cycle.
 
     A window nobody folds keeps pace with the unit it feeds. Fifos are those the folding names; without any, each
     input of a unit with several inputs gets one that holds an image, which never deadlocks (`plan` sizes them).
+    `reload`: weights, thresholds and scales can be loaded while the hardware runs (`lower.reload`).
     RecipeError for a unit that is not there and for a value that does not divide.
     """
     folding = check_folding(folding or {})
-    units = match_rates(fold_units(cores(net), folding), folding)
+    units = match_rates(fold_units(cores(net, reload), folding), folding)
     depths = {name: int(entry["depth"]) for name, entry in folding.items() if "depth" in entry}
     if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):
         known = ", ".join(u.name for u in units)
@@ -43,7 +44,7 @@ def lower(net: Net, folding: Folding | None = None) -> Dataflow:
     return join(net.name, net.input, units, depths or None)
 
 
-def cores(net: Net) -> tuple[Unit, ...]:
+def cores(net: Net, reload: bool = False) -> tuple[Unit, ...]:
     """Every unit that computes, at its smallest folding, reading the units it depends on by name.
 
     A rising threshold is fused into the matrix unit before it, when nothing else reads the sums; `passes.canonical`
@@ -51,7 +52,7 @@ def cores(net: Net) -> tuple[Unit, ...]:
     """
     readers = Counter(i for op in net.ops for i in op.inputs)
     by_input = {op.inputs[0]: op for op in net.ops if isinstance(op, ops.Threshold) and not op.falling.any()}
-    built = _Built({INPUT: SOURCE}, {INPUT: net.input}, [], Names({SOURCE}))
+    built = _Built({INPUT: SOURCE}, {INPUT: net.input}, [], Names({SOURCE}), reload)
     fused: set[str] = set()
     for op in net.ops:
         if op.name in fused:
@@ -72,11 +73,13 @@ class _Built:
     ports: dict[str, Port]
     units: list[Unit]
     names: Names
+    reload: bool = False
 
     def put(self, unit: type[Unit], name: str, /, *edges: str, **fields: Any) -> str:
         """One more unit; its own refusals become findings about the network."""
         try:
-            self.units.append(unit(name=name, inputs=edges, **fields))
+            made = unit(name=name, inputs=edges, **fields)
+            self.units.append(made.reloadable() if self.reload else made)
         except RecipeError as e:
             reason, _, remedy = str(e).removeprefix(f"{name}: ").partition("; ")
             raise ModelError(Finding(name, "", reason, remedy or "change the layer")) from e

@@ -45,6 +45,7 @@ def plan(
     max_util: float = 0.8,
     latency_us: float | None = None,
     folding: Folding | None = None,
+    reload: bool = False,
 ) -> Dataflow:
     """The hardware of a network for a rate, a latency or a board; its fifos are sized so that they cost no rate.
 
@@ -52,12 +53,13 @@ def plan(
     resource of the board is estimated to be used. `fit`: the fastest that leaves RESERVE of that. `latency_us`: the cheapest whose
     first answer comes that soon. Together: the cheapest that does all of it. None of them: a small design, or the
     slowest pace of the units in `folding`. `folding` fixes units, wholly or in part, and the rest follows.
+    `reload`: weights can be loaded while the hardware runs.
     RecipeError with what is reachable, and why, when it cannot be.
     """
     clock = clock_mhz or (board.clock_mhz if board else 100.0)
     _check(board, clock, fps, fit, max_util, latency_us)
     folding = check_folding(folding or {})
-    units = cores(net)
+    units = cores(net, reload)
     depths = {name: int(f["depth"]) for name, f in folding.items() if "depth" in f}
     if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):
         raise RecipeError(f"{unknown[0]}: is no unit of {net.name}; its units are {', '.join(u.name for u in units)}")
@@ -68,7 +70,7 @@ def plan(
 
     def build(chosen: Choice, slowest: float = np.inf) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
-        return set_pace(lower(net, whole)) if depths else size_fifos(net, whole, slowest)
+        return set_pace(lower(net, whole, reload)) if depths else size_fifos(net, whole, slowest, reload)
 
     target = _target_cycles(search, clock, fps)
     start = target or _default_cycles(search, folding)

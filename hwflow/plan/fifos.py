@@ -27,13 +27,13 @@ FLOODED = 1000  # words; a fifo that holds more in front of a single input is fi
 WORK = 700_000_000  # steps evaluated after which the depths found so far are taken: enough, if not the least
 
 
-def size_fifos(net: Net, folding: Folding, slowest: float = inf) -> Dataflow:
+def size_fifos(net: Net, folding: Folding, slowest: float = inf, reload: bool = False) -> Dataflow:
     """The hardware of a folding with the shallowest fifos that keep its pace.
 
     The pace is that of its slowest unit, where unbounded fifos reach it. Where unbounded fifos take more than `slowest`
     cycles an image they are left unbounded: no other depths are faster.
     """
-    units = match_rates(fold_units(cores(net), folding), folding)
+    units = match_rates(fold_units(cores(net, reload), folding), folding)
     depths, pace = find_depths(net.name, net.input, units, slowest)
     return replace(join(net.name, net.input, units, depths), pace=pace)
 

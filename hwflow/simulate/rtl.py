@@ -59,6 +59,8 @@ class Design:
     taps: list[End] = field(default_factory=list)
     levels: list[End] = field(default_factory=list)
     cycles: int = 0
+    load_i: bool = False  # it has the port by which memories are loaded,
+    load_o: bool = False  # and the one by which the next is
 
     @property
     def core(self) -> str:
@@ -192,7 +194,18 @@ def of_dataflow(dataflow: Dataflow, name: str, module: str = TOP, first: int = 0
         [End("source", first, dataflow.input, label=SOURCE)],
         [End("sink", first + 1, dataflow.output, label="output")],
     )
-    return Design(name, module, module == TOP, [], ins, outs, taps, levels, dataflow.cycles)
+    return Design(
+        name,
+        module,
+        module == TOP,
+        [],
+        ins,
+        outs,
+        taps,
+        levels,
+        dataflow.cycles,
+        load_i=any(u.loads for u in dataflow.units),
+    )
 
 
 def of_unit(unit: Unit, name: str, first: int = 0) -> Design:
@@ -203,7 +216,17 @@ def of_unit(unit: Unit, name: str, first: int = 0) -> Design:
         ends.append(End(kind, first + len(ends), stream, low[kind], label=f"{unit.name} {kind}"))
         low[kind] += stream.bits
     ins, outs = ends[: len(unit.ins)], ends[len(unit.ins) :]
-    return Design(name, module(unit), False, instance(unit, f"{name}_").params, ins, outs, cycles=unit.cycles)
+    return Design(
+        name,
+        module(unit),
+        False,
+        instance(unit, f"{name}_").params,
+        ins,
+        outs,
+        cycles=unit.cycles,
+        load_i=unit.load_ports,
+        load_o=unit.load_ports,
+    )
 
 
 def _edges(dataflow: Dataflow) -> list[str]:

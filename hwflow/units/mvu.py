@@ -39,6 +39,8 @@ class Mvu(Matrix):
     def divided(self) -> None:
         super().divided()
         divide(self.name, "simd", self.simd, self.cols)
+        if self.style == "const" and self.reload:
+            raise RecipeError(f"{self.name}: constant weights cannot be loaded; take style lut or block")
         if self.style == "const" and self.steps != 1:
             raise RecipeError(
                 f"{self.name}: constant weights need pe={self.rows} and simd={self.cols}, not {self.pe} and {self.simd}"
@@ -51,7 +53,8 @@ class Mvu(Matrix):
     def params(self) -> dict[str, int | str]:
         return {
             "Cols": self.cols, "Rows": self.rows, "Simd": self.simd, "Pe": self.pe,
-            **self.widths, "Style": STYLES.index(self.style), "Mult": MULTS.index(self.mult), **self.files,
+            **self.widths, "Style": STYLES.index(self.style), "Mult": MULTS.index(self.mult),
+            "Load": int(self.reload), **self.files,
         }  # fmt: skip
 
     def memories(self) -> dict[str, Memory]:
@@ -101,7 +104,9 @@ class Mvu(Matrix):
     def _same(self) -> dict[str, int]:
         """Bits of words of weights and of thresholds that are the same in all words, as those of grouped convolutions are:
         tools keep them out of memories."""
-        w, out = self.weight_ints, {}
+        w, out = self.weight_ints, dict[str, int]()
+        if self.reload:
+            return out
         if self.steps > FEW:
             shape = self.rows // self.pe, self.pe, self.cols // self.simd, self.simd
             out["SameWeights"] = constant_bits(w.encode(self.weights).reshape(shape), (0, 2), w.bits)
@@ -140,6 +145,10 @@ class Mvu(Matrix):
             "stairs": p["Levels"] if p["Levels"] > 1 else 0,
             "product": p["XBits"] + p["WBits"] if "W" in numbers else numbers.get("X", 0),
         }
+
+    @property
+    def load_ports(self) -> bool:
+        return self.network is None
 
     @property
     def lanes(self) -> int:
@@ -191,7 +200,7 @@ def tree_latency(unit: Mvu) -> int:
         return net.latency - 2 - (unit.levels > 1)
     late = unit.style == "block" or (unit.style == "auto" and unit.steps >= LATE)
     if {kind(unit.x.ints), kind(unit.weight_ints)} <= SIGNS:
-        fused = unit.style in ("auto", "lut") and 1 < unit.steps <= TABLE
+        fused = not unit.reload and unit.style in ("auto", "lut") and 1 < unit.steps <= TABLE
         first = 3 + fused  # the height below which the first of popcount's registers stands
         height = 3 + clog2((unit.simd + 7) // 7) if fused else unit.simd.bit_length()
         return late + fused + (height >= first) + max(height - first - 1, 0)
@@ -226,7 +235,7 @@ def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, boo
     whether the weights are tables in the LUTs that compare them (Fused)."""
     pe, simd = p["Pe"], p["Simd"]
     masks = 2 if p["WKind"] == TERNARY_KIND else 1 if p["XKind"] == TERNARY_KIND else 0
-    fused = p["Style"] < 2 and 1 < steps <= TABLE
+    fused = not p["Load"] and p["Style"] < 2 and 1 < steps <= TABLE
     held = "_table" if fused else "_block" if p["Style"] == 2 and steps > 1 else ""
     fixed = "_fixed" if steps == 1 else ""
     shared = masks == 1  # gen_shared: count_all counts the elements that count, once for all rows
@@ -315,12 +324,14 @@ def memories_of(p: Params, steps: int, fused: bool, replay: bool) -> tuple[Store
     simd, groups, passes = p["Simd"], p["Cols"] // p["Simd"], p["Rows"] // p["Pe"]
     masked = fused and TERNARY_KIND in (p["XKind"], p["WKind"])
     weights = Store(
-        p["Pe"] * simd * p["WBits"] - p.get("SameWeights", 0),
-        steps,
-        STYLE[p["Style"] % 3],
-        compared=simd if fused else 0,
-        masked=masked,
-    )
-    limits = Store(p["Pe"] * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0), passes)  # starts, stairs
+        p["Pe"] * simd * p["WBits"] - p.get("SameWeights", 0), steps, STYLE[p["Style"] % 3],
+        compared=simd if fused else 0, masked=masked, rom=not p["Load"], loads=bool(p["Load"]),
+    )  # fmt: skip
+    limits = Store(
+        p["Pe"] * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0),
+        passes,
+        rom=not p["Load"],
+        loads=bool(p["Load"]),
+    )  # starts, stairs
     vector = [Store(simd * p["XBits"], groups, rom=False)] if replay else []  # gen_replay: vector
     return (weights, limits, *vector)

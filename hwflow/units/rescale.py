@@ -6,7 +6,7 @@ Stands on units.kit.base. hls/units/rescale.sv and hls/units/rescale.hpp are the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -26,9 +26,18 @@ from hwflow.units.kit.weighted import signed_bits
 WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
 
 
+class LOADED:
+    """Scales that can be loaded: bits of a factor and of an addend, and the shift, which is the same for all contents."""
+
+    mul, add, shift = 24, 40, 20
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RescaleUnit(Unit):
-    """y = clip((mul[c] * x + add[c]) >> shift, lo, hi); the shift rounds towards minus infinity."""
+    """y = clip((mul[c] * x + add[c]) >> shift, lo, hi); the shift rounds towards minus infinity.
+
+    `reload`: mul and add can be loaded, so they are as wide as LOADED says and the shift is its own.
+    """
 
     module: ClassVar[str] = "rescale"
     x: Port
@@ -39,6 +48,7 @@ class RescaleUnit(Unit):
     hi: int
     pe: int = 1
     mult: str = "auto"
+    reload: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mul", frozen(self.mul, np.int64))
@@ -51,10 +61,31 @@ class RescaleUnit(Unit):
         )
         divide(self.name, "pe", self.pe, self.x.channels)
         check_mult(self.name, self.mult)
+        if self.reload and self.shift < LOADED.shift:  # the same map with another shift
+            object.__setattr__(self, "mul", frozen(self.mul << (LOADED.shift - self.shift), np.int64))
+            object.__setattr__(self, "add", frozen(self.add << (LOADED.shift - self.shift), np.int64))
+            object.__setattr__(self, "shift", LOADED.shift)
+        widest = (signed_bits(self.mul), signed_bits(self.add), self.shift)
+        if self.reload and (widest[0] > LOADED.mul or widest[1] > LOADED.add or self.shift > LOADED.shift):
+            raise RecipeError(
+                f"{self.name}: scales that can be loaded have {LOADED.mul} bits, addends {LOADED.add} and a shift of {LOADED.shift}, "
+                f"not {widest[0]}, {widest[1]} and {widest[2]}; compile without --reload"
+            )
         if self.sum_bits > WIDEST or max(-self.lo, self.hi) >= 1 << 31:
             raise RecipeError(
                 f"{self.name}: mul * x + add must fit {WIDEST} bits and lo .. hi 32, not {self.sum_bits} and {self.lo} .. {self.hi}"
             )
+
+    @property
+    def loads(self) -> bool:
+        return self.reload
+
+    def reloadable(self) -> Unit:
+        return replace(self, reload=True)
+
+    @property
+    def load_ports(self) -> bool:
+        return True
 
     @cached_property
     def _ends(self) -> Array:
@@ -67,10 +98,15 @@ class RescaleUnit(Unit):
 
     @property
     def sum_bits(self) -> int:
+        if self.reload:
+            most = max(-self.x.ints.lo, self.x.ints.hi)
+            return signed_bits(np.array([(most << (LOADED.mul - 1)) + (1 << (LOADED.add - 1))], dtype=object))
         return signed_bits(self._ends)
 
     @property
     def _y_ints(self) -> Ints:
+        if self.reload:
+            return Ints(self.lo, self.hi)
         ends = [min(max(int(e) >> self.shift, self.lo), self.hi) for e in self._ends.ravel()]
         return Ints(min(ends), max(ends))
 
@@ -102,10 +138,14 @@ class RescaleUnit(Unit):
 
     @property
     def _mul_bits(self) -> int:
+        if self.reload:
+            return LOADED.mul
         return 0 if _one(self.mul) else min(signed_bits(self.mul), self.sum_bits)
 
     @property
     def _add_bits(self) -> int:
+        if self.reload:
+            return LOADED.add
         return 0 if _one(self.add) else min(signed_bits(self.add), self.sum_bits)
 
     def params(self) -> dict[str, int | str]:
@@ -115,7 +155,7 @@ class RescaleUnit(Unit):
             "YBits": self._y_ints.bits, "SumBits": self.sum_bits, "Shift": self.shift, "Lo": self.lo, "Hi": self.hi,
             "MulBits": self._mul_bits, "AddBits": self._add_bits,
             "Mul": 0 if self._mul_bits else int(self.mul[0]), "Add": 0 if self._add_bits else int(self.add[0]),
-            "Mult": MULTS.index(self.mult),
+            "Mult": MULTS.index(self.mult), "Load": int(self.reload),
             "ScaleFile": f"{self.name}_scale.mem" if self._mul_bits + self._add_bits else "",
         }  # fmt: skip
 
@@ -201,4 +241,5 @@ def count_hardware(p: Params) -> Bill:
         "out": pe * p["YBits"],  # y_data_o
     }
     products = ((pe, value, m, min(value + m, p["SumBits"])),) if m and not in_luts else ()  # times
-    return Bill(counts, (Store(pe * (p["MulBits"] + p["AddBits"]), blocks),), products)  # scales
+    scales = Store(pe * (p["MulBits"] + p["AddBits"]), blocks, rom=not p["Load"], loads=bool(p["Load"]))
+    return Bill(counts, (scales,), products)

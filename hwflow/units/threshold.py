@@ -6,7 +6,7 @@ Stands on units.kit.base. hls/units/threshold.sv and hls/units/threshold.hpp are
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -36,6 +36,7 @@ class ThresholdUnit(Unit):
     base: int = 0
     bipolar: bool = False
     pe: int = 1
+    reload: bool = False  # thresholds can be loaded, and any channel may fall
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int64))
@@ -44,6 +45,17 @@ class ThresholdUnit(Unit):
             f"{self.name}: takes {len(self.thresholds)} channels, not {self.x}"
         )
         divide(self.name, "pe", self.pe, self.x.size if self.pe % self.x.channels == 0 else self.x.channels)
+
+    @property
+    def loads(self) -> bool:
+        return self.reload
+
+    def reloadable(self) -> Unit:
+        return replace(self, reload=True)
+
+    @property
+    def load_ports(self) -> bool:
+        return True
 
     @property
     def levels(self) -> int:
@@ -84,13 +96,15 @@ class ThresholdUnit(Unit):
         return {
             "Channels": max(self.x.channels, self.pe), "Pe": self.pe, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
             "Levels": self.levels, "ThrBits": self.thr_bits, "YBits": self.outs[0].ints.bits,
-            "Base": 0 if self.bipolar else self.base, "Falling": int(self.falling.any()),
+            "Base": 0 if self.bipolar else self.base, "Falling": self._flag, "Load": int(self.reload),
             "ThreshFile": f"{self.name}_thresh.mem",
         }  # fmt: skip
 
     def structure(self) -> tuple[str, dict[str, int | str]]:
         """Its parameters; of the comparisons of a word, Live are those that some channel needs; Functions are the
         output bits that are more than a wire, where all channels are in one word."""
+        if self.reload:
+            return self.module, self.params() | {"Live": self.levels * self.pe, "Functions": 0}
         ints, words_ = self.x.ints, self.x.channels // self.pe or 1
         lo, hi = (0, 1) if ints.is_bipolar else (ints.lo, ints.hi)
         needed = (self._stored > lo) & (self._stored <= hi)
@@ -126,18 +140,26 @@ class ThresholdUnit(Unit):
         return np.clip(self.thresholds, ints.lo, ints.hi + 1)
 
     @property
+    def _flag(self) -> int:
+        """1 where a channel's record says whether it falls."""
+        return int(self.reload or self.falling.any())
+
+    @property
     def _pixels(self) -> int:
         """Pixels of one word; the records repeat for each."""
         return max(self.pe // self.x.channels, 1)
 
     @property
     def thr_bits(self) -> int:
+        if self.reload:
+            ints = self.x.ints
+            return signed_bits(np.array([0, 2] if ints.is_bipolar else [ints.lo, ints.hi + 1]))
         return signed_bits(self._stored)
 
     def memories(self) -> dict[str, Memory]:
         """One word of pe channels for each channel group; a channel is its thresholds, two's complement, level 0 low,
         then its falling bit where any channel falls."""
-        bits, flag = self.thr_bits, int(self.falling.any())
+        bits, flag = self.thr_bits, self._flag
         codes = (self._stored & ((1 << bits) - 1)).astype(np.uint64)
         flags = (codes[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
         record = np.concatenate([flags.reshape(len(codes), -1), self.falling[:, None][:, :flag].astype(np.uint64)], 1)
@@ -210,7 +232,7 @@ def count_hardware(p: Params) -> Bill:
         "out": pe * p["YBits"],  # y_q
     }
     stairs = pe * levels * p["YBits"] * many  # gen_channel: count
-    if groups > 1:
+    if groups > 1 or p["Load"]:
         counts |= {
             "compare": live * max(p["XBits"], p["ThrBits"]),  # gen_level: x >= limit, both of which change
             "stairs": stairs,
@@ -223,4 +245,6 @@ def count_hardware(p: Params) -> Bill:
         counts |= {"live_small": live, "stairs_small": stairs}
     else:
         counts |= {"compare_fixed": live * p["XBits"], "live": live, "stairs_fixed": stairs}
-    return Bill(counts, (Store(pe * (levels * p["ThrBits"] + p["Falling"]), groups),))  # records
+    return Bill(
+        counts, (Store(pe * (levels * p["ThrBits"] + p["Falling"]), groups, rom=not p["Load"], loads=bool(p["Load"])),)
+    )  # records

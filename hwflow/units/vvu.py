@@ -81,6 +81,7 @@ class Vvu(Weighted):
             "Pe": self.pe,
             **self.widths,
             "Mult": MULTS.index(self.mult),
+            "Load": int(self.reload),
             **self.files,
         }
 
@@ -154,8 +155,8 @@ def count_hardware(p: Params) -> Bill:
         "out": pe * p["YBits"],  # y_data_o
     }
     stores = (
-        Store(pe * p["WBits"], p["Taps"] * blocks),  # weights
-        Store(pe * p["Levels"] * p["ThrBits"], blocks),  # thresholds
+        Store(pe * p["WBits"], p["Taps"] * blocks, rom=not p["Load"], loads=bool(p["Load"])),  # weights
+        Store(pe * p["Levels"] * p["ThrBits"], blocks, rom=not p["Load"], loads=bool(p["Load"])),  # thresholds
     )
     products = ((pe, a, b, a + (p["XKind"] == 1) + b),) if made == "multiply" and not own else ()  # times
     return Bill(counts, stores, products)

@@ -18,6 +18,7 @@ from hwflow.deploy import design as designs
 from hwflow.deploy.sim import around
 from hwflow.emit.rtl import emit
 from hwflow.lower import lower
+from hwflow.lower.reload import load_bytes, refill, weights_crc
 from hwflow.net import Net
 from hwflow.plan import plan
 
@@ -30,15 +31,16 @@ pytestmark = [
 
 
 def drive(
-    net: Net, folding: dict | None, module: str, bench: str, folder: Path, params: dict[str, int], **case: object
-) -> int:
+    net: Net, folding: dict | None, module: str, bench: str, folder: Path, params: dict[str, int], *,
+    reload: bool = False, images: int = 8, **case: object,
+) -> int:  # fmt: skip
     """Build `module` around a network and run a cocotb bench in it; how many of its tests passed. AssertionError names those that did not."""
     from cocotb_tools.runner import get_runner
 
-    dataflow = lower(net, folding) if folding or len(net.outputs) == 1 else plan(net)
+    dataflow = lower(net, folding, reload) if folding or len(net.outputs) == 1 else plan(net)
     rtl = emit(dataflow, folder / "rtl")
     ints, rng = net.input.ints, np.random.default_rng(2)
-    x = rng.integers(ints.lo, ints.hi + 1, (8, *net.input.shape))
+    x = rng.integers(ints.lo, ints.hi + 1, (images, *net.input.shape))
     if module != "top":
         params = {**designs.parameters(dataflow, rtl), **params}
     facts = {
@@ -87,6 +89,19 @@ def test_the_top_answers_right_or_says_so_whatever_its_packets_are(name: str, fr
 def test_the_dma_top_answers_right_or_says_so_and_recovers(name: str, tmp_path: Path):
     net, folding = (NETS | SEVERAL)[name]
     assert drive(net(), folding, "board_dma", "cocotb_dma", tmp_path, {"Bytes": 8}) == 4
+
+
+def test_the_dma_top_takes_other_weights_while_it_runs(tmp_path: Path):
+    make, folding = NETS["conv"]
+    net, other = make(), make(seed=5)
+    flow = lower(net, folding, reload=True)
+    data = load_bytes(refill(net, flow, other))
+    x = np.random.default_rng(2).integers(net.input.ints.lo, net.input.ints.hi + 1, (20, *net.input.shape))
+    passed = drive(
+        net, folding, "board_dma", "cocotb_reload", tmp_path, {"Bytes": 8}, reload=True, images=20, weights=load_bytes(flow).hex(),
+        other=data.hex(), other_crc=weights_crc(data), other_y=other.run(x).reshape(20, -1).tolist(),
+    )  # fmt: skip
+    assert passed == 2
 
 
 def test_the_serial_top_answers_right_and_recovers(tmp_path: Path):

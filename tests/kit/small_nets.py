@@ -30,9 +30,9 @@ def dense() -> Net:
     return Net("dense", Port((48,), Ints(0, 16)), ops)
 
 
-def conv() -> Net:
+def conv(seed: int = 1) -> Net:
     """7 x 6 pixels of 2 channels, 3 bits each: a padded convolution, a pool, a dense layer."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     ops = (
         Conv(name="conv", inputs=("input",), weights=signs(rng, 4, 3, 3, 2), pads=(1, 1, 1, 1)),
         step("sign", "conv", 4, rng),

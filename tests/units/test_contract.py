@@ -57,10 +57,27 @@ def test_parameters_have_the_same_names_and_order_in_python_and_cpp(sample):
 
 
 @pytest.mark.parametrize("module", sorted({u.module for u in SAMPLES}))
-def test_every_unit_has_the_same_eight_ports(module):
+def test_every_unit_has_the_same_eight_ports_and_two_more_where_its_memories_can_be_loaded(module):
+    loads = any(u.load_ports for u in SAMPLES if u.module == module)
     assert ports(module) == [
         "clk_i", "rst_ni", "x_valid_i", "x_ready_o", "x_data_i", "y_valid_o", "y_ready_i", "y_data_o",
+        *(("load_i", "load_o") if loads else ()),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda u: u.name)
+def test_a_unit_whose_memories_can_be_loaded_means_the_same_and_is_wide_enough_for_any(sample):
+    if getattr(sample, "style", "") == "const":
+        return
+    loads = sample.reloadable()
+    rng = np.random.default_rng(0)
+    xs = [rng.integers(s.ints.lo, s.ints.hi + 1, (3, *s.port.shape)) for s in sample.ins]
+    xs = [np.where(x >= 0, 1, -1) if s.ints.is_bipolar else x for x, s in zip(xs, sample.ins, strict=True)]
+    assert all((a == b).all() for a, b in zip(sample.run(*xs), loads.run(*xs), strict=True))
+    if loads.load_ports:
+        assert loads.loads and loads.params()["Load"] == 1
+        for narrow, wide in zip(sample.outs, loads.outs, strict=True):
+            assert wide.ints.lo <= narrow.ints.lo and narrow.ints.hi <= wide.ints.hi
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda u: u.name)

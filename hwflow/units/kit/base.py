@@ -178,6 +178,20 @@ class Unit(Node):
         """Memory contents by file name, as `params` names them."""
         return {}
 
+    @property
+    def loads(self) -> bool:
+        """True where the contents of its memories can be loaded while the hardware runs; see `reloadable`."""
+        return False
+
+    def reloadable(self) -> Unit:
+        """The same unit with memories that can be loaded, and as wide as any contents need; itself where it has none."""
+        return self
+
+    @property
+    def load_ports(self) -> bool:
+        """True where its SystemVerilog module has a place in the chain by which memories are loaded, used or not."""
+        return False
+
     def rtl(self) -> tuple[str, dict[str, int | str]]:
         """The SystemVerilog module it is an instance of, and that module's parameters: numbers, literals, file names."""
         return self.module, self.params()

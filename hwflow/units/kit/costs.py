@@ -63,11 +63,32 @@ def counter(*sizes: float) -> float:
     return float(sum(max(int(n) - 1, 0).bit_length() for n in sizes))
 
 
+LOADER = "load_word"  # the module by whose coefficients memories that can be loaded are priced
+
+
+def bill_loader(store: Store) -> Bill:
+    """A memory that can be loaded, as hls/parts/load_word.sv and rom.sv make it; a single word is a register."""
+    size = -(-store.bits // 8)
+    counts = {
+        "one": 1,  # load_o, put_o
+        "counters": counter(size, store.depth),  # byte_q, addr_q
+        "word": 8 * size,  # word_q
+        "register": store.bits * (store.depth == 1),  # gen_register
+    }
+    return Bill(counts, (store,))
+
+
 def estimate(module: str, bill: Bill, family: Family) -> Cost:
     """Resources of a unit on a family, from what its module is made of.
 
     RecipeError where a coefficient is not known: what costs nothing would be chosen by the planner.
     """
+    loaded = [s for s in bill.stores if s.loads and s.bits]
+    fixed = Bill(bill.counts, tuple(s for s in bill.stores if not s.loads), bill.products)
+    return sum((_priced(LOADER, bill_loader(s), family) for s in loaded), _priced(module, fixed, family))
+
+
+def _priced(module: str, bill: Bill, family: Family) -> Cost:
     known = cost_table(family.name)["modules"]
     found, bram, dsp = counts(bill, family)
     lut = ff = guess = 0.0

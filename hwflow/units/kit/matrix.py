@@ -147,7 +147,7 @@ class Matrix(Weighted):
         """All weights at once are wires, in adders that rows share where they are few; else tables or block RAM."""
         if self.steps > 1:
             return "lut", "block"
-        return ("lut", "const") if self.shareable and self.weights.size <= SHARED else ("lut",)
+        return ("lut", "const") if self.shareable and not self.reload and self.weights.size <= SHARED else ("lut",)
 
     @property
     def macs(self) -> int:

@@ -20,7 +20,7 @@ MUX = 0.5  # what a bit of a multiplexer behind memories one above the other cou
 
 @dataclass(frozen=True)
 class Store:
-    """A memory inside a unit; `rom` where nothing writes it."""
+    """A memory inside a unit; `rom` where nothing writes it, `loads` where the chain of load_word does."""
 
     bits: int
     depth: int
@@ -28,6 +28,7 @@ class Store:
     rom: bool = True
     compared: int = 0  # with what a LUT holds beside it: with so many different bits
     masked: bool = False  # by one more bit there
+    loads: bool = False
 
 
 def in_block(store: Store, family: Family) -> bool:

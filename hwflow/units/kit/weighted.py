@@ -5,7 +5,7 @@ Stands on units.kit.base. `mvu` and `vvu` say which inputs a row of weights meet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +24,7 @@ class Weighted(Unit):
     """acc[r] is a sum of weights[r] times inputs; y[r] = base + count_k(acc[r] >= thresholds[r, k]), or acc without any.
 
     `bipolar` says that one threshold gives -1/+1; `pe` rows are worked on at once; `mult` is what makes its products.
+    `reload`: weights and thresholds can be loaded, so widths are those that any weights of their kind and bits need.
     """
 
     x: Port
@@ -33,6 +34,7 @@ class Weighted(Unit):
     bipolar: bool = False
     pe: int = 1
     mult: str = "auto"
+    reload: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen(self.weights, np.int32))
@@ -62,7 +64,23 @@ class Weighted(Unit):
 
     @property
     def weight_ints(self) -> Ints:
-        return _ints(Same(self.weights))
+        ints = _ints(Same(self.weights))
+        if not self.reload or ints.is_bipolar or ints == TERNARY:
+            return ints
+        return (
+            Ints(-(1 << (ints.bits - 1)), (1 << (ints.bits - 1)) - 1) if ints.signed else Ints(0, (1 << ints.bits) - 1)
+        )
+
+    @property
+    def loads(self) -> bool:
+        return self.reload
+
+    def reloadable(self) -> Unit:
+        return replace(self, reload=True)
+
+    @property
+    def load_ports(self) -> bool:
+        return True
 
     @property
     def counted(self) -> bool:
@@ -74,7 +92,7 @@ class Weighted(Unit):
         """The integers that leave: levels, or the accumulator."""
         if self.thresholds is not None:
             return BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)
-        lo, hi = _sums(Same(self.weights), self.x.ints)
+        lo, hi = self._sums
         return Ints(int(lo.min()), int(hi.max()))
 
     @property
@@ -110,12 +128,21 @@ class Weighted(Unit):
         return out
 
     @property
+    def _sums(self) -> tuple[Array, Array]:
+        """The least and the largest sum of each row: of its weights, or of any weights where others can be loaded."""
+        if not self.reload:
+            return _sums(Same(self.weights), self.x.ints)
+        w, x = self.weight_ints, self.x.ints
+        products, terms = [a * b for a in (w.lo, w.hi) for b in (x.lo, x.hi)], self.weights.shape[1]
+        return np.full(self.rows, terms * min(products)), np.full(self.rows, terms * max(products))
+
+    @property
     def _reach(self) -> tuple[Array, Array]:
         """The least and the largest accumulator of each row, in what the hardware counts."""
         if self.counted:
             zero = np.zeros(self.rows, np.int64)
             return zero, zero + self.weights.shape[1]
-        return _sums(Same(self.weights), self.x.ints)
+        return self._sums
 
     @property
     def _limits(self) -> Array:
@@ -130,8 +157,19 @@ class Weighted(Unit):
         return -self._limits if self.levels == 1 else self._limits
 
     @property
+    def _possible(self) -> tuple[Array, Array]:
+        """The least and the largest limit (rows, levels) that each row may have."""
+        if not self.reload:
+            return self._limits, self._limits
+        lo, hi = self._reach
+        return lo[:, None], hi[:, None] + 1
+
+    @property
     def thr_bits(self) -> int:
-        return signed_bits(self._stored) if self.levels else 1
+        if not self.levels:
+            return 1
+        limits = np.concatenate(self._possible)
+        return signed_bits(-limits if self.levels == 1 else limits)
 
     @property
     def acc_bits(self) -> int:
@@ -140,7 +178,8 @@ class Weighted(Unit):
         if not self.levels:
             return signed_bits(np.array([self.y_ints.lo, self.y_ints.hi]))
         if self.levels == 1:
-            return signed_bits(np.stack([lo - self._limits[:, 0], hi - self._limits[:, 0]]))
+            least, largest = self._possible
+            return signed_bits(np.stack([lo - largest[:, 0], hi - least[:, 0]]))
         return max(signed_bits(np.stack([lo, hi])), self.thr_bits)
 
 
