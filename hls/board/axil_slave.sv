@@ -1,6 +1,6 @@
 // axil_slave - AXI4-Lite to the registers of `control`: one access at a time, always answered OKAY.
 //
-// A write is taken when its address and its data are both there, and answered once ready_i is high; a read is answered two
+// A write is taken when its address and its data are both there, and answered once ready_i is high; a read is answered three
 // cycles after its address.
 // Only 32-bit accesses: the address's two low bits and the byte strobes but strobe 0 are not looked at.
 
@@ -34,7 +34,7 @@ module axil_slave (
   output logic [31:0] data_o,
   input  logic [31:0] data_i
 );
-  typedef enum logic [2:0] {Idle, Write, Done, Read, Wait, Give} state_e;
+  typedef enum logic [2:0] {Idle, Write, Done, Read, More, Wait, Give} state_e;
   state_e state_q, state_d;
   logic [4:0] addr_q;
   logic       known_q;   // the address lies in the table
@@ -61,7 +61,8 @@ module axil_slave (
       Idle:    if (put) state_d = Write; else if (get) state_d = Read;
       Write:   if (ready_i) state_d = Done;
       Done:    if (s_axil_bready) state_d = Idle;
-      Read:    state_d = Wait;
+      Read:    state_d = More;
+      More:    state_d = Wait;
       Wait:    state_d = Give;
       default: if (s_axil_rready) state_d = Idle;
     endcase

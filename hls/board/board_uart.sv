@@ -26,7 +26,7 @@ module board_uart #(
 );
   localparam int unsigned InBytes = InWords * ((InBits + 7) / 8), OutBytes = OutWords * ((OutBits + 7) / 8);
 
-  logic hello, busy, read, write, error, first, done, unused_last;
+  logic hello, busy, read, write, error, first, done, loaded_n, unused_last;
   logic [31:0] write_data;
   logic [15:0] tag;
 
@@ -62,14 +62,14 @@ module board_uart #(
     end
   end
 
-  // a register's value is there three cycles after its READ, and a write a cycle after its WRITE; the line is far slower
-  logic [2:0]  read_q;
+  // a register's value is there four cycles after its READ, and a write a cycle after its WRITE; the line is far slower
+  logic [3:0]  read_q;
   logic [15:0] read_tag_q;
   logic [31:0] put_data_q;
   logic [4:0]  addr_q;
   logic        put_q;
   logic [31:0] value;
-  logic        working, loaded_n;
+  logic        working;
   logic [4:0]  images_q;  // images between the link's two ends, 16 at most
 
   uart_rx #(.ClockHz(ClockHz), .Baud(Baud)) rx (
@@ -89,13 +89,13 @@ module board_uart #(
   );
   link_tx #(.Bytes(OutBytes), .DesignId(DesignId)) to_host (
     .clk_i(clk_i), .rst_ni(rst_ni), .hello_i(hello), .busy_i(busy), .tag_i(tag),
-    .value_i(read_q[2]), .value_tag_i(read_tag_q), .value_data_i(value),
+    .value_i(read_q[3]), .value_tag_i(read_tag_q), .value_data_i(value),
     .x_valid_i(answer_valid && run_n_q), .x_ready_o(answer_ready), .x_data_i(answer_data), .x_tag_i(answer_tag),
     .y_valid_o(tx_valid), .y_ready_i(tx_ready), .y_data_o(tx_data)
   );
   always_ff @(posedge clk_i) begin
     if (!rst_ni) read_q <= '0;
-    else read_q <= {read_q[1:0], read || told_q == 7'd1};
+    else read_q <= {read_q[2:0], read || told_q == 7'd1};
     if (read) read_tag_q <= tag;
     else if (told_q == 7'd1) read_tag_q <= 16'(Loaded);
     put_q      <= rst_ni && put;

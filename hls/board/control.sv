@@ -37,7 +37,7 @@ module control #(
   input  logic        write_i,      // one cycle
   output logic        ready_o,      // a write is taken
   input  logic [31:0] data_i,
-  output logic [31:0] data_o,       // one cycle after addr_i
+  output logic [31:0] data_o,       // two cycles after addr_i
   output logic        run_no,       // reset of the network, active low
   // what happens, each looked at one cycle late, so that no path leads from it to a counter
   input  logic        first_i,      // an image begins to enter
@@ -144,28 +144,35 @@ module control #(
     assign unused = &{refused_q, waiting_q};
   end
 
+  // two steps, because the registers lie all over the part: of each four the one that is meant, then of these the one
+  logic [4:0][3:0][31:0] values;
+  logic [4:0][31:0]      some_q;
+  logic [2:0]            four_q;
+  always_comb begin
+    values = '0;
+    values[0][0] = Magic;
+    values[0][1] = Version;
+    values[0][2] = 32'(DesignId);
+    values[0][3] = 32'(HashLow);
+    values[1][0] = 32'(HashHigh);
+    values[1][1] = {31'b0, !run_no};
+    values[1][2] = {28'b0, refused_load_q, !whole, busy_q, broken_q};
+    values[1][3] = errors_q;
+    values[2][0] = images_q;
+    values[2][1] = answers_q;
+    values[2][2] = interval;
+    values[2][3] = fastest;
+    values[3][0] = latency;
+    values[3][1] = starved;
+    values[3][2] = held_up;
+    values[3][3] = cycles;
+    values[4][1] = loaded;
+    values[4][2] = weights;
+    values[4][3] = 32'(LoadBytes);
+  end
   always_ff @(posedge clk_i) begin
-    unique case (addr_i)
-      5'd0:  data_o <= Magic;
-      5'd1:  data_o <= Version;
-      5'd2:  data_o <= 32'(DesignId);
-      5'd3:  data_o <= 32'(HashLow);
-      5'd4:  data_o <= 32'(HashHigh);
-      5'd5:  data_o <= {31'b0, !run_no};
-      5'd6:  data_o <= {28'b0, refused_load_q, !whole, busy_q, broken_q};
-      5'd7:  data_o <= errors_q;
-      5'd8:  data_o <= images_q;
-      5'd9:  data_o <= answers_q;
-      5'd10: data_o <= interval;
-      5'd11: data_o <= fastest;
-      5'd12: data_o <= latency;
-      5'd13: data_o <= starved;
-      5'd14: data_o <= held_up;
-      5'd15: data_o <= cycles;
-      5'd17: data_o <= loaded;
-      5'd18: data_o <= weights;
-      5'd19: data_o <= 32'(LoadBytes);
-      default: data_o <= '0;
-    endcase
+    for (int g = 0; g < 5; g++) some_q[g] <= values[g][addr_i[1:0]];
+    four_q <= addr_i[4:2];
+    data_o <= four_q < 3'd5 ? some_q[four_q] : '0;
   end
 endmodule

@@ -53,13 +53,13 @@ def network(dataflow: Dataflow, module: str = "network", prefix: str = "") -> st
             raise RecipeError(f"{unit.name!r} cannot name an instance; use letters, digits and _ in unit names")
     edges = [Wires(label(SOURCE), dataflow.input.bits)]
     edges += [Wires(label(u.name, i), s.bits) for u in dataflow.units for i, s in enumerate(u.outs)]
-    chained = [u for u in dataflow.units if u.loads]
+    chained = [u for u in dataflow.units if u.load_ports]
     loads = [f"{LOAD}_{i}" for i in range(len(chained) + 1)] if chained else []
     places = {u.name: (loads[i], loads[i + 1]) for i, u in enumerate(chained)}
     units = [instance(u, prefix, places.get(u.name, ("'0", ""))) for u in dataflow.units]
     return TEMPLATES.get_template("network.sv.j2").render(
         name=plain(dataflow.name), module=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output,
-        edges=edges, answer=label(dataflow.units[-1].name), units=units, loads=loads,
+        edges=edges, answer=label(dataflow.units[-1].name), units=units, loads=loads, loaded=any(u.loads for u in dataflow.units),
     )  # fmt: skip
 
 
