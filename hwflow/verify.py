@@ -20,9 +20,10 @@ from hwflow.build import Build
 from hwflow.files import digest
 from hwflow.fold import Difference, first_difference, fold
 from hwflow.fold.trace import differing, integers_of
-from hwflow.simulate import simulate
+from hwflow.simulate import simulate, wasm
 
-ENGINES = ("torch", "qonnx", "graph", "numpy", "dataflow", "c", "hls", "rtl", "rtl-stalls")
+LADDER = ("torch", "qonnx", "graph", "numpy", "dataflow", "c", "wasm", "hls", "rtl", "rtl-stalls")
+ENGINES = tuple(e for e in LADDER if e != "wasm")  # what runs unless it is chosen; wasm is built anew each time
 CYCLE_BUDGET = 3_000_000  # simulated cycles an RTL rung may cost unless the caller sets the number of images
 STALL_SEED = 7
 REAL = ("torch", "qonnx", "graph")  # engines that answer in float32
@@ -131,6 +132,8 @@ def _absent(build: Build, engine: str) -> str:
         return "the model is no QONNX file"
     if engine in ("qonnx", "graph"):
         return "" if build.model.suffix != ".npz" else "the build was made from integers, without a model file"
+    if engine == "wasm":
+        return wasm.absent()
     if engine in ("c", "hls", "rtl", "rtl-stalls"):
         needs = ["g++"] if engine in ("c", "hls") else ["verilator", "g++", "make", "perl"]
         gone = [t for t in needs if tools.find(t) is None]
@@ -188,7 +191,7 @@ def _torch(build: Build, x: Array) -> Array:
 
 def _rungs(build: Build, x: Array, answers: dict[str, Array]) -> list[Rung]:
     """Each engine against the next one; real scores by way of the exported arithmetic."""
-    names = [e for e in ENGINES if e in answers]
+    names = [e for e in LADDER if e in answers]
     seen = max((len(answers[e]) for e in names if e in REAL), default=0)
     want = answers["graph"] if "graph" in answers else _exported(build, x[:seen]) if seen else np.empty(0)
     real = {e: _judged(build, e, x[: len(answers[e])], answers[e], want) for e in names if e in FLOAT}

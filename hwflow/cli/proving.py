@@ -82,7 +82,7 @@ def verify(
     inputs: Inputs = None,
     layout: Layout = "nhwc",
     n: Count = None,
-    engines: Annotated[str | None, typer.Option("--engines", help="Comma-separated; all without it.")] = None,
+    engines: Annotated[str | None, typer.Option("--engines", help="Comma-separated; all but wasm without it.")] = None,
     dump: Annotated[
         Path | None, typer.Option("--dump", help="Save answers and intermediate tensors as .npy here.")
     ] = None,
@@ -92,13 +92,13 @@ def verify(
     from dataclasses import asdict
 
     from hwflow.build import Build
-    from hwflow.verify import ENGINES
+    from hwflow.verify import ENGINES, LADDER
     from hwflow.verify import verify as run
 
     build = Build.load(folder)
     chosen = tuple(engines.split(",")) if engines else ENGINES
-    if unknown := sorted(set(chosen) - set(ENGINES)):
-        raise RecipeError(f"--engines: {', '.join(unknown)} is not known; choose from {', '.join(ENGINES)}")
+    if unknown := sorted(set(chosen) - set(LADDER)):
+        raise RecipeError(f"--engines: {', '.join(unknown)} is not known; choose from {', '.join(LADDER)}")
     x = load_inputs(build, inputs, n, layout) if inputs else None
     done = run(build, x, n, engines=chosen, progress=say, dump=dump)
     show(asdict(done) | {"exact": done.exact}, json, ladder(done))

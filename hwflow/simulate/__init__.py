@@ -1,4 +1,4 @@
-"""One door to every engine that computes integers: numpy, C, HLS C++ under g++, RTL under Verilator.
+"""One door to every engine that computes integers: numpy, C, WebAssembly, HLS C++ under g++, RTL under Verilator.
 
 Stands on the build and the engines' own modules.
 """
@@ -13,7 +13,7 @@ from hwflow.build import Build
 from hwflow.errors import RecipeError
 from hwflow.simulate.base import Run
 
-ENGINES = ("numpy", "c", "hls", "rtl")
+ENGINES = ("numpy", "c", "wasm", "hls", "rtl")
 
 
 def simulate(
@@ -35,6 +35,10 @@ def simulate(
             from hwflow.simulate import c
 
             return c.run(build.net, build.stage("c"), x)
+        case "wasm":
+            from hwflow.simulate import wasm
+
+            return wasm.run(build.net, x)
         case "hls":
             from hwflow.simulate import hls
 

@@ -7,34 +7,23 @@ import sys
 
 import numpy as np
 import pytest
+from builds import build_of
 from c_nets import branches, inputs
 
 from hwflow.bench.nets import NETS
 from hwflow.bits import Ints
 from hwflow.emit import wasm
 from hwflow.errors import ToolError
+from hwflow.simulate.wasm import absent, answers
+from hwflow.verify import verify
 
 needs_zig = pytest.mark.skipif(not wasm.has_zig(), reason="needs ziglang: pip install ziglang")
 
 
-def answers(module: wasm.Module, net, x):
-    """What the module answers under wasmtime, image by image; it must import nothing."""
-    wasmtime = pytest.importorskip("wasmtime", reason="needs wasmtime: pip install wasmtime")
-    store = wasmtime.Store()
-    code = wasmtime.Instance(store, wasmtime.Module(store.engine, module.wasm), []).exports(store)
-    at = {name: code[name](store) for name in ("image", "answer")}
-    out = []
-    kind = {"Uint8Array": "u1", "Int8Array": "i1", "Int16Array": "<i2", "Int32Array": "<i4"}[
-        wasm.ARRAYS[wasm.input_type(net)]
-    ]
-    for image in x:
-        code["memory"].write(store, image.ravel().astype(kind).tobytes(), at["image"])
-        code["run"](store)
-        out.append(np.frombuffer(code["memory"].read(store, at["answer"], at["answer"] + 4 * net.output.size), "<i4"))
-    return np.array(out)
+needs_both = pytest.mark.skipif(bool(absent()), reason=absent())
 
 
-@needs_zig
+@needs_both
 @pytest.mark.parametrize("name", ["tfc", pytest.param("resnet20", marks=pytest.mark.slow)])
 def test_wasmtime_gives_the_integers_of_the_network(name):
     net = NETS[name](3)
@@ -42,12 +31,19 @@ def test_wasmtime_gives_the_integers_of_the_network(name):
     assert (answers(wasm.build(net), net, x) == net.run(x)).all()
 
 
-@needs_zig
+@needs_both
 @pytest.mark.slow
 def test_random_branches_give_the_same_integers():
     net = branches(1)
     x = inputs(net, 3)
     assert (answers(wasm.build(net), net, x) == net.run(x)).all()
+
+
+@needs_both
+def test_the_module_is_a_rung_of_the_ladder(tmp_path):
+    build = build_of(tmp_path / "b", NETS["tfc"](3))
+    done = verify(build, n=20, engines=("numpy", "wasm", "c"))
+    assert [(r.a, r.b, r.images, r.differing) for r in done.rungs] == [("numpy", "c", 20, 0), ("c", "wasm", 20, 0)]
 
 
 @needs_zig
