@@ -21,6 +21,7 @@ PARTS = {
     "fits": ("hwflow.bench.fits", "rows"),
     "rtl": ("hwflow.bench.rtl", "rows"),
     "nets": ("hwflow.bench.rtl", "network_rows"),
+    "breadth": ("hwflow.bench.breadth", "breadth_rows"),
     "boards": ("hwflow.bench.boards", "bench_rows"),
     "faults": ("hwflow.bench.faults", "rows"),
     "link": ("hwflow.bench.link", "rows"),
