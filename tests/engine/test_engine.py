@@ -16,7 +16,7 @@ from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.c import emit, weight_bytes
 from hwflow.errors import ModelError, RecipeError
 from hwflow.net import Net
-from hwflow.ops import Conv, Dense, Port
+from hwflow.ops import Concat, Conv, Dense, Port, TopK
 from hwflow.predict import Predictor, load
 from hwflow.simulate import c
 
@@ -100,6 +100,18 @@ def test_weights_without_a_negative_one_are_read_as_they_are_kept(ints, tmp_path
         for lo, hi in ((0, 0), (0, 1), (0, 200), (0, 255), (-1, 0), (-128, 127), (0, 30000), (-300, 300))
     ]
     check_all_paths(side_by_side("unsigned", Port((13,), ints), layers), tmp_path)
+
+
+def test_joins_scale_their_parts_and_of_equal_values_the_first_is_largest(tmp_path):
+    rows = np.random.default_rng(0).integers(-3, 4, (4, 8))
+    port = Port((8,), Ints(-4, 3))
+    layers = [
+        Dense(name=name, inputs=("input",), weights=weights)
+        for name, weights in (("d", np.tile(rows, (2, 1))), ("e", -rows[:3]))
+    ]
+    join = Concat(name="c", inputs=("d", "e"), scales=(2, -2))
+    check_all_paths(Net("joined", port, (*layers, join)), tmp_path / "a")
+    check_all_paths(Net("chosen", port, (*layers, join, TopK(name="t", inputs=("c",), k=7))), tmp_path / "b", n=20)
 
 
 def test_threads_give_the_same_answers(tmp_path):

@@ -259,3 +259,12 @@ def test_the_fifos_of_a_unit_of_three_inputs_do_not_take_another_units_names():
     flow = plan(net)
     x = np.random.default_rng(0).integers(-4, 4, (5, *net.input.shape))
     assert np.array_equal(flow.run(x), net.run(x))
+
+
+def test_a_pool_whose_taps_lie_apart_is_no_tile():
+    pool = MaxPool(
+        name="p", inputs=("input",), kernel=(2, 2), stride=(2, 2), minimum=np.zeros(3, bool), dilation=(2, 1)
+    )
+    net = Net("apart", Port((6, 6, 3), Ints(-8, 7)), (pool,))
+    x = np.random.default_rng(0).integers(-8, 8, (4, 6, 6, 3))
+    assert np.array_equal(lower(net).run(x), net.run(x))

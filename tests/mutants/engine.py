@@ -11,6 +11,7 @@ T = f"'{E}random_branches_equal_the_network_on_every_path[1]'"
 T_DEPTHWISE = f"'{E}the_larger_networks_equal_the_reference[depthwise]'"
 T_PAD = f"'{E}padding_of_any_kind_is_exact[63-65]'"
 T_RESIDUAL = f"'{E}residual_streams_equal_the_network_on_every_path[0-shape0]'"
+T_JOIN = f"{E}joins_scale_their_parts_and_of_equal_values_the_first_is_largest"
 T_THREADS = f"{E}threads_give_the_same_answers"
 
 # fmt: off
@@ -21,9 +22,9 @@ MUTANTS = of_room(
     Mutant(C + "steps.c", "best[k] = best[k] > (a[k] ^ flip[k]) ? best[k]", "best[k] = best[k] < (a[k] ^ flip[k]) ? best[k]", T),
     Mutant(C + "steps.c", "best[k] = d->what == HW_SUM ? 0 : INT32_MIN;", "best[k] = 0;", T),
     Mutant(C + "steps.c", "for (; b < step; b++) out[b] = (uint8_t)(out[b] ^ flip[b]);", "for (; b < step; b++) out[b] = (uint8_t)(out[b] | flip[b]);", T),
-    Mutant(C + "steps.c", "to[k] *= d->part[i].scale;", "to[k] += d->part[i].scale;", T),
-    Mutant(C + "steps.c", "(v == last && i <= out[rank - 1])", "(v == last && i < out[rank - 1])", T),
-    Mutant(C + "steps.c", "if (best < 0 || v > most)", "if (best < 0 || v >= most)", T),
+    Mutant(C + "steps.c", "to[k] *= d->part[i].scale;", "to[k] += d->part[i].scale;", T_JOIN),
+    Mutant(C + "steps.c", "(v == last && i <= out[rank - 1])", "(v == last && i < out[rank - 1])", T_JOIN),
+    Mutant(C + "steps.c", "if (best < 0 || v > most)", "if (best < 0 || v >= most)", T_JOIN),
     Mutant(C + "words.c", "r < per && k < all ? row[k] : 255;", "r < per && k < all ? row[k] : 0;", T_PAD),
     Mutant(C + "words.c", "line[r] -= own[r];", "line[r] += own[r];", T_PAD),
     Mutant(C + "lines.c", "(int64_t)high[i] * 65536", "(int64_t)high[i] * 32768", T),
