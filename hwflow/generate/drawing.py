@@ -72,6 +72,7 @@ class Drawing(Draw):
         self.trunc = self.choose(1, 2)  # the version of Trunc
         self.labels = False  # the answer is indices of the largest
         self.stripped: str | None = None  # the tensor in front of a Softmax at the end
+        self.early: str | None = None  # a tensor in the middle that is an output too
         self.b = Build(input.shape, opset)
         self.at = input
         self.known: dict[tuple[Any, ...], str] = {}

@@ -54,7 +54,10 @@ def drawn_file(choose: Choose, rng: np.random.Generator) -> RandomFile:
     kind = onnx.TensorProto.INT64 if d.labels else onnx.TensorProto.FLOAT
     if not d.b.nodes or d.at.name == "x":
         quantize(d)
-    model = d.b.model(d.at.name, kind, {KEY: takes} if given == "meta" else None)
+    ends: dict[str, int] = {d.at.name: kind}
+    if d.early is not None and d.early != d.at.name:  # a second output, in front of the other or behind it
+        ends = {d.early: onnx.TensorProto.FLOAT} | ends if d.chance(30) else ends | {d.early: onnx.TensorProto.FLOAT}
+    model = d.b.model(ends, kind, {KEY: takes} if given == "meta" else None)
     return RandomFile(model, takes if given == "text" else None, d.exact, d.labels, d.stripped, d.wild)
 
 
@@ -84,14 +87,14 @@ def _input(d: Drawing) -> tuple[str, tuple[float, float]]:
 
 
 SPATIAL: dict[Callable[[Drawing], None], int] = {
-    spatial.conv: 8, spatial.max_pool: 4, spatial.average: 4, pointwise.residual: 3, spatial.concat: 2,
+    spatial.conv: 8, spatial.max_pool: 4, spatial.average: 4, pointwise.residual: 3, pointwise.met: 1, spatial.concat: 2,
     spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 3, moves.there_and_back: 1,
     rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 5, rearrange.shuffled: 1,
     rearrange.reduced_largest: 2, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
     branches.met: 3, branches.shortcut: 1,
 }  # fmt: skip
 FLAT: dict[Callable[[Drawing], None], int] = {
-    heads.dense: 6, pointwise.residual: 2, moves.there_and_back: 1, heads.as_convolution: 1, rearrange.split: 1,
+    heads.dense: 6, pointwise.residual: 2, pointwise.met: 1, moves.there_and_back: 1, heads.as_convolution: 1, rearrange.split: 1,
     rearrange.gathered: 1, rearrange.beside: 1, activations.gated: 1,
 }  # fmt: skip
 
@@ -127,6 +130,8 @@ def between(d: Drawing) -> None:
         d.pick((activations.chosen, activations.chosen, activations.curved, activations.curved, activations.squared))(d)
     if d.chance(75):
         quantize(d)
+        if d.chance(8) and d.at.name != "x":
+            d.early = d.at.name
         if d.chance(15):
             pointwise.relu(d)
         if d.chance(6):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.generate.drawing import LAST, Drawing, Grid, grid_of, plus
+from hwflow.generate.drawing import LAST, Drawing, Grid, grid_of, plus, product
 from hwflow.generate.quantize import clip, ready
 
 
@@ -190,6 +190,39 @@ def residual(d: Drawing) -> None:
         assert start.grid is not None
         grid = plus(grid, start.grid)
     d.to(d.node(op, *inputs), d.summed(grid))
+
+
+def met(d: Drawing) -> None:
+    """The larger, the smaller or the product of two paths of one tensor, behind quantizers of one scale."""
+    ready(d, 8)
+    start, ends = d.at, []
+    scale, bits = d.scale(), d.choose(1, 6)
+    signed = d.choose(int(bits == 1), 1)
+    constants = d.const(scale), d.const(0.0), d.const(float(bits))
+    for side in range(2):
+        d.at = start
+        if side and d.chance(60):
+            mixed(d)
+        for _ in range(d.choose(0, 2)):
+            pointwise(d)
+        ends.append(d.node("Quant", d.at.name, *constants, domain=d.general, signed=signed, narrow=0))
+    one = Grid(float(scale), float(scale) * 2.0 ** (bits - signed), d.dyadic)
+    op = d.pick(("Max", "Min", "Mul"))
+    d.to(d.node(op, *ends), d.summed(product(one, one)) if op == "Mul" else one)
+
+
+def mixed(d: Drawing) -> None:
+    """Signed sums over the channels, of the same shape: a path that is no function of one value."""
+    at, c = d.at, d.at.size("C")
+    if at.grid is None or at.letters not in ("NC", "NCHW"):
+        return
+    w = d.rng.choice((-1.0, 1.0), (c, c))
+    name = (
+        d.node("MatMul", at.name, d.const(w))
+        if at.letters == "NC"
+        else d.node("Conv", at.name, d.const(w.reshape(c, c, 1, 1)))
+    )
+    d.to(name, d.summed(product(at.grid, Grid(1.0, 1.0, True), c)))
 
 
 def branch(d: Drawing) -> None:

@@ -121,7 +121,8 @@ def _values(reader: Reader, call: Call) -> Ref:
         if first.axes != other.axes or first.shape != other.shape or not same_order or _key(first) != _key(other):
             raise Refused(
                 "input",
-                f"{VERBS.get(call.op, 'adds')} {shown(first)} and {shown(other)}",
+                f"{VERBS.get(call.op, 'adds')} {shown(first)} and {shown(other)}"
+                + (", which hold their elements in different orders" if first.axes == other.axes else ""),
                 "give both branches one shape and one order of axes",
             )
     if call.op == "Mul":
