@@ -80,7 +80,9 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
 }  # fmt: skip
 OTHER = (0.5, 0.3)
 HOLD = 0.06  # how firmly a coefficient is held near its first guess
-SIBLING = 0.5  # and near that of another family: on a quarter of the units left out, errors were least of 0.06, 0.2 and 0.5
+SIBLING = (
+    0.5  # and near that of another family: on a quarter of the units left out, errors were least of 0.06, 0.2 and 0.5
+)
 ODD = 0.2  # relative error beyond which a unit counts less
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from hwflow.bench.nets import NETS
 from hwflow.emit.bare import BOARDS, LINUX, size
 
+CORES = {core.name: core for core in (*BOARDS, next(t for t in LINUX if t.name == "riscv32"))}
 SMALL = ("tfc", "sfc", "small_cnn", "keywords")
 
 
@@ -27,7 +28,7 @@ def row(name: str, say: Callable[[str], None]) -> dict[str, Any]:
     net = NETS[name](1)
     out: dict[str, Any] = {"network": net.name}
     with TemporaryDirectory() as folder:
-        for core in (*BOARDS, next(t for t in LINUX if t.name == "riscv32")):
+        for core in CORES.values():
             found = size(net, Path(folder), core)
             out[f"flash {core.name}"] = found["flash"]
             out["ram"] = found["ram"]

@@ -89,7 +89,7 @@ CHECKS = {
     "rtl": Check(matrix_unit, ("design", "family"), {}),
     "fits": Check(fastest_design, ("network", "board"), {}),
     "fifos": Check(fifo_depths, ("network", "slowest unit", "a word less"), {}),
-    "micro": Check(microcontroller, ("network",), {}),
+    "micro": Check(microcontroller, ("network",), dict.fromkeys((f"flash {core}" for core in micro.CORES), 0.03)),
     "trained": Check(trained_network, ("network",), {}),
     "cpu": Check(engine, ("network", "batch", "path"), dict.fromkeys(("c_us", "onnxruntime_us", "over_onnxruntime", "torch_us", "over_torch", "gmac_s"), 0.25)),
 }  # fmt: skip
