@@ -257,8 +257,8 @@ CAMPAIGN: dict[str, tuple[int, int, dict[str, Any]]] = {
     "0.2 % damaged, a reset every 25 answers": (64, 1000, {"rate": 0.002, "resets": 25, "batch": 200}),
     "0.2 % damaged, unplugged every 100 images": (64, 2000, {"rate": 0.002, "batch": 100, "pulls": True}),
     "0.2 % damaged, two hosts": (64, 2000, {"rate": 0.002, "batch": 200, "hosts": True}),
-    "nothing, large images": (3072, 100, {}),
-    "1 % damaged, large images": (3072, 100, {"rate": 0.01, "batch": 20}),
+    "nothing, large images": (3072, 40, {}),
+    "1 % damaged, large images": (3072, 20, {"rate": 0.01, "batch": 5}),
 }
 
 
