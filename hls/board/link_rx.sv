@@ -93,33 +93,46 @@ module link_rx #(
 
   assign whole      = add && kind_q == Image && count_q >= CountBits'(Head) && count_q < CountBits'(Head + Bytes);
   assign payload    = whole || piece;
-  assign good       = end_q && crc == Residue;
-  assign good_image = good && kind_q == Image && count_q == CountBits'(Head + Bytes + Tail);
-  assign hello_o    = good && kind_q == Hello && count_q == CountBits'(Head + Tail);
+  // what a frame is has been known for many cycles when it ends, its CRC for one: each comparison has a register behind it
+  logic right_q, image_q, hello_q, read_q, write_q, part_kind_q, image_kind_q;
+  always_ff @(posedge clk_i) begin
+    right_q      <= crc == Residue;
+    image_kind_q <= kind_q == Image;
+    part_kind_q  <= kind_q == Part;
+    image_q      <= kind_q == Image && count_q == CountBits'(Head + Bytes + Tail);
+    hello_q      <= kind_q == Hello && count_q == CountBits'(Head + Tail);
+    read_q       <= kind_q == Read && count_q == CountBits'(Head + Tail);
+    write_q      <= kind_q == Write && count_q == CountBits'(Head + 4 + Tail);
+  end
+  assign good       = end_q && right_q;
+  assign good_image = good && image_q;
+  assign hello_o    = good && hello_q;
   assign keep       = (good_image && !dropped_q) || complete;
   assign busy_o     = (good_image || good_part) && dropped_q;
-  assign read_o     = good && kind_q == Read && count_q == CountBits'(Head + Tail);
-  assign write_o    = good && kind_q == Write && count_q == CountBits'(Head + 4 + Tail);
-  assign error_o    = end_q && count_q != '0 && (crc != Residue || (kind_q == Image && !good_image) || (kind_q == Part && !good_part));
+  assign read_o     = good && read_q;
+  assign write_o    = good && write_q;
+  assign error_o    = end_q && count_q != '0 && (!right_q || (image_kind_q && !good_image) || (part_kind_q && !good_part));
 
   assign in_base    = in_slot_q ? AddrBits'(Bytes) : '0;
 
   if (Parts > 1) begin : gen_parts
     localparam int unsigned PartBits = $clog2(Parts);
     localparam int unsigned Rest = Bytes - (Parts - 1) * Piece;  // bytes of the last part
-    logic [Parts-1:0]    come_q, come;  // parts that are kept, of the image with this tag
+    logic [Parts-1:0]    come_q, next_q;  // parts that are kept, of the image with this tag; with the one that ends
     logic [15:0]         begun_q;
     logic [PartBits-1:0] part_q;
-    logic                known_q, fresh_q;
+    logic                known_q, fresh_q, part_long_q, all_q;
     logic [CountBits-1:0] end_at;
     assign end_at    = CountBits'(Head + 1) + (part_q == PartBits'(Parts - 1) ? CountBits'(Rest) : CountBits'(Piece));
     assign number    = add && kind_q == Part && count_q == CountBits'(Head);
     assign piece     = add && kind_q == Part && known_q && count_q > CountBits'(Head) && count_q < end_at;
     assign fresh     = fresh_q;
-    assign good_part = good && kind_q == Part && known_q && count_q == end_at + CountBits'(Tail);
-    assign come      = (tag_o == begun_q ? come_q : '0) | (fresh_q ? Parts'(1) << part_q : '0);
-    assign complete  = good_part && !dropped_q && (&come);
+    assign good_part = good && part_long_q;
+    assign complete  = good_part && !dropped_q && all_q;
     always_ff @(posedge clk_i) begin
+      part_long_q <= kind_q == Part && known_q && count_q == end_at + CountBits'(Tail);
+      next_q      <= (tag_o == begun_q ? come_q : '0) | (fresh_q ? Parts'(1) << part_q : '0);
+      all_q       <= &next_q;
       if (number) begin
         part_q  <= PartBits'(data);
         known_q <= data < 8'(Parts);
@@ -127,7 +140,7 @@ module link_rx #(
       end
       if (good_part && !dropped_q) begun_q <= tag_o;
       if (!rst_ni || flush_i || keep || whole) come_q <= '0;
-      else if (good_part && !dropped_q) come_q <= come;
+      else if (good_part && !dropped_q) come_q <= next_q;
     end
   end else begin : gen_whole
     assign {number, piece, fresh, good_part, complete} = '0;

@@ -41,7 +41,7 @@ MUTANTS = of_room(
     rtl(P + "dot_bits.sv", "x_counts_i & w_counts_i;", "w_counts_i;", "mvu,vvu"),
     rtl(P + "scaled.sv", "if (Subtracts[k]) y -= value << k;", "if (Subtracts[k]) y += value << k;", "add,concat"),
     Mutant(B + "gear.sv", "((8*Room)'(x_data_i) << (8 * kept))", "((8*Room)'(x_data_i) << (8 * held_q))", "tests/deploy/test_deploy.py tests/clients tests/formal -k 'awkward or gear or dma'"),
-    Mutant(B + "link_rx.sv", "assign good       = end_q && crc == Residue;", "assign good       = end_q;", T_LINK),
+    Mutant(B + "link_rx.sv", "assign good       = end_q && right_q;", "assign good       = end_q;", T_LINK),
     Mutant(B + "link_rx.sv", "fresh_q <= data < 8'(Parts) && !come_q[PartBits'(data)];", "fresh_q <= data < 8'(Parts);", T_PARTS),
     Mutant(B + "link_rx.sv", "(tag_o == begun_q ? come_q : '0)", "come_q", T_PARTS),
     Mutant(B + "link_rx.sv", "flush_i || keep || whole) come_q", "flush_i || keep) come_q", T_PARTS),
