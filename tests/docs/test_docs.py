@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from hwflow.version import VERSION
+
 PAGES = ROOT / "docs" / "pages"
 TUTORIALS = sorted((PAGES / "tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -79,3 +81,8 @@ def test_the_page_of_operators_is_what_the_handlers_declare():
 def test_the_readme_names_only_files_that_exist():
     for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / link).exists(), link
+
+
+def test_the_citation_names_this_version():
+    lines = (ROOT / "CITATION.cff").read_text().splitlines()
+    assert f"version: {VERSION}" in lines and "license: Apache-2.0" in lines
