@@ -93,7 +93,7 @@ def test_the_dma_top_answers_right_or_says_so_and_recovers(name: str, tmp_path: 
 
 def test_the_dma_top_takes_other_weights_while_it_runs(tmp_path: Path):
     make, folding = NETS["conv"]
-    net, other = make(), make(seed=5)
+    net, other = make(), make(seed=5)  # type: ignore[call-arg]
     flow = lower(net, folding, reload=True)
     data = load_bytes(refill(net, flow, other))
     x = np.random.default_rng(2).integers(net.input.ints.lo, net.input.ints.hi + 1, (20, *net.input.shape))
