@@ -172,7 +172,7 @@ HOSTILE = {
     "a softmax in the middle": (net(softmax_inside), "in the middle of the network"),
     "a float model": (net(float_model), "are not integers times a scale"),
     "an embedding": (net(lambda b: b.node("Gather", b.const(np.ones((9, 4))), "x")), "looks a value up in a table"),
-    "a layer norm": (net(lambda b: b.node("LayerNormalization", "x", b.const(np.ones(4)))), "LayerNormalization is not supported; its statistics"),
+    "a layer norm": (net(lambda b: b.node("LayerNormalization", "x", b.const(np.ones(4)))), "divides by a deviation of each image's own"),
     "attention": (net(attention), "multiplies two values that depend on the input"),
     "a negative variance": (net(lambda b: b.norm(dense(b, b.sign("x")), [1] * 3, [0] * 3, [0] * 3, [-1, 1, 1])), "variance -1 is not positive"),
     "a NaN in a norm": (net(lambda b: b.norm(dense(b, b.sign("x")), [1, np.nan, 1], [0] * 3, [0] * 3, [1] * 3)), "holds nan"),
