@@ -36,10 +36,16 @@ module mvus #(
   assign x_ready_o = &x_ready;  // all the same
   assign y_valid_o = &y_valid;
 
-  logic [Pixels-1:0][9:0] load;  // all take the same words at the same time
-  assign load_o = load[0];
 
   for (genvar k = 0; k < Pixels; k++) begin : gen_pixel
+    logic [9:0] load;  // all take the same words at the same time, so one passes them on
+    if (k == 0) begin : gen_chain
+      assign load_o = load;
+    end else begin : gen_unused
+      logic unused;
+      assign unused = &load;
+    end
+
     mvu #(
       .Cols(Cols), .Rows(Rows), .Simd(Cols), .Pe(Rows), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind),
       .AccBits(AccBits), .Levels(Levels), .ThrBits(ThrBits), .YBits(YBits), .Base(Base), .Style(Style), .Mult(Mult), .Load(Load),
@@ -48,7 +54,7 @@ module mvus #(
       .clk_i(clk_i), .rst_ni(rst_ni),
       .x_valid_i(x_valid_i), .x_ready_o(x_ready[k]), .x_data_i(x_data_i[k*Cols*XBits+:Cols*XBits]),
       .y_valid_o(y_valid[k]), .y_ready_i(y_ready_i), .y_data_o(y_data_o[k*Rows*YBits+:Rows*YBits]),
-      .load_i(load_i), .load_o(load[k])
+      .load_i(load_i), .load_o(load)
     );
   end
 endmodule

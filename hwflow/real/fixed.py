@@ -113,6 +113,8 @@ def _bent(grid: Grid, step: Step) -> tuple[Grid, Bend] | None:
     if max(-int(lo.min()), int(hi.max())) >= MOST:
         return None
     one = np.array([f / int(m) for f, m in zip(grid.step, mul, strict=True)], object)
+    if not np.isfinite(floats(one).astype(np.float32)).all():
+        return None  # float32 does not hold such a step
     made = scaled(lo, hi, one, exact(at))
     off = np.abs(floats(one)) * 1.5
     before = np.zeros(len(mul)) if grid.error is None else grid.error

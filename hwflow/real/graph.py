@@ -189,7 +189,9 @@ class Graph:
         """The grid in fixed point behind steps that a sum of branches can wait for; None for other steps."""
         grid, bends = span.taken, []
         for step in node.steps:
-            found = fixed.after(grid, step) if grid is not None else None
+            if grid is None or (step.op in ARITHMETIC and not np.isfinite(step.value).all()):
+                return None
+            found = fixed.after(grid, step)
             if found is None:
                 return None
             grid, bend = found

@@ -397,7 +397,7 @@ def test_the_block_of_ip_integrator_has_the_ports_files_and_registers_of_the_des
         "Bytes": "8",
         **{k: str(v) for k, v in params.items()},
     }
-    assert set(re.findall(r"parameter (\w+)", wrapper)) == {"Bytes", *params}
+    assert set(re.findall(r"parameter (\w+)", wrapper)) == {"Bytes", "LoadBytes", "WeightsCrc", *params}
     assert [n.lower() for n in texts(".//s:register/s:name")] == list(REGISTERS)
 
 
