@@ -77,6 +77,8 @@ WRAP = jinja2.Template(
   {{ d.module }} #({% for k, v in d.params %}.{{ k }}({{ v }}){{ ", " if not loop.last }}{% endfor %}) unit (
     .clk_i(clk_i), .rst_ni(rst_ni), .x_valid_i(x_valid_i), .x_ready_o(x_ready_o), .x_data_i(x_data_i),
     .y_valid_o(y_valid_o), .y_ready_i(y_ready_i), .y_data_o(y_data_o)
+{%- if d.load_i %}, .load_i('0){% endif %}
+{%- if d.load_o %}, .load_o(){% endif %}
   );
 endmodule
 """
@@ -111,7 +113,7 @@ def netlists(units: Sequence[Unit], folder: Path) -> list[rtl.Design]:
             "design -reset", f"read_verilog -sv {' '.join(f.name for f in files)} wrap_{k}.sv", f"hierarchy -check -top {name}",
             "proc", "check -assert", "flatten", "opt -full", "memory -nomap", "opt_clean", f"write_verilog -noattr {name}.v",
         ]  # fmt: skip
-        designs.append(replace(design, module=name, params=[]))
+        designs.append(replace(design, module=name, params=[], load_i=False, load_o=False))
     (folder / "read.ys").write_text("\n".join(script) + "\n")
     tools.run("yosys", ["-q", "read.ys"], cwd=folder)
     return designs
