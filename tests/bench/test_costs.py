@@ -129,6 +129,7 @@ def test_a_block_with_an_adder_takes_products_of_any_size_that_a_tree_adds():
     nexus = family_of("nexus")
     assert {(n, a, b): dsps(((n, a, b, a + b),), nexus, terms=n) for n, a, b in found} == found
     assert dsps(((2, 3, 3, 7),), nexus) == 2, "a register behind it is in the block as well"
+    assert products()[0].folded(mult="dsp").cost("nexus").dsp == 5, "two rows of three products"
 
 
 def test_constant_weights_cost_the_adders_they_share():

@@ -7,7 +7,7 @@ counts lie in families/costs, one file a family, and come from `python -m hwflow
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hwflow.errors import RecipeError
@@ -84,7 +84,7 @@ def estimate(module: str, bill: Bill, family: Family) -> Cost:
     RecipeError where a coefficient is not known: what costs nothing would be chosen by the planner.
     """
     loaded = [s for s in bill.stores if s.loads and s.bits]
-    fixed = Bill(bill.counts, tuple(s for s in bill.stores if not s.loads), bill.products)
+    fixed = replace(bill, stores=tuple(s for s in bill.stores if not s.loads))
     return sum((_priced(LOADER, bill_loader(s), family) for s in loaded), _priced(module, fixed, family))
 
 
