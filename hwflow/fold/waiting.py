@@ -63,7 +63,8 @@ def paired(folding: _Folding, value: str, item: Pair, grid: Grid) -> Item:
     levels = grid.integers(run_all(item.steps, real_a[:, None] + real_b[None]))
     levels = np.broadcast_to(levels, (len(a), len(b), channels))
     base, top = (-1, 1) if grid.bipolar else (int(levels.min()), int(levels.max()))
-    falling = item.turned & (top > base)  # with a single level nothing falls
+    turned = item.turned ^ (grid.scale < 0)  # of the integers, not of the values
+    falling = turned & (top > base)  # with a single level nothing falls
     rising = np.where(falling, top - levels, levels - base) // (2 if grid.bipolar else 1)
     if top - base > lv.MOST_LEVELS:
         raise TooWide(f"has {top - base + 1} levels", f"quantise it to at most {lv.MOST_LEVELS} levels")
@@ -85,7 +86,7 @@ def paired(folding: _Folding, value: str, item: Pair, grid: Grid) -> Item:
         name=folding.fresh(item.label or value), inputs=(both,), thresholds=table, falling=falling,
         base=0 if grid.bipolar else base, bipolar=grid.bipolar,
     )  # fmt: skip
-    moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
+    moves = tuple(replace(m, turned=m.turned ^ turned) for m in item.moves)
     return Item(folding.emit(op), grid.lo, grid.hi, grid.steps, moves)
 
 
@@ -93,7 +94,7 @@ def largest(folding: _Folding, value: str, item: Largest, grid: Grid) -> Item:
     """A quantised maximum of branches of any scales: the maximum of what the quantizer makes of each of them."""
     if not item.monotone:
         raise TooWide("falls and rises behind a maximum of branches", "put a quantizer between them")
-    turned = item.turned
+    turned = item.turned ^ (grid.scale < 0)  # of the integers, not of the values
     flip, same = np.where(turned, -1, 1), np.zeros(len(turned), np.int64)
     lo, hi = int(min(grid.lo.min(), -grid.hi.max())), int(max(grid.hi.max(), -grid.lo.min()))
     parts = []
@@ -119,7 +120,7 @@ def largest(folding: _Folding, value: str, item: Largest, grid: Grid) -> Item:
         ))  # fmt: skip
     elif turned.any():
         most = folding.emit(ops.Rescale(name=name, inputs=(most,), mul=flip, add=same, shift=0, lo=lo, hi=hi))
-    moves = tuple(replace(m, turned=m.turned ^ turned ^ (grid.scale < 0)) for m in item.moves)
+    moves = tuple(replace(m, turned=m.turned ^ turned) for m in item.moves)
     return Item(most, grid.lo, grid.hi, grid.steps, moves)
 
 

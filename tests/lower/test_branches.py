@@ -130,6 +130,23 @@ def test_branches_of_any_scale_are_exact_but_for_the_order_of_float32_sums(kind,
     assert MADE_OF[kind] in kinds(net)
 
 
+@pytest.mark.parametrize("pooled", [False, True], ids=["plain", "pooled"])
+@pytest.mark.parametrize("op", ["Max", "Min", "Add"])
+def test_levels_that_a_negative_scale_turns_are_chosen_by_value(op, pooled, tmp_path):
+    """Behind the quantizer lies a scale of either sign: a value may fall there whose integers still rise."""
+    d = Drawn(7)
+    d.takes = "i4/10"
+    d.b = Build((1, 2, 4, 4))
+    rows = d.b.const(np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]], float).reshape(4, 2, 1, 1))
+    sides = [d.b.quant(d.b.conv(d.b.x, rows), step, 3) for step in (0.3, 0.2113)]
+    if pooled:
+        sides = [d.b.node("MaxPool", side, kernel_shape=[2, 2]) for side in sides]
+    levels = d.b.node("Round", d.b.node(op, *sides))
+    scale, start = (np.array(v).reshape(1, 4, 1, 1) for v in ([2.5, -2.5, -1.25, 1.0], [0.5, 1.0, 0.0, -0.5]))
+    falls = d.b.node("Add", d.b.node("Mul", levels, d.b.const(scale)), d.b.const(start))
+    proven(d, d.b.node("MaxPool", falls, kernel_shape=[2, 2]) if pooled else falls, tmp_path)
+
+
 @pytest.mark.skipif(tools.find("g++") is None, reason="no g++")
 def test_the_c_engine_answers_as_networks_of_branches_do(tmp_path):
     made = []

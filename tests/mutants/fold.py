@@ -37,6 +37,8 @@ MUTANTS = of_room(
     Mutant(WAITING, "if any(not s.monotone for s in steps) and any(chooses(m.node) for m in item.moves):", "if False:", "tests/qonnx/test_activations.py"),
     Mutant(FOLDING, "if max(-port.ints.lo, port.ints.hi) > MOST_SUM:", "if max(-port.ints.lo, port.ints.hi) > MOST_SUM << 4:", "tests/qonnx/test_layers.py", equal="Plans of sums and of pairs keep below this before; it guards what a later rule might emit."),
     Mutant(FOLDING, "steps = tuple(s.wider(times) for s in item.steps)", "steps = item.steps", T_FOLD),
+    Mutant(WAITING, "turned = item.turned ^ (grid.scale < 0)  # of the integers, not of the values\n    falling", "turned = item.turned\n    falling", "tests/lower/test_branches.py"),
+    Mutant(WAITING, "turned = item.turned ^ (grid.scale < 0)  # of the integers, not of the values\n    flip", "turned = item.turned\n    flip", "tests/lower/test_branches.py"),
     Mutant(WAITING, "table = np.clip(table, folding.ports[both].ints.lo, folding.ports[both].ints.hi + 1)", "table = np.clip(table, folding.ports[both].ints.lo, folding.ports[both].ints.hi)", T_PAIRS),
     Mutant(ANSWERS, "sorts = bool(((steps > 0) == self.rises).all() and (steps >= 0).all())", "sorts = bool((steps >= 0).all())", T_ANSWERS),
     Mutant(ANSWERS, "sums[by], classes[by], np.diff(scores) > 0,", "sums[by], classes[by], np.diff(scores) >= 0,", T_ANSWERS),
