@@ -85,8 +85,8 @@ def conv(reader: Reader, call: Call) -> Value:
     ):
         # a 1x1 convolution of a vector is a product
         return _conv_of_vector(reader, call, ref, w)
-    border = ref.border
     ref, flat = image(reader, call, ref, last)
+    border = ref.border  # None where another layout has asked to put it there already
     if w.value.ndim != (3 if flat else 4):
         raise Refused("weights", f"have shape {w.value.shape}", "use (outputs, inputs, height, width)")
     if last:
