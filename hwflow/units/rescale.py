@@ -6,7 +6,7 @@ Stands on units.kit.base. hls/units/rescale.sv and hls/units/rescale.hpp are the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import MULTS, Memory, Stream, Unit, check_mult, divide, divisors
+from hwflow.units.kit.base import MULTS, Loadable, Memory, Stream, Unit, check_mult, divide, divisors
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, arange, pipeline_rhythm
 from hwflow.units.kit.stores import Store
@@ -33,7 +33,7 @@ class LOADED:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RescaleUnit(Unit):
+class RescaleUnit(Loadable):
     """y = clip((mul[c] * x + add[c]) >> shift, lo, hi); the shift rounds towards minus infinity.
 
     `reload`: mul and add can be loaded, so they are as wide as LOADED says and the shift is its own.
@@ -75,17 +75,6 @@ class RescaleUnit(Unit):
             raise RecipeError(
                 f"{self.name}: mul * x + add must fit {WIDEST} bits and lo .. hi 32, not {self.sum_bits} and {self.lo} .. {self.hi}"
             )
-
-    @property
-    def loads(self) -> bool:
-        return self.reload
-
-    def reloadable(self) -> Unit:
-        return replace(self, reload=True)
-
-    @property
-    def load_ports(self) -> bool:
-        return True
 
     @cached_property
     def _ends(self) -> Array:

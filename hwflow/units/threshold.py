@@ -6,7 +6,7 @@ Stands on units.kit.base. hls/units/threshold.sv and hls/units/threshold.hpp are
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Loadable, Memory, Stream, Unit, divide, divisors
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange
 from hwflow.units.kit.stores import Store
@@ -23,7 +23,7 @@ from hwflow.units.kit.weighted import signed_bits, staircase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ThresholdUnit(Unit):
+class ThresholdUnit(Loadable):
     """y = base + count_k(x >= thresholds[c, k]); base + levels - count where `falling`; -1/+1 when `bipolar`.
 
     A word holds `pe` channels of one pixel, or all the channels of several pixels.
@@ -45,17 +45,6 @@ class ThresholdUnit(Unit):
             f"{self.name}: takes {len(self.thresholds)} channels, not {self.x}"
         )
         divide(self.name, "pe", self.pe, self.x.size if self.pe % self.x.channels == 0 else self.x.channels)
-
-    @property
-    def loads(self) -> bool:
-        return self.reload
-
-    def reloadable(self) -> Unit:
-        return replace(self, reload=True)
-
-    @property
-    def load_ports(self) -> bool:
-        return True
 
     @property
     def levels(self) -> int:

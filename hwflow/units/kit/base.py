@@ -256,6 +256,24 @@ class Unit(Node):
         return True
 
 
+class Loadable(Unit):
+    """A unit whose memories can be loaded while the hardware runs, where its field `reload` says so."""
+
+    reload: bool  # a field of every unit that is one, declared with its other fields
+
+    @property
+    def loads(self) -> bool:
+        return self.reload
+
+    def reloadable(self) -> Unit:
+        return replace(self, reload=True)  # type: ignore[call-arg]  # the field is the subclass's
+
+    @property
+    def load_ports(self) -> bool:
+        return True
+
+
+
 @dataclass(frozen=True, eq=False)
 class Dataflow:
     """Units in topological order, joined by streams. The last unit's output is the answer.

@@ -5,7 +5,7 @@ Stands on units.kit.base. `mvu` and `vvu` say which inputs a row of weights meet
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,14 +13,14 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
-from hwflow.units.kit.base import Memory, Unit, check_mult, divide
+from hwflow.units.kit.base import Loadable, Memory, check_mult, divide
 
 TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
 TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a multiplier
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Weighted(Unit):
+class Weighted(Loadable):
     """acc[r] is a sum of weights[r] times inputs; y[r] = base + count_k(acc[r] >= thresholds[r, k]), or acc without any.
 
     `bipolar` says that one threshold gives -1/+1; `pe` rows are worked on at once; `mult` is what makes its products.
@@ -70,17 +70,6 @@ class Weighted(Unit):
         return (
             Ints(-(1 << (ints.bits - 1)), (1 << (ints.bits - 1)) - 1) if ints.signed else Ints(0, (1 << ints.bits) - 1)
         )
-
-    @property
-    def loads(self) -> bool:
-        return self.reload
-
-    def reloadable(self) -> Unit:
-        return replace(self, reload=True)
-
-    @property
-    def load_ports(self) -> bool:
-        return True
 
     @property
     def counted(self) -> bool:
