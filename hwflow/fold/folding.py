@@ -21,7 +21,7 @@ from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
 from hwflow.real.grids import Grid
-from hwflow.real.steps import Beside, Both
+from hwflow.real.steps import Beside
 from hwflow.real.sums import MOST_SUM, Finer, IntegerSum, renamed
 
 
@@ -109,7 +109,7 @@ class _Folding:
         rows = np.arange(pixels * len(flat.lo)).reshape(-1, node.to[-1])
         steps = [s.wider(pixels) for s in flat.steps]
         for step in steps:
-            if isinstance(step, Beside | Both):
+            if step.joins:
                 if step.per_channel:
                     return None
             elif step.per_channel and (step.value[rows] != step.value[rows[0]]).any():
@@ -388,7 +388,7 @@ class _Folding:
         if isinstance(item, Largest) and item.moved_only:
             self.flushed(item)  # says why
         if isinstance(item, Pair | Largest) or not all(
-            s.op in FINISHES and not isinstance(s, Beside | Both) for s in item.steps
+            s.op in FINISHES and not s.joins for s in item.steps
         ):
             if self.graph.spans[value].grid is None and isinstance(item, Pair):
                 self.flushed(item)  # says why

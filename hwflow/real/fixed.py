@@ -15,7 +15,7 @@ import numpy as np
 from hwflow.bits import Array
 from hwflow.real.grids import Grid, affine, scaled
 from hwflow.real.rationals import exact, floats
-from hwflow.real.steps import Beside, Both, Step
+from hwflow.real.steps import Step
 
 BITS = 27  # of the largest sum
 MOST_MUL = (1 << 31) - 1  # that every engine multiplies by
@@ -76,8 +76,8 @@ def _most(grid: Grid) -> Array:
 
 def after(grid: Grid, step: Step) -> tuple[Grid, Bend | None] | None:
     """The grid behind a step that a sum in fixed point can wait for, and how its integers change; None for other steps."""
-    if isinstance(step, Beside | Both):
-        return None  # chains that meet are no single step, whatever joins them
+    if step.joins:
+        return None
     if step.affine:
         return affine(grid, step.op, step.value), None
     if step.op in ("leaky", "max", "min"):

@@ -46,6 +46,11 @@ class Step:
         return self.op not in FUNCTIONS
 
     @property
+    def joins(self) -> bool:
+        """True where the step is chains of others, so that `op` and `value` alone do not say what it does."""
+        return False
+
+    @property
     def per_channel(self) -> bool:
         return len(self.value) > 1
 
@@ -85,6 +90,10 @@ class Beside(Step):
         return np.concatenate(out, -1)
 
     @property
+    def joins(self) -> bool:
+        return True
+
+    @property
     def affine(self) -> bool:
         return all(s.affine for _, steps in self.parts for s in steps)
 
@@ -117,6 +126,10 @@ class Both(Step):
 
     def run(self, x: Array) -> Array:
         return STEPS[self.op](run_all(self.left, x), run_all(self.right, x))
+
+    @property
+    def joins(self) -> bool:
+        return True
 
     @property
     def affine(self) -> bool:
