@@ -1,20 +1,16 @@
 """Networks of public situations that were once refused, each in every engine; a file is one line of CASES."""
 
 import os
-import tempfile
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import shared
+from engines import ENGINES, answers_of
 
 from hwflow.fold import fold
-from hwflow.fuzz.engines import NetsInC
-from hwflow.lower import lower
 from hwflow.proof import differing, exported
 from hwflow.qonnx import read
-from hwflow.simulate import hls, rtl
 
 # op_floatfirst is quantised by request alone: tests/qonnx/test_quantise_float.py
 CASES = (
@@ -51,18 +47,11 @@ def read_cases():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["C", "HLS", "RTL with stalls"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_is_exact_on_the_networks_that_were_refused(engine):
     """One compilation of all of them for each engine."""
     nets, xs, wants = read_cases()
-    if engine == "C":
-        with tempfile.TemporaryDirectory() as folder:
-            made = NetsInC(nets, Path(folder), "-O0")
-            answers = [made.run(k, x) for k, x in enumerate(xs)]
-    elif engine == "HLS":
-        answers = hls.run_many([lower(net) for net in nets], xs)
-    else:
-        few = [x[::6] for x in xs]
-        answers = [run.outputs for run in rtl.run_many([lower(net) for net in nets], few, stalls=11, listen=False)]
-        wants = [want[::6] for want in wants]
+    if engine == "RTL with stalls":
+        xs, wants = ([images[::6] for images in every] for every in (xs, wants))
+    answers = answers_of(engine, nets, xs)
     assert [name for name, y, want in zip(CHOSEN, answers, wants, strict=True) if not np.array_equal(y, want)] == []

@@ -1,18 +1,15 @@
 """Networks of public situations that were once accepted and wrong: exact now in every engine, or refused with a true reason."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import shared
+from engines import ENGINES, answers_of
 
 from hwflow.errors import ModelError
 from hwflow.fold import fold
-from hwflow.fuzz.engines import NetsInC
-from hwflow.lower import lower
 from hwflow.qonnx import read, reference
-from hwflow.simulate import hls, rtl
 
 REFUSED = {"cast_wraps_uint8": "its values -512 .. 508 do not fit the integer type they are cast to"}
 WRONG = [
@@ -48,19 +45,12 @@ def test_a_network_that_was_wrong_is_exact_or_refused(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["C", "HLS", "RTL with stalls"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_is_exact_on_the_networks_that_were_wrong(engine):
     """One compilation of all of them for each engine."""
     nets, xs, wants = zip(*(read_case(name) for name in EXACT), strict=True)
     assert len(nets) >= 8
-    if engine == "C":
-        with tempfile.TemporaryDirectory() as folder:
-            made = NetsInC(nets, Path(folder), "-O0")
-            answers = [made.run(k, x) for k, x in enumerate(xs)]
-    elif engine == "HLS":
-        answers = hls.run_many([lower(net) for net in nets], xs)
-    else:
-        answers = [run.outputs for run in rtl.run_many([lower(net) for net in nets], xs, stalls=11, listen=False)]
+    answers = answers_of(engine, nets, xs)
     for name, net, y, want in zip(EXACT, nets, answers, wants, strict=True):
         assert np.array_equal(net.scores(y), want), name
 
