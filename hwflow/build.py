@@ -21,6 +21,7 @@ from hwflow.files import digest, locked, plain, read_arrays, read_json, rewritte
 from hwflow.lower.stored import load_dataflow
 from hwflow.net import Net
 from hwflow.schema import BUILD, LATER, SchemaError, check
+from hwflow.tasks import SHOWN
 from hwflow.units.kit.base import Dataflow
 
 __all__ = ["Build", "locked", "plain", "rewritten", "write_json"]
@@ -147,7 +148,7 @@ class Build:
         test = self.folder / "test.npz"
         if test.is_file():
             kept = read_arrays(test, "train again, or remove it", names=("x",))
-            if {"masks", "boxes"} & kept.keys():
+            if (set(SHOWN.values()) - {"labels"}) & kept.keys():
                 return kept["x"][:n], None
             if "labels" not in kept:
                 raise RecipeError(f"{test}: has no array labels; train again, or remove it")

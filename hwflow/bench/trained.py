@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hwflow.answers import parts
 from hwflow.net import Net
 from hwflow.simulate import c
 from hwflow.train.checkpoint import METRICS
-from hwflow.train.kept import NET, TRAINED, held_out
+from hwflow.train.kept import NET, TRAINED, held_out, score_of
 
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -23,20 +24,21 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
 
 
 def row(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """One kept network: what it was trained on and with, and how many held-out images it labels right."""
+    """One kept network: what it was trained on and with, and how good its answers to the held-out images are."""
     say(f"score {folder.name}")
     metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
     x, labels = held_out(metrics["data"], net)
     with tempfile.TemporaryDirectory() as scratch:
         answers = c.load(net, Path(scratch)).run(x)
-    right = int((net.labels(answers) == labels).sum())
+    score = score_of(metrics, list(parts(net.real(answers)).values()), labels)
+    before = metrics.get("start") or {"epochs": 0, "seconds": 0}  # of the run that this one began with
     return {
         "network": folder.name,
         "data": metrics["data"],
         "held-out images": f"{len(x):,}",
-        "accuracy [%]": f"{100 * right / len(x):.2f}",
-        "epochs": metrics["epochs"],
-        "training [s]": round(metrics["seconds"]),
+        "accuracy [%]": f"{100 * score:.2f}",
+        "epochs": metrics["epochs"] + before["epochs"],
+        "training [s]": round(metrics["seconds"] + before["seconds"]),
         "net.npz [kB]": round((folder / NET).stat().st_size / 1000),
         "command": f"`{metrics['command']}`",
         "note": metrics.get("note", ""),

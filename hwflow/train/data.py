@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,14 +74,9 @@ def load(name: str) -> Split:
     `sounds:PATH` are sequences, see sequences.
     """
     kind, colon, source = name.partition(":")
-    if colon and kind in ("boxes", "masks"):
-        from hwflow.train import annotated  # which stands on this module
-
-        return getattr(annotated, kind)(source)  # type: ignore[no-any-return]
-    if colon and kind in ("rows", "tones", "sounds"):
-        from hwflow.train import sequences  # which stands on this module
-
-        return getattr(sequences, kind)(source)  # type: ignore[no-any-return]
+    if colon and kind in MADE:
+        made: Split = getattr(import_module(f"hwflow.train.{MADE[kind]}"), kind)(source)
+        return made
     if name.startswith("folder:"):
         return _folder(name.removeprefix("folder:"))
     if name not in SETS:
@@ -210,6 +206,8 @@ def _pictures(root: Path, names: list[str], side: int) -> Images:
     return Images(np.stack(x), np.array(y, np.int64))
 
 
+# what is made from a source: the function of that name in a module that stands on this one
+MADE = {"boxes": "annotated", "masks": "annotated", "rows": "sequences", "tones": "sequences", "sounds": "sequences"}
 SETS: dict[str, Callable[[], Split]] = {
     "digits": _digits,
     "mnist": lambda: _idx("mnist", MNIST_URL, MNIST_FILES),

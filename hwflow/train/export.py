@@ -66,12 +66,6 @@ def answers(model: nn.Module, recipe: Recipe, x: Array, chunk: int = 500) -> lis
     return joined([as_arrays(model(real_input(recipe, x[i : i + chunk]))) for i in range(0, len(x), chunk)])
 
 
-def outputs(model: nn.Module, recipe: Recipe, x: Array, chunk: int = 500) -> Array:
-    """The float32 answers (n, outputs) of a model with one output, for input integers, in evaluation mode."""
-    (only,) = answers(model, recipe, x, chunk)
-    return only
-
-
 def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:
     """Write `model` to `path` as QONNX and prove on `sample` (input integers) that the file computes the same.
 

@@ -38,7 +38,6 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     metrics = json.loads((run / METRICS).read_text())
     net = fold(read(run / MODEL))
     x, labels = (part[: images or None] for part in held_out(metrics["data"], net))
-    task = task_of(metrics.get("task", "classify"))
     found = list(parts(net.real(answers_of(net, x))).values())
     wrong = [
         (a.reshape(len(x), -1) != b.reshape(len(x), -1)).any(1)
@@ -53,7 +52,7 @@ def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any
     metrics |= {"note": note} if note else {}
     metrics.pop("sha256", None)  # of files that stay in the run's folder
     metrics["net"] = {
-        "accuracy": task.score(found, labels),
+        "accuracy": score_of(metrics, found, labels),
         "images": len(x),
         "differing_from_torch": differing,
         "bytes": (out / NET).stat().st_size,
@@ -96,6 +95,11 @@ def command_of(metrics: dict[str, Any]) -> str:
 
 
 OPTIONS = ("epochs", "lr", "seed", "threads")  # of `hwflow train`, beside --method
+
+
+def score_of(metrics: dict[str, Any], found: list[np.ndarray], shown: np.ndarray) -> float:
+    """How good a network's own answers, output by output, are for what the images show: what its task measures."""
+    return task_of(metrics.get("task", "classify")).score(found, shown)
 
 
 def held_out(data: str, net: Net) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from torch import nn
 
 from hwflow.files import digest, locked, rewritten, write_arrays, write_text
 from hwflow.recipe import Recipe
+from hwflow.tasks import SHOWN
 from hwflow.train import export as exporting
 from hwflow.train.checkpoint import CHECKPOINT, CURVES, METRICS, MODEL, TEST
 from hwflow.train.data import test_split
@@ -141,7 +142,7 @@ def finish(model: nn.Module, recipe: Recipe, metrics: dict[str, Any], out: Path)
     write_text(out / METRICS, as_json(metrics))
     (out / CURVES).unlink(missing_ok=True)
     plot(metrics, out / CURVES)
-    write_arrays(out / TEST, x=x, **{task.shown: y})
+    write_arrays(out / TEST, x=x, **{SHOWN[recipe.task]: y})
     return metrics
 
 

@@ -104,7 +104,7 @@ class Objective:
         `task` says how answers are judged; labels without it.
         """
         self.plan, self.twin, self.mean, self.task = plan, twin, mean, task or task_of("classify")
-        if plan.logits and self.task != task_of("classify"):
+        if plan.logits and self.task.placed:
             raise RecipeError("plan: soft labels of a twin (logits) need a network that labels images")
         self.inside = Inside(model) if twin is not None else None
         self.attention = Attention(model) if plan.restriction else None

@@ -45,7 +45,7 @@ class Run:
         self, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1, kept: dict[str, Any] | None = None
     ):
         plan, self.task = recipe.plan, task_of(recipe.task)
-        if recipe.task != "classify" and plan.augment:
+        if self.task.placed and plan.augment:
             raise RecipeError(f"{recipe.name}: augmentation would move images and not what they show; leave it out")
         torch.manual_seed(plan.seed)
         self.recipe, self.device, self.rank, self.world = recipe, device, rank, world

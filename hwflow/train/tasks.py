@@ -28,10 +28,10 @@ class Task:
     while training; `score`, 0 to 1, of a whole split, which `measure` names."""
 
     measure: str
-    shown: str  # the name that what an image shows has in test.npz
     loss: Callable[[Answers, Tensor, float], Tensor]
     hits: Callable[[Answers, Tensor], Tensor]
     score: Callable[[Sequence[Array], Array], float]
+    placed: bool = True  # what an image shows has places in it, which move when the image is moved
 
 
 def one(answers: Answers) -> Tensor:
@@ -128,9 +128,9 @@ def _box_score(answers: Sequence[Array], y: Array) -> float:
 
 
 TASKS: dict[str, Task] = {
-    "classify": Task("accuracy", "labels", _label_loss, _label_hits, _accuracy),
-    "segment": Task("mean IoU", "masks", _label_loss, _label_hits, _mask_score),
-    "detect": Task("mAP@0.5", "boxes", _box_loss, _box_hits, _box_score),
+    "classify": Task("accuracy", _label_loss, _label_hits, _accuracy, placed=False),
+    "segment": Task("mean IoU", _label_loss, _label_hits, _mask_score),
+    "detect": Task("mAP@0.5", _box_loss, _box_hits, _box_score),
 }
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from hwflow.recipe import ESTIMATORS, WEIGHTS, Method, Recipe
 from hwflow.train import load_recipe
-from hwflow.train.export import export, freeze, outputs, real_input
+from hwflow.train.export import answers, export, freeze, real_input
 from hwflow.train.layers import Norm
 from hwflow.train.loop import threads
 from hwflow.train.schedule import Schedule
@@ -91,7 +91,8 @@ def _made(name: str, folder: Path, images: int) -> Sample:
     one_step(model, recipe, x)
     path = folder / f"{name}.onnx"
     export(model, recipe, x, path)
-    return Sample(name, path, x, outputs(freeze(model), recipe, x), recipe)
+    (only,) = answers(freeze(model), recipe, x)
+    return Sample(name, path, x, only, recipe)
 
 
 def inputs_of(name: str, recipe: Recipe, sizes: dict[str, Any], images: int) -> np.ndarray:
