@@ -1,12 +1,14 @@
 """Every planted fault still has its place, and the command that plants them tells killed from survived."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mutants.__main__ import KILLED, SURVIVED, Tree, judge
+from mutants.__main__ import verdict_of
 from mutants.catalogue import MUTANTS, ROOMS
 from mutants.kinds import Mutant
+from mutants.trial import BROKEN, KILLED, LIBRARIES, SURVIVED, Tree, digest, judge, prepare
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,13 +38,34 @@ def test_a_fault_is_killed_by_a_test_that_sees_it_and_survives_one_that_does_not
     (tmp_path / "room.py").write_text("def double(x):\n    return 2 * x\n")
     (tmp_path / "test_it.py").write_text(
         "from room import double\n\ndef test_seen():\n    assert double(3) == 6\n\ndef test_blind():\n    assert double(0) == 0\n"
+        "\ndef test_always_wrong():\n    assert double(3) == 7\n\ndef test_crashes():\n    import os\n    double(1) == 2 or os.kill(os.getpid(), 9)\n"
     )
     tree = Tree(tmp_path)
-    seen, blind = (Mutant("room.py", "2 * x", "3 * x", f"test_it.py -k {name}") for name in ("seen", "blind"))
-    sound = {f"{m.tests}|": 0 for m in (seen, blind)}
-    found = judge(tree, seen, sound)
-    assert (found["verdict"], found["by"]) == (KILLED, "test_seen")
-    assert judge(tree, blind, sound)["verdict"] == SURVIVED
+    prepare(LIBRARIES[:2])
+
+    def found(tests, killer=""):
+        return judge(tree, Mutant("room.py", "2 * x", "3 * x", f"test_it.py {tests}"), killer)
+
+    seen = found("-k seen")
+    assert (seen["verdict"], seen["by"]) == (KILLED, "test_it.py::test_seen")
+    assert found("-k blind")["verdict"] == SURVIVED
+    assert found("-k blind", "test_it.py::test_seen")["verdict"] == KILLED, (
+        "the test that noticed it last time is tried first"
+    )
+    assert (
+        found("-k always_wrong")["verdict"]
+        == found("-k crashes")["verdict"]
+        == found("-k nothing")["verdict"]
+        == BROKEN
+    )
     assert (tmp_path / "room.py").read_text() == "def double(x):\n    return 2 * x\n"
     with pytest.raises(ValueError, match="stands there 0 times"):
-        judge(tree, Mutant("room.py", "4 * x", "", "test_it.py -k seen"), sound)
+        judge(tree, Mutant("room.py", "4 * x", "", "test_it.py -k seen"))
+
+
+def test_a_result_stands_until_the_file_of_its_fault_changes():
+    first = MUTANTS[0]
+    result = {"verdict": KILLED, "by": "test", "seconds": 1, "file": digest(ROOT / first.file)}
+    assert verdict_of(first, {first.key: result}) == KILLED
+    assert verdict_of(first, {first.key: result | {"file": "0" * 16}}) == verdict_of(first, {}) == "not run"
+    assert verdict_of(replace(first, equal="So."), {first.key: result | {"verdict": SURVIVED}}) == "equivalent"

@@ -38,17 +38,13 @@ def soak_c(net: Net, total: int, batch: int, say: Callable[[str], None], pool: i
     want = net.run(x)
     with tempfile.TemporaryDirectory() as folder:
         engine = c.load(net, Path(folder))
-    wrong, done, began, before = 0, 0, time.monotonic(), 0
-    while done < total:
-        n = min(batch, total - done)
+
+    def wrong(n: int) -> int:
         at = int(rng.integers(0, pool - n + 1))
         y = engine.run(x[at : at + n], int(rng.integers(1, MOST_THREADS + 1)))
-        wrong += int((y != want[at : at + n]).any(1).sum())
-        done += n
-        before = before or resident()  # after the first call, which takes what all later ones use
-        if done % (10 * batch) == 0:
-            say(f"{done} images through C")
-    return _row("C, 1 to 6 threads", done, wrong, time.monotonic() - began, before, resident())
+        return int((y != want[at : at + n]).any(1).sum())
+
+    return _soak("C, 1 to 6 threads", total, batch, wrong, say)
 
 
 def soak_rtl(net: Net, total: int, batch: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -57,23 +53,15 @@ def soak_rtl(net: Net, total: int, batch: int, say: Callable[[str], None]) -> di
     dataflow = lower(net, {"first": {"pe": hidden, "simd": net.input.size}})
     x = images(net, batch, 2)
     want = net.run(x)
-    wrong, done, began, before = 0, 0, time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
-        while done < total:
-            n = min(batch, total - done)
-            run = rtl.run(
-                dataflow,
-                Path(folder),
-                x[:n],
-                stalls=int(rng.integers(1, 1 << 30)),
-                reset_at=int(rng.integers(1, 5 * n)),
-            )
-            wrong += int((run.outputs != want[:n]).any(1).sum())
-            done += n
-            before = before or resident()
-            say(f"{done} images through the RTL")
+
+        def wrong(n: int) -> int:
+            stalls, reset_at = int(rng.integers(1, 1 << 30)), int(rng.integers(1, 5 * n))
+            run = rtl.run(dataflow, Path(folder), x[:n], stalls=stalls, reset_at=reset_at)
+            return int((run.outputs != want[:n]).any(1).sum())
+
+        row = _soak("RTL, stalls and resets", total, batch, wrong, say)
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    row = _row("RTL, stalls and resets", done, wrong, time.monotonic() - began, before, resident())
     return row | {"largest process it started, MB": round(largest)}
 
 
@@ -82,8 +70,24 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _row(what: str, done: int, wrong: int, seconds: float, before: int, after: int) -> dict[str, Any]:
+def _soak(
+    what: str, total: int, batch: int, wrong_of: Callable[[int], int], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """A row of the table: `wrong_of(n)` runs n images and counts the wrong ones; memory is read between calls.
+
+    A call's arrays are gone when memory is read. The first calls fill the allocator's pools, so the comparison starts
+    after a tenth of the images: what grows from there to the end is a leak.
+    """
+    wrong, done, began, held = 0, 0, time.monotonic(), []
+    while done < total:
+        n = min(batch, total - done)
+        wrong += wrong_of(n)
+        done += n
+        held.append(resident())
+        say(f"{what}: {done} images, {held[-1] / 1e6:.1f} MB")
+    seconds, places = time.monotonic() - began, (len(held) // 10, len(held) // 2, -1)
+    tenth, half, end = (round(held[at] / 1e6, 1) for at in places)
     return {
         "what": what, "images": done, "wrong": wrong, "seconds": round(seconds, 1), "images_per_s": round(done / seconds),
-        "memory after the first call, MB": round(before / 1e6, 1), "at the end, MB": round(after / 1e6, 1),
+        "memory after a tenth, MB": tenth, "after half, MB": half, "at the end, MB": end,
     }  # fmt: skip

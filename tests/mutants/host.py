@@ -6,7 +6,12 @@ Stands on kinds.
 from .kinds import Mutant, of_room
 
 D, DMA, INPUTS, ANSWERS = "hwflow/driver.py", "hwflow/driver_dma.py", "hwflow/inputs.py", "hwflow/answers.py"
-T, T_DMA, T_INPUTS, T_ANSWERS = "tests/test_driver.py", "tests/deploy/test_driver_dma.py", "tests/test_inputs.py", "tests/test_answers.py"
+T, T_DMA, T_INPUTS, T_ANSWERS = (
+    "tests/test_driver.py",
+    "tests/deploy/test_driver_dma.py",
+    "tests/test_inputs.py",
+    "tests/test_answers.py",
+)
 FILES, BUILD = "hwflow/files.py", "hwflow/build.py"
 
 # fmt: off

@@ -6,7 +6,9 @@ Stands on kinds.
 from .kinds import Mutant, of_room
 
 R = "hwflow/train/"
-T_EST, T_QUANT, T_LOSS, T_LOOP = (f"tests/train/test_{name}.py" for name in ("estimators", "quantizers", "losses", "loop"))
+T_EST, T_QUANT, T_LOSS, T_LOOP = (
+    f"tests/train/test_{name}.py" for name in ("estimators", "quantizers", "losses", "loop")
+)
 
 # fmt: off
 MUTANTS = of_room(

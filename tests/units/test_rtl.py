@@ -12,11 +12,13 @@ from hwflow.units import samples as every_sample
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
 
 
-ONLY = os.environ.get("HWFLOW_UNITS", "")  # modules that alone are looked at, such as add,width; all where it is empty
+ONLY = os.environ.get(
+    "HWFLOW_UNITS", ""
+)  # modules or samples that alone are looked at, such as add,mvu_u8; all where empty
 
 
 def samples():
-    return tuple(u for u in every_sample() if not ONLY or u.module in ONLY.split(","))
+    return tuple(u for u in every_sample() if not ONLY or {u.module, u.name} & {*ONLY.split(",")})
 
 
 # one program for all of them: compiling it is most of the time
