@@ -44,15 +44,20 @@ module link_rx #(
 
   // frames: escapes away, bytes counted, CRC kept
 
-  logic add, flag_q, end_q, escape_q;
+  // A byte is looked at in a cycle of its own, and what is compared with the place in the frame is known a cycle after the
+  // byte before: the line takes dozens of cycles for a byte.
+  logic add, flag, flag_q, end_q, escape_q;
   logic [7:0] data;
   logic [CountBits-1:0] count_q;
   logic [7:0]  kind_q;
   logic [31:0] crc;
   logic        crc_busy;
 
-  assign add  = valid_i && data_i != Flag && data_i != Escape;
-  assign data = escape_q ? data_i ^ 8'h20 : data_i;
+  always_ff @(posedge clk_i) begin
+    add  <= rst_ni && valid_i && data_i != Flag && data_i != Escape;
+    flag <= rst_ni && valid_i && data_i == Flag;
+    if (valid_i) data <= escape_q ? data_i ^ 8'h20 : data_i;
+  end
 
   crc32 crc_of (
     .clk_i(clk_i), .clear_i(!rst_ni || end_q), .add_i(add), .data_i(data), .busy_o(crc_busy), .crc_o(crc)
@@ -68,7 +73,7 @@ module link_rx #(
       // the flag waits for the CRC of the byte before it
       end_q <= !end_q && flag_q && !crc_busy;
       if (end_q) flag_q <= 1'b0;
-      else if (valid_i && data_i == Flag) flag_q <= 1'b1;
+      else if (flag) flag_q <= 1'b1;
       if (valid_i) escape_q <= data_i == Escape;
       if (end_q) count_q <= '0;
       else if (add && count_q != CountBits'(Head + Most + Tail + 1)) count_q <= count_q + 1'b1;
@@ -91,7 +96,11 @@ module link_rx #(
   logic whole, number, piece, fresh, good_part, complete, keep;
   logic [AddrBits-1:0] in_base;
 
-  assign whole      = add && kind_q == Image && count_q >= CountBits'(Head) && count_q < CountBits'(Head + Bytes);
+  logic in_image_q;  // the next byte is one of an image's
+  always_ff @(posedge clk_i) begin
+    in_image_q <= kind_q == Image && count_q >= CountBits'(Head) && count_q < CountBits'(Head + Bytes);
+  end
+  assign whole      = add && in_image_q;
   assign payload    = whole || piece;
   // what a frame is has been known for many cycles when it ends, its CRC for one: each comparison has a register behind it
   logic right_q, image_q, hello_q, read_q, write_q, part_kind_q, image_kind_q;
@@ -122,15 +131,18 @@ module link_rx #(
     logic [15:0]         begun_q;
     logic [PartBits-1:0] part_q;
     logic                known_q, fresh_q, part_long_q, all_q;
-    logic [CountBits-1:0] end_at;
-    assign end_at    = CountBits'(Head + 1) + (part_q == PartBits'(Parts - 1) ? CountBits'(Rest) : CountBits'(Piece));
-    assign number    = add && kind_q == Part && count_q == CountBits'(Head);
-    assign piece     = add && kind_q == Part && known_q && count_q > CountBits'(Head) && count_q < end_at;
+    logic                at_number_q, in_part_q;  // the next byte is the part's number, or one of its bytes
+    logic [CountBits-1:0] end_at_q;
+    assign number    = add && at_number_q;
+    assign piece     = add && in_part_q;
     assign fresh     = fresh_q;
     assign good_part = good && part_long_q;
     assign complete  = good_part && !dropped_q && all_q;
     always_ff @(posedge clk_i) begin
-      part_long_q <= kind_q == Part && known_q && count_q == end_at + CountBits'(Tail);
+      end_at_q    <= CountBits'(Head + 1) + (part_q == PartBits'(Parts - 1) ? CountBits'(Rest) : CountBits'(Piece));
+      at_number_q <= kind_q == Part && count_q == CountBits'(Head);
+      in_part_q   <= kind_q == Part && known_q && count_q > CountBits'(Head) && count_q < end_at_q;
+      part_long_q <= kind_q == Part && known_q && count_q == end_at_q + CountBits'(Tail);
       next_q      <= (tag_o == begun_q ? come_q : '0) | (fresh_q ? Parts'(1) << part_q : '0);
       all_q       <= &next_q;
       if (number) begin
@@ -181,7 +193,7 @@ module link_rx #(
 
   always_ff @(posedge clk_i) begin
     if (fetch) word_q <= store[out_addr_q];
-    y_data_o <= word_q;
+    if (fetch_q) y_data_o <= word_q;
   end
 
   always_ff @(posedge clk_i) begin

@@ -23,6 +23,7 @@ PARTS = {
     "nets": ("hwflow.bench.rtl", "network_rows"),
     "breadth": ("hwflow.bench.breadth", "breadth_rows"),
     "boards": ("hwflow.bench.boards", "bench_rows"),
+    "clocks": ("hwflow.bench.clocks", "rows"),
     "faults": ("hwflow.bench.faults", "rows"),
     "link": ("hwflow.bench.link", "rows"),
     "soak": ("hwflow.bench.soak", "rows"),

@@ -45,7 +45,7 @@ MUTANTS = of_room(
     Mutant(B + "link_rx.sv", "fresh_q <= data < 8'(Parts) && !come_q[PartBits'(data)];", "fresh_q <= data < 8'(Parts);", T_PARTS),
     Mutant(B + "link_rx.sv", "(tag_o == begun_q ? come_q : '0)", "come_q", T_PARTS),
     Mutant(B + "link_rx.sv", "flush_i || keep || whole) come_q", "flush_i || keep) come_q", T_PARTS),
-    Mutant(B + "link_rx.sv", "known_q && count_q == end_at + CountBits'(Tail);", "known_q;", T_PARTS),
+    Mutant(B + "link_rx.sv", "known_q && count_q == end_at_q + CountBits'(Tail);", "known_q;", T_PARTS),
     Mutant(B + "link_tx.sv", "(raw_q == Flag || raw_q == Escape)", "(raw_q == Flag)", T_LINK),
     Mutant(B + "link_tx.sv", "head_q <= {32'b0, ~crc};", "head_q <= {32'b0, crc};", "tests/deploy/test_deploy.py -k awkward_words"),
     Mutant(B + "uart_rx.sv", "data_q <= {line, data_q[7:1]};", "data_q <= {data_q[6:0], line};", "tests/deploy/test_deploy.py -k awkward_words"),
