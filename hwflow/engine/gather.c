@@ -85,12 +85,12 @@ HW_INLINE int hw_gather_bits(const hw_run *run, const hw_gemm *g, int group, int
     return counts;
 }
 
-/* Values of one window as 16- or 32-bit integers or bytes. Taps side by side in a raster are copied together. */
+/* Values of one window as 16- or 32-bit integers. Taps side by side in a raster are copied together. */
 HW_INLINE void hw_gather_values_as(const hw_run *run, const hw_gemm *g, int to, int group, int oy, int ox, uint8_t *row) {
     const hw_window *w = &g->win;
     const hw_tensor *x = g->x;
     const uint8_t *from = hw_read(run, x);
-    const int step = hw_bytes(x->kind, x->c), depth = x->c / g->groups, bytes = depth * (to == HW_U8 ? 1 : hw_size(to));
+    const int step = hw_bytes(x->kind, x->c), depth = x->c / g->groups, bytes = depth * hw_size(to);
     const int y0 = oy * w->sh - w->top, x0 = ox * w->sw - w->left, whole = w->dw == 1 && g->groups == 1 && (x->kind != HW_BIT || depth % 8 == 0);
     int i, j;
     for (i = 0; i < w->kh; i++) {
@@ -105,7 +105,7 @@ HW_INLINE void hw_gather_values_as(const hw_run *run, const hw_gemm *g, int to, 
             if (y >= 0 && y < x->h && z >= 0 && z < x->w)
                 hw_convert(row, to, from + ((size_t)y * (size_t)x->w + (size_t)z) * (size_t)step, x->kind, group * depth, depth);
             else
-                hw_outside(row, to, g->pad, group * depth, depth, x->kind == HW_U8 ? 0 : 128);
+                hw_outside(row, to, g->pad, group * depth, depth, 0);
         }
     }
 }

@@ -11,7 +11,7 @@ from c_paths import side_by_side
 from conftest import KIT
 
 from hwflow.bench import nets as bench_nets
-from hwflow.bits import Ints
+from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.c import emit, input_type, size
 from hwflow.net import Net
 from hwflow.ops import Conv, Port
@@ -62,8 +62,18 @@ def products() -> Net:
     return side_by_side("products", Port((5, 7, 3), Ints(0, 255)), layers)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("net", [branches(4), branches(8), products()], ids=lambda net: net.name)
+def padding() -> Net:
+    """Binary convolutions with every kind of border, of channels and rows that fill no word."""
+    weights = np.random.default_rng(0).integers(0, 2, (17, 3, 3, 9)) * 2 - 1
+    pads = ([0], [-1], [1], np.arange(9) % 3 - 1)
+    layers = [Conv(name="", inputs=("input",), weights=weights, pads=(1, 1, 1, 1), pad=np.asarray(p)) for p in pads]
+    return side_by_side("padding", Port((4, 5, 9), BIPOLAR), layers)
+
+
+ON_ARM = (padding(), *(pytest.param(n, marks=pytest.mark.slow) for n in (branches(4), branches(8), products())))
+
+
+@pytest.mark.parametrize("net", ON_ARM, ids=lambda net: net.name)
 def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(net, tmp_path):
     if not (shutil.which(ARM) and shutil.which("qemu-aarch64")):
         pytest.skip("needs gcc-aarch64-linux-gnu and qemu-user")
