@@ -54,6 +54,12 @@ def test_only_minus_one_and_plus_one_make_a_bipolar_range():
     assert BIPOLAR.join(Ints(0, 0)) == Ints(-1, 1)
 
 
+@given(RANGES, RANGES)
+def test_a_range_that_takes_in_another_of_another_kind_takes_more_bits(a, b):
+    both = a.join(b)
+    assert both.kind == a.kind or both.bits > a.bits
+
+
 @pytest.mark.parametrize(("n", "bits"), [(0, 0), (1, 0), (2, 1), (3, 2), (64, 6), (65, 7)])
 def test_clog2_counts_states(n, bits):
     assert clog2(n) == bits

@@ -35,22 +35,28 @@ struct network keep_enforced(int32_t count, const struct process *processes, con
   return f;
 }
 
+// Whether what `on` asks of process r never makes it wait for `back`: the word `d` before, later by both, is no later than
+// the reader's own steps since.
+static inline int outruns(const struct need *on, int32_t r, const struct need *back) {
+  return on->source == r && on->step_by == 1 && on->step == 0 && back->later + on->later <= -back->step;
+}
+
 // The need by which a reader exerts backpressure on process r through a register, or NULL.
 //
 // R waits until W has taken the word `d` before, and W takes what R offers. Let Y be R without that backpressure. W has
 // the same schedule behind Y as behind R, because what delays R is an earlier step of W itself, and W is no faster than
-// its gap. So W can follow Y, which depends only on what comes before it; R = max(Y, W[k - d]) is needed only by the
-// other processes that wait for R.
+// its gap, nor R than W: R's gap is 1. So W can follow Y, which depends only on what comes before it; R = max(Y, W[k - d])
+// is needed only by the other processes that wait for R.
 static const struct need *find_backpressure(const struct process *processes, const struct need *needs, int32_t r) {
   const struct process *p = &processes[r];
-  if (p->kind != PLAIN || p->gaps >= 0 || p->gap < 1) return NULL;
+  if (p->kind != PLAIN || p->gaps >= 0 || p->gap != 1) return NULL;
   const struct need *backpressure = NULL;
   for (const struct need *back = needs + p->needs; back < needs + p->some; back++) {
     const struct process *w = &processes[back->source];
     if (back->step_by != 1 || back->step >= 0 || w->n != p->n || w->kind > HEAD || (w->gaps < 0 && w->gap < 1)) continue;
     for (const struct need *on = needs + w->needs; on < needs + w->some; on++)
-      if (on->source == r && on->step_by == 1 && on->step == 0 && back->later + on->later <= -back->step) {
-        if (backpressure) return NULL;
+      if (outruns(on, r, back)) {
+        if (backpressure && backpressure != back) return NULL;
         backpressure = back;
       }
   }
@@ -86,7 +92,7 @@ struct network add_unblocked(int32_t count, const struct process *processes, con
         if (need == backpressure[a]) continue;
         f.needs[at] = *need;
         const int32_t r = need->source;
-        if (need < needs + processes[a].some && backpressure[r] && backpressure[r]->source == a && need->step_by == 1 && need->step == 0)
+        if (need < needs + processes[a].some && backpressure[r] && backpressure[r]->source == a && outruns(need, r, backpressure[r]))
           f.needs[at].source = unblocked[r];
         at++;
       }

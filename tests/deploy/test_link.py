@@ -74,7 +74,10 @@ def test_parts_make_an_image_in_any_order_and_nothing_damaged_or_foreign_comes_i
         return whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:] if damaged else whole
 
     line(frame(driver.HELLO, 9))
-    junk = bytes([2]) + bytes(64)
+    spoiled = x[:1].copy()
+    spoiled[0, 128:192] = 255 - spoiled[0, 128:192]
+    assert (made.net.run(spoiled) != made.net.run(x[:1])).any(), "what comes from this part's place shows in the answer"
+    junk = bytes([2]) + spoiled[0, 128:192].astype(np.uint8).tobytes()
     heard = line(
         part(7, a[2]), part(7, a[0]), part(7, a[0]),
         part(7, junk, damaged=True), part(7, junk[:40]), part(7, junk + bytes(9)), part(7, bytes([4]) + bytes(64)), part(7, b""),
@@ -89,6 +92,9 @@ def test_parts_make_an_image_in_any_order_and_nothing_damaged_or_foreign_comes_i
     heard = line(part(7, b[0]), part(7, b[1]), frame(driver.IMAGE, 5, x[0].astype(np.uint8).tobytes()), part(7, b[2]), part(7, b[3]), until=5)  # fmt: skip
     heard += line()
     assert [(t, p) for k, t, p in heard if k == driver.ANSWER] == [(5, want[0])]
+    damaged = frame(driver.IMAGE, 6, x[0].astype(np.uint8).tobytes())
+    heard = line(part(11, b[0]), part(11, b[1]), damaged[:-2] + bytes([damaged[-2] ^ 1]) + damaged[-1:], part(11, b[2]), part(11, b[3]))  # fmt: skip
+    assert driver.ANSWER not in [k for k, _, _ in heard], "a whole image that is damaged lies where the parts were"
 
 
 def test_a_line_that_is_gone_is_one_clear_line(made):

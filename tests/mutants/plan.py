@@ -12,7 +12,7 @@ T_PLAN = (
     T + "'a_rate or nonsense or by_hand or small_network or a_plan_survives or small_network_fits or leave_no_room'"
 )
 T_FIFOS, T_POWER = T + "fifo", "tests/plan/test_speed_power.py"
-T_EVENTS = T + "'python_and_c or hardwares_to'"
+T_EVENTS = "tests/plan/test_event_graphs.py"
 
 # fmt: off
 MUTANTS = of_room(
@@ -33,10 +33,12 @@ MUTANTS = of_room(
     Mutant(P + "fifos.py", "if effect.loss == 0:", "if not effect.loss:",T_FIFOS),
     Mutant(P + "fifos.py", "if trace is None:\n        raise RecipeError", "if False:\n        raise RecipeError",T_PLAN),
     Mutant(P + "explain.py", "target = max(cycles // 2, search.fastest)", "target = max(cycles // 3, search.fastest)",T + "'explanation or doubling'"),
-    Mutant(P + "power.py", "share * unit.cycles / dataflow.cycles", "share", T_POWER),
+    Mutant(P + "power.py", "share * unit.cycles / dataflow.cycles", "share", T_POWER + " -k waits_half"),
     Mutant(P + "power.py", "(process.volts / 1.5) ** 2", "(process.volts / 1.5)", T_POWER),
     Mutant(P + "events.c", "if (then > me->from) me->from = then;", "me->from = then;", T_EVENTS),
     Mutant(P + "events.c", "const int64_t landed = me->aux[me->entered] + lands->depth;", "const int64_t landed = me->aux[me->entered];", T_EVENTS),
     Mutant(P + "events.c", "mine[k] = now = then > now ? then : now;\n    }\n  } else if", "mine[k] = now = then;\n    }\n  } else if", T_EVENTS),
-    Mutant(P + "needs.c", "back->later + on->later <= -back->step) {", "back->later + on->later <= 1 - back->step) {", T_EVENTS),
+    Mutant(P + "needs.c", "back->later + on->later <= -back->step;", "back->later + on->later <= 1 - back->step;", T_EVENTS),
+    Mutant(P + "needs.c", "backpressure[r]->source == a && outruns(need, r, backpressure[r]))", "backpressure[r]->source == a)", T_EVENTS),
+    Mutant(P + "needs.c", "p->gap != 1) return NULL;", "p->gap < 1) return NULL;", T_EVENTS),
 )

@@ -37,6 +37,6 @@ MUTANTS = of_room(
     Mutant(R + "schedule.py", "int(0.3 * steps)", "int(0.5 * steps)", T_LOOP + " -k rates"),
     Mutant(R + "schedule.py", "return plan.lr * (step + 1) / rise", "return plan.lr * step / rise", T_LOOP + " -k rates"),
     Mutant(R + "losses.py", "return t * t * F.kl_div(", "return t * F.kl_div(", T_LOSS),
-    Mutant(R + "losses.py", "return a > share * a.mean((1, 2, 3), keepdim=True)", "return a > share * a.mean()", T_LOSS),
+    Mutant(R + "losses.py", "return a > share * a.mean((1, 2, 3), keepdim=True)", "return a > share * a.mean()", T_LOSS + " -k erased"),
     Mutant(R + "losses.py", "(_unit(b.clamp(-1, 1)) - ", "(_unit(b) - ", T_LOSS),
 )

@@ -119,6 +119,15 @@ def test_a_unit_that_is_always_busy_moves_as_its_input_does():
     assert all(0 <= a <= 0.5 + 1e-9 for a in found.values())
 
 
+def test_a_unit_that_waits_half_of_the_time_moves_half_as_often():
+    dataflow = design(6)
+    found = estimate_activity(dataflow, {e: 0.5 * b for e, b in words(dataflow).items()})
+    idle = [u for u in dataflow.units if u.cycles < dataflow.cycles]
+    assert idle
+    for unit in idle:
+        assert found[unit.name] == pytest.approx(0.5 * unit.cycles / dataflow.cycles)
+
+
 @pytest.mark.slow
 def test_the_toggles_of_the_rtl_are_those_of_the_streams():
     from hwflow.bench.designs import random_images

@@ -168,3 +168,16 @@ def test_a_constant_less_a_value_falls_where_the_value_rises(shape, tmp_path):
     b = Build((1, 2, 3, 4))
     x = b.node("Sub", b.const(RNG.integers(-3, 4, shape) / 4), b.conv("x", signs(b, 3, 2, 1, 1)))
     same(b.save(tmp_path, classify(b, b.quant(x, 0.5, 3), 36)), "i3/4")
+
+
+@pytest.mark.parametrize("behind", ["end", "layer", "join"])
+def test_each_channel_keeps_its_own_scale_behind_a_flatten(behind, tmp_path):
+    b = Build((1, 2, 3, 4))
+    scale, offset = (b.const(np.array(v).reshape(3, 1, 1)) for v in ([0.5, 2, -0.25], [1, -0.5, 4]))
+    x = b.node("Add", b.node("Mul", b.conv("x", signs(b, 3, 2, 1, 1)), scale), offset)
+    x = b.node("Flatten", x, axis=1)
+    if behind == "join":
+        x = b.node("Concat", x, b.node("Flatten", b.conv("x", signs(b, 3, 2, 1, 1)), axis=1), axis=1)
+    if behind != "end":
+        x = classify(b, b.quant(x, 0.5, 4), 72 if behind == "join" else 36)
+    same(b.save(tmp_path, x), "i3/4")

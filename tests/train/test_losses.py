@@ -64,6 +64,16 @@ def test_restriction_erases_what_draws_little_attention():
     assert torch.equal(erased[:, :1] == 1, up > 0.15 * up.mean())
 
 
+def test_what_is_erased_of_an_image_depends_on_no_other_of_its_batch():
+    features = torch.zeros(2, 3, 4, 4)
+    features[0, :, 0, 0] = 0.9  # a small spot draws all attention
+    features[1] = torch.linspace(0.1, 0.9, 16).view(4, 4)  # all of it draws some
+    images, mean = torch.ones(2, 2, 16, 16), torch.tensor([0.25, 0.5])
+    together = restricted(images, features, mean)
+    alone = torch.cat([restricted(images[k : k + 1], features[k : k + 1], mean) for k in range(2)])
+    assert torch.equal(together, alone) and not torch.equal(alone[0], alone[1])
+
+
 def test_a_network_of_vectors_has_nothing_to_erase():
     images = torch.rand(3, 7)
     assert restricted(images, torch.rand(3, 4), torch.zeros(7)) is images

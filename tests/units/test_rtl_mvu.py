@@ -79,6 +79,13 @@ def test_a_row_that_never_fires_stays_at_the_least_and_one_that_always_fires_at_
     assert run.outputs[1, 1] == 1, "the largest sum does not reach its own threshold"
 
 
+def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
+    weights = np.random.default_rng(5).integers(-1, 2, (6, 21))
+    unit = Mvu(name="zeros", inputs=("input",), x=Port((21,), TERNARY), weights=weights, pe=2, simd=7)
+    assert unit.weight_ints == TERNARY
+    check([unit], seed=6, images=9)
+
+
 def test_weights_go_to_memory_row_group_by_row_group():
     unit = Mvu(name="m", inputs=("input",), x=Port((4,), BIPOLAR), weights=[[1, -1, -1, -1], [-1, 1, 1, 1]], simd=2)
     memory = unit.memories()["m_weights.mem"]
