@@ -81,6 +81,15 @@ def test_a_damaged_frame_is_never_taken_and_the_next_one_is(payload: bytes, data
     assert list(Frames().feed(bytes(line) + b"\x7e" + frame(2, 9)))[-1] == (2, 9, b"")
 
 
+def test_every_bit_of_a_frame_is_checked():
+    line = frame(1, 7, bytes(range(40)))
+    for bit in range(8, 8 * (len(line) - 1)):  # between its two flags
+        wrong = bytearray(line)
+        wrong[bit // 8] ^= 1 << bit % 8
+        assert (1, 7, bytes(range(40))) not in list(Frames().feed(bytes(wrong)))
+        assert all(len(g[2]) < 40 for g in Frames().feed(bytes(wrong))), bit
+
+
 IN, OUT = words_of(Ints(0, 255), 1, 5), words_of(Ints(-512, 511), 1, 3)
 DESIGN = {"link": "uart", "baud": 1_000_000, "id": 77, "input": IN.__dict__, "output": OUT.__dict__, "timeout_s": 0.2}
 

@@ -23,7 +23,7 @@ MUTANTS = of_room(
     Mutant(D, "if v.size and (v.min() < self.lo or v.max() > self.hi", "if v.size and (v.max() > self.hi", T),
     Mutant(D, "np.where(codes > self.hi, codes - (1 << self.bits), codes)", "np.where(codes >= self.hi, codes - (1 << self.bits), codes)", T),
     Mutant(D, 'body.replace(b"\\x7d", b"\\x7d\\x5d").replace(b"\\x7e", b"\\x7d\\x5e")', 'body.replace(b"\\x7e", b"\\x7d\\x5e").replace(b"\\x7d", b"\\x7d\\x5d")', T),
-    Mutant(D, '.to_bytes(4, "little") != body[-4:]:', '.to_bytes(4, "little")[:1] != body[-4:-3]:', T),
+    Mutant(D, '.to_bytes(4, "little") != body[-4:]:', '.to_bytes(4, "little")[:1] != body[-4:-3]:', T + " -k every_bit"),
     Mutant(D, "if payload[:1] != bytes([VERSION]):", "if not payload:", T),
     Mutant(D, '!= self.owner.design["id"]:', '== 0:', T),
     Mutant(D, "if (kind, tag, len(payload)) == (VALUE, address, 4):", "if kind == VALUE:", T),
