@@ -31,6 +31,7 @@ PARTS = {
     "steps": ("hwflow.bench.training", "step_rows"),
     "experiment": ("hwflow.bench.experiment", "rows"),
     "trained": ("hwflow.bench.trained", "rows"),
+    "tasks": ("hwflow.bench.tasks", "rows"),
 }
 
 

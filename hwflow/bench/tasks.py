@@ -1,0 +1,110 @@
+"""The table of tasks: kept detectors, segmenters and sequence networks, scored, proven in every engine, and built for two boards.
+
+Stands on bench's trained, the simulators, synth and route. Steps that take long are measured once for the same texts.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hwflow.bench.trained import row as scored
+from hwflow.board import Board, load_board
+from hwflow.deploy import designs
+from hwflow.emit.rtl import emit
+from hwflow.errors import HwflowError
+from hwflow.net import Net
+from hwflow.places import contents, measure_once
+from hwflow.plan import plan
+from hwflow.simulate import c, hls, rtl, verilate
+from hwflow.synth import route, synth, yosys
+from hwflow.synth.pll import pick_clock
+from hwflow.train.checkpoint import METRICS
+from hwflow.train.kept import NET, TRAINED, held_out
+from hwflow.train.tasks import task_of
+from hwflow.units.kit.base import Dataflow
+
+KEPT = ("detector", "unet", "keywords", "tcn-rows")
+IMAGES = 3  # held-out images that run through HLS C++ and the simulated RTL
+STALLS = 7
+ROUTED, SYNTHESISED = "ulx3s_85f", "pynq_z2"
+TIMEOUT = 3600.0  # seconds of one run of one tool
+
+Say = Callable[[str], None]
+
+
+def rows(say: Say) -> list[dict[str, Any]]:
+    """One row for each kept network of KEPT."""
+    return [row(TRAINED / name, say) for name in KEPT if (TRAINED / name / NET).exists()]
+
+
+def row(folder: Path, say: Say) -> dict[str, Any]:
+    """A kept network: its score on all held-out images, what differs between engines, cycles, what it takes on two boards."""
+    metrics, net = json.loads((folder / METRICS).read_text()), Net.load(folder / NET)
+    score = scored(folder, say)
+    head = {
+        "network": folder.name, "measure": task_of(metrics.get("task", "classify")).measure, "score [%]": score["accuracy [%]"],
+        "held-out images": score["held-out images"], "scores that differ from PyTorch": metrics["net"]["differing_from_torch"],
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        home, board = Path(scratch), load_board(ROUTED)
+        flow = plan(net, board=board)
+        folder_rtl = emit(flow, home / "rtl")
+        say(f"{folder.name}: every engine on {IMAGES} images")
+        head |= prove(net, flow, folder_rtl, metrics["data"], home)
+        say(f"{folder.name}: {ROUTED}")
+        head |= placed(flow, folder_rtl, board, home / "placed")
+        say(f"{folder.name}: {SYNTHESISED}")
+        head |= synthesised(net, load_board(SYNTHESISED), home)
+    return head
+
+
+def prove(net: Net, flow: Dataflow, folder: Path, data: str, scratch: Path) -> dict[str, Any]:
+    """Answers of C, HLS C++, RTL and RTL with stalls that differ from the network's integers; cycles claimed and simulated."""
+    x = held_out(data, net)[0][:IMAGES]
+    want = net.run(x)
+
+    def measure() -> dict[str, Any]:
+        runs = [rtl.run(flow, folder, x, stalls=s) for s in (None, STALLS)]
+        found = [c.load(net, None).run(x), hls.run(flow, scratch / "hls", x).outputs, *(run.outputs for run in runs)]
+        return {
+            "images": IMAGES,
+            "differing": sum(int((y.reshape(want.shape) != want).sum()) for y in found),
+            "cycles_claimed": flow.cycles,
+            "cycles_simulated": runs[0].cycles_per_image,
+        }
+
+    return measure_once(["tasks", verilate.version(), x.tobytes(), want.tobytes(), *contents(folder)], measure)
+
+
+def placed(flow: Dataflow, folder: Path, board: Board, work: Path) -> dict[str, Any]:
+    """LUTs, block RAMs and clock of the whole design, placed and routed; or the reason why not."""
+    params = designs.parameters(flow, folder)
+
+    def measure() -> dict[str, Any]:
+        cells = synth(folder, board, out=work, timeout=TIMEOUT)
+        run = route.route_once(work, board, params, pick_clock(board, board.clock_mhz), seed=1, timeout=TIMEOUT)
+        return {
+            f"{board.name}_lut": cells["lut"], f"{board.name}_bram": cells["bram"], "fmax_mhz": round(run.fmax_mhz, 1),
+            "images_per_s": round(run.fmax_mhz * 1e6 / flow.cycles),
+        }  # fmt: skip
+
+    shell = [path.read_bytes() for path in route.shell_sources(board.family)]
+    try:
+        return measure_once(["tasks", repr(board), yosys.version(), *shell, *contents(folder)], measure)
+    except HwflowError as e:
+        return {"result": str(e).splitlines()[0]}
+
+
+def synthesised(net: Net, board: Board, scratch: Path) -> dict[str, Any]:
+    """LUTs and block RAMs of the network planned for `board`, as Yosys counts them."""
+    folder = emit(plan(net, board=board), scratch / board.name)
+
+    def measure() -> dict[str, Any]:
+        cells = synth(folder, board, out=scratch / f"{board.name}_synth", timeout=TIMEOUT)
+        return {f"{board.name}_{what}": cells[what] for what in ("lut", "bram", "dsp")}
+
+    return measure_once(["tasks", repr(board), yosys.version(), *contents(folder)], measure)
