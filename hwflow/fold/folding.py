@@ -13,10 +13,10 @@ from typing_extensions import assert_never
 from hwflow import ops, real
 from hwflow.answers import FINISHES, Answer, Answers, Finish, Output, Unit
 from hwflow.errors import Finding, ModelError
-from hwflow.fold import levels as lv
 from hwflow.fold import waiting
 from hwflow.fold.answers import common_unit, rescaled, tiled
 from hwflow.fold.items import Item, Largest, Pair, TooWide, integer_move
+from hwflow.fold.quantising import quantised
 from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
@@ -182,7 +182,7 @@ class _Folding:
         own = item.affine and bool((grid.integers(item.values(ends)) == ends).all())
         if own and any(isinstance(step, Beside) for step in item.steps):
             item = replace(item, steps=grid.steps)  # the same operations in one chain, which a host can do
-        out = item if own else self._quantised(value, item, grid)
+        out = item if own else quantised(self, value, item, grid)
         whole = self.graph.spans[value].grid
         if out.waits is not None and whole is not None:
             out = Item(self.emit_moves(out), whole.lo, whole.hi, whole.steps)
@@ -197,96 +197,6 @@ class _Folding:
         if item.waits is not None:
             return grid.wider(n // len(grid.step))
         return grid.first(n)
-
-    def _quantised(self, value: str, item: Item, grid: Grid) -> Item:
-        """Thresholds or a rescale where the steps change the integers."""
-        if isinstance(item, Pair):
-            return waiting.paired(self, value, item, grid)
-        if isinstance(item, Largest):
-            return waiting.compared(self, item, grid) if item.moved_only else waiting.largest(self, value, item, grid)
-        if not item.monotone:
-            return self._wavy(value, item, grid)
-        found = lv.find(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
-        behind = grid.steps  # the float32 operations that the file makes of these integers
-        lo, hi = grid.lo, grid.hi
-        shift = lv.identity(found) if self.ports[item.op].ints.is_bipolar == grid.bipolar else None
-        if shift == 0:
-            return replace(item, steps=behind)
-        name = self.fresh(item.label or value)
-        if grid.bipolar:
-            if found.count != 1:  # one sign only: a threshold that is always or never reached
-                never = np.where(found.base > 0, found.lo, found.hi + 1)[:, None]
-                op: ops.Op | None = ops.Threshold(
-                    name=name, inputs=(item.op,), thresholds=never, falling=np.zeros(len(lo), bool), bipolar=True
-                )
-            else:
-                op = None
-            if found.count == 2:
-                found = replace(found, places=found.places[:, 1:])
-                op = None
-            op = op or lv.threshold(found, name, item.op, True)
-        else:
-            op = self._narrowed(found, item, grid, name)
-        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0)) for m in item.moves)
-        return Item(self.emit(op), lo, hi, behind, moves)
-
-    def _wavy(self, value: str, item: Item, grid: Grid) -> Item:
-        """A function that falls and rises, seen at every integer: how often it rose, less how often it fell."""
-        found = lv.see(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
-        if found is None:
-            raise TooWide(
-                "falls and rises over more integers than can be looked at", "quantise in front of it, or use fewer bits"
-            )
-        ups, downs, base, lo, hi = found
-        if max(ups.shape[1], downs.shape[1]) > lv.MOST_LEVELS:
-            raise TooWide(
-                f"rises {ups.shape[1]} and falls {downs.shape[1]} times",
-                f"quantise it to at most {lv.MOST_LEVELS} levels",
-            )
-        if not ups.shape[1]:  # it never rises: a threshold has one limit at least, here one that nothing reaches
-            ups = np.full((len(item.lo), 1), self.ports[item.op].ints.hi + 1)
-        name, still = self.fresh(item.label or value), np.zeros(len(item.lo), bool)
-        rose = self.emit(ops.Threshold(
-            name=self.fresh(f"{name}_rises"), inputs=(item.op,), thresholds=ups, falling=still, base=base
-        ))  # fmt: skip
-        fell = self.emit(ops.Threshold(
-            name=self.fresh(f"{name}_falls"), inputs=(item.op,), thresholds=downs, falling=still
-        )) if downs.shape[1] else ""  # fmt: skip
-        both = (
-            self.emit(ops.Add(name=self.fresh(f"{name}_levels"), inputs=(rose, fell), scales=(1, -1))) if fell else rose
-        )
-        one = np.ones(len(item.lo), np.int64)
-        if grid.bipolar:
-            op: ops.Op = ops.Threshold(
-                name=name, inputs=(both,), thresholds=0 * one[:, None], falling=still, bipolar=True
-            )
-        else:  # the sum of both ranges is wider than what occurs
-            op = ops.Rescale(name=name, inputs=(both,), mul=one, add=0 * one, shift=0, lo=lo, hi=hi)
-        moves = tuple(replace(m, turned=grid.scale < 0) for m in item.moves)
-        return Item(self.emit(op), grid.lo, grid.hi, grid.steps, moves)
-
-    def _narrowed(self, found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
-        """The op of a function of several levels: a rescale from 4 bits on where one is exact, else thresholds."""
-        if found.count >= lv.RESCALE_FROM:
-            op = lv.rescale(found, item.slope() / grid.scale, name, item.op)
-            if op is not None:
-                return op
-        if found.count > lv.MOST_LEVELS:
-            raise TooWide(
-                f"has {found.count + 1} levels and no exact multiplier and shift",
-                "quantise it to at most 9 bits, or round down instead of to even (FLOOR)",
-            )
-        if found.count == 0:
-            return ops.Rescale(
-                name=name,
-                inputs=(item.op,),
-                mul=0 * item.lo,
-                add=0 * item.lo + found.base,
-                shift=0,
-                lo=found.base,
-                hi=found.base,
-            )
-        return lv.threshold(found, name, item.op, False)
 
     def flushed(self, item: Item) -> Item:
         """The same value with its moves done, on the integers as they are."""

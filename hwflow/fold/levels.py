@@ -63,6 +63,48 @@ def find(function: Callable[[Array], Array], lo: Array, hi: Array) -> Levels:
     return Levels(lo, hi, falling, base, left.T)
 
 
+MOST_PLACES = 1 << 22  # of all channels together that are bisected
+MOST_WIDE = 1 << 20  # the same where there are too many for thresholds, and every shift of a rescale is tried on them
+MOST_LINE = 1 << 26  # integers of all channels together at which a line is compared with a function
+
+
+def count(function: Callable[[Array], Array], lo: Array, hi: Array) -> int:
+    """How many levels a function has besides its least, all channels taken together."""
+    ends = function(np.stack([lo, hi]))
+    return int(ends.max()) - int(ends.min())
+
+
+def few(levels: int, channels: int) -> bool:
+    """True where so many levels can be found one by one."""
+    return levels * channels <= (MOST_PLACES if levels <= MOST_LEVELS else MOST_WIDE)
+
+
+def line(function: Callable[[Array], Array], lo: Array, hi: Array, name: str, source: str) -> ops.Rescale | None:
+    """The function as clip(x + n), clip(n - x) or a constant, one of which it is at every integer, or None.
+
+    Such are clips of wide sums, with far more levels than can be bisected one by one.
+    """
+    length = hi - lo + 1
+    if int(length.max()) * len(lo) > MOST_LINE:
+        return None
+    ends = function(np.stack([lo, hi]))
+    base, top = int(ends.min()), int(ends.max())
+    rising, least = ends[0] < ends[1], ends.min(0)
+    left, right = np.zeros(len(lo), np.int64), np.asarray(length, np.int64)
+    while (left < right).any():  # the first place above the least level
+        middle = (left + right) // 2
+        above = function(np.where(rising, lo + middle, hi - middle)[None])[0] > least
+        left, right = np.where(above, left, np.minimum(middle + 1, right)), np.where(above, middle, right)
+    at = np.where(rising, lo, hi) + np.where(rising, 1, -1) * np.minimum(left, length - 1)
+    mul = np.where(ends[0] == ends[1], 0, np.where(rising, 1, -1))
+    add = function(at[None])[0] - mul * at
+    for start in range(0, int(length.max()), 1 << 16):
+        x = np.minimum(lo + np.arange(start, start + (1 << 16))[:, None], hi)
+        if not np.array_equal(function(x), np.clip(mul * x + add, base, top)):
+            return None
+    return ops.Rescale(name=name, inputs=(source,), mul=mul, add=add, shift=0, lo=base, hi=top)
+
+
 MOST_SEEN = 1 << 24  # integers of all channels together at which a function is looked at one by one
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.fold import levels as lv
-from hwflow.fold import pairs
+from hwflow.fold import pairs, quantising
 from hwflow.fold.items import Item, Largest, Pair, TooWide
 from hwflow.real.fixed import Bend, Finer
 from hwflow.real.grids import Grid
@@ -105,7 +105,7 @@ def largest(folding: _Folding, value: str, item: Largest, grid: Grid) -> Item:
         on = folding._before_moves(side, grid)
         ends = np.stack([side.lo, side.hi])
         own = side.affine and bool((on.integers(side.values(ends)) == ends).all())
-        part = side if own else folding._quantised(f"{value}_{k}", replace(side, label=f"{value}_{k}"), on)
+        part = side if own else quantising.quantised(folding, f"{value}_{k}", replace(side, label=f"{value}_{k}"), on)
         name = folding.emit_moves(part)
         if turned.any():  # there the maximum becomes a minimum
             name = folding.emit(ops.Rescale(

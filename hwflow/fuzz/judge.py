@@ -162,7 +162,8 @@ def executed(model: onnx.ModelProto, read: Reading, oracle: Oracle, x: Array) ->
     if takes_any_batch(model):
         return oracle.run(model, {given: real})
     parts = [oracle.run(model, {given: real[i : i + 1]}) for i in range(len(real))]
-    names = {*(out.name for out in model.graph.output), *(tensor for tensor, _ in read.refs.values())} & set(parts[0])
+    names = {out.name for out in model.graph.output} | {end.tensor for end in read.ends}
+    names = (names | {tensor for tensor, _ in read.refs.values()}) & set(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in names if parts[0][name].ndim}
 
 

@@ -20,6 +20,8 @@ from hwflow.generate import RandomFile
 
 SECONDS = 20.0
 
+Change = Callable[[onnx.ModelProto], None]
+
 
 def shrink(
     file: RandomFile, verdict: Verdict, judge: Callable[[RandomFile], Verdict], seconds: float = SECONDS
@@ -34,12 +36,13 @@ def shrink(
     changed = True
     while changed and time.monotonic() < end:
         changed = False
-        for smaller in _changes(file):
+        for change in _changes(file):
             if time.monotonic() > end:
                 break
             try:
+                smaller = _with(file, change)
                 found = judge(smaller)
-            except Exception:  # a change may leave no file at all
+            except Exception:  # a change may leave no file at all, or one that nothing executes
                 continue
             if (found.kind, found.key) == (verdict.kind, verdict.key):
                 file, verdict, changed = smaller, found, True
@@ -47,27 +50,31 @@ def shrink(
     return file, verdict
 
 
-def _changes(file: RandomFile) -> Iterator[RandomFile]:
-    """Files one change smaller, the largest changes first."""
+def _changes(file: RandomFile) -> Iterator[Change]:
+    """Ways to make the file one change smaller, the largest changes first."""
     graph = file.model.graph
+    if len(graph.output) > 1:
+        for k in range(len(graph.output)):
+            yield partial(_without, k=k)
     for name in _ends(graph):
-        yield _with(file, partial(_cut, name=name))
+        yield partial(_cut, name=name)
+    known = _constants(graph)
     for k, node in enumerate(graph.node):
-        for name in node.input[:1]:
-            yield _with(file, partial(_bypass, k=k, name=name))
+        for name in [i for i in node.input if i and i not in known] or node.input[:1]:
+            yield partial(_bypass, k=k, name=name)
     for k, node in enumerate(graph.node):
-        if node.op_type != "Constant" and all(i in _constants(graph) for i in node.input if i):
-            yield _with(file, partial(_computed, k=k))
+        if node.op_type != "Constant" and all(i in known for i in node.input if i):
+            yield partial(_computed, k=k)
     for k, node in enumerate(graph.node):
         for a in node.attribute:
-            yield _with(file, partial(_drop, k=k, name=a.name))
+            yield partial(_drop, k=k, name=a.name)
     for k, tensor in enumerate(graph.initializer):
         value = numpy_helper.to_array(tensor)
         for plain in _plainer(value):
-            yield _with(file, partial(_set, k=k, value=plain))
+            yield partial(_set, k=k, value=plain)
 
 
-def _with(file: RandomFile, change: Callable[[onnx.ModelProto], None]) -> RandomFile:
+def _with(file: RandomFile, change: Change) -> RandomFile:
     model = onnx.ModelProto()
     model.CopyFrom(file.model)
     change(model)
@@ -92,6 +99,10 @@ def _ends(graph: onnx.GraphProto) -> list[str]:
     return out[:-1]
 
 
+def _without(model: onnx.ModelProto, k: int) -> None:
+    del model.graph.output[k]
+
+
 def _cut(model: onnx.ModelProto, name: str) -> None:
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
 
@@ -104,8 +115,9 @@ def _bypass(model: onnx.ModelProto, k: int, name: str) -> None:
         for i, tensor in enumerate(node.input):
             if tensor == gone:
                 node.input[i] = name
-    if model.graph.output[0].name == gone:
-        _cut(model, name)
+    for value in model.graph.output:
+        if value.name == gone:
+            value.CopyFrom(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
 
 
 def _computed(model: onnx.ModelProto, k: int) -> None:

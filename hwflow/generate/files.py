@@ -87,9 +87,9 @@ def _input(d: Drawing) -> tuple[str, tuple[float, float]]:
 
 
 SPATIAL: dict[Callable[[Drawing], None], int] = {
-    spatial.conv: 8, spatial.max_pool: 4, spatial.average: 4, pointwise.residual: 3, pointwise.met: 1, spatial.concat: 2,
+    spatial.conv: 8, spatial.max_pool: 6, spatial.average: 4, pointwise.residual: 3, pointwise.met: 1, spatial.concat: 2,
     spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 3, moves.there_and_back: 1,
-    rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 5, rearrange.shuffled: 1,
+    rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 9, rearrange.shuffled: 1,
     rearrange.reduced_largest: 2, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
     branches.met: 3, branches.shortcut: 1,
 }  # fmt: skip
@@ -126,8 +126,8 @@ def between(d: Drawing) -> None:
     """A chain of elementwise operators, mostly closed by a quantizer."""
     for _ in range(d.choose(0, 3)):
         pointwise.pointwise(d)
-    if d.chance(25):
-        d.pick((activations.chosen, activations.chosen, activations.curved, activations.curved, activations.squared))(d)
+    if d.chance(30):
+        d.weighted({activations.chosen: 2, activations.curved: 4, activations.squared: 1})(d)
     if d.chance(75):
         quantize(d)
         if d.chance(8) and d.at.name != "x":

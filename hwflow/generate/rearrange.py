@@ -85,7 +85,7 @@ def blocks(d: Drawing) -> None:
         kernel, on = weights(d, (4, c, 1, 1), 0)
         d.to(d.node("Conv", d.at.name, kernel), weighted(d, grid, on, c), shape=shaped(d, [h, w], 4))
         at, c = d.at, 4
-    if h % 2 == 0 and w % 2 == 0 and c <= 4 and d.chance(50):
+    if h % 2 == 0 and w % 2 == 0 and c <= 4 and d.chance(70):
         y = d.node("SpaceToDepth", at.name, blocksize=2)
         d.to(y, at.grid, shape=(at.shape[0], 4 * c, h // 2, w // 2))
     elif c % 4 == 0 and 4 * h * w <= MOST_PIXELS:

@@ -49,13 +49,13 @@ class Bend:
 def rounded(grids: Sequence[Grid]) -> tuple[Array, tuple[Finer, ...], Array] | None:
     """The step of each channel (fractions), every branch on it, and by how much the sum is rounded at most (channels,).
 
-    None where no 32-bit factors do it.
+    A branch of one value adds no integers: it is part of `constant`. None where no 32-bit factors do it.
     """
-    size = np.sum([np.abs(g.scale) * _most(g) for g in grids], 0)
+    size = np.sum([np.where(g.moving, np.abs(g.scale) * _most(g), 0) for g in grids], 0)
     step = exact(2.0 ** (np.ceil(np.log2(np.where(size > 0, size, 1.0))) - BITS))
     finers, off = [], np.zeros(len(size))
     for grid in grids:
-        ratio, most = floats(grid.step / step), _most(grid)
+        ratio, most = np.where(grid.moving, floats(grid.step / step), 0), _most(grid)
         shift = int(most.max()).bit_length() + 1
         while shift and np.abs(ratio * 2.0**shift).max() > MOST_MUL:
             shift -= 1
@@ -68,6 +68,12 @@ def rounded(grids: Sequence[Grid]) -> tuple[Array, tuple[Finer, ...], Array] | N
     if (off > 4).any():
         return None
     return step, tuple(finers), off * floats(step)
+
+
+def constant(grid: Grid) -> Array:
+    """What a branch adds to the sum besides its integers: its offset (fractions), or the value of a channel that has one."""
+    still = np.array([s * int(k) for s, k in zip(grid.step, grid.lo, strict=True)], object)
+    return np.where(grid.moving, grid.offset, grid.offset + still)
 
 
 def _most(grid: Grid) -> Array:
@@ -115,7 +121,8 @@ def _bent(grid: Grid, step: Step) -> tuple[Grid, Bend] | None:
     if max(-int(lo.min()), int(hi.max())) >= MOST:
         return None
     one = np.array([f / int(m) for f, m in zip(grid.step, mul, strict=True)], object)
-    if not np.isfinite(floats(one).astype(np.float32)).all():
+    held = floats(one).astype(np.float32)
+    if not np.isfinite(held).all() or (held == 0).any():
         return None  # float32 does not hold such a step
     made = scaled(lo, hi, one, exact(at))
     off = np.abs(floats(one)) * 1.5

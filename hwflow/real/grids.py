@@ -62,7 +62,12 @@ class Grid:
         return self.lo < self.hi
 
     def integers(self, values: Array) -> Array:
-        """The k of float32 values (..., channels) that lie on this grid, as int64."""
+        """The k of float32 values (..., channels) that are on this grid, as int64."""
+        # a channel of one value has no error bound of half a step: whatever float32 makes of it is that value
+        return np.where(self.moving, self.nearest(values), self.lo)
+
+    def nearest(self, values: Array) -> Array:
+        """The k whose exact value is nearest to each float32 value (..., channels), also beyond lo .. hi."""
         return np.rint((values.astype(np.float64) - self.shift) / self.scale).astype(np.int64)
 
     def values(self, k: Array) -> Array:
@@ -72,7 +77,7 @@ class Grid:
     def place(self, value: Array) -> Array | None:
         """The integers (channels,) whose float32 values are `value` to the last bit, or None where a channel has none."""
         at = np.broadcast_to(value, self.lo.shape).astype(np.float32)
-        k = self.integers(at)
+        k = self.nearest(at)
         inside = np.abs(k) <= MOST_INTEGER
         return k if bool(inside.all() and (self.values(np.where(inside, k, 0)) == at).all()) else None
 
@@ -312,8 +317,8 @@ def _clipped(grid: Grid, at: Array, low: Array, high: Array) -> Grid | None:
     ends = grid.values(grid.lo), grid.values(grid.hi)
     moved = (low != np.minimum(*ends)) | (high != np.maximum(*ends))
     at = np.broadcast_to(at, low.shape)
-    off = moved & (grid.values(grid.integers(at)) != at)
-    new = grid.integers(low), grid.integers(high)
+    off = moved & (grid.values(grid.nearest(at)) != at)
+    new = grid.nearest(low), grid.nearest(high)
     lo, hi = np.minimum(*new), np.maximum(*new)
     if not off.any():
         # a sign clipped at zero is a sign no longer

@@ -94,7 +94,12 @@ def integer_sum(node: Summed, *spans: Span) -> IntegerSum | None:
     if any(int(np.abs(g.lo).max()) > MOST_INTEGER or int(np.abs(g.hi).max()) > MOST_INTEGER for g in grids):
         raise Off("its input integers exceed 22 bits", QUANTIZE)
     found = _sum_of_kind(node, grids)
-    if found is not None and (floats(found.grid.step).astype(np.float32) == 0).any():
+    return None if found is None else _held(found)
+
+
+def _held(found: IntegerSum) -> IntegerSum:
+    """The sum itself; `Off` where its step is nothing in float32."""
+    if (floats(found.grid.step).astype(np.float32) == 0).any():
         raise Off("its scale is smaller than float32 can hold", "train with scales and norms of a usual size")
     return found
 
@@ -239,7 +244,7 @@ def _beyond(node: real.Conv) -> bool:
 def _padding(node: real.Conv, grid: Grid, step: Array, m: Array, offset: Array) -> Array | None:
     """The integer of each channel whose value the padding is: exactly, or as float32 makes it; else None."""
     pad = np.full(len(m), node.pad, np.float32)
-    near = grid.integers(pad)
+    near = grid.nearest(pad)
     near = np.where(np.abs(near) <= MOST_INTEGER, near, 0)
     made = grid.moving & (grid.values(near) == pad)
     out = []
@@ -331,8 +336,9 @@ def fixed_sum(node: real.Add, grids: list[Grid]) -> IntegerSum:
     lo, hi = np.sum(ends, 0)
     _fits(lo, hi)
     op = ops.Add(name=node.name, inputs=node.inputs, scales=(1,) * len(grids))
-    out = scaled(lo, hi, step, np.sum([g.offset for g in grids], 0))
-    return IntegerSum(op, replace(out, error=off + (0.0 if out.error is None else out.error)), finer, off=off)
+    out = scaled(lo, hi, step, np.sum([fixed.constant(g) for g in grids], 0))
+    out = replace(out, error=off + (0.0 if out.error is None else out.error))
+    return _held(IntegerSum(op, out, finer, off=off))
 
 
 def _gate(node: real.Multiply, grids: list[Grid]) -> IntegerSum:

@@ -126,3 +126,31 @@ def test_what_falls_and_rises_is_its_rises_less_its_falls_in_every_channel():
     assert np.array_equal(base + rose - fell, f(x))
     assert (least, most) == (f(x).min(), f(x).max())
     assert lv.see(f, lo, hi + (1 << 24)) is None
+
+
+def clipped(mul, add, least, most):
+    """A line of wide integers between clips, rising, falling or constant."""
+    return lambda k: np.clip(mul * k.astype(np.int64) + add, least, most)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_clip_of_wide_integers_is_found_as_the_line_it_is(seed):
+    rng = np.random.default_rng(seed)
+    c = int(rng.choice([1, 2, 7]))
+    lo = -rng.integers(70_000, 200_000, c)
+    hi = rng.integers(70_000, 200_000, c)
+    mul = rng.choice([-1, 1], c)
+    still = rng.random(c) < 0.2
+    lo[still] = hi[still] = 5
+    f = clipped(mul, rng.integers(-99, 99, c), *[(0, 1 << 40), (-(1 << 40), 300), (-60_000, 50_000)][seed % 3])
+    op = lv.line(f, lo, hi, "t", "x")
+    x = every(lo, hi)
+    assert op is not None and np.array_equal(op.run(x), f(x))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda k: k >> 1, lambda k: 2 * k, lambda k: k + (k >= 77_777), lambda k: k + (k == k.max() - 1)]
+)
+def test_what_is_no_line_at_one_integer_alone_is_none(function):
+    lo, hi = np.array([-90_000, -100]), np.array([90_000, 90_001])
+    assert lv.line(function, lo, hi, "t", "x") is None

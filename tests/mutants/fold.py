@@ -5,8 +5,8 @@ Stands on kinds.
 
 from .kinds import Mutant, of_room
 
-LEVELS, FOLDING, WAITING, PAIRS, ANSWERS, ITEMS = (
-    f"hwflow/fold/{name}.py" for name in ("levels", "folding", "waiting", "pairs", "answers", "items")
+LEVELS, FOLDING, QUANTISING, WAITING, PAIRS, ANSWERS, ITEMS = (
+    f"hwflow/fold/{name}.py" for name in ("levels", "folding", "quantising", "waiting", "pairs", "answers", "items")
 )
 T_LEVELS, T_PAIRS, T_ANSWERS = "tests/fold/test_levels.py", "tests/fold/test_pairs.py", "tests/test_answers.py"
 T_FOLD = "tests/qonnx/test_layers.py tests/qonnx/test_activations.py tests/qonnx/test_ends.py"
@@ -29,11 +29,11 @@ MUTANTS = of_room(
     Mutant(PAIRS, "yield (m if first > 0 else -m), (n if second > 0 else -n)", "yield m, n", T_PAIRS),
     Mutant(ITEMS, "stride=node.stride, minimum=move.turned,", "stride=node.stride, minimum=np.zeros_like(move.turned),", T_FOLD),
     Mutant(ITEMS, "return all(step.monotone for step in self.steps)", "return True", "tests/qonnx/test_activations.py"),
-    Mutant(FOLDING, "shift = lv.identity(found) if self.ports[item.op].ints.is_bipolar == grid.bipolar else None", "shift = lv.identity(found)", T_FOLD + " tests/qonnx/test_quantizers.py", equal="The integers are the same; only how many bits carry them differs, which everything behind asks the port."),
-    Mutant(FOLDING, "never = np.where(found.base > 0, found.lo, found.hi + 1)[:, None]", "never = np.where(found.base > 0, found.lo, found.hi)[:, None]", "tests/qonnx/test_layers.py"),
-    Mutant(FOLDING, "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (", "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ (", T_FOLD),
-    Mutant(FOLDING, "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ item.turned ^ (grid.scale < 0))", "op = self._narrowed(found, item, grid, name)\n        moves = tuple(replace(m, turned=m.turned ^ item.turned)", T_FOLD),
-    Mutant(FOLDING, "moves = tuple(replace(m, turned=grid.scale < 0) for m in item.moves)", "moves = item.moves", "tests/qonnx/test_activations.py", equal="Only a maximum of several pixels asks which way its integers turn, and none waits in front of a function that turns back."),
+    Mutant(QUANTISING, "shift = lv.identity(found) if folding.ports[item.op].ints.is_bipolar == grid.bipolar else None", "shift = lv.identity(found)", T_FOLD + " tests/qonnx/test_quantizers.py", equal="The integers are the same; only how many bits carry them differs, which everything behind asks the port."),
+    Mutant(QUANTISING, "never = np.where(found.base > 0, found.lo, found.hi + 1)[:, None]", "never = np.where(found.base > 0, found.lo, found.hi)[:, None]", "tests/qonnx/test_layers.py"),
+    Mutant(QUANTISING, "turned=m.turned ^ item.turned ^ (", "turned=m.turned ^ (", T_FOLD),
+    Mutant(QUANTISING, "m.turned ^ item.turned ^ (grid.scale < 0)", "m.turned ^ item.turned", T_FOLD),
+    Mutant(QUANTISING, "moves = tuple(replace(m, turned=grid.scale < 0) for m in item.moves)", "moves = item.moves", "tests/qonnx/test_activations.py", equal="Only a maximum of several pixels asks which way its integers turn, and none waits in front of a function that turns back."),
     Mutant(WAITING, "if any(not s.monotone for s in steps) and any(chooses(m.node) for m in item.moves):", "if False:", "tests/qonnx/test_activations.py"),
     Mutant(FOLDING, "if max(-port.ints.lo, port.ints.hi) > MOST_SUM:", "if max(-port.ints.lo, port.ints.hi) > MOST_SUM << 4:", "tests/qonnx/test_layers.py", equal="Plans of sums and of pairs keep below this before; it guards what a later rule might emit."),
     Mutant(FOLDING, "steps = tuple(s.wider(times) for s in item.steps)", "steps = item.steps", "tests/qonnx/test_layers.py -k own_scale"),
