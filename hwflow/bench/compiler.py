@@ -28,7 +28,8 @@ AT_ONCE = 20  # images whose every tensor the reference may hold
 
 RECIPES = (
     "mlp:digits", "mlp:tfc", "mlp:sfc", "mlp:lfc", "cnv:cnv", "vgg:vgg-small", "vgg:vgg-small-ir2",
-    "resnet:resnet20", "resnet:resnet20-ir2", "resnet:resnet18", "mobilenet:mobilenet",
+    "resnet:resnet20", "resnet:resnet20-ir2", "resnet:resnet18", "mobilenet:mobilenet", "efficientnet:efficientnet",
+    "darts:darts",
 )  # fmt: skip
 BREVITAS = ("CNV_1W1A", "CNV_1W2A", "CNV_2W2A", "TFC_1W1A", "TFC_1W2A", "TFC_2W2A")
 QCDQ = ("TFC_2W2A", "CNV_2W2A")

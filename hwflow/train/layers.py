@@ -54,13 +54,16 @@ def dense(method: Method, inputs: int, outputs: int, shift: bool = True) -> nn.M
 
 
 def conv(
-    method: Method, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int = 1, groups: int = 1
-) -> nn.Module:
+    method: Method, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int = 1, groups: int = 1,
+    dilation: int = 1,
+) -> nn.Module:  # fmt: skip
     """A convolution of `method`, `kernel` x `kernel`, zero padding of `padding`."""
+    shape: dict[str, Any] = {
+        "kernel_size": kernel, "stride": stride, "padding": padding, "groups": groups, "dilation": dilation, "bias": False,
+    }  # fmt: skip
     if method.full:
-        return _started(nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False))
-    quant = weight_quantizer(method)
-    layer = Conv(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False, weight_quant=quant)
+        return _started(nn.Conv2d(inputs, outputs, **shape))
+    layer = Conv(inputs, outputs, weight_quant=weight_quantizer(method), **shape)
     return _viewed(layer, method, outputs, True)
 
 

@@ -122,11 +122,12 @@ def test_inside_sees_every_norm_of_the_latest_pass():
         assert [tuple(v.shape) for v in inside.values] == [(count, 24)]
 
 
-@pytest.mark.parametrize("spec", ["mlp:digits", "cnv", "resnet20", "resnet18", "vgg-small-ir2", "mobilenet"])
+@pytest.mark.parametrize("spec", ["mlp:digits", "cnv", "resnet20", "resnet18", "vgg-small-ir2", "mobilenet", "efficientnet", "darts"])
 def test_the_full_precision_twin_has_the_same_norms(spec):
     recipe = load_recipe(spec)
     sizes = {"cnv": {"channels": (4, 4), "width": 8}, "resnet20": {"widths": (4, 8), "blocks": (1, 1)}, "resnet18": {"widths": (4, 8), "blocks": (1, 1)},
-             "vgg-small-ir2": {"channels": (8,) * 6, "recovery": 4}, "mobilenet": {"stem": 4, "blocks": ((8, 2),)}}.get(spec, {})  # fmt: skip
+             "vgg-small-ir2": {"channels": (8,) * 6, "recovery": 4}, "mobilenet": {"stem": 4, "blocks": ((8, 2),)}, "efficientnet": {"stem": 4, "blocks": ((2, 4, 1, 2, 5),), "head": 8},
+             "darts": {"channels": 2, "cells": 3}}.get(spec, {})  # fmt: skip
     shapes = []
     for method in (Method(), Method(full=True)):
         model = recipe.network(method, **sizes)

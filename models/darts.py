@@ -1,0 +1,107 @@
+"""A binary network of the cells that DARTS found for CIFAR-10 (Liu, Simonyan, Yang 2019, second order).
+
+Stands on hwflow.train.layers. What leaves a node is 8-bit signed fixed point, as in models/resnet.py; what is added in a node is
+that or, behind convolutions, of twice its step. First layer, shrinking shortcuts and last layer have 8-bit weights.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from hwflow.recipe import Method, Plan, Recipe
+from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense, fixed, wide
+
+BRANCH = 2.0**-6
+Edge = tuple[str, int]  # what is done, and to which state: 0 and 1 are the cell's inputs, 2 and more its own nodes
+NORMAL: tuple[tuple[Edge, Edge], ...] = (
+    (("separable", 0), ("separable", 1)), (("separable", 0), ("separable", 1)), (("separable", 1), ("skip", 0)),
+    (("skip", 0), ("dilated", 2)),
+)  # fmt: skip
+REDUCTION: tuple[tuple[Edge, Edge], ...] = (
+    (("pool", 0), ("pool", 1)), (("skip", 2), ("pool", 1)), (("pool", 0), ("skip", 2)), (("skip", 2), ("pool", 1)),
+)  # fmt: skip
+
+
+def _parts(method: Method, channels: int, stride: int, dilation: int = 1) -> list[nn.Module]:
+    """A depthwise 3 x 3 convolution and a 1 x 1 one, both of one bit and normed."""
+    return [
+        act(method, channels), conv(method, channels, channels, 3, stride, dilation, groups=channels, dilation=dilation),
+        Norm(channels), act(method, channels), conv(method, channels, channels, 1, padding=0), Norm(channels),
+    ]  # fmt: skip
+
+
+def operation(what: str, method: Method, channels: int, stride: int) -> nn.Module:
+    """One edge of a cell: separable (twice), dilated, pool or skip, as DARTS names them."""
+    match what:
+        case "separable":
+            return nn.Sequential(*_parts(method, channels, stride), *_parts(method, channels, 1), fixed(step=BRANCH))
+        case "dilated":
+            return nn.Sequential(*_parts(method, channels, stride, dilation=2), fixed(step=BRANCH))
+        case "pool":
+            return nn.MaxPool2d(3, stride, 1)
+        case "skip" if stride == 1:
+            return nn.Identity()
+        case "skip":
+            shrink = conv(wide(method), channels, channels, 1, stride, padding=0)
+            return nn.Sequential(shrink, Norm(channels), fixed(step=BRANCH))
+    raise ValueError(f"{what}: a cell's edge is separable, dilated, pool or skip")
+
+
+def _fit(method: Method, inputs: int, channels: int, stride: int) -> nn.Module:
+    """An input of a cell brought to its channels and size by a 1 x 1 convolution of one bit."""
+    return nn.Sequential(
+        act(method, inputs), conv(method, inputs, channels, 1, stride, padding=0), Norm(channels), fixed()
+    )
+
+
+class Cell(nn.Module):
+    """Four nodes, each the clipped sum of two edges, joined along channels. The first edges of a `reduction` halve the image."""
+
+    def __init__(self, method: Method, before: int, inputs: int, channels: int, reduction: bool, shrunk: bool):
+        super().__init__()
+        self.fits = nn.ModuleList(
+            [_fit(method, before, channels, 2 if shrunk else 1), _fit(method, inputs, channels, 1)]
+        )
+        self.nodes = REDUCTION if reduction else NORMAL
+        self.edges = nn.ModuleList([
+            operation(what, method, channels, 2 if reduction and source < 2 else 1)
+            for node in self.nodes for what, source in node
+        ])  # fmt: skip
+        self.clips = nn.ModuleList([fixed() for _ in self.nodes])
+
+    def forward(self, before: Tensor, x: Tensor) -> Tensor:
+        states = [fit(v) for fit, v in zip(self.fits, (before, x), strict=True)]
+        for i, (node, clip) in enumerate(zip(self.nodes, self.clips, strict=True)):
+            a, b = (self.edges[2 * i + j](states[source]) for j, (_, source) in enumerate(node))
+            states.append(clip(a + b))
+        return torch.cat(states[2:], 1)
+
+
+class Darts(nn.Module):
+    """A stem, `cells` cells, of which those at one and two thirds halve the image and double the channels, average, dense."""
+
+    def __init__(self, method: Method, channels: int = 16, cells: int = 8, outputs: int = 10, colours: int = 3):
+        super().__init__()
+        stem = 3 * channels
+        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, stem), Norm(stem), fixed())
+        self.cells = nn.ModuleList()
+        before = inputs = stem
+        shrunk = False
+        for i in range(cells):
+            reduction = i in {cells // 3, 2 * cells // 3}
+            channels *= 2 if reduction else 1
+            self.cells.append(Cell(method, before, inputs, channels, reduction, shrunk))
+            before, inputs, shrunk = inputs, 4 * channels, reduction
+        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(inputs), fixed(step=2.0**-5))
+        self.head = nn.Sequential(dense(wide(method), inputs, outputs, shift=False), Scale(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        before = x
+        for cell in self.cells:
+            before, x = x, cell(before, x)
+        return self.head(self.neck(x))
+
+
+PLAN = Plan(epochs=300, batch=96, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+
+RECIPES = {recipe.name: recipe for recipe in (Recipe("darts", Darts, "cifar10", "u8/256", plan=PLAN),)}

@@ -1,0 +1,75 @@
+"""A binary network in the shape of EfficientNet-B0 (Tan, Le 2019) for 32 x 32 images: inverted bottlenecks with gates.
+
+Stands on hwflow.train.layers. The stream between blocks is 8-bit signed fixed point, as in models/resnet.py. First layer, gates
+and last layer have 8-bit weights. Squeeze and excite multiplies a 4-bit map by 8-bit gates, an exact product of integers.
+"""
+
+from torch import Tensor, nn
+
+from hwflow.recipe import Method, Plan, Recipe
+from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense, fixed, wide
+
+BRANCH = 2.0**-6  # the step of a branch before it is added: twice the stream's range
+# (expansion, channels, blocks, stride of the first, kernel): B0's, two strides fewer because images are small
+BLOCKS = (
+    (1, 16, 1, 1, 3), (6, 24, 2, 1, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3),
+)  # fmt: skip
+SQUEEZE = 4  # a gate's hidden channels are a quarter of the block's input channels
+
+
+class Excite(nn.Module):
+    """Each channel of a 4-bit map times its gate: the sigmoid of two 8-bit layers of the channels' means."""
+
+    def __init__(self, method: Method, channels: int, hidden: int):
+        super().__init__()
+        self.map = fixed(4, 2.0**-3)
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), fixed(),
+            conv(wide(method), channels, hidden, 1, padding=0), Norm(hidden), fixed(4, 2.0**-3),
+            conv(wide(method), hidden, channels, 1, padding=0), Norm(channels), nn.Sigmoid(), fixed(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.map(x)
+        return x * self.gate(x)
+
+
+class Inverted(nn.Module):
+    """A 1 x 1 convolution that widens (where `expand` > 1), a depthwise one, the gate, a 1 x 1 convolution that narrows."""
+
+    def __init__(self, method: Method, inputs: int, outputs: int, expand: int, kernel: int, stride: int):
+        super().__init__()
+        inner = inputs * expand
+        widen = [act(method, inputs), conv(method, inputs, inner, 1, padding=0), Norm(inner)] if expand > 1 else []
+        self.joins = stride == 1 and inputs == outputs
+        self.branch = nn.Sequential(
+            *widen, act(method, inner), conv(method, inner, inner, kernel, stride, kernel // 2, groups=inner), Norm(inner),
+            Excite(method, inner, max(1, inputs // SQUEEZE)), Norm(inner),
+            act(method, inner), conv(method, inner, outputs, 1, padding=0), Norm(outputs),
+            fixed(step=BRANCH) if self.joins else fixed(),
+        )  # fmt: skip
+        self.clip = fixed() if self.joins else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.clip(self.branch(x) + x) if self.joins else self.branch(x)
+
+
+def efficientnet(
+    method: Method, stem: int = 32, blocks: tuple[tuple[int, int, int, int, int], ...] = BLOCKS, head: int = 1280,
+    outputs: int = 10, colours: int = 3,
+) -> nn.Module:  # fmt: skip
+    """A stem, stages of inverted bottlenecks, a 1 x 1 convolution to `head` channels, their average, one dense layer."""
+    layers: list[nn.Module] = [Centre(0.5), conv(wide(method), colours, stem), Norm(stem), fixed()]
+    inputs = stem
+    for expand, rows, count, stride, kernel in blocks:
+        for i in range(count):
+            layers.append(Inverted(method, inputs, rows, expand, kernel, 1 if i else stride))
+            inputs = rows
+    layers += [act(method, inputs), conv(method, inputs, head, 1, padding=0), Norm(head), fixed(4, 2.0**-3)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), dense(wide(method), head, outputs, shift=False), Scale(1.0)]
+    return nn.Sequential(*layers)
+
+
+PLAN = Plan(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+
+RECIPES = {recipe.name: recipe for recipe in (Recipe("efficientnet", efficientnet, "cifar10", "u8/256", plan=PLAN),)}
