@@ -13,7 +13,7 @@ PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfi
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train gpu hls test test-fast test-all formal lint bench docs lock supply audit deploy doctor clean
+.PHONY: help demo train gpu hls test test-fast test-all tutorials first formal lint bench docs lock supply audit deploy doctor clean
 
 help:          ## this list
 	@echo "hwflow: binary neural networks from PyTorch to hardware, the same integers at every step"
@@ -50,6 +50,12 @@ test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
 test-%: $(READY) ## (test-<room>) the tests of one room, such as test-units
 	$(PYTEST) tests/$*
 
+tutorials: $(READY) ## follow every tutorial from an empty folder with the installed wheel, bitstreams too, with times
+	HWFLOW_TUTORIALS=all $(BIN)/python -m pytest -s tests/docs/test_tutorials.py
+
+first: $(READY) ## how long a newcomer waits: installation, demo, the first output of every verb
+	$(BIN)/python docs/gen_first.py
+
 formal: $(READY) ## proofs of what moves words: nothing lost, doubled or overtaken, progress
 	$(PYTEST) tests/formal
 
@@ -67,6 +73,7 @@ bench: $(READY) ## the tables of docs/pages/results
 docs: $(READY) ## the documentation as a site in build/site, links checked
 	$(BIN)/python docs/gen_cli.py
 	$(BIN)/python docs/gen_operators.py
+	$(BIN)/python docs/gen_notebooks.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/mkdocs.yml
 
 lock: $(READY) ## requirements.lock: every package with its hashes, from requirements.txt (needs uv)

@@ -1,6 +1,6 @@
 """The space of designs: rates, boards and bit widths side by side, and those that nothing beats.
 
-Stands on plan and board. Every point is planned on its own, in parallel; joblib's own back ends take it to more machines.
+Stands on plan, board and cluster. Every point is planned on its own: by the processes of this machine or by a cluster.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from joblib import Parallel, delayed, parallel_config
-
+from hwflow import cluster as machines
 from hwflow.board import Board
 from hwflow.errors import RecipeError
 from hwflow.net import Net
@@ -47,17 +46,16 @@ def explore(
     rates: Sequence[float] = RATES,
     max_util: float = 0.8,
     jobs: int = -1,
-    backend: str = "loky",
+    cluster: str | None = None,
 ) -> tuple[Point, ...]:
     """Every design of every network on every board: the cheapest at each rate within reach, and the fastest.
 
-    `backend` is joblib's: "loky" for this machine, "dask" or "ray" for a cluster those are set up on. Points that no
-    other of the same network and board beats in both rate and share of the board are marked `pareto`.
+    `cluster` is the address of a Dask scheduler; without one, `jobs` processes of this machine plan. Points that no other of
+    the same network and board beats in both rate and share of the board are marked `pareto`.
     """
     several = (nets,) if isinstance(nets, Net) else tuple(nets)
-    asks = [(n, b, r) for n in several for b in boards for r in (*rates, None)]
-    with parallel_config(backend=backend, n_jobs=jobs):
-        found = Parallel()(delayed(point)(net, board, rate, max_util) for net, board, rate in asks)
+    asks = [(n, b, r, max_util) for n in several for b in boards for r in (*rates, None)]
+    found = machines.each(point, asks, cluster=cluster, jobs=jobs)
     return tuple(_marked([p for p in found if p]))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from hwflow.errors import RecipeError
+
 # part -> (module, function); each function takes `say` and returns rows, one dict a line of the table
 PARTS = {
     "compiler": ("hwflow.bench.compiler", "rows"),
@@ -35,8 +37,13 @@ PARTS = {
 }
 
 
-def bench(part: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The rows of one part of PARTS."""
+SPREAD = ("fits",)  # the parts that a cluster can measure: counts of cells, which are the same on every machine
+
+
+def bench(part: str, say: Callable[[str], None], cluster: str | None = None) -> list[dict[str, Any]]:
+    """The rows of one part of PARTS, by the workers of a cluster where its address is given."""
+    if cluster is not None and part not in SPREAD:
+        raise RecipeError(f"--cluster is of the parts {', '.join(SPREAD)}; {part} measures this machine")
     module, function = PARTS[part]
     say(f"bench {part}")
-    return list(getattr(import_module(module), function)(say))
+    return list(getattr(import_module(module), function)(say, **({"cluster": cluster} if cluster else {})))

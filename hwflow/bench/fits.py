@@ -7,9 +7,10 @@ Stands on measure and plan. `hwflow bench fits` prints the rows, smallest design
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from hwflow import cluster as machines
 from hwflow.bench import nets as bench_nets
 from hwflow.bench.measure import total
 from hwflow.board import Board, boards
@@ -24,22 +25,45 @@ PART = 1_000  # LUTs of lanes that are measured once for all that are like them;
 TIMEOUT = 3600.0  # seconds of one synthesis
 
 Row = dict[str, Any]
+Design = tuple[str, Board, Dataflow | None, Dataflow | None]
 
 
-def rows(say: Callable[[str], None]) -> list[Row]:
+def rows(
+    say: Callable[[str], None],
+    cluster: str | None = None,
+    networks: Sequence[str] = NETWORKS,
+    among: Sequence[Board] | None = None,
+) -> list[Row]:
     """One row for each network and board: the fastest design, what it takes of the board, estimated and synthesised, and the
-    cycles of the fastest design in half of that."""
-    drawn = sorted(designs(say), key=lambda d: d[2].cost(d[1].family).lut if d[2] else 0)
-    return [row(name, board, dataflow, half, say) for name, board, dataflow, half in drawn]
+    cycles of the fastest design in half of that. `cluster`: the address of a Dask scheduler whose workers share the rows."""
+    asks = [(name, board) for name in networks for board in (boards() if among is None else among)]
+    if cluster is None:
+        return [row(*d, say) for d in sorted((design(*ask, say) for ask in asks), key=size)]
+    say(f"{len(asks)} designs for the cluster")
+    return [found for _, found in sorted(machines.each(sized_row, asks, cluster=cluster), key=lambda pair: pair[0])]
 
 
-def designs(say: Callable[[str], None]) -> Iterator[tuple[str, Board, Dataflow | None, Dataflow | None]]:
+def sized_row(name: str, board: Board) -> tuple[float, Row]:
+    """A line of the table behind the number by which lines are sorted."""
+    drawn = design(name, board)
+    return size(drawn), row(*drawn)
+
+
+def size(drawn: Design) -> float:
+    """The LUTs that a design is estimated to take; none for what does not fit."""
+    _, board, dataflow, _ = drawn
+    return dataflow.cost(board.family).lut if dataflow else 0.0
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def design(name: str, board: Board, say: Callable[[str], None] = _silent) -> Design:
     """Network, board, the fastest design that fits and the fastest in half the room; None where nothing does."""
-    for name in NETWORKS:
-        net = bench_nets.NETS[name](0)
-        for board in boards():
-            say(f"{name} for {board.name}: planning")
-            yield name, board, fastest(net, board, SHARE), fastest(net, board, SHARE / 2)
+    say(f"{name} for {board.name}: planning")
+    net = bench_nets.NETS[name](0)
+    return name, board, fastest(net, board, SHARE), fastest(net, board, SHARE / 2)
 
 
 def fastest(net: Net, board: Board, share: float) -> Dataflow | None:
@@ -49,7 +73,9 @@ def fastest(net: Net, board: Board, share: float) -> Dataflow | None:
         return None
 
 
-def row(name: str, board: Board, dataflow: Dataflow | None, half: Dataflow | None, say: Callable[[str], None]) -> Row:
+def row(
+    name: str, board: Board, dataflow: Dataflow | None, half: Dataflow | None, say: Callable[[str], None] = _silent
+) -> Row:
     """One line of the table; `holds` says that no resource is above the limit and that half the room is no faster."""
     out: Row = {"network": name, "board": board.name}
     if dataflow is None:

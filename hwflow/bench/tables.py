@@ -130,10 +130,10 @@ def markdown(part: str, rows: Sequence[dict[str, Any]], source: str | None = Non
 def _source(part: str) -> str:
     """The command, the day, the machine and the tools that a table was made with."""
     tools = ", ".join(f"{name} {version}" for name, version in tool_versions().items())
-    return f"`hwflow bench {part}`, {date.today().isoformat()}, {os.cpu_count()} cores {_processor()}; {tools}"
+    return f"`hwflow bench {part}`, {date.today().isoformat()}, {os.cpu_count()} cores {processor()}; {tools}"
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name and the vector extensions that matter, from /proc/cpuinfo."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)

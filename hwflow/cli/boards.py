@@ -18,12 +18,22 @@ from hwflow.cli.common import Count, Dir, Inputs, Json, Layout, load_inputs, say
 def deploy(
     folder: Dir,
     board: Annotated[str, typer.Option("--board", help="A board's name, or sim for the simulated one.")],
+    flash: Annotated[bool, typer.Option("--flash", help="Then load the bitstream with openFPGALoader.")] = False,
     json: Json = False,
 ) -> None:
     """Bitstream or vendor project, driver, example inputs with expected outputs, self-test."""
+    from hwflow.board import load_board
     from hwflow.deploy import deploy as run
+    from hwflow.deploy import flash as load
+    from hwflow.deploy.design import SIM
+    from hwflow.errors import RecipeError
 
+    if flash and board == SIM:
+        raise RecipeError("--flash loads a bitstream into a board; sim has none")
     facts = run(folder, board, say=say)
+    if flash:
+        say(f"load {board}")
+        load(folder / "deploy", load_board(board))
     table = Table("what", "value", title=str(folder / "deploy"))
     for key, value in facts.items():
         table.add_row(key, str(value))

@@ -137,6 +137,10 @@ Calibrate = Annotated[
     Path | None, typer.Option("--calibrate", "--data", help="X.npy: images that show the ranges of float layers.")
 ]
 Count = Annotated[int | None, typer.Option("-n", help="Images; without it as many as time allows.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Address of a Dask scheduler, tcp://HOST:8786, whose workers do it; else this machine."),
+]
 BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `hwflow boards` lists them.")]
 
 
@@ -170,6 +174,23 @@ def load_inputs(build: Any, images: Path | None, n: int | None, layout: str = "n
     from hwflow import inputs
 
     return build.images(n)[0] if images is None else inputs.load(images, build.net.takes, layout, n)
+
+
+def load_labels(path: Path | None, images: int | None) -> Any:
+    """Labels (n, ...) of a .npy file, the first `images` of them; None without a path, RecipeError where too few stand there."""
+    import numpy as np
+
+    from hwflow.errors import RecipeError
+
+    if path is None:
+        return None
+    try:
+        known = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as e:
+        raise RecipeError(f"{path}: is not a .npy file of labels ({e}); save them with numpy.save") from e
+    if images is not None and len(known) < images:
+        raise RecipeError(f"{path}: holds {len(known)} labels for {images} images; give one for each")
+    return known[:images]
 
 
 def ladder(done: Any) -> Table:

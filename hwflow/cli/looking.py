@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hwflow.cli.common import Dir, Input, Inputs, Json, Layout, OutDir, say, show, verb
+from hwflow.cli.common import Cluster, Dir, Input, Inputs, Json, Layout, OutDir, say, show, verb
 from hwflow.errors import RecipeError, did_you_mean
 
 
@@ -237,15 +237,10 @@ def go(
     json: Json = False,
 ) -> None:
     """A network on several boards: accuracy, latency, rate and resources in one table, a Pareto picture, one page."""
-    import numpy as np
-
-    from hwflow.cli.common import load_inputs
+    from hwflow.cli.common import load_inputs, load_labels
     from hwflow.go import go as run
 
-    try:
-        known = None if labels is None else np.load(labels, allow_pickle=False)
-    except (OSError, ValueError) as e:
-        raise RecipeError(f"{labels}: is not a .npy file of labels ({e}); save them with numpy.save") from e
+    known = load_labels(labels, None)
     images = None if data is None else lambda build: load_inputs(build, data, None, layout)
     where = folder or Path("build") / f"{Path(model).stem}-boards"
     done = run(model, boards.split(","), where, images=images, labels=known, input=input, say=say)
@@ -274,7 +269,7 @@ def explore(
     folder: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the CSV and the picture.")] = None,
     input: Input = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Processes; -1 for one a core.")] = -1,
-    backend: Annotated[str, typer.Option("--backend", help="joblib's: loky, threading, dask, ray.")] = "loky",
+    cluster: Cluster = None,
     json: Json = False,
 ) -> None:
     """The Pareto front of rate against resources over boards: table, CSV, picture."""
@@ -287,7 +282,7 @@ def explore(
 
     nets = [integers_of(m, input) for m in models]
     say(f"{len(nets)} networks on {boards}")
-    points = run(nets, [load_board(b) for b in boards.split(",")], jobs=jobs, backend=backend)
+    points = run(nets, [load_board(b) for b in boards.split(",")], jobs=jobs, cluster=cluster)
     if not points:
         raise RecipeError(f"nothing fits {boards}; name larger boards")
     where = folder or Path("build") / "explore"
@@ -309,6 +304,7 @@ def fuzz(
     workers: Annotated[int, typer.Option("--workers", help="Processes that judge files.")] = 1,
     c: Annotated[int, typer.Option("--c", help="Networks that go through the C engine too.")] = 0,
     rtl: Annotated[int, typer.Option("--rtl", help="Networks that go through HLS C++ and stalled RTL too.")] = 0,
+    cluster: Cluster = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where files with a fault are kept.")] = Path("build/fuzz"),
     json: Json = False,
 ) -> None:
@@ -317,7 +313,12 @@ def fuzz(
 
     if minutes is None and files is None:
         minutes = 1.0
-    facts = run(minutes, files, seed, workers, c, rtl, out, say)
+    if cluster:
+        from hwflow.fuzz import spread
+
+        facts = spread.fuzz(cluster, minutes, files, seed, c, rtl, out, say)
+    else:
+        facts = run(minutes, files, seed, workers, c, rtl, out, say)
     table = Table("what", "value", title="fuzz")
     for key, value in facts.items():
         if not isinstance(value, dict | list):
@@ -345,6 +346,7 @@ def bench(
     layers: Annotated[
         bool, typer.Option("--layers", help="Instead, where the C engine's time goes, layer by layer; with cpu.")
     ] = False,
+    cluster: Cluster = None,
     json: Json = False,
 ) -> None:
     """The tables of docs/pages/results, measured here and now, with tool versions."""
@@ -359,7 +361,7 @@ def bench(
         return
     facts = {}
     for name in [part] if part else PARTS:
-        facts[name] = run(name, say)
+        facts[name] = run(name, say, cluster)
         if pages:
             write(pages / f"{name}.md", name, facts[name])
     if json:

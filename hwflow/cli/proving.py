@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hwflow.cli.common import BoardName, Count, Dir, Inputs, Json, Layout, ladder, load_inputs, say, show, verb
+from hwflow.cli.common import (
+    BoardName,
+    Count,
+    Dir,
+    Inputs,
+    Json,
+    Layout,
+    ladder,
+    load_inputs,
+    load_labels,
+    say,
+    show,
+    verb,
+)
 from hwflow.errors import RecipeError
 from hwflow.families import FAMILIES
 
@@ -80,6 +93,7 @@ def simulate(
 def verify(
     folder: Dir,
     inputs: Inputs = None,
+    labels: Annotated[Path | None, typer.Option("--labels", help="y.npy: the labels of --inputs, for accuracy.")] = None,
     layout: Layout = "nhwc",
     n: Count = None,
     engines: Annotated[str | None, typer.Option("--engines", help="Comma-separated; all but wasm without it.")] = None,
@@ -99,9 +113,14 @@ def verify(
     chosen = tuple(engines.split(",")) if engines else ENGINES
     if unknown := sorted(set(chosen) - set(LADDER)):
         raise RecipeError(f"--engines: {', '.join(unknown)} is not known; choose from {', '.join(LADDER)}")
+    if labels and not inputs:
+        raise RecipeError("--labels are those of --inputs X.npy; give both")
     x = load_inputs(build, inputs, n, layout) if inputs else None
-    done = run(build, x, n, engines=chosen, progress=say, dump=dump)
+    known = load_labels(labels, None if x is None else len(x))
+    done = run(build, x, n, labels=known, engines=chosen, progress=say, dump=dump)
     show(asdict(done) | {"exact": done.exact}, json, ladder(done))
+    if done.accuracy is not None:
+        say(f"accuracy of the integers: {100 * done.accuracy:.2f} %")
     raise typer.Exit(0 if done.exact else 1)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hwflow import tools
 from hwflow.bits import Array
 from hwflow.board import Board, load_board
 from hwflow.build import Build
@@ -50,6 +51,10 @@ def deploy(
     build = Build.load(folder)
     target = None if board == designs.SIM else load_board(board)
     inputs, _ = build.images(EXAMPLES)
+    planned = Path(build.ask.get("board") or "").stem  # a name, or the path of a board's file
+    if target is not None and planned != target.name:
+        what = f"for {planned}" if planned else "without a board"
+        say(f"this build was planned {what}; its foldings may not suit {target.name}: hwflow compile {folder} --board {board}")
     return package(
         build.net,
         build.dataflow,
@@ -157,6 +162,20 @@ def _routed(
         "used": {k: v[0] for k, v in routed.used.items()}, "utilisation": routed.utilisation,
         **{k: measured[k] for k in ("lut", "ff", "bram", "dsp")}, "tools": route.versions(board),
     }  # fmt: skip
+
+
+def flash(folder: Path, board: Board) -> str:
+    """Load the bitstream of a deploy folder into a board with openFPGALoader; what it printed.
+
+    RecipeError where the folder holds no bitstream of this board yet, ToolError where the loader is missing or fails.
+    """
+    facts = read_json(folder / "deploy.json", f"deploy again for {board.name}")
+    name = facts.get("bitstream", "design.bit") if isinstance(facts, dict) else ""
+    if not board.loader:
+        raise RecipeError(f"{board.name}: is not loaded over a cable; copy {folder} to the board")
+    if not (folder / name).is_file():
+        raise RecipeError(f"{folder}: has no {name} yet; build it first, as {folder / 'README.md'} says")
+    return tools.run("openFPGALoader", ["-b", board.loader, name], cwd=folder)
 
 
 def run(

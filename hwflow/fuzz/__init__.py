@@ -41,6 +41,17 @@ class Found:
     faults: list[dict[str, Any]] = field(default_factory=list)
     through: Counter[str] = field(default_factory=Counter)  # networks by engine
 
+    def add(self, other: Found) -> None:
+        """Count what another run saw beside this one as well; faults in the order of their seeds."""
+        self.files, self.exact = self.files + other.files, self.exact + other.exact
+        self.seconds = max(self.seconds, other.seconds)
+        for mine, its in zip(self._counters(), other._counters(), strict=True):
+            mine.update(its)
+        self.faults = sorted(self.faults + other.faults, key=lambda fault: fault["seed"])
+
+    def _counters(self) -> tuple[Counter[str], ...]:
+        return self.verdicts, self.refusals, self.invalid, self.operators, self.through
+
     def facts(self) -> dict[str, Any]:
         """Numbers by name, for tables and --json."""
         good = self.verdicts["accepted"] + self.verdicts["rounded"]
@@ -106,11 +117,26 @@ def fuzz(
 
     `c` and `rtl` bound the networks that go through the C engine, and through HLS C++ and RTL with stalls.
     """
+    return search(minutes, files, seed, workers, c, rtl, folder, say).facts()
+
+
+def search(
+    minutes: float | None,
+    files: int | None,
+    seed: int,
+    workers: int,
+    c: int,
+    rtl: int,
+    folder: Path,
+    say: Callable[[str], None],
+    apart: int = 1,
+) -> Found:
+    """What `fuzz` finds, to be added up: files of the seeds seed, seed + apart, seed + 2 apart, ..."""
     started = time.monotonic()
     deadline = started + 60 * minutes if minutes is not None else float("inf")
     found = Found()
     engines = [Engine(kind, count) for kind, count in (("C", c), ("RTL", rtl)) if count]
-    pool = [Worker(seed + k, workers, bool(engines)) for k in range(workers)]
+    pool = [Worker(seed + k * apart, workers * apart, bool(engines)) for k in range(workers)]
     said, before = started, interruptible()
     try:
         while time.monotonic() < deadline and (files is None or found.files < files or _busy(engines, found)):
@@ -141,7 +167,7 @@ def fuzz(
             one.end()
         for sign, handler in before.items():
             signal.signal(sign, handler)
-    return found.facts()
+    return found
 
 
 def interruptible() -> dict[int, Any]:
@@ -275,4 +301,4 @@ def _line(found: Found) -> str:
     return f"{found.files} files in {found.seconds:.0f} s, {good} accepted, {bad} faults {through}".rstrip()
 
 
-__all__ = ["Found", "fuzz"]
+__all__ = ["Found", "fuzz", "search"]

@@ -1,0 +1,59 @@
+"""Every tutorial, followed from an empty folder with hwflow installed from its wheel, as a newcomer would.
+
+`make tutorials` runs the steps of minutes too (bitstreams, TensorFlow where it is installed) and prints how long each took.
+"""
+
+import importlib.util
+import os
+import time
+
+import pytest
+from conftest import ROOT
+from installed import Step, install, steps
+
+TUTORIALS = sorted((ROOT / "docs" / "pages" / "tutorials").glob("*.md"))
+WHOLE = os.environ.get("HWFLOW_TUTORIALS") == "all"  # with the steps of minutes
+TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
+
+
+def due(step):
+    """True for a step that is run: those with a title only on demand, those of TensorFlow only where it is."""
+    return not step.title or (WHOLE and (TENSORFLOW or "TensorFlow" not in step.title))
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    return install(tmp_path_factory.mktemp("installed"))
+
+
+def test_the_environment_holds_the_wheel_and_no_checkout(installed, tmp_path):
+    where = installed.run(Step("python", "import hwflow; print(hwflow.__file__)"), tmp_path)
+    assert where.stdout.startswith(str(installed.folder)), where.stdout + where.stderr
+    version = installed.run(Step("console", "command -v hwflow && hwflow --version"), tmp_path)
+    assert version.returncode == 0 and version.stdout.startswith(str(installed.folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda p: p.stem)
+def test_a_tutorial_can_be_followed_from_an_empty_folder(page, installed, tmp_path):
+    found = [step for step in steps(page.read_text()) if due(step)]
+    assert len(found) >= 3 and f"tutorials/{page.name}" in (ROOT / "docs" / "mkdocs.yml").read_text()
+    began = time.perf_counter()
+    for step in found:
+        start = time.perf_counter()
+        done = installed.run(step, tmp_path)
+        assert done.returncode == 0, f"{page.name}: {step.text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        print(f"{page.stem}: {time.perf_counter() - start:6.1f} s  {step.text.splitlines()[0]}")
+        if step.text.startswith("hwflow verify"):
+            print(f"{page.stem}: {time.perf_counter() - began:6.1f} s  to an accelerator that is exact to the last bit")
+
+
+def test_a_step_that_fails_would_be_seen(installed, tmp_path):
+    page = '```console\n$ false\nits output\n```\n\n```python\nraise SystemExit(1)\n```\n\n```console title="slow"\n$ true\n```\n'
+    found = steps(page)
+    assert found == [
+        Step("console", "false"),
+        Step("python", "raise SystemExit(1)\n"),
+        Step("console", "true", 'title="slow"'),
+    ]
+    assert [installed.run(step, tmp_path).returncode for step in found] == [1, 1, 0]
