@@ -36,17 +36,30 @@ class Takes:
 
 def load(path: Path | str, takes: Takes, layout: str = "nhwc", n: int | None = None) -> Array:
     """The integers (n, *shape) of the first `n` images of a .npy file; RecipeError says what is wrong with it."""
+    return integers(_load_array(path, "images")[:n], takes, layout, str(path))
+
+
+def load_labels(path: Path | str) -> Array:
+    """Labels (n,), or (n, ...) of every pixel, of a .npy file of whole numbers; RecipeError says what is wrong with it."""
+    labels = _load_array(path, "labels")
+    if labels.dtype.kind not in "iu":
+        raise RecipeError(f"{path}: holds {labels.dtype} values; give whole numbers, one for each image")
+    return np.array(labels, np.int64)
+
+
+def _load_array(path: Path | str, what: str) -> Array:
+    """The one array of a .npy file of images or labels, still on disk."""
     try:
         x = np.load(Path(path), mmap_mode="r", allow_pickle=False)
     except Exception as e:  # numpy parses the header as Python, and what a damaged one raises is not its promise
         why = (str(e).strip().splitlines() or [type(e).__name__])[0]
-        raise RecipeError(f"{path}: is not a .npy file of images ({why}); save them with numpy.save") from e
+        raise RecipeError(f"{path}: is not a .npy file of {what} ({why}); save them with numpy.save") from e
     if not isinstance(x, np.ndarray):
         x.close()
-        raise RecipeError(f"{path}: holds several arrays; save one array of images with numpy.save")
+        raise RecipeError(f"{path}: holds several arrays; save one array of {what} with numpy.save")
     if x.ndim == 0 or x.size == 0:
-        raise RecipeError(f"{path}: holds no images, its shape is {x.shape}; save images with numpy.save")
-    return integers(x[:n], takes, layout, str(path))
+        raise RecipeError(f"{path}: holds no {what}, its shape is {x.shape}; save {what} with numpy.save")
+    return x
 
 
 def integers(

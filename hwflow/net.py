@@ -156,6 +156,8 @@ class Net:
     def accuracy(self, answers: Array, labels: Array) -> float:
         """Share of the labels that integer answers get right; ModelError where several outputs have labels of their own."""
         said = self.only.label(answers)
+        if np.size(labels) != said.size:
+            raise ModelError(f"{self.name}: answers {said.shape} labels, not {np.shape(labels)}; give one for each")
         return float((said.reshape(len(said), -1) == np.asarray(labels).reshape(len(said), -1)).mean())
 
     def real(self, answers: Array) -> Any:

@@ -180,6 +180,63 @@ def test_a_busy_board_gets_its_images_again():
     assert board.stats.busy > 0
 
 
+class Refusing(Board):
+    """A board that says it is busy to the first images, as often as it is told."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def write(self, data: bytes) -> int:
+        refused = [f for f in Frames().feed(data) if f[0] == driver.IMAGE][: self.times]
+        self.times -= len(refused)
+        self.back += b"".join(frame(driver.BUSY, tag) for _, tag, _ in refused)
+        return len(data) if refused else super().write(data)
+
+
+def test_a_board_that_is_busy_many_times_still_gets_one_image_at_a_time():
+    x = images(5, 4)
+    board = Accelerator(Refusing(9), DESIGN)
+    assert (board.infer(x) == answer(x)).all()
+    assert board.stats.busy == 9 and board.stats.resent == 0
+
+
+LARGE = words_of(Ints(0, 255), 1, 100)
+
+
+class Narrow(Board):
+    """A board behind a line that no frame of more than 80 bytes passes, which joins parts to images."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts: dict[int, dict[int, bytes]] = {}
+
+    def write(self, data: bytes) -> int:
+        for kind, tag, payload in Frames().feed(data):
+            if kind == driver.HELLO:
+                super().write(frame(kind, tag, payload))
+            elif kind == driver.READ:
+                self.back += frame(driver.VALUE, tag, bytes(4))
+            elif kind == driver.PART:
+                mine = self.parts.setdefault(tag, {})
+                mine[payload[0]] = payload[1:]
+                if len(mine) == 2:
+                    image = LARGE.unpack(np.frombuffer(mine[0] + mine[1], np.uint8))
+                    self.back += frame(driver.ANSWER, tag, OUT.pack(answer(image)).tobytes())
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        out, self.back = self.back[:size], self.back[size:]
+        return out
+
+
+def test_an_image_that_no_line_carries_whole_goes_in_parts():
+    x = np.random.default_rng(8).integers(0, 256, (3, 100))
+    board = Accelerator(Narrow(), {**DESIGN, "input": LARGE.__dict__, "timeout_s": 0.05})
+    assert (board.infer(x) == answer(x)).all()
+    assert board.stats.resent > 0
+
+
 def test_answers_left_from_before_are_not_taken():
     board = Board()
     stale = frame(driver.ANSWER, 0, OUT.pack(np.array([[1, 2, 3]])).tobytes())

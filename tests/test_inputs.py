@@ -45,11 +45,25 @@ def test_every_real_value_of_the_hardware_comes_back_as_its_integer(takes, kind)
         assert np.array_equal(inputs.integers(real.astype(np.float64), takes), x)
 
 
+def test_labels_are_one_whole_number_for_each_image(tmp_path):
+    for good in (np.arange(5), np.arange(5, dtype=np.uint8)):
+        np.save(tmp_path / "y.npy", good)
+        assert inputs.load_labels(tmp_path / "y.npy").tolist() == [0, 1, 2, 3, 4]
+    for wrong, text in (
+        (np.arange(5) / 2, "holds float64 values"), (np.int64(3), "holds no labels"),
+        (np.array([None]), "is not a .npy file of labels"), (np.zeros(0, int), "holds no labels"), (np.array(["a"]), "give whole numbers"),
+    ):  # fmt: skip
+        np.save(tmp_path / "y.npy", wrong, allow_pickle=True)
+        with pytest.raises(RecipeError, match=text):
+            inputs.load_labels(tmp_path / "y.npy")
+
+
 def test_a_real_value_between_two_integers_is_refused_with_the_nearest():
     real = images(IMAGE) / np.float32(255)
     real[1, 2, 3, 1] = np.nextafter(real[1, 2, 3, 1], np.float32(2))
     refused(real, IMAGE, "image 1 holds", "at (2, 3, 1)", "no multiple of 1/255", "nearest is")
     refused(images(IMAGE).astype(np.float32), IMAGE, "a real value outside", "integer type")
+    refused(np.full((1, *IMAGE.shape), -1 / 255), IMAGE, "a real value outside 0/255")
     refused(np.full((1, *IMAGE.shape), np.nan), IMAGE, "nan")
     refused(np.zeros((2, 7)), FLAT, "holds 0.0")
 

@@ -178,16 +178,12 @@ def load_inputs(build: Any, images: Path | None, n: int | None, layout: str = "n
 
 def load_labels(path: Path | None, images: int | None) -> Any:
     """Labels (n, ...) of a .npy file, the first `images` of them; None without a path, RecipeError where too few stand there."""
-    import numpy as np
-
+    from hwflow import inputs
     from hwflow.errors import RecipeError
 
     if path is None:
         return None
-    try:
-        known = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as e:
-        raise RecipeError(f"{path}: is not a .npy file of labels ({e}); save them with numpy.save") from e
+    known = inputs.load_labels(path)
     if images is not None and len(known) < images:
         raise RecipeError(f"{path}: holds {len(known)} labels for {images} images; give one for each")
     return known[:images]

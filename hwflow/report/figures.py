@@ -29,7 +29,7 @@ def headline(facts: dict[str, Any]) -> list[Figure]:
     return [
         Figure("accuracy", f"{100 * accuracy:.2f}", "%", "integers", "held-out images, the hardware's own arithmetic")
         if accuracy is not None
-        else Figure("accuracy", "–", "", "not measured", "hwflow verify --labels y.npy"),
+        else Figure("accuracy", "–", "", "not measured", "hwflow verify DIR --inputs X.npy --labels y.npy"),
         Figure("rate", quantity(rate["fps"]), "images/s", rate["kind"], f"{rate['cycles_per_image']:,} cycles an image at {rate['clock_mhz']:g} MHz"),
         Figure("latency", "–", "", "not known")
         if latency["us"] is None

@@ -114,6 +114,26 @@ def test_names_of_a_file_are_text_and_nothing_else(tmp_path):
     refused(hwflow("check", "bad.onnx", cwd=folder), "[/x]")
 
 
+def test_labels_are_one_whole_number_for_each_image(tmp_path):
+    rng = np.random.default_rng(0)
+    net = Build((1, 6))
+    w = net.const(np.where(rng.random((6, 3)) < 0.5, 1.0, -1.0))
+    onnx.save(net.model(net.node("MatMul", net.sign("x"), w)), tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", x := rng.integers(-8, 8, (9, 6)))
+    assert hwflow("compile", "m.onnx", "--input", "i4/4", "-o", "b", cwd=tmp_path).returncode == 0
+    right = (np.where(x >= 0, 1, -1) @ np.where(np.random.default_rng(0).random((6, 3)) < 0.5, 1, -1)).argmax(1)
+    right[0] += 1
+    verify = ("verify", "b", "--engines", "numpy,dataflow", "--inputs", "x.npy", "--labels", "y.npy", "--json")
+    np.save(tmp_path / "y.npy", right)
+    done = hwflow(*verify, cwd=tmp_path)
+    assert done.returncode == 0 and json.loads(done.stdout)["accuracy"] == 8 / 9, done.stderr
+    np.save(tmp_path / "y.npy", np.stack([right, right], 1))
+    refused(hwflow(*verify, cwd=tmp_path), "answers (9,) labels, not (9, 2)")
+    np.save(tmp_path / "y.npy", right[:8])
+    refused(hwflow(*verify, cwd=tmp_path), "RecipeError", "holds 8 labels for 9 images")
+    refused(hwflow("verify", "b", "--labels", "y.npy", cwd=tmp_path), "--labels are those of --inputs X.npy")
+
+
 def test_scores_and_labels_are_saved_in_the_files_own_order(tmp_path):
     net = Build((1, 3, 4, 5))
     w = net.const(np.where(np.arange(54).reshape(2, 3, 3, 3) % 3, 1.0, -1.0))

@@ -31,7 +31,7 @@ MUTANTS = of_room(
     Mutant("hwflow/driver_line.py", "or par * words != size:", ":", T),
     Mutant("hwflow/driver_line.py", "exclusive=True", "exclusive=False", "tests/deploy/test_link.py"),
     Mutant(D, "return (self.first + index) & 0xFFFF", "return index & 0xFFFF", T),
-    Mutant(D, "self.bad = BAD\n", "self.bad = 0\n", "tests/deploy/test_link.py"),
+    Mutant(D, "self.bad = BAD\n", "self.bad = 0\n", T),
     Mutant(D, "window = max(1.0, window / 2)", "window = window / 2", T),
     Mutant(DMA, "np.pad(data, ((0, 0), (0, -data.shape[1] % beat)))", "np.pad(data, ((0, 0), (-data.shape[1] % beat, 0)))", T_DMA),
     Mutant(DMA, "if self.errors() == errors:", "if True:", T_DMA),
