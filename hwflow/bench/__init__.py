@@ -15,6 +15,7 @@ from hwflow.errors import RecipeError
 PARTS = {
     "compiler": ("hwflow.bench.compiler", "rows"),
     "cpu": ("hwflow.bench.cpu", "rows"),
+    "layers": ("hwflow.bench.layers", "rows"),
     "threads": ("hwflow.bench.threads", "rows"),
     "arm": ("hwflow.bench.arm", "arm_rows"),
     "micro": ("hwflow.bench.micro", "rows"),

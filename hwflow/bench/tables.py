@@ -18,12 +18,18 @@ from hwflow.flow import tool_versions
 # key of a row -> heading of its column; a key without an entry is shown with blanks for underscores
 HEADINGS = {
     "c_us": "hwflow, µs an image",
+    "c_first_us": "hwflow, first call after other work, µs",
+    "before_us": "before, µs",
+    "now_us": "now, µs",
     "onnxruntime_us": "onnxruntime, µs",
     "over_onnxruntime": "times faster than onnxruntime",
+    "over_onnxruntime_first": "times faster than onnxruntime, first calls",
     "torch_us": "PyTorch, µs",
     "over_torch": "times faster than PyTorch",
     "gmac_s": "G products/s",
     "smaller": "times smaller than float32",
+    "a72_instructions_before": "Cortex-A72, instructions before",
+    "a72_cycles_before": "Cortex-A72, cycles before (estimate)",
     "a53_instructions": "Cortex-A53, instructions",
     "a53_cycles": "Cortex-A53, cycles (estimate)",
     "a53_us": "Cortex-A53 at 1.2 GHz, µs (estimate)",

@@ -27,22 +27,6 @@ HW_INLINE int hw_row_512(const hw_gemm *g) { return hw_up(g->win.kh * g->win.kw 
 
 HW_INLINE int hw_to_bits_512(const hw_gemm *g) { return g->groups == 1 && g->lines.stages == 1 && g->lines.stage[0].what == HW_PACK; }
 
-/* Taps begin..end of one axis lie inside an image of `size`. */
-typedef struct {
-    int begin, end;
-} hw_span;
-
-HW_INLINE hw_span hw_span_at(int at, int stride, int before, int kernel, int dilation, int size) {
-    const int from = at * stride - before;
-    hw_span s = {0, kernel};
-    while (s.begin < kernel && from + s.begin * dilation < 0) s.begin++;
-    while (s.end > s.begin && from + (s.end - 1) * dilation >= size) s.end--;
-    return s;
-}
-HW_INLINE hw_span hw_rows_at(const hw_gemm *g, int oy) { return hw_span_at(oy, g->win.sh, g->win.top, g->win.kh, g->win.dh, g->x->h); }
-HW_INLINE hw_span hw_cols_at(const hw_gemm *g, int ox) { return hw_span_at(ox, g->win.sw, g->win.left, g->win.kw, g->win.dw, g->x->w); }
-HW_INLINE int hw_differ(hw_span a, hw_span b) { return a.begin != b.begin || a.end != b.end; }
-
 /* Classes of windows along each axis: a new one wherever the taps inside change. Data of several bits have their
  * padding in the image, so all their windows are alike. */
 HW_FN void hw_classes_512(const hw_gemm *g, int *rows, int *cols) {
@@ -53,38 +37,14 @@ HW_FN void hw_classes_512(const hw_gemm *g, int *rows, int *cols) {
     for (i = 1; i < g->lines.w; i++) *cols += hw_differ(hw_cols_at(g, i - 1), hw_cols_at(g, i));
 }
 
-HW_INLINE int hw_weight(hw_table t, size_t at) {
-    switch (t.kind) {
-    case HW_BIT: return 2 * (((const uint8_t *)t.at)[at >> 3] >> (at & 7) & 1) - 1;
-    case HW_U8: return ((const uint8_t *)t.at)[at];
-    case HW_I8: return ((const int8_t *)t.at)[at];
-    default: return ((const hw_i16 *)t.at)[at];
-    }
-}
-
 /* What a channel's sum is part of, for windows whose taps `y` by `x` lie inside: its accumulator is base - 2 * sum
- * for bits, else base + sum. `w` is the channel's row of weights. */
+ * for bits, else base + sum. */
 HW_FN hw_i32 hw_base_512(const hw_gemm *g, int row, hw_span y, hw_span x) {
-    const int depth = g->x->c / g->groups, tap = hw_tap_512(g), taps = g->win.kh * g->win.kw, kind = hw_kind_512(g);
-    const uint8_t *w = (const uint8_t *)g->weights.at + (size_t)row * (size_t)(taps * tap);
-    const uint8_t *pad = (const uint8_t *)g->pad.at + 2 * tap * (row / (g->lines.c / g->groups)), *counts = pad + tap;
+    const int cols = g->win.kh * g->win.kw * (g->x->c / g->groups);
     hw_i32 base = 0;
-    int i, j, k;
-    if (kind != HW_BIT) {
-        for (k = 0; kind == HW_U8 && g->x->kind != HW_U8 && k < taps * depth; k++) base -= 128 * hw_weight(g->weights, (size_t)row * (size_t)(taps * depth) + (size_t)k);
-        return base;
-    }
-    for (i = 0; i < g->win.kh; i++)
-        for (j = 0; j < g->win.kw; j++, w += tap) {
-            if (i >= y.begin && i < y.end && j >= x.begin && j < x.end) {
-                base += depth;
-                continue;
-            }
-            for (k = 0; k < tap; k++) { /* what the padding gives, and twice the sum of a tap of zeros */
-                const int own = k * 8 + 8 <= depth ? 255 : (1 << (depth - k * 8)) - 1;
-                base += hw_popcount(counts[k]) - 2 * hw_popcount((pad[k] ^ w[k]) & counts[k]) + 2 * hw_popcount((uint64_t)(w[k] & own));
-            }
-        }
+    int k;
+    if (g->kind == HW_BIT) return hw_base_of_bits(g, row, y, x);
+    for (k = 0; hw_kind_512(g) == HW_U8 && g->x->kind != HW_U8 && k < cols; k++) base -= 128 * hw_weight(g->weights, (size_t)row * (size_t)cols + (size_t)k);
     return base;
 }
 

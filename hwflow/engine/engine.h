@@ -52,7 +52,7 @@ void *memset(void *to, int value, size_t n);
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(HW_PLAIN)
 #define HW_X86 1
 #endif
-#if defined(__ARM_NEON) && defined(__aarch64__) && !defined(HW_PLAIN)
+#if defined(__ARM_NEON) && defined(__aarch64__) && !defined(__ARM_BIG_ENDIAN) && !defined(HW_PLAIN)
 #define HW_NEON 1
 #endif
 

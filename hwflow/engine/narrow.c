@@ -4,10 +4,10 @@
  */
 #include "engine.h"
 
-#if defined(HW_X86)
+#if defined(HW_X86) || defined(HW_NEON)
 
 /* What a layer's lanes are: the first number of its arranged weights. */
-enum { HW_BY_CHANNELS, HW_BY_PIXELS };
+enum { HW_BY_CHANNELS, HW_BY_PIXELS, HW_BY_BYTES };
 
 enum { HW_STAGES = 8 };
 
@@ -79,16 +79,21 @@ HW_FN int hw_clips_later(const hw_gemm *g, int i, int lo, int hi) {
 }
 
 /* Whether 16 bits hold every value of a layer's stages; what it fills in of `a`, and the constants where `to` is given.
- * The first stage is given halves of accumulators: all of them are even. */
-HW_FN int hw_stages_in_16(const hw_gemm *g, hw_in_16 *a, uint8_t *to) {
+ * Stage 0 is given -most .. most steps of `unit`; or it is done already, a rescaling to what 16 bits hold. */
+HW_FN int hw_stages_in_16(const hw_gemm *g, int done, int64_t most, int unit, hw_in_16 *a, uint8_t *to) {
     const int c = g->lines.c;
-    int64_t most = g->win.kh * g->win.kw * g->x->c / 2; /* what registers hold; lo .. hi is what they mean */
-    hw_i32 lo = INT16_MIN, hi = INT16_MAX, t;
+    hw_i32 lo = INT16_MIN, hi = INT16_MAX, t; /* what the registers mean */
     int i, r;
     if (g->lines.stages > HW_STAGES) return 0;
-    for (i = 0; i < g->lines.stages; i++) {
+    if (done) {
+        lo = g->lines.stage[0].lo;
+        hi = g->lines.stage[0].hi;
+        most = hi > -(int64_t)lo ? hi : -(int64_t)lo;
+        if (lo < INT16_MIN || hi > INT16_MAX || most > 32000) return 0;
+    }
+    for (i = done; i < g->lines.stages; i++) {
         const hw_stage *s = g->lines.stage + i;
-        const int x = i ? 1 : 2;
+        const int x = i ? 1 : unit;
         uint8_t *own = to ? to + (size_t)i * (size_t)c * 12 : to;
         switch (s->what) {
         case HW_RESCALE:
@@ -125,5 +130,10 @@ HW_FN int hw_stages_in_16(const hw_gemm *g, hw_in_16 *a, uint8_t *to) {
         if (most > 32000) return 0;
     }
     return 1;
+}
+
+/* The same where stage 0 is given halves of accumulators of -1/+1 products, which are all even. */
+HW_FN int hw_stages_of_halves(const hw_gemm *g, hw_in_16 *a, uint8_t *to) {
+    return hw_stages_in_16(g, 0, g->win.kh * g->win.kw * g->x->c / 2, 2, a, to);
 }
 #endif

@@ -60,10 +60,6 @@ HW_AVX2 HW_INLINE void hw_some_bytes(uint8_t *to, __m128i x, int n) {
     }
 }
 
-/* Where column x of an image with its border lies in a row of a plane: columns that are a stride apart are neighbours. */
-HW_INLINE int hw_column(int x, int stride, int w) { return stride == 1 ? x : x % stride * ((w + stride - 1) / stride) + x / stride; }
-HW_INLINE int hw_plane_row(const hw_gemm *g, int w) { return hw_up(w, g->win.sw); }
-
 /* One row of n pixels as nibbles in their planes, `plane` bytes apart, where columns lie side by side. */
 HW_AVX2 HW_INLINE void hw_row_nibbles(const int B, const uint8_t *from, int n, uint8_t *to, size_t plane) {
     const __m128i low = _mm_set1_epi8(15);

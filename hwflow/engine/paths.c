@@ -29,7 +29,7 @@ HW_FN int hw_has(int path) {
     case HW_PATH_AVX512:
         return hw_has(HW_PATH_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq") &&
-               __builtin_cpu_supports("avx512bitalg");
+               __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vbmi");
 #endif
 #elif defined(HW_NEON)
     case HW_PATH_NEON: return 1;
@@ -79,6 +79,6 @@ HW_FN int hw_choose(const char *name) {
 #if defined(HW_EMULATE_AVX512) /* by other instructions, included before this: for machines without */
 #define HW_AVX512 HW_AVX2
 #else
-#define HW_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx512bitalg")))
+#define HW_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx512bitalg,avx512vbmi")))
 #endif
 #endif

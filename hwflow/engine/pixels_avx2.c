@@ -49,7 +49,7 @@ HW_FN int hw_by_pixels_2(const hw_gemm *g, hw_pixels_2 *a) {
     a->triples = hw_up(a->nibbles, 3 * a->parts) / (3 * a->parts);
     if (g->kind != HW_BIT || g->groups != 1 || g->pad_counts < 0 || a->nibbles > HW_MOST_NIBBLES) return 0;
     if (pixels < HW_FEW_PIXELS || tiles > pixels + pixels / 4 || up > c + c / 4) return 0;
-    a->narrow = up == c && g->x->c % 2 == 0 && hw_stages_in_16(g, &a->in_16, (uint8_t *)0);
+    a->narrow = up == c && g->x->c % 2 == 0 && hw_stages_of_halves(g, &a->in_16, (uint8_t *)0);
     a->less = hw_lines_up(sizeof *a);
     a->weights = a->less + hw_lines_up((size_t)hw_up(pixels, 8) * 2);
     a->constants = a->weights + hw_lines_up((size_t)(a->parts * a->triples * 3 * up));
@@ -72,7 +72,7 @@ HW_FN size_t hw_arrange_pixels_2(const hw_gemm *g, uint8_t *to) {
     if (!hw_by_pixels_2(g, &a)) return 0;
     if (!to) return a.all;
     memset(to, 0, a.all);
-    if (a.narrow) (void)hw_stages_in_16(g, &a.in_16, to + a.work);
+    if (a.narrow) (void)hw_stages_of_halves(g, &a.in_16, to + a.work);
     memcpy(to, &a, sizeof a);
     for (p = 0; p < pixels; p++) {
         const int y = hw_taps_inside(p / g->lines.w, g->win.sh, g->win.top, g->win.kh, g->win.dh, g->x->h);

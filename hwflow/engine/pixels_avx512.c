@@ -16,12 +16,13 @@ enum { HW_PIXELS = 32, HW_BORDERS = 4 };
 
 /* Where the parts of such a layer's arranged weights begin, after this list itself: for each tile which border it has
  * (the taps of its pixels inside the image); what sums are taken from: [border][channel][pixel]; weights, each twice:
- * [16 channels][word][channel]; constants: [stage][channel][three of 16 bits, each twice]. */
+ * [16 channels][word][channel]; constants: [stage][channel][three of 16 bits, each twice]; where 32 words of a row of
+ * the image go; where each word of a window begins in the planes. */
 typedef struct {
     size_t way; /* HW_BY_PIXELS */
     int words, tiles, borders;
     hw_in_16 in_16;
-    size_t base, weights, constants, all;
+    size_t base, weights, constants, order, at, all;
 } hw_pixels;
 
 HW_INLINE hw_span hw_pixel_rows(const hw_gemm *g, int p) { return hw_rows_at(g, hw_min(p, g->lines.h * g->lines.w - 1) / g->lines.w); }
@@ -52,13 +53,35 @@ HW_FN int hw_by_pixels(const hw_gemm *g, hw_pixels *a) {
     a->tiles = hw_up(pixels, HW_PIXELS) / HW_PIXELS;
     a->words = g->win.kh * g->win.kw * g->x->c / 16;
     if (g->kind != HW_BIT || g->groups != 1 || g->x->c % 16 || c % HW_LANE || c > 64 || a->words > 1024 || g->pad_counts < 0) return 0;
-    if (a->tiles * HW_PIXELS > pixels + pixels / 6 || !hw_stages_in_16(g, &a->in_16, (uint8_t *)0)) return 0;
+    if (a->tiles * HW_PIXELS > pixels + pixels / 6 || !hw_stages_of_halves(g, &a->in_16, (uint8_t *)0)) return 0;
     a->borders = hw_borders(g, a->tiles, (hw_i32 *)0, first);
     a->base = hw_lines_up(sizeof *a + 4 * (size_t)a->tiles);
     a->weights = a->base + (size_t)(a->borders * c) * 64;
     a->constants = a->weights + (size_t)(a->words * c) * 4;
-    a->all = a->constants + (size_t)(g->lines.stages * c) * 12;
+    a->order = hw_lines_up(a->constants + (size_t)(g->lines.stages * c) * 12);
+    a->at = a->order + 64;
+    a->all = a->at + 4 * (size_t)a->words;
     return a->borders <= HW_BORDERS;
+}
+
+/* Whether whole registers of a row go to planes by one permutation; then every plane and column of a stride gets so many
+ * words of it. */
+HW_INLINE int hw_words_apart(const hw_gemm *g, int inside) {
+    const int apart = g->x->c / 16 * g->win.sw;
+    return apart <= 8 && !(apart & (apart - 1)) && inside > 0 && inside % (HW_PIXELS / (g->x->c / 16)) == 0 ? HW_PIXELS / apart : 0;
+}
+
+/* The pixel of 32 words of a row that comes to column s of a stride as number `i`. */
+HW_INLINE int hw_pixel_apart(const hw_gemm *g, int s, int i) { return i * g->win.sw + (s + g->win.sw - g->win.left % g->win.sw) % g->win.sw; }
+
+/* Where 32 words of a row go, and where the words of a window begin. */
+HW_FN void hw_arrange_planes(const hw_gemm *g, uint16_t *order, hw_i32 *at, int words) {
+    const hw_window *v = &g->win;
+    const int parts = g->x->c / 16, sw = v->sw, h = hw_reach(g->lines.h, v->sh, v->kh, v->dh), w = hw_reach(g->lines.w, sw, v->kw, v->dw);
+    const int row = hw_plane_row(g, w), apart = hw_words_apart(g, hw_min(g->x->w, w - hw_min(v->left, w)));
+    int k;
+    for (k = 0; apart && k < HW_PIXELS; k++) order[k] = (uint16_t)(hw_pixel_apart(g, k / apart % sw, k % apart) * parts + k / apart / sw);
+    for (k = 0; k < words; k++) at[k] = 2 * ((k % parts * h + k / parts / v->kw * v->dh) * row + hw_column(k / parts % v->kw * v->dw, sw, w));
 }
 
 HW_INLINE int hw_pixel_of_word(int word) { return 4 * (word % 8) + word / 8; }
@@ -84,23 +107,38 @@ HW_FN size_t hw_arrange_pixels(const hw_gemm *g, uint8_t *to) {
             memcpy(own, from, 2);
             memcpy(own + 2, from, 2);
         }
-    return hw_stages_in_16(g, &a.in_16, to + a.constants) ? a.all : 0;
+    hw_arrange_planes(g, (uint16_t *)(void *)(to + a.order), (hw_i32 *)(void *)(to + a.at), a.words);
+    return hw_stages_of_halves(g, &a.in_16, to + a.constants) ? a.all : 0;
 }
 
-/* The image with its border in planes, sixteen channels in each. */
-HW_AVX512 HW_FN void hw_planes(const hw_run *run, const hw_gemm *g, int h, int w) {
+/* The image with its border in planes, sixteen channels in each; columns that are a stride apart are neighbours. */
+HW_AVX512 HW_FN void hw_planes(const hw_run *run, const hw_gemm *g, const uint8_t *order, int h, int w) {
     const hw_tensor *x = g->x;
-    const int parts = x->c / 16, left = hw_min(g->win.left, w), inside = hw_min(x->w, w - left);
+    const int parts = x->c / 16, left = hw_min(g->win.left, w), inside = hw_min(x->w, w - left), sw = g->win.sw, row = hw_plane_row(g, w);
+    const int apart = hw_words_apart(g, inside);
     const uint8_t *from = hw_read(run, x);
-    int q, y, i;
-    memset(run->spread, 0, (size_t)(parts * h * w) * 2);
-    for (y = g->win.top; y < h && y - g->win.top < x->h; y++, from += x->w * 2 * parts)
-        for (q = 0; q < parts; q++) {
-            uint8_t *to = run->spread + 2 * (size_t)((q * h + y) * w + left);
-            if (parts == 1 && inside > 0) memcpy(to, from, 2 * (size_t)inside);
-            else
-                for (i = 0; i < inside; i++) memcpy(to + 2 * i, from + 2 * (i * parts + q), 2);
-        }
+    int q, s, y, i, k;
+    memset(run->spread, 0, (size_t)(parts * h * row) * 2);
+    for (y = g->win.top; y < h && y - g->win.top < x->h; y++, from += x->w * 2 * parts) {
+        uint8_t *to = run->spread + 2 * y * row;
+        if (parts * sw == 1 && inside > 0) memcpy(to + 2 * left, from, 2 * (size_t)inside);
+        else if (apart)
+            for (i = 0; i < inside; i += HW_PIXELS / parts) {
+                uint8_t word[64] __attribute__((aligned(64)));
+                _mm512_store_si512((void *)word, _mm512_permutexvar_epi16(_mm512_load_si512((const void *)order), _mm512_loadu_si512((const void *)(from + 2 * i * parts))));
+                for (q = 0; q < parts; q++)
+                    for (s = 0; s < sw; s++) {
+                        uint8_t *own = to + 2 * (q * h * row + hw_column(left + i + hw_pixel_apart(g, s, 0), sw, w));
+                        const uint8_t *piece = word + 2 * apart * (q * sw + s);
+                        if (apart == 4) hw_set_word(own, hw_word(piece));
+                        else
+                            for (k = 0; k < 2 * apart; k += 16) _mm_storeu_si128((__m128i *)(void *)(own + k), _mm_load_si128((const __m128i *)(const void *)(piece + k)));
+                    }
+            }
+        else
+            for (q = 0; q < parts; q++)
+                for (i = 0; i < inside; i++) memcpy(to + 2 * (q * h * row + hw_column(left + i, sw, w)), from + 2 * (i * parts + q), 2);
+    }
 }
 
 /* Sixteen bytes from each of four places. */
@@ -119,44 +157,39 @@ typedef struct {
     ptrdiff_t at[HW_PIXELS];
 } hw_pixel_runs;
 
-/* Words of 32 pixels: [tap][sixteen channels][pixel]; R runs, and then any more. */
-HW_AVX512 HW_INLINE void hw_gather_runs(const int R, const hw_run *run, const hw_gemm *g, int h, int w, const hw_pixel_runs *r) {
+/* Words of 32 pixels, `at` in the planes: [tap][sixteen channels][pixel]; R runs, and then any more. */
+HW_AVX512 HW_INLINE void hw_gather_runs(const int R, const hw_run *run, const hw_i32 *at, int words, const hw_pixel_runs *r) {
     static const uint16_t order[HW_PIXELS] = {0, 4, 8,  12, 16, 20, 24, 28, 1, 5, 9,  13, 17, 21, 25, 29,
                                               2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31};
     const __m512i turn = _mm512_loadu_si512((const void *)order);
-    const size_t plane = 2 * (size_t)(h * w);
-    const int parts = g->x->c / 16;
-    uint8_t *to = run->rows;
-    int i, j, q, k;
-    for (i = 0; i < g->win.kh; i++)
-        for (j = 0; j < g->win.kw; j++) {
-            const uint8_t *from = run->spread + 2 * (size_t)(i * g->win.dh * w + j * g->win.dw);
-            for (q = 0; q < parts; q++, to += 64, from += plane) {
-                __m512i x = _mm512_setzero_si512();
-                HW_UNROLL
-                for (k = 0; k < R; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
-                for (; k < r->count; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
-                _mm512_store_si512((void *)to, _mm512_permutexvar_epi16(turn, x));
-            }
-        }
+    int i, k;
+    for (i = 0; i < words; i++) {
+        const uint8_t *from = run->spread + at[i];
+        __m512i x = _mm512_setzero_si512();
+        HW_UNROLL
+        for (k = 0; k < R; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
+        for (; k < r->count; k++) x = _mm512_mask_loadu_epi16(x, r->lanes[k], (const void *)(from + r->at[k]));
+        _mm512_store_si512((void *)(run->rows + 64 * i), _mm512_permutexvar_epi16(turn, x));
+    }
 }
 
 /* The same from pixel `first`, of which n exist. */
-HW_AVX512 HW_FN void hw_gather_pixels(const hw_run *run, const hw_gemm *g, int h, int w, int first, int n) {
+HW_AVX512 HW_FN void hw_gather_pixels(const hw_run *run, const hw_gemm *g, const hw_i32 *at, int words, int w, int first, int n) {
     const hw_window *v = &g->win;
     hw_pixel_runs r;
     int p = 0, y = first / g->lines.w, x = first % g->lines.w;
-    for (r.count = 0; p < n; r.count++) {
-        const int size = v->sw == 1 ? hw_min(n - p, g->lines.w - x) : 1;
-        r.at[r.count] = 2 * ((ptrdiff_t)(y * v->sh * w + x * v->sw) - p);
-        r.lanes[r.count] = (0xffffffffu >> (HW_PIXELS - size)) << p;
+    r.count = 0;
+    do {
+        const int size = hw_min(n - p, g->lines.w - x);
+        r.at[r.count] = 2 * ((ptrdiff_t)(y * v->sh * hw_plane_row(g, w) + x) - p);
+        r.lanes[r.count++] = (0xffffffffu >> (HW_PIXELS - size)) << p;
         p += size;
         x += size;
         if (x == g->lines.w) x = 0, y++;
-    }
-    if (r.count == 1) hw_gather_runs(1, run, g, h, w, &r);
-    else if (r.count < 4) hw_gather_runs(2, run, g, h, w, &r);
-    else hw_gather_runs(4, run, g, h, w, &r);
+    } while (p < n);
+    if (r.count == 1) hw_gather_runs(1, run, at, words, &r);
+    else if (r.count < 4) hw_gather_runs(2, run, at, words, &r);
+    else hw_gather_runs(4, run, at, words, &r);
 }
 
 HW_AVX512 HW_INLINE __m512i hw_twice(const uint8_t *p) { return _mm512_set1_epi32(*(const hw_i32 *)(const void *)p); }
@@ -294,10 +327,10 @@ HW_AVX512 HW_FN void hw_gemm_pixels(const hw_run *run, const hw_gemm *g, const u
     hw_pixels a;
     int t, c, s;
     memcpy(&a, arranged, sizeof a);
-    hw_planes(run, g, h, w);
+    hw_planes(run, g, arranged + a.order, h, w);
     for (t = 0; t < a.tiles; t++) {
         const int first = HW_PIXELS * t, n = hw_min(HW_PIXELS, pixels - first);
-        hw_gather_pixels(run, g, h, w, first, n);
+        hw_gather_pixels(run, g, (const hw_i32 *)(const void *)(arranged + a.at), a.words, w, first, n);
         for (c = 0; c < l->c; c += HW_LANE) {
             __m512i x[HW_LANE];
             hw_count_pixels(x, arranged + a.base + 64 * (size_t)(border[t] * l->c + c), run->rows, arranged + a.weights + 4 * (size_t)(c * a.words), a.words);

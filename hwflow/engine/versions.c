@@ -26,7 +26,7 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
         const uint8_t *arranged = hw_own_weights(run, g);
         size_t way;
         memcpy(&way, arranged, sizeof way);
-        (way == HW_BY_PIXELS ? hw_gemm_pixels : hw_gemm_512)(run, g, arranged);
+        (way == HW_BY_PIXELS ? hw_gemm_pixels : way == HW_BY_BYTES ? hw_gemm_bytes : hw_gemm_512)(run, g, arranged);
         return;
     }
     if (run->path == HW_PATH_AVX2 && hw_fast_bits(g)) {
@@ -45,6 +45,10 @@ HW_FN void hw_run_gemm(const hw_run *run, const hw_gemm *g) {
         return;
     }
 #elif defined(HW_NEON)
+    if (run->path == HW_PATH_NEON && hw_by_pixels_neon(g)) {
+        hw_gemm_pixels_neon(run, g);
+        return;
+    }
     if (run->path == HW_PATH_NEON && hw_fast_words(g)) {
         hw_gemm_bits_neon(run, g);
         return;
@@ -62,7 +66,7 @@ HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
     switch (hw_path()) {
 #if defined(HW_X86)
     case HW_PATH_AVX512: {
-        const size_t bytes = hw_arrange_pixels(g, to);
+        const size_t pixels = hw_arrange_pixels(g, to), bytes = pixels ? pixels : hw_arrange_bytes(g, to);
         return bytes ? bytes : hw_arrange_512(g, to);
     }
     case HW_PATH_AVX2: {
@@ -71,7 +75,9 @@ HW_FN size_t hw_arrange_one(const hw_gemm *g, uint8_t *to) {
     }
 #endif
 #if defined(HW_NEON)
-    case HW_PATH_NEON: return g->kind == HW_BIT ? hw_arrange_words(g, to) : hw_arrange_values_neon(g, to);
+    case HW_PATH_NEON:
+        if (hw_by_pixels_neon(g)) return hw_arrange_pixels_neon(g, to);
+        return g->kind == HW_BIT ? hw_arrange_words(g, to) : hw_arrange_values_neon(g, to);
 #endif
     default: (void)g; (void)to; return 0; /* this path reads the weights as they are stored */
     }

@@ -29,6 +29,10 @@ HW_INLINE hw_runs hw_window_runs(const hw_gemm *g, size_t w, size_t pixel, size_
 /* Rows and columns of an image with its border: as many as the windows reach. */
 HW_INLINE int hw_reach(int out, int stride, int kernel, int dilation) { return (out - 1) * stride + (kernel - 1) * dilation + 1; }
 
+/* Where column x of an image with its border lies in a row of a plane: columns that are a stride apart are neighbours. */
+HW_INLINE int hw_column(int x, int stride, int w) { return stride == 1 ? x : x % stride * ((w + stride - 1) / stride) + x / stride; }
+HW_INLINE int hw_plane_row(const hw_gemm *g, int w) { return hw_up(w, g->win.sw); }
+
 /* Taps of the window of output row or column `at` that lie inside an image of `size`. */
 HW_INLINE int hw_taps_inside(int at, int stride, int before, int kernel, int dilation, int size) {
     int i, n = 0;

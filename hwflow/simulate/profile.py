@@ -6,6 +6,7 @@ Stands on the C engine, built with NET_PROFILE. A step is a layer with everythin
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -79,21 +80,25 @@ def profile(net: Net, folder: Path | None, path: str | None = None, turns: int =
     """Times of each step on one thread, medians of `turns` images; LookupError where the processor has no such path."""
     engine = c.load(net, folder, path, flags=("-DNET_PROFILE", *c.FAST))
     steps = make_program(net).steps
-    spent = np.zeros(len(steps), np.uint64)
     x, out = _images(net, engine.dtype), np.empty((1, net.output.size), np.int32)
-    call = engine.call(x, out)
-    taken = []
-    for _ in range(turns + 1):
-        call()
-        engine.library.net_spent(spent.ctypes.data_as(ctypes.c_void_p))
-        taken.append(spent.astype(float) / 1e3)
-    times = [median(column) for column in zip(*taken[1:], strict=True)]
+    times = step_times(engine.library, engine.call(x, out), len(steps), turns)
     whole = sum(times) or 1.0
     rows = []
     for step, us in zip(steps, times, strict=True):
         n = products(step, net.ports[step.op.name].size)
         rows.append(Row(step.name, work(step), us, n, n / us / 1e3 if us else 0.0, us / whole))
     return Profile(net.name, engine.path, tuple(rows))
+
+
+def step_times(library: ctypes.CDLL, call: Callable[[], object], steps: int, turns: int = TURNS) -> list[float]:
+    """Microseconds of each step of an image, medians of `turns` calls for one image, of a library with NET_PROFILE."""
+    spent = np.zeros(steps, np.uint64)
+    taken = []
+    for _ in range(turns + 1):
+        call()
+        library.net_spent(spent.ctypes.data_as(ctypes.c_void_p))
+        taken.append(spent.astype(float) / 1e3)
+    return [median(column) for column in zip(*taken[1:], strict=True)]
 
 
 def _images(net: Net, dtype: type) -> Array:

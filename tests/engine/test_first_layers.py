@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from c_nets import Branches
 from c_paths import check_all_paths, side_by_side
 
 from hwflow import tools
 from hwflow.bits import Ints
-from hwflow.ops import Conv, Port
+from hwflow.net import Net
+from hwflow.ops import Add, Concat, Conv, Flatten, Port, Rescale, Threshold
 
 pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="no C++ compiler")
 
@@ -50,3 +52,44 @@ def layers(channels: int, pad: list[int]) -> list[Conv]:
 )
 def test_bytes_by_signs_equal_the_network_on_every_path(shape, ints, pad, tmp_path):
     check_all_paths(side_by_side("first layers", Port(shape, ints), layers(shape[2], pad)), tmp_path, n=4)
+
+
+def streams(seed: int, shape: tuple[int, int, int], ints: Ints) -> Net:
+    """Convolutions of an image, rescaled to a stream that is stored, added and compared; windows of every kind."""
+    net = Branches(seed, Port(shape, ints))
+    random, ends = net.random, []
+    kinds = (
+        (16, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
+        (32, (2, 3), (1, 1), (1, 1), (0, 0, 0, 0)),
+        (16, (3, 1), (2, 1), (1, 1), (0, 2, 1, 0)),
+        (48, (1, 2), (1, 1), (2, 2), (1, 0, 0, 1)),
+        (16, (5, 2), (1, 1), (1, 3), (0, 0, 4, 1)),
+    )
+    for rows, kernel, stride, dilation, pads in kinds:
+        net.at, shift, clip = "input", int(random.choice([0, 4, 12])), int(random.choice([127, 250, 90]))
+        weights = random.integers(-128, 128, (rows, *kernel, shape[2]))
+        pad = random.integers(max(ints.lo, -128), ints.hi + 1, shape[2])
+        net.add(Conv, weights=weights, stride=stride, dilation=dilation, pads=pads, pad=pad)
+        mul = np.rint(random.normal(0, (1 << shift) / 64 + (shift == 0), rows)).astype(int)
+        net.add(
+            Rescale, mul=mul, add=random.integers(-50 << shift, 50 << shift, rows), shift=shift, lo=-clip - 1, hi=clip
+        )
+        stream = net.at
+        limits = np.clip(random.integers(-130, 130, (rows, 1)), -clip, clip)
+        sign = net.add(Threshold, thresholds=limits, falling=random.random(rows) < 0.3, bipolar=True)
+        ends += [net.add(Flatten, stream), net.add(Flatten, sign)]
+        net.add(Add, stream, stream, scales=(1, 1))
+        ends.append(net.add(Flatten))
+    net.add(Concat, *ends, scales=(1,) * len(ends))
+    return Net(name=f"streams {seed}", input=net.input, ops=tuple(net.ops))
+
+
+@pytest.mark.parametrize(
+    ("shape", "ints"),
+    [
+        ((4, 31, 3), BYTES),
+        *(pytest.param(*p, marks=pytest.mark.slow) for p in (((9, 33, 2), SIGNED), ((3, 64, 1), BYTES))),
+    ],
+)
+def test_streams_of_an_image_equal_the_network_on_every_path(shape, ints, tmp_path):
+    check_all_paths(streams(shape[1], shape, ints), tmp_path, n=4)

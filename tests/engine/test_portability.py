@@ -70,7 +70,8 @@ def padding() -> Net:
     return side_by_side("padding", Port((4, 5, 9), BIPOLAR), layers)
 
 
-ON_ARM = (padding(), *(pytest.param(n, marks=pytest.mark.slow) for n in (branches(4), branches(8), products())))
+LARGE_ON_ARM = (branches(4), branches(8), products(), residual(2, 9, 16), residual(5, 7, 11, 64))
+ON_ARM = (padding(), *(pytest.param(n, marks=pytest.mark.slow) for n in LARGE_ON_ARM))
 
 
 @pytest.mark.parametrize("net", ON_ARM, ids=lambda net: net.name)

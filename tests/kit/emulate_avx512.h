@@ -65,6 +65,26 @@ static __m512i emulated_load_16(__m512i v, __mmask32 mask, const void *from) {
     return v;
 }
 
+static __m512i emulated_load_8(__mmask64 mask, const void *from) {
+    __m512i out = _mm512_setzero_si512();
+    int i;
+    for (i = 0; i < 64; i++)
+        if (mask >> i & 1) memcpy((char *)&out + i, (const char *)from + i, 1);
+    return out;
+}
+
+static __m512i emulated_permute_8(__m512i v, __mmask64 mask, __m512i places, __m512i from) {
+    uint8_t x[64], y[64], place[64];
+    int i;
+    memcpy(x, &from, sizeof x);
+    memcpy(y, &v, sizeof y);
+    memcpy(place, &places, sizeof place);
+    for (i = 0; i < 64; i++)
+        if (mask >> i & 1) y[i] = x[place[i] % 64];
+    memcpy(&v, y, sizeof v);
+    return v;
+}
+
 static void emulated_store(void *to, __mmask16 mask, __m512i v) {
     int32_t x[16];
     int i;
@@ -84,4 +104,6 @@ static void emulated_store(void *to, __mmask16 mask, __m512i v) {
 #define _mm512_cmpgt_epi16_mask(a, b) emulated_above_i16(a, b)
 #define _mm512_cmpgt_epu16_mask(a, b) emulated_above_u16(a, b)
 #define _mm512_mask_loadu_epi16(v, mask, from) emulated_load_16(v, mask, from)
+#define _mm512_maskz_loadu_epi8(mask, from) emulated_load_8(mask, from)
+#define _mm512_mask_permutexvar_epi8(v, mask, places, from) emulated_permute_8(v, mask, places, from)
 #define _mm512_mask_storeu_epi32(to, mask, x) emulated_store(to, mask, x)
