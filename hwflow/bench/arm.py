@@ -29,7 +29,9 @@ from hwflow.simulate.profile import products, work
 
 COUNTED = ("tfc", "cnv", "resnet20")
 HERE = Path(__file__).parent / "count"
-BEFORE = Path(__file__).with_name("arm_before.json")  # what this table said before layers of few channels had pixels for lanes
+BEFORE = Path(__file__).with_name(
+    "arm_before.json"
+)  # what this table said before layers of few channels had pixels for lanes
 FLAGS = ("-O3", "-ffreestanding", "-nostdlib", "-static", "-include", "mark.h")
 FLOAT_PER_CYCLE = 4  # float32 products a cycle that these ARM cores reach at best: one FMLA of four lanes
 ENOUGH = 0.995  # of a step's instructions that are analysed; the rest is taken to run as fast
@@ -177,7 +179,14 @@ def table(net: Net, seen: dict[str, list[tuple[int, float]]]) -> list[dict[str, 
         row["products"] = products(step, net.ports[step.op.name].size)
         out.append(row | was.get(step.name, {}) | columns({key: steps[i] for key, steps in seen.items()}))
     whole = {key: (sum(n for n, _ in steps), sum(c for _, c in steps)) for key, steps in seen.items()}
-    row = {"network": net.name, "step": "whole", "work": "", "products": macs(net), **was.get("whole", {}), **columns(whole)}
+    row = {
+        "network": net.name,
+        "step": "whole",
+        "work": "",
+        "products": macs(net),
+        **was.get("whole", {}),
+        **columns(whole),
+    }
     for key in ("a53", "a72"):
         row[f"over_float_{key}"] = round(macs(net) / FLOAT_PER_CYCLE / whole[key][1], 1)
     return [*out, row | {"smaller": round(parameters(net) * 4 / weight_bytes(net), 1)}]
