@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from c_nets import branches, inputs, residual
 from c_paths import side_by_side
-from conftest import KIT
+from conftest import IMAGES, KIT
 
 from hwflow.bench import nets as bench_nets
 from hwflow.bits import BIPOLAR, Ints
@@ -78,7 +78,7 @@ ON_ARM = (padding(), *(pytest.param(n, marks=pytest.mark.slow) for n in LARGE_ON
 def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(net, tmp_path):
     if not (shutil.which(ARM) and shutil.which("qemu-aarch64")):
         pytest.skip("needs gcc-aarch64-linux-gnu and qemu-user")
-    x = inputs(net, 2)
+    x = inputs(net, IMAGES or 2)
     got, said = answers(net, tmp_path, f"{ARM} -O1 -Wall -Wextra -Werror -static", x, runner="qemu-aarch64")
     assert "neon" in said and (got == net.run(x)).all()
     got, said = run(net, ["qemu-aarch64", str(tmp_path / "program"), "plain"], x)
@@ -91,7 +91,7 @@ def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(net, tmp_path):
 def test_avx512_gives_the_same_answers_on_any_processor(net, tmp_path):
     if "avx2" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("the emulation stands on AVX2")
-    x = inputs(net, 2)
+    x = inputs(net, IMAGES or 2)
     emulation = KIT / "emulate_avx512.h"
     got, said = answers(net, tmp_path, f"gcc -O1 -mavx2 -w -include {emulation}", x, path="avx512")
     assert "avx512" in said and (got == net.run(x)).all()

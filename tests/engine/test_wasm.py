@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from builds import build_of
 from c_nets import branches, inputs
+from conftest import IMAGES
 
 from hwflow.bench.nets import NETS
 from hwflow.bits import Ints
@@ -27,7 +28,7 @@ needs_both = pytest.mark.skipif(bool(absent()), reason=absent())
 @pytest.mark.parametrize("name", ["tfc", pytest.param("resnet20", marks=pytest.mark.slow)])
 def test_wasmtime_gives_the_integers_of_the_network(name):
     net = NETS[name](3)
-    x = inputs(net, 100 if name == "tfc" else 3)
+    x = inputs(net, 100 if name == "tfc" else IMAGES or 3)
     assert (answers(wasm.build(net), net, x) == net.run(x)).all()
 
 
@@ -50,7 +51,7 @@ def test_the_module_is_a_rung_of_the_ladder(tmp_path):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node: apt install nodejs")
 def test_node_gives_answers_labels_and_refusals(tmp_path):
     net = NETS["tfc"](3)
-    x = inputs(net, 20)
+    x = inputs(net, 100)
     wasm.build(net).save(tmp_path)
     (tmp_path / "x.json").write_text(json.dumps(x.tolist()))
     (tmp_path / "run.mjs").write_text(
