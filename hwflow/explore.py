@@ -6,6 +6,7 @@ Stands on plan, board and cluster. Every point is planned on its own: by the pro
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from hwflow import cluster as machines
 from hwflow.board import Board
 from hwflow.errors import RecipeError
+from hwflow.files import write_bytes, write_text
 from hwflow.net import Net
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_latency
@@ -89,10 +91,11 @@ def _marked(points: Sequence[Point]) -> list[Point]:
 
 def save_csv(points: Sequence[Point], path: Path) -> None:
     """Write the points as CSV, a header first."""
-    with path.open("w", newline="") as file:
-        rows = csv.DictWriter(file, [f.name for f in fields(Point)])
-        rows.writeheader()
-        rows.writerows(asdict(p) for p in points)
+    text = io.StringIO(newline="")
+    rows = csv.DictWriter(text, [f.name for f in fields(Point)])
+    rows.writeheader()
+    rows.writerows(asdict(p) for p in points)
+    write_text(path, text.getvalue())
 
 
 def table(points: Sequence[Point]) -> str:
@@ -127,5 +130,7 @@ def save_picture(points: Sequence[Point], path: Path) -> None:
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format=path.suffix[1:])
+    write_bytes(path, picture.getvalue())
     plt.close(figure)

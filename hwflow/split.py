@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.board import load_board
-from hwflow.build import MANIFEST, Build, belongs
+from hwflow.build import MANIFEST, Build
 from hwflow.errors import RecipeError
 from hwflow.files import locked, rewritten, write_json, write_text
 from hwflow.flow import DEFAULT_CLOCK_MHZ, Say, Target, integers_of, write_build
@@ -33,7 +33,7 @@ def split_model(
     """A model file, a net.npz or a build folder over two boards: `first/` and `second/`, each a build, and `system/`.
 
     Both tops are simulated together on so many random `images`, with stalls; what was made, and how many answers differ from the
-    network's. RecipeError where the folder holds something else.
+    network's. The folder appears whole or stays as it was; RecipeError where it holds something else.
     """
     target = target or Target()
     if target.reload or target.folding or target.latency_us is not None:
@@ -48,28 +48,29 @@ def split_model(
     clock = target.clock_mhz or (board.clock_mhz if board else DEFAULT_CLOCK_MHZ)
     say("choose the cut and the folding of either half")
     made = split(net, board=board, clock_mhz=clock, fps=target.fps, fit=target.fit, max_util=target.max_util)
-    for name, half in zip(HALVES, (made.first, made.second), strict=True):
-        say(f"emit {name}/")
-        _write(folder / name, half, name, source, clock, target)
-    say(f"simulate both together on {images} images, with stalls")
-    x, _ = Build.load(folder / HALVES[0]).images(images)
-    done = system.run(made.first.dataflow, made.second.dataflow, folder / SYSTEM / "rtl", x, stalls=1)
-    differing = int((done.outputs != net.run(x)).any(1).sum())
-    facts = _facts(folder, made, clock, board.name if board else None) | {"images": len(x), "differing": differing}
-    write_json(folder / SYSTEM / "split.json", facts)
-    write_text(folder / SYSTEM / "README.md", _readme(net.name, facts))
+    with locked(folder, say), rewritten(folder, lambda _: True) as part:
+        for name, half in zip(HALVES, (made.first, made.second), strict=True):
+            say(f"emit {name}/")
+            _write(part / name, half, name, source, clock, target)
+        say(f"simulate both together on {images} images, with stalls")
+        x, _ = Build.load(part / HALVES[0]).images(images)
+        done = system.run(made.first.dataflow, made.second.dataflow, part / SYSTEM / "rtl", x, stalls=1)
+        differing = int((done.outputs != net.run(x)).any(1).sum())
+        facts = _facts(folder, made, clock, board.name if board else None) | {"images": len(x), "differing": differing}
+        write_json(part / SYSTEM / "split.json", facts)
+        write_text(part / SYSTEM / "README.md", _readme(net.name, facts))
     return facts
 
 
 def _write(folder: Path, half: Half, name: str, source: str, clock: float, target: Target) -> None:
-    """One half as a build of its own, whose model is its integers."""
-    with locked(folder, _silent), rewritten(folder, belongs) as part:
-        asked = {
-            "name": half.net.name, "model": "net.npz", "source": f"{source}, {name} half", "input": None,
-            "answer": "scores", "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
-            "max_util": target.max_util, "latency_us": None, "reload": False, "model_sha256": None, "hwflow": VERSION,
-        }  # fmt: skip
-        write_build(part, half.net, half.dataflow, asked)
+    """One half as a build of its own, whose model is its integers, in a folder of its own."""
+    asked = {
+        "name": half.net.name, "model": "net.npz", "source": f"{source}, {name} half", "input": None,
+        "answer": "scores", "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
+        "max_util": target.max_util, "latency_us": None, "reload": False, "model_sha256": None, "hwflow": VERSION,
+    }  # fmt: skip
+    folder.mkdir()
+    write_build(folder, half.net, half.dataflow, asked)
     assert (folder / MANIFEST).is_file()
 
 

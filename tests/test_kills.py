@@ -10,11 +10,12 @@ from builds import build_of
 
 from hwflow import flow
 from hwflow.bench.designs import random_net
-from hwflow.build import Build
 from hwflow.errors import RecipeError
 
 
-@pytest.mark.parametrize("name, times", [("compile", 6), ("verify", 6), ("deploy", 4), ("bench", 3), ("race", 6)])
+@pytest.mark.parametrize(
+    "name, times", [("compile", 6), ("verify", 6), ("deploy", 4), ("bench", 3), ("race", 6), ("threads", 2)]
+)
 def test_a_killed_command_leaves_the_old_result_or_the_new(name, times, tmp_path):
     found = kills.LIFE[name](times, tmp_path, 7)
     assert sum(found.values()) == times
@@ -41,32 +42,6 @@ def test_a_mixture_would_be_seen(tmp_path):
 
     with pytest.raises(AssertionError, match="a mixture"):
         kills.trials(6, tmp_path / "f", write("old"), write("new"), lambda: None)
-
-
-def test_threads_that_compile_one_folder_leave_one_of_their_builds(tmp_path):
-    nets = {name: random_net(seed) for name, seed in (("a", 3), ("b", 8), ("c", 9), ("d", 11))}
-    for name, net in nets.items():
-        (tmp_path / name).mkdir()
-        net.save(tmp_path / name / "m.npz")
-    errors = []
-
-    def work(name):
-        try:
-            flow.compile_model(str(tmp_path / name / "m.npz"), tmp_path / "build")
-        except Exception as e:
-            errors.append(e)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in nets]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not errors
-    build = Build.load(tmp_path / "build")
-    assert build.net.hash in {net.hash for net in nets.values()}
-    x = np.zeros((1, *build.net.input.shape), int) + build.net.input.ints.lo
-    assert np.array_equal(build.dataflow.run(x), build.net.run(x))
-    assert [build.stage(s).is_dir() for s in ("rtl", "hls", "c")] == [True] * 3
 
 
 def test_a_compilation_that_fails_leaves_the_build_that_was_there(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def main() -> None:
     except typer.Exit as e:
         sys.exit(e.exit_code)
     except (Stopped, typer.Abort, KeyboardInterrupt) as e:
-        err.print(str(e) or "stopped; what was there before is as it was", markup=False)
+        err.print(str(e) or "stopped; what was finished is kept, what was under way is as it was before", markup=False)
         sys.exit(130)
     except Exception as e:
         if hasattr(e, "format_message"):  # a usage error of the command line itself

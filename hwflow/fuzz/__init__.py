@@ -18,6 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from hwflow.files import write_bytes
 from hwflow.fuzz.workers import SHRINK_SECONDS, Word, judging, operator_name
 from hwflow.fuzz.workers import engines as compiling
 
@@ -291,7 +292,7 @@ def keep(folder: Path, word: Word, prefix: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = word.files or {"fault.txt": f"{word.key}: {word.text}\n".encode()}
     for name, data in files.items():
-        (folder / f"{prefix}{name}").write_bytes(data)
+        write_bytes(folder / f"{prefix}{name}", data)
 
 
 def _line(found: Found) -> str:

@@ -210,7 +210,9 @@ def trial(case: Case, source: Path, rng: Rng | None, found: Found) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
-        shutil.copytree(source, home)
+        shutil.copytree(source, home, copy_function=os.link)
+        shutil.copyfile(source / case.file, Path(scratch) / "own")  # what is damaged is no link to the original
+        os.replace(Path(scratch) / "own", home / case.file)
         if rng is not None:
             damage(home / case.file, rng)
         said = Path(scratch) / "said"

@@ -1,6 +1,6 @@
 """kill -9 and races at random moments of a tiny network's life: what is left is old or new, never mixed, and a rerun is a fresh build.
 
-    python tests/kit/kills.py --compile 80 --train 40 --verify 30 --synth 20 --deploy 20 --bench 10 --race 50
+    python tests/kit/kills.py --compile 80 --train 40 --verify 30 --synth 20 --deploy 20 --bench 10 --race 50 --threads 50
 
 Every trial forks, lets the child run one command in a folder that holds an older result, kills it and everything it
 started after a random part of the time the command takes, and looks at what is left. Prints a line for each command.
@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,46 @@ def races(times: int, home: Path, seed: int = 0) -> dict[str, int]:
         assert [os.waitpid(child, 0)[1] for child in children] == [0, 0], f"race {k}: a compilation failed"
         left = contents(folder)
         assert left in (fresh["a"], fresh["b"]), f"race {k}: a mixture"
+        found["old" if left == fresh["a"] else "new"] += 1
+    assert not list(home.glob(f"*{PART}*")), "parts are left"
+    return found
+
+
+def threads(times: int, home: Path, seed: int = 0) -> dict[str, int]:  # noqa: ARG001  threads draw their own lots
+    """Four threads compile four networks into one folder at once: what is there in the end is one of the four builds."""
+    from hwflow import flow
+    from hwflow.bench.designs import random_net
+    from hwflow.build import Build
+
+    folder, fresh = home / "build", {}
+    for name, number in (("a", 3), ("b", 8), ("c", 9), ("d", 11)):
+        (home / name).mkdir()
+        random_net(number).save(home / name / "m.npz")
+        flow.compile_model(str(home / name / "m.npz"), folder)
+        fresh[name] = contents(folder)
+    found = {"old": 0, "new": 0}
+    for k in range(times):
+        if k % 2:
+            shutil.rmtree(folder)
+        errors: list[BaseException] = []
+
+        def work(name: str, errors: list[BaseException] = errors) -> None:
+            try:
+                flow.compile_model(str(home / name / "m.npz"), folder)
+            except BaseException as e:
+                errors.append(e)
+
+        every = [threading.Thread(target=work, args=(name,)) for name in fresh]
+        for t in every:
+            t.start()
+        for t in every:
+            t.join()
+        assert not errors, f"race {k}: {errors}"
+        left = contents(folder)
+        assert left in fresh.values(), f"race {k}: a mixture"
+        build = Build.load(folder)
+        x = np.zeros((1, *build.net.input.shape), int) + build.net.input.ints.lo
+        assert np.array_equal(build.dataflow.run(x), build.net.run(x))
         found["old" if left == fresh["a"] else "new"] += 1
     assert not list(home.glob(f"*{PART}*")), "parts are left"
     return found
@@ -322,6 +363,7 @@ LIFE = {
     "deploy": deploys,
     "bench": benches,
     "race": races,
+    "threads": threads,
 }
 
 
@@ -338,7 +380,9 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as home:
                 found = life(times, Path(home), given.seed)
             kills = "kills, {old} found the old result, {new} the new"
-            what = "races, {old} ended with the first build, {new} with the second" if name == "race" else kills
+            what = (
+                "races, {old} ended with the first build, {new} with another" if name in ("race", "threads") else kills
+            )
             print(f"{name}: {times} {what.format(**found)}, none mixed", flush=True)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kills import contents
 from small_nets import conv, signs
 
 from hwflow.bits import BIPOLAR, Ints
@@ -77,7 +78,7 @@ def test_a_network_that_no_single_tensor_divides_is_refused():
         split(net)
 
 
-def test_two_builds_and_a_system_come_of_a_network_and_each_build_stands_alone(tmp_path: Path):
+def test_two_builds_and_a_system_come_of_a_network_and_each_build_stands_alone(tmp_path: Path, monkeypatch):
     net = conv()
     net.save(tmp_path / "net.npz")
     facts = split_model(str(tmp_path / "net.npz"), tmp_path / "both", Target(fps=100_000), images=20)
@@ -89,3 +90,13 @@ def test_two_builds_and_a_system_come_of_a_network_and_each_build_stands_alone(t
     assert f"behind `{facts['behind']}`" in (tmp_path / "both" / "system" / "README.md").read_text()
     with pytest.raises(RecipeError, match="no part of a split"):
         split_model(str(tmp_path / "net.npz"), tmp_path, Target())
+    before = contents(tmp_path / "both")
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(system, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        split_model(str(tmp_path / "net.npz"), tmp_path / "both", Target(fps=1000))
+    assert contents(tmp_path / "both") == before, "a split that is stopped leaves both old halves"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["both", "net.npz"]
