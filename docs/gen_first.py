@@ -7,11 +7,12 @@ would; `verbs` runs the example of every verb's --help. Without a word both are 
 """
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-import venv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,19 @@ NEEDS = {"run": ("deploy",)}  # verbs whose example stands on another's
 Rows = list[dict[str, Any]]
 
 
-def timed(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> tuple[float, float, str]:
-    """Seconds to the first byte a command prints and to its end, and all it printed; an error where it fails."""
-    began = time.perf_counter()
+@dataclass(frozen=True)
+class Run:
+    """Seconds from the start of a command to the first byte that it prints and to its end, and of processor time."""
+
+    first: float
+    whole: float
+    processor: float
+    said: str
+
+
+def timed(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> Run:
+    """Run a command; an error where it fails."""
+    began, spent = time.perf_counter(), _processor_time()
     with subprocess.Popen(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as child:
@@ -38,7 +49,13 @@ def timed(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> t
         rest = child.stdout.read()
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}:\n{(first + rest).decode()[-2000:]}")
-    return seen, time.perf_counter() - began, (first + rest).decode()
+    return Run(seen, time.perf_counter() - began, _processor_time() - spent, (first + rest).decode())
+
+
+def _processor_time() -> float:
+    """Seconds of processor time of all programs that this one has started and seen end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def install() -> Rows:
@@ -50,21 +67,22 @@ def install() -> Rows:
         (wheel,) = (home / "dist").glob("*.whl")
         empty = home / "empty"
         empty.mkdir()
-        began = time.perf_counter()
-        venv.create(home / "venv", with_pip=True)
         own = home / "venv" / "bin"
-        timed([str(own / "pip"), "install", "--quiet", "--no-cache-dir", f"hwflow[sim] @ {wheel.as_uri()}"], empty)
-        installed = time.perf_counter() - began
+        made = timed([sys.executable, "-m", "venv", str(home / "venv")], empty)
+        pip = [str(own / "pip"), "install", "--quiet", "--no-cache-dir", f"hwflow[sim] @ {wheel.as_uri()}"]
+        got = timed(pip, empty)
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         env |= {"PATH": f"{own}{os.pathsep}{os.environ['PATH']}", "HWFLOW_CACHE": str(home / "cache")}
-        first, whole, said = timed(["hwflow", "demo", "--no-train"], empty, env)
-        assert "every engine agrees to the last bit" in said, said
-        return [
-            {"step": "`pip install 'hwflow[sim]'` into a new environment", "seconds": installed},
-            {"step": "`hwflow demo --no-train`, to its first line", "seconds": first},
-            {"step": "to the end: every engine agrees to the last bit, with a report", "seconds": whole},
-            {"step": "both, from nothing to a bit-exact accelerator", "seconds": installed + whole},
+        demo = timed(["hwflow", "demo", "--no-train"], empty, env)
+        assert "every engine agrees to the last bit" in demo.said, demo.said
+        installed = made.whole + got.whole, made.processor + got.processor
+        steps = [
+            ("`pip install 'hwflow[sim]'` into a new environment", *installed),
+            ("`hwflow demo --no-train`, to its first line", demo.first, None),
+            ("to its end: every engine agrees to the last bit, and a report", demo.whole, demo.processor),
+            ("all, from nothing to a bit-exact accelerator", installed[0] + demo.whole, installed[1] + demo.processor),
         ]
+        return [{"step": step, "time, s": round(seconds, 1), "processor time, s": used and round(used, 1)} for step, seconds, used in steps]
 
 
 def verbs() -> Rows:
@@ -75,16 +93,21 @@ def verbs() -> Rows:
         home = Path(scratch)
         for made in (EXAMPLES["train"], EXAMPLES["compile"]):
             timed(["bash", "-euc", made], home, env)
-        seen, whole, _ = timed(["bash", "-euc", "hwflow --help"], home, env)
-        rows.append({"verb": "", "example": "`hwflow --help`", "first output, s": seen, "whole, s": whole})
+        rows.append(_row("", "hwflow --help", timed(["bash", "-euc", "hwflow --help"], home, env)))
         known = {command.name for command in app.registered_commands}
-        for verb in (v for verbs_ in GROUPS.values() for v in verbs_ if v in known):
+        for verb in (v for group in GROUPS.values() for v in group if v in known):
             for before in NEEDS.get(verb, ()):
                 timed(["bash", "-euc", EXAMPLES[before]], home, env)
             print(verb, file=sys.stderr)
-            seen, whole, _ = timed(["bash", "-euc", EXAMPLES[verb]], home, env)
-            rows.append({"verb": verb, "example": f"`{EXAMPLES[verb]}`", "first output, s": seen, "whole, s": whole})
-    return [{k: round(v, 1) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+            rows.append(_row(verb, EXAMPLES[verb], timed(["bash", "-euc", EXAMPLES[verb]], home, env)))
+    return rows
+
+
+def _row(verb: str, example: str, run: Run) -> dict[str, Any]:
+    return {
+        "verb": verb, "example": f"`{example}`", "first output, s": round(run.first, 1), "whole, s": round(run.whole, 1),
+        "processor time, s": round(run.processor, 1),
+    }  # fmt: skip
 
 
 def write(part: str, rows: Rows, load: float) -> None:
