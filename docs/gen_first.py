@@ -117,7 +117,7 @@ def write(part: str, rows: Rows, load: float) -> None:
     after = rest.split(end, 1)[1]
     source = (
         f"`python docs/gen_first.py {part}`, {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores {processor()}, "
-        f"hwflow {VERSION}; {load:.1f} other programs were running on the machine on average"
+        f"hwflow {VERSION}; a shared machine, load average {load:.1f}"
     )
     PAGE.write_text(f"{before}{begin}\n{markdown(part, rows, source)}\n{end}{after}")
 

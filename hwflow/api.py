@@ -70,6 +70,15 @@ class Compiled:
             for u in gather(self.build)["units"]
         ]  # fmt: skip
 
+    def trace(self, images: Array) -> dict[str, Array]:
+        """The integers of every operation for images (n, *shape), by its name in the file, in the order of the flow.
+
+        They are what the hardware's streams carry, so a circuit that is debugged can be compared with them word by word.
+        """
+        kept: dict[str, Array] = {}
+        self.build.net.run(self.predictor.integers(images), kept.__setitem__)
+        return kept
+
     def verify(self, n: int | None = None) -> Any:
         """The proof on the given images, else on the build's own: see `hwflow.verify`."""
         from hwflow.verify import verify

@@ -57,6 +57,14 @@ def test_what_is_compiled_can_be_proven_and_reported(compiled):
     assert [row["unit"] for row in compiled.profile()] == [u.name for u in compiled.build.dataflow.units]
 
 
+def test_a_trace_holds_the_integers_of_every_operation(compiled, images):
+    found, net = compiled.trace(images[:7]), compiled.build.net
+    assert list(found) == [op.name for op in net.ops]
+    assert np.array_equal(found[net.ops[-1].name].reshape(7, -1), compiled.predictor.answers(images[:7]))
+    real = compiled.trace(images[:7].astype(np.float32) / 64)
+    assert all(np.array_equal(found[name], real[name]) for name in found) and len(np.unique(found[net.ops[1].name])) > 1
+
+
 def test_its_repr_informs_and_a_notebook_shows_a_picture(compiled):
     assert "100.00 %" in repr(compiled) and "cycles an image" in repr(compiled)
     assert "<svg" in compiled._repr_html_() and "<table>" in compiled._repr_html_()

@@ -1,6 +1,7 @@
 """The command line teaches itself: every verb has a group, an example that runs, and one suggestion for a slip."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,18 @@ def test_importing_hwflow_imports_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("code", "most"), [("import hwflow", 0.3), ("from hwflow.cli import app; app(['--help'])", 0.5)])
+def test_importing_and_helping_take_a_fraction_of_a_second(code, most):
+    """Seconds of processor time, the least of three: a busy machine stretches the time on the clock alone."""
+    taken = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken) < most, taken
 
 
 def test_a_stage_is_its_function_whatever_was_imported_before():
