@@ -26,7 +26,8 @@ class Excite(nn.Module):
         self.gate = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), fixed(),
             conv(wide(method), channels, hidden, 1, padding=0), Norm(hidden), fixed(4, 2.0**-3),
-            conv(wide(method), hidden, channels, 1, padding=0), Norm(channels), nn.Sigmoid(), fixed(),
+            conv(wide(method), hidden, channels, 1, padding=0), Norm(channels), fixed(step=2.0**-4),
+            nn.Sigmoid(), fixed(),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from hwflow.bits import Array
 from hwflow.fold import levels as lv
 from hwflow.fold import waiting
 from hwflow.fold.items import Item, Largest, Move, Pair, TooWide
-from hwflow.real.grids import Grid
+from hwflow.real.grids import MOST_INTEGER, Grid, whole
+from hwflow.real.steps import ROUNDINGS
 
 if TYPE_CHECKING:
     from hwflow.fold.folding import _Folding
@@ -93,9 +94,28 @@ def _narrowed(found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
     return lv.threshold(found, name, item.op, False)
 
 
+def _behind_rounding(folding: _Folding, value: str, item: Item) -> Item | None:
+    """The item behind the last rounding in front of its first function, as the integers rounded to; None where that is no narrower."""
+    wavy = next(i for i, step in enumerate(item.steps) if not step.monotone)
+    at = max((i for i, step in enumerate(item.steps[:wavy]) if step.op in ROUNDINGS), default=None)
+    if at is None:
+        return None
+    front = replace(item, steps=item.steps[: at + 1])
+    ends = front.values(np.stack([item.lo, item.hi]))
+    if not (np.abs(ends) <= MOST_INTEGER).all():
+        return None
+    middle = whole(ends.min(0), ends.max(0))
+    if (middle.hi - middle.lo).max() >= (item.hi - item.lo).max():
+        return None
+    narrow = quantised(folding, f"{value}_rounded", front, middle)
+    return replace(narrow, steps=(*narrow.steps, *item.steps[at + 1 :]), label=item.label)
+
+
 def _wavy(folding: _Folding, value: str, item: Item, grid: Grid) -> Item:
     """A function that falls and rises, seen at every integer: how often it rose, less how often it fell."""
     found = lv.see(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
+    if found is None and (narrow := _behind_rounding(folding, value, item)) is not None:
+        return _wavy(folding, value, narrow, grid)
     if found is None:
         raise TooWide(
             "falls and rises over more integers than can be looked at", "quantise in front of it, or use fewer bits"

@@ -1,5 +1,7 @@
 """Activations in front of a quantizer, comparisons and choices: the integers are those of the reference."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from conftest import shared
@@ -62,6 +64,27 @@ def test_an_activation_in_front_of_a_quantizer_is_exact(name, tmp_path):
     x = ACTIVATIONS[name](b, x)
     x = b.sign(x) if name == "Tanh" else b.quant(x, 0.25, int(rng.integers(2, 7)), int(rng.integers(0, 2)))
     graph = read(b.save(tmp_path, classify(b, x, 4 * h * w)), "i5/8")
+    net = fold(graph)
+    x = rng.integers(-16, 16, (60, *graph.input.shape))
+    want = reference(tmp_path / "net.onnx", x, "i5/8")
+    assert np.array_equal(net.scores(net.run(x)), want) and len(np.unique(want)) > 1
+    make_program(net)
+    cores(net)
+
+
+@pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "SiLU", "Abs", "LeakyRelu"])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_quantizer_in_front_of_an_activation_is_one_of_its_own_where_integers_are_wide(name, pooled, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_module("hwflow.fold.levels"), "MOST_SEEN", 100)  # of 4 channels: the accumulators have 511 integers each
+    rng = np.random.default_rng(len(name) + pooled)
+    b = Build((1, 2, 6, 6), 20)
+    x = b.conv("x", signs(b, 4, 2, 2, 2))
+    x = b.norm(x, [-2, 0.5, 1, 0.25], rng.integers(-8, 9, 4) / 8, rng.integers(-4, 5, 4), [1.0] * 4)
+    x = b.quant(x, 0.5, 4, 1)
+    if pooled:
+        x = b.node("MaxPool", x, kernel_shape=[5, 5], strides=[1, 1])
+    x = ACTIVATIONS[name](b, x)
+    graph = read(b.save(tmp_path, classify(b, b.quant(x, 0.25, 4, 1), 4 if pooled else 100)), "i5/8")
     net = fold(graph)
     x = rng.integers(-16, 16, (60, *graph.input.shape))
     want = reference(tmp_path / "net.onnx", x, "i5/8")
