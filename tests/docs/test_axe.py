@@ -76,7 +76,7 @@ def test_pages_of_the_documentation_have_no_violation(tmp_path):
         "-d",
         tmp_path / "site",
     ]
-    subprocess.run(command, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, timeout=180)
+    subprocess.run(command, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, timeout=600)
     for page in ("index.html", "results/cpu.html", "tutorials/first-network.html"):
         assert violations(tmp_path / "site" / page, tmp_path) == [], page
 

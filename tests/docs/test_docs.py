@@ -32,7 +32,7 @@ def test_the_site_builds_with_every_link_checked(tmp_path):
         str(tmp_path),
     ]
     done = subprocess.run(
-        command, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=120
+        command, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "index.html").is_file()
