@@ -212,7 +212,7 @@ def trial(case: Case, source: Path, rng: Rng | None, found: Found) -> None:
         home = Path(scratch) / "home"
         shutil.copytree(source, home, copy_function=os.link)
         shutil.copyfile(source / case.file, Path(scratch) / "own")  # what is damaged is no link to the original
-        os.replace(Path(scratch) / "own", home / case.file)
+        (Path(scratch) / "own").replace(home / case.file)
         if rng is not None:
             damage(home / case.file, rng)
         said = Path(scratch) / "said"
