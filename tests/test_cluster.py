@@ -20,11 +20,10 @@ TIMES = {"seconds", "files_per_minute"}
 def two():
     """The address of a scheduler on this machine with two workers, each a process of its own."""
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'hwflow[cluster]'")
-    with (
-        warnings.catch_warnings(action="ignore"),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as found,
-    ):
-        yield found.scheduler_address
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as found:
+            yield found.scheduler_address
 
 
 def process_of(_):
