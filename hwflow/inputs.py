@@ -78,6 +78,14 @@ def integers(
     return _real(x, takes, what, dtype) if x.dtype.kind == "f" else _whole(x, takes, what, dtype)
 
 
+def single(images: Array, takes: Takes, layout: str = "nhwc") -> bool:
+    """True for one image without its first axis; an array (n, T, C) holds n signals."""
+    h, *rest = takes.shape
+    if h == 1 and len(rest) == 2:
+        return images.shape in _shapes(takes.shape).get(layout, ())
+    return images.ndim == len(takes.shape)
+
+
 def _laid(x: Array, takes: Takes, layout: str, what: str) -> Array:
     """Images in the hardware's order of axes."""
     if layout not in LAYOUTS:

@@ -74,7 +74,7 @@ class Predictor:
     def integers(self, images: Array, layout: str = "nhwc", dtype: type[np.generic] = np.int64) -> Array:
         """The network's input integers (n, *shape) of images, or of one image without its first axis; see `inputs`."""
         x = np.asarray(images)
-        one = x.ndim == len(self.net.input.shape)
+        one = inputs.single(x, self.net.takes, layout)
         return inputs.integers(x[None] if one else x, self.net.takes, layout, dtype=dtype)
 
     def profile(self, path: str | None = None) -> Profile:

@@ -124,9 +124,9 @@ class _Folding:
         item = self.items[value]
         if item.waits is None and (item.monotone or not waiting.chooses(node)):
             return item
-        if self.graph.spans[value].grid is None and item.waits is not None:
+        if self.graph.spans[value].taken is None and item.waits is not None:
             return self.flushed(item)
-        if self.graph.spans[value].grid is None:
+        if self.graph.spans[value].taken is None:
             raise TooWide("takes the maximum behind a function that falls and rises", "put a quantizer between them")
         return self.integers(value)
 
@@ -160,7 +160,8 @@ class _Folding:
 
     def _beside(self, node: real.Concat | real.RealOp) -> Item:
         """A concatenation of values that are no multiples of one scale: each keeps its own steps."""
-        parts = [self.flushed(self.items[i]) for i in node.inputs]
+        bent = self.graph.spans[node.name].wide is not None
+        parts = [self.flushed(self.integers(i) if bent else self.items[i]) for i in node.inputs]
         name = self.emit(
             ops.Concat(name=self.fresh(node.name), inputs=tuple(p.op for p in parts), scales=(1,) * len(parts))
         )
@@ -297,9 +298,7 @@ class _Folding:
         item = self.items[value]
         if isinstance(item, Largest) and item.moved_only:
             self.flushed(item)  # says why
-        if isinstance(item, Pair | Largest) or not all(
-            s.op in FINISHES and not s.joins for s in item.steps
-        ):
+        if isinstance(item, Pair | Largest) or not all(s.op in FINISHES and not s.joins for s in item.steps):
             if self.graph.spans[value].grid is None and isinstance(item, Pair):
                 self.flushed(item)  # says why
             if self.graph.spans[value].grid is None:

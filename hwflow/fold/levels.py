@@ -5,7 +5,7 @@ Stands on bits and ops. Nothing is solved for in floating point: the trained flo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,14 +121,69 @@ def see(function: Callable[[Array], Array], lo: Array, hi: Array) -> tuple[Array
     y = function(x)
     base = int(y[0].min())
     steps = np.diff(np.vstack([np.full(len(lo), base), y]), axis=0)
-    tables = []
-    for change in (np.maximum(steps, 0), np.maximum(-steps, 0)):
-        rows = [np.repeat(x[:, c], change[:, c]) for c in range(len(lo))]
-        table = np.repeat(hi[:, None] + 1, max(len(r) for r in rows), 1)
-        for c, row in enumerate(rows):
-            table[c, : len(row)] = row
-        tables.append(table)
+    tables = [
+        _table([np.repeat(x[:, c], change[:, c]) for c in range(len(lo))], hi)
+        for change in (np.maximum(steps, 0), np.maximum(-steps, 0))
+    ]
     return tables[0], tables[1], base, int(y.min()), int(y.max())
+
+
+def _table(rows: list[Array], hi: Array) -> Array:
+    """Places of each channel, (channels, n), filled up with "never"."""
+    table = np.repeat(hi[:, None] + 1, max(len(r) for r in rows), 1)
+    for c, row in enumerate(rows):
+        table[c, : len(row)] = row
+    return table
+
+
+def pieces(turns: Sequence[Callable[[Array], Array]], lo: Array, hi: Array) -> list[tuple[Array, Array]]:
+    """Ranges of each channel (one that ends before it starts is empty), in order, between the changes of sign of `turns`.
+
+    Each of these is monotone where those before it change no sign.
+    """
+    out = [(lo, hi)]
+    for turn in turns:
+        cut = []
+        for first, last in out:
+            start = turn(first[None])[0] < 0
+            left, right = first.copy(), np.maximum(last + 1, first)  # the first other sign; the end means none
+            while (left < right).any():
+                middle = (left + right) // 2
+                same = (turn(middle[None])[0] < 0) == start
+                open_ = left < right
+                left, right = np.where(open_ & same, middle + 1, left), np.where(open_ & ~same, middle, right)
+            cut += [(first, left - 1), (left, last)]
+        out = cut
+    return out
+
+
+def see_pieces(
+    function: Callable[[Array], Array], ranges: Sequence[tuple[Array, Array]]
+) -> tuple[Array, Array, int, int, int]:
+    """What `see` gives for a function that is monotone on each of some ranges in a row, by bisection on each."""
+    channels = range(len(ranges[0][0]))
+    base = int(function(ranges[0][0][None]).min())
+    before = np.full(len(channels), base)
+    none = np.zeros(0, np.int64)
+    rows: tuple[list[list[Array]], list[list[Array]]] = ([[none] for _ in channels], [[none] for _ in channels])
+    least, most = base, base
+    for first, last in ranges:
+        some = first <= last
+        end = np.maximum(first, last)
+        here, there = function(np.stack([first, end]))
+        found = find(function, first, end)
+        for c in np.flatnonzero(some):
+            jump = int(here[c] - before[c])
+            rows[jump < 0][c].append(np.full(abs(jump), first[c]))
+            inside = found.places[c][(found.places[c] > 0) & (found.places[c] <= end[c] - first[c])]
+            falls = bool(found.falling[c])
+            rows[falls][c].append(end[c] - inside + 1 if falls else first[c] + inside)
+        before = np.where(some, there, before)
+        ends = np.stack([here, there])[:, some]
+        least, most = min(least, int(ends.min(initial=least))), max(most, int(ends.max(initial=most)))
+    hi = ranges[-1][1]
+    ups, downs = (_table([np.sort(np.concatenate(row)) for row in kind], hi) for kind in rows)
+    return ups, downs, base, least, most
 
 
 def identity(levels: Levels) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from hwflow.fold import levels as lv
 from hwflow.fold import waiting
 from hwflow.fold.items import Item, Largest, Move, Pair, TooWide
 from hwflow.real.grids import MOST_INTEGER, Grid, whole
-from hwflow.real.steps import ROUNDINGS
+from hwflow.real.steps import ROUNDINGS, Step, run_all, turns
 
 if TYPE_CHECKING:
     from hwflow.fold.folding import _Folding
@@ -46,6 +47,11 @@ def quantised(folding: _Folding, value: str, item: Item, grid: Grid) -> Item:
     name = folding.fresh(item.label or value)
     op = _sign(found, item, name) if grid.bipolar else _narrowed(found, item, grid, name)
     return Item(folding.emit(op), grid.lo, grid.hi, grid.steps, _moves(item, grid))
+
+
+def _behind(steps: tuple[Step, ...], k: Array) -> Array:
+    """The float32 values of integers behind a chain."""
+    return run_all(steps, k.astype(np.float32))
 
 
 def _moves(item: Item, grid: Grid) -> tuple[Move, ...]:
@@ -112,8 +118,18 @@ def _behind_rounding(folding: _Folding, value: str, item: Item) -> Item | None:
 
 
 def _wavy(folding: _Folding, value: str, item: Item, grid: Grid) -> Item:
-    """A function that falls and rises, seen at every integer: how often it rose, less how often it fell."""
-    found = lv.see(lambda k: grid.integers(item.values(k)), item.lo, item.hi)
+    """A function that falls and rises: how often it rose, less how often it fell.
+
+    It is seen at every integer, or where these are too many, between the places at which it turns.
+    """
+
+    def level(k: Array) -> Array:
+        return grid.integers(item.values(k))
+
+    found = lv.see(level, item.lo, item.hi)
+    if found is None and (chains := turns(item.steps)) is not None:
+        ahead = [partial(_behind, chain) for chain in chains]
+        found = lv.see_pieces(level, lv.pieces(ahead, item.lo, item.hi))
     if found is None and (narrow := _behind_rounding(folding, value, item)) is not None:
         return _wavy(folding, value, narrow, grid)
     if found is None:

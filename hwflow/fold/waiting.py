@@ -139,15 +139,18 @@ def in_fixed_point(folding: _Folding, value: str) -> Item:
     """The item of a value that float32 does not tell apart, such as a float shortcut: the integers of its own sum."""
     grid, node = folding.graph.spans[value].wide, folding.graph.by_name[value]
     assert grid is not None, f"{value} is on no grid"
-    if not isinstance(node, real.Pointwise):
-        out = folding.items[value]
-    else:
+    if isinstance(node, real.Pointwise):
         out = folding.integers(node.inputs[0])
         for bend in folding.graph.bends[value]:
             start, ends = refined(folding, folding.emit_moves(out), out, bend.start, f"{value}_at")
             slope, _ = refined(folding, start, ends, bend.slope, f"{value}_slope")
             name = folding.emit(ops.Maximum(name=folding.fresh(f"{value}_bent"), inputs=(start, slope)))
             out = Item(name, *ends_of(bend, out), ())
+    elif isinstance(node, real.MaxPool | real.Upsample | real.Flatten | real.Reshape):
+        moved = folding.integers(node.inputs[0]).moved(node)
+        out = Item(folding.emit_moves(moved), grid.lo, grid.hi, ())
+    else:
+        out = folding.items[value]
     folding.asked[value] = replace(out, steps=grid.steps)
     return folding.asked[value]
 

@@ -146,18 +146,20 @@ def _minus(reader: Reader, call: Call, ref: Ref) -> Ref:
     return reader.emit(node, ref)
 
 
+LAYOUTS = ("NCHW", "NHWC", "NCW", "NWC")
+
+
 def _spread(reader: Reader, call: Call, refs: list[Ref]) -> list[Ref]:
-    """One pixel repeated over the image it meets, and one channel over the channels: a gate of channels, or of pixels."""
-    shapes = [r.shape for r in refs if len(r.shape) == 3]
-    if len(shapes) < len(refs) or len(set(shapes)) == 1 or any(r.order is not None for r in refs):
+    """Values of one layout whose axes of one element are repeated: a gate of channels, of pixels, of rows or columns."""
+    layout = next((letters for letters in LAYOUTS if all(r.laid(letters) for r in refs)), None)
+    if layout is None or any(len(r.shape) < 3 for r in refs) or len({r.shape for r in refs}) == 1:
         return refs
-    whole = tuple(max(s[k] for s in shapes) for k in range(3))
-    letters = next((r.dims for r in refs if r.shape == whole and r.laid("NCHW")), None)
-    if letters is None or not all(_fits(r, whole) for r in refs):
+    whole = tuple(max(sizes) for sizes in zip(*(r.shape for r in refs), strict=True))
+    if any(n not in (1, most) for r in refs for n, most in zip(r.shape, whole, strict=True)):
         return refs
     out = []
-    for ref in (r.as_laid("NCHW") for r in refs):
-        factor = (whole[0] // ref.shape[0], whole[1] // ref.shape[1])
+    for ref in refs:
+        ref, factor = ref.as_laid(layout), (whole[0] // ref.shape[0], whole[1] // ref.shape[1])
         if ref.shape[-1] != whole[-1]:
             ones = Weights(np.ones((whole[-1], 1, 1, 1), np.int64), np.ones(1))
             ref = reader.emit(Conv(name=reader.name(call, "_channels"), inputs=(ref.name,), weights=ones), ref)
@@ -165,12 +167,6 @@ def _spread(reader: Reader, call: Call, refs: list[Ref]) -> list[Ref]:
             ref = reader.emit(Upsample(name=reader.name(call, "_pixels"), inputs=(ref.name,), factor=factor), ref)
         out.append(ref)
     return out
-
-
-def _fits(ref: Ref, whole: tuple[int, ...]) -> bool:
-    """True for the whole image, one pixel of it, one channel of it, or one number."""
-    h, w, c = ref.shape
-    return ref.laid("NCHW") and (h, w) in ((1, 1), whole[:2]) and c in (1, whole[2])
 
 
 def _key(ref: Ref) -> list[str]:

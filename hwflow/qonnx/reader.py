@@ -6,7 +6,7 @@ Stands on model, values and the tables of operators; collects every finding befo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -156,8 +156,8 @@ class Reader:
         ]
         check(op, call, kinds)
         for name, value in zip(call.inputs, inputs, strict=True):
-            if isinstance(value, Ref) and value.view is not None and call.op not in MOVES:
-                self.values[name] = self.ordered(call, value)
+            if isinstance(value, Ref) and not value.named and call.op not in MOVES:
+                self.values[name] = self.ordered(call, value, [v for v in inputs if v is not value])
         out: Value | tuple[Value, ...] = op.handler(self, call)
         if isinstance(out, tuple):
             return out
@@ -166,11 +166,12 @@ class Reader:
                 raise Refused("output", f"output {name} of {call.op} is read", "only its first output is supported")
         return (out, *(Unknown() for _ in call.outputs[1:]))
 
-    def ordered(self, call: Call, ref: Ref) -> Ref:
-        """A value with named axes."""
+    def ordered(self, call: Call, ref: Ref, others: Sequence[Value | None] = ()) -> Ref:
+        """A value with named axes, channels last where the call or one of the `others` that it meets has them so."""
         from hwflow.qonnx.views import in_order
 
-        return in_order(self, call, ref, DOMAINS.get(call.domain) == "last")
+        last = any(isinstance(v, Ref) and (v.laid("NHWC") or v.laid("NWC")) for v in others)
+        return in_order(self, call, ref, last or DOMAINS.get(call.domain) == "last")
 
     def _unknown(self, call: Call) -> Unknown:
         """What a refused call writes: a constant where it reads nothing else."""

@@ -11,7 +11,8 @@ from hwflow import real
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.reader import Reader, axes_of, shown
-from hwflow.qonnx.values import Ref, Value
+from hwflow.qonnx.shapes import reshaped_to
+from hwflow.qonnx.values import Ref, Value, dims_of
 from hwflow.qonnx.windows import average, image
 
 
@@ -57,13 +58,19 @@ def reduce(reader: Reader, call: Call) -> Value:
 
 
 def _over_pixels(reader: Reader, call: Call, ref: Ref, kernel: tuple[int, int]) -> Ref:
-    if call.op in ("ReduceMean", "ReduceSum"):
-        node: real.RealOp = real.SumPool(name=reader.name(call), inputs=(ref.name,), kernel=kernel, stride=kernel)
-        return reader.emit(node, ref)
+    if call.op in ("ReduceMax", "ReduceMin"):
+        return _largest(reader, call, ref, kernel)
+    return reader.emit(
+        real.SumPool(name=reader.name(call), inputs=(ref.name,), kernel=kernel, stride=kernel), ref
+    )  # fmt: skip
+
+
+def _largest(reader: Reader, call: Call, ref: Ref, kernel: tuple[int, int]) -> Ref:
+    """The largest of each window, or the smallest: the largest of what is negated, negated."""
     minus = (real.Step("mul", np.array([-1])),)
     if call.op == "ReduceMin":
-        turned = real.Pointwise(name=reader.name(call, "_minus"), inputs=(ref.name,), steps=minus)
-        ref = reader.emit(turned, ref)
+        node = real.Pointwise(name=reader.name(call, "_minus"), inputs=(ref.name,), steps=minus)
+        ref = reader.emit(node, ref)
     ref = reader.emit(real.MaxPool(name=reader.name(call), inputs=(ref.name,), kernel=kernel, stride=kernel), ref)
     if call.op == "ReduceMin":
         ref = reader.emit(real.Pointwise(name=reader.name(call, "_back"), inputs=(ref.name,), steps=minus), ref)
@@ -71,9 +78,13 @@ def _over_pixels(reader: Reader, call: Call, ref: Ref, kernel: tuple[int, int]) 
 
 
 def _over_channels(reader: Reader, call: Call, ref: Ref) -> Ref:
-    if call.op in ("ReduceMax", "ReduceMin"):
-        raise Refused("axes", f"{call.op} over channels", "take the maximum over rows and columns only")
-    channels = ref.shape[-1]
+    channels, pixels = ref.shape[-1], ref.shape[:-1]
+    if call.op in ("ReduceMax", "ReduceMin"):  # channels are columns of a wider image for a while
+        h, w = pixels or (1, 1)
+        wide = Ref(reshaped_to(reader, call, ref.name, (h, w * channels, 1)), (h, w * channels, 1), dims_of("NCHW"))
+        most = _largest(reader, call, wide, (1, channels))
+        name = reshaped_to(reader, call, most.name, (*pixels, 1))
+        return ref.like(name, (*pixels, 1))
     shape = (1, channels) if len(ref.shape) == 1 else (1, 1, 1, channels)
     ones = real.Weights(np.ones(shape, np.int64), np.ones(1))
     kind = real.Dense if len(ref.shape) == 1 else real.Conv

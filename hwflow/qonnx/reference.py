@@ -44,8 +44,18 @@ def execute(
         real = real.transpose(0, *("NHWC".index(a) for a in layout[1:]))
     elif len(layout) == 3:
         real = real[:, 0].transpose(0, *("NWC".index(a) for a in layout[1:]))
-    real = np.ascontiguousarray(real.reshape(len(x), *(d or 0 for d in file.input_dims[1:])).astype(file.input_type))
-    proto = _whole(Path(path), file)
+    return _executed(Path(path), file, real.reshape(len(x), *(d or 0 for d in file.input_dims[1:])), wanted)
+
+
+def execute_real(path: Path | str, real: Array) -> dict[str, Array]:
+    """The raw float32 outputs (n, ...) of a file by name, for real inputs (n, ...) in the file's own order of axes."""
+    return _executed(Path(path), load(path), real)
+
+
+def _executed(path: Path, file: File, real: Array, wanted: Sequence[str] = ()) -> dict[str, Array]:
+    """Many images at a time where that works, else one."""
+    real = np.ascontiguousarray(real.astype(file.input_type))
+    proto = _whole(path, file)
     most = max(1, min(BATCH, MOST_VALUES // max(int(np.prod(real.shape[1:])) * 16, 1)))
     if len(real) > 1:
         try:

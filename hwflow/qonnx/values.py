@@ -116,6 +116,11 @@ class Ref:
             return (BATCH, *self.view.shape)
         return tuple(BATCH if "N" in d else int(np.prod([self.sizes[a] for a in d])) for d in self.dims)
 
+    @property
+    def named(self) -> bool:
+        """True where every axis of the file's tensor is one of the value; a vector that was given axes of one element is not."""
+        return self.view is None and (len(self.shape) == 3 or len(self.dims) <= 2)
+
     def laid(self, letters: str) -> bool:
         """True where the file's axes are just these, such as NCHW."""
         size = {"N": 0, "H": 1, "W": 1} | self.sizes

@@ -7,6 +7,8 @@ channels and pixels, or by picking elements of a vector.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwflow import real
@@ -52,8 +54,11 @@ def viewed(ref: Ref, places: Array) -> Ref:
 
 def in_order(reader: Reader, call: Call, ref: Ref, last: bool = False) -> Ref:
     """The value with named axes, made by nodes where it is a view: (C), (C, W) or (C, H, W), channels last if `last`."""
-    if ref.view is None:
+    if ref.named:
         return ref
+    if ref.view is None:  # a vector with axes of one element is an image
+        ref = replace(ref, view=places_of(ref), order=None, dims=(("N",), *((),) * (len(ref.dims) - 1)))
+    assert ref.view is not None
     if ref.view.ndim not in LETTERS:
         raise Refused("input", f"has {ref.view.ndim} axes besides the batch", "reshape it to an image or a vector")
     letters = LETTERS[ref.view.ndim][-1 if last else 0]

@@ -148,7 +148,7 @@ class Graph:
                 before = self.shapes[node.inputs[0]]
                 return grids.reshaped(ins[0], int(np.prod(before[:-1])), node.to[-1])
             case real.MaxPool() | real.Upsample():
-                return replace(ins[0], wide=None)
+                return ins[0]
             case real.Maximum():
                 grid = grids.largest([s.grid for s in ins if s.grid]) if all(s.grid for s in ins) else None
                 if grid is not None:
@@ -179,9 +179,11 @@ class Graph:
             assert isinstance(node, real.Add)
             found = fixed_sum(node, on)
         if found is None:
-            on = [s.grid for s in ins if s.grid is not None]
+            on = [s.taken for s in ins if s.taken is not None]
             grid = grids.beside(on) if len(on) == len(ins) else None
-            return Span(np.concatenate([s.low for s in ins]), np.concatenate([s.high for s in ins]), grid)
+            low, high = (np.concatenate([getattr(s, end) for s in ins]) for end in ("low", "high"))
+            apart = all(s.grid is not None for s in ins)
+            return Span(low, high, grid if apart else None, None if apart else grid)
         known.sums[node.name] = found
         return found.span
 
@@ -207,9 +209,11 @@ class Graph:
         return pairs <= MOST_PAIRS and self._quantised_next(node.name)
 
     def _quantised_next(self, name: str) -> bool:
-        """True where every reader of a value quantises it before it is summed, compared or answered."""
+        """True where every reader of a value quantises it before it is turned, summed, compared or answered."""
         users = list(self.by_name.users(name))
         for user in users:
+            if isinstance(user, real.Pointwise) and not all(step.monotone for step in user.steps):
+                return False
             if isinstance(user, real.Pointwise) and any(step.op in INTEGRAL for step in user.steps):
                 continue
             moves = isinstance(user, real.Pointwise | real.MaxPool | real.Upsample | real.Flatten | real.Reshape)
@@ -253,7 +257,7 @@ class Graph:
         return live[self.output].reshape(len(x), -1)
 
     def _integers(self, node: real.RealOp, xs: list[Array], held: Mapping[str, Array]) -> Array:
-        """The integers of a sum, or of a value in fixed point, from the values in front of it."""
+        """The integers of a sum, or of a value in fixed point that is bent or moved, from the values in front of it."""
         ks = []
         for i, x in zip(node.inputs, xs, strict=True):
             grid = self.spans[i].taken
@@ -261,9 +265,29 @@ class Graph:
             ks.append(held[i] if i in held else grid.integers(x))
         if node.name in self.sums:
             return self.sums[node.name].sum(*ks)
-        for bend in self.bends[node.name]:
-            ks = [bend.run(ks[0])]
-        return ks[0]
+        if isinstance(node, real.Pointwise):
+            for bend in self.bends[node.name]:
+                ks = [bend.run(ks[0])]
+            return ks[0]
+        return self._moved(node, ks, self.spans[node.inputs[0]].taken)
+
+    def _moved(self, node: real.RealOp, xs: list[Array], grid: Grid | None = None) -> Array:
+        """Values behind a node that only moves or chooses them; integers where `grid` says which way they rise."""
+        x = xs[0]
+        match node:
+            case real.Concat():
+                return np.concatenate(xs, -1)
+            case real.MaxPool():
+                least = np.full(x.shape[-1], -np.inf if grid is None else np.iinfo(np.int64).min + 1, x.dtype)
+                sign = np.ones(1, x.dtype) if grid is None else np.where(grid.scale < 0, -1, 1)
+                return sign * windows(sign * x, node.kernel, node.stride, node.pads, node.dilation, least).max((3, 4))
+            case real.Upsample():
+                return x.repeat(node.factor[0], 1).repeat(node.factor[1], 2)
+            case real.Flatten():
+                return x.reshape(len(x), -1)
+            case real.Reshape():
+                return x.reshape(len(x), *node.to)
+        raise AssertionError(f"{node.name} moves nothing")
 
     def _value(self, node: real.RealOp, xs: list[Array], held: Mapping[str, Array] | None = None) -> Array:
         if node.name in self.sums:
@@ -274,21 +298,12 @@ class Graph:
                 for step in node.steps:
                     x = step.run(x)
                 return x
-            case real.Concat():
-                return np.concatenate(xs, -1)
+            case real.Concat() | real.MaxPool() | real.Upsample() | real.Flatten() | real.Reshape():
+                return self._moved(node, xs)
             case real.Add():
                 return xs[0] + xs[1]  # of unrelated scales
             case real.Maximum():
                 return np.max(xs, 0)
-            case real.MaxPool():
-                least = np.full(x.shape[-1], -np.inf, np.float32)
-                return windows(x, node.kernel, node.stride, node.pads, node.dilation, least).max((3, 4))
-            case real.Upsample():
-                return x.repeat(node.factor[0], 1).repeat(node.factor[1], 2)
-            case real.Flatten():
-                return x.reshape(len(x), -1)
-            case real.Reshape():
-                return x.reshape(len(x), *node.to)
             case real.TopK():
                 return np.argsort(-x, axis=-1, kind="stable")[..., : node.k].astype(np.float32)
             case real.Outputs():

@@ -132,14 +132,16 @@ class Span:
         return self.grid if self.grid is not None else self.wide
 
     def wider(self, times: int) -> Span:
-        return Span(np.tile(self.low, times), np.tile(self.high, times), self.grid.wider(times) if self.grid else None)
+        grid, wide = (None if g is None else g.wider(times) for g in (self.grid, self.wide))
+        return Span(np.tile(self.low, times), np.tile(self.high, times), grid, wide)
 
 
 def reshaped(span: Span, pixels: int, channels: int) -> Span:
     """The span of an image of `pixels` as one of other channels."""
     flat = span.wider(pixels)
     low, high = flat.low.reshape(-1, channels).min(0), flat.high.reshape(-1, channels).max(0)
-    return Span(low, high, flat.grid.grouped(channels) if flat.grid is not None else None)
+    grid, wide = (None if g is None else g.grouped(channels) for g in (flat.grid, flat.wide))
+    return Span(low, high, grid, wide)
 
 
 def largest(grids: Sequence[Grid]) -> Grid | None:

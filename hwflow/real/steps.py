@@ -237,6 +237,34 @@ def _beside(widths: Sequence[int], values: Sequence[Array]) -> Array:
     return out[:1] if (out == out[0]).all() else out
 
 
+def turns(steps: Sequence[Step]) -> tuple[tuple[Step, ...], ...] | None:
+    """The chains in front of every step that turns at zero; between their changes of sign the whole chain is monotone.
+
+    None where a step turns elsewhere.
+    """
+    out: list[tuple[Step, ...]] = []
+    for i, step in enumerate(steps):
+        if isinstance(step, Beside):
+            inner = [turns(chain) for _, chain in step.parts]
+            known = [chains for chains in inner if chains is not None]
+            if len(known) < len(inner):
+                return None
+            for n in range(max(map(len, known))):
+                parts = tuple(
+                    (width, chains[n] if n < len(chains) else ())
+                    for (width, _), chains in zip(step.parts, known, strict=True)
+                )
+                out.append((*steps[:i], replace(step, parts=parts)))
+        elif not step.monotone:
+            if step.op not in TURN_AT_ZERO:
+                return None
+            out.append(tuple(steps[:i]))
+    return tuple(out)
+
+
+TURN_AT_ZERO = ("leaky", "abs")
+
+
 def tidy(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The chain without its steps that change no value: plus 0, times 1."""
     return tuple(s for s in steps if not (s.op in IDLE and bool((s.value == IDLE[s.op]).all())))

@@ -82,10 +82,13 @@ Summed: TypeAlias = real.Dense | real.Conv | real.Add | real.Multiply | real.Con
 
 def integer_sum(node: Summed, *spans: Span) -> IntegerSum | None:
     """The integer sum of a node, or None for a concatenation that can stay elementwise; `Off` says why not."""
-    if isinstance(node, real.Add | real.SumPool) and any(s.grid is None for s in spans):
+    if any(s.grid is None for s in spans):
         wide = [s.taken for s in spans if s.taken is not None]
-        if len(wide) == len(spans):
-            return fixed_sum(node, wide) if isinstance(node, real.Add) else _sum_pool(node, wide[0])
+        if len(wide) == len(spans) and _in_fixed_point(node):
+            if isinstance(node, real.SumPool):
+                return _held(_fixed_sum_pool(node, wide[0]))
+            moved = fixed_sum(node, wide) if isinstance(node, real.Add) else _sum_of_kind(node, wide)
+            return None if moved is None else _held(moved)
     if any(s.grid is None for s in spans):
         if isinstance(node, real.Concat):
             return None
@@ -102,6 +105,13 @@ def _held(found: IntegerSum) -> IntegerSum:
     if (floats(found.grid.step).astype(np.float32) == 0).any():
         raise Off("its scale is smaller than float32 can hold", "train with scales and norms of a usual size")
     return found
+
+
+def _in_fixed_point(node: Summed) -> bool:
+    """True for sums that take the integers of a float shortcut as they are: of branches, of pixels, of nothing."""
+    if isinstance(node, real.Dense | real.Conv):
+        return picked_channels(node) is not None
+    return isinstance(node, real.Add | real.SumPool | real.Pad)
 
 
 def _sum_of_kind(node: Summed, grids: list[Grid]) -> IntegerSum | None:
@@ -440,6 +450,28 @@ def _sum_pool(node: real.SumPool, grid: Grid) -> IntegerSum:
     return IntegerSum(op, scaled(lo, hi, grid.step, taps * grid.offset), (None,))
 
 
+def _fixed_sum_pool(node: real.SumPool, grid: Grid) -> IntegerSum:
+    """The sum of values in fixed point, rounded to fewer bits where their sum has more than 32.
+
+    That is less than what float32 rounds of a sum of so many numbers.
+    """
+    taps = node.kernel[0] * node.kernel[1]
+    shift = max((taps * _most(grid.lo, grid.hi)).bit_length() - 30, 0)
+    if not shift:
+        return _sum_pool(node, grid)
+    half = np.full(len(grid.lo), 1 << shift >> 1, np.int64)
+    finer = Finer(np.ones(len(grid.lo), np.int64), half, shift)
+    coarse = replace(grid, lo=finer.run(grid.lo), hi=finer.run(grid.hi), step=grid.step * (1 << shift))
+    made = _sum_pool(node, coarse)
+    off = taps * 2.0**shift / 2 * np.abs(floats(grid.step))
+    error = off + (0.0 if made.grid.error is None else made.grid.error)
+    return replace(made, grid=replace(made.grid, error=error), finer=(finer,), off=off)
+
+
+def _most(lo: Array, hi: Array) -> int:
+    return max(-int(lo.min()), int(hi.max()))
+
+
 def _pad(node: real.Pad, grid: Grid) -> IntegerSum:
     if any(f != 0 for f in set(grid.offset.flat)):
         raise Off(
@@ -465,7 +497,7 @@ def _pad(node: real.Pad, grid: Grid) -> IntegerSum:
 
 
 def _fits(lo: Array, hi: Array) -> None:
-    if max(-int(lo.min()), int(hi.max())) >= MOST_SUM:
+    if _most(lo, hi) >= MOST_SUM:
         raise Off("its sum exceeds 32 bits", "use fewer bits, or scales with smaller ratios")
 
 

@@ -10,15 +10,15 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from brevitas.export import export_qonnx
+from brevitas.quant_tensor import QuantTensor
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 from qonnx.transformation.infer_shapes import InferShapes
@@ -27,6 +27,7 @@ from torch.nn.utils import parametrize
 
 from hwflow.bits import Array
 from hwflow.errors import ModelError
+from hwflow.qonnx.reference import execute_real
 from hwflow.recipe import Recipe
 from hwflow.train.tasks import as_arrays, joined
 from hwflow.train.views import Fixed
@@ -74,7 +75,9 @@ def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:
     frozen = freeze(model)
     want = answers(frozen, recipe, sample)
     if len(want) != len(recipe.outputs):
-        raise ModelError(f"{recipe.name}: the network has {len(want)} outputs and the recipe names {', '.join(recipe.outputs)}")
+        raise ModelError(
+            f"{recipe.name}: the network has {len(want)} outputs and the recipe names {', '.join(recipe.outputs)}"
+        )
     for a, b in zip(answers(copy.deepcopy(model).cpu(), recipe, sample), want, strict=True):
         if not np.array_equal(a, b):
             raise ModelError(f"{path.name}: freezing changed {_count(a, b)}; report this as a defect of hwflow.train")
@@ -91,23 +94,85 @@ def export(model: nn.Module, recipe: Recipe, sample: Array, path: Path) -> None:
 def export_module(module: nn.Module, images: Array, path: Path) -> None:
     """Write any torch module as QONNX and prove on `images` that the file computes the same.
 
-    `images` are real values (n, features), or (n, H, W, C) where the module takes (n, C, H, W); the module is put in
-    evaluation mode. ModelError where the file differs: Brevitas writes the raw weights of a quantizer that balances them.
+    `images` are real values in the hardware's order: (n, features), (n, H, W, C) or (n, T, C); the module may take
+    channels first or last. Several outputs keep the keys of a dict or the fields of a named tuple, else they are y0, y1
+    and so on. The module is put in evaluation mode. ModelError where the file differs: Brevitas writes the raw weights of
+    a quantizer that balances them.
     """
-    x = torch.as_tensor(np.asarray(images), dtype=torch.float32)
-    x = x.permute(0, 3, 1, 2).contiguous() if x.ndim == 4 else x
     module = copy.deepcopy(module).cpu().eval()
+    x = _taken(module, torch.as_tensor(np.asarray(images), dtype=torch.float32))
     with torch.no_grad():
-        want = module(x).numpy()
-    _write(module, x[:1], path, type(module).__name__, {})
-    (got,) = execute(path, x.numpy())
-    # sums of scales that are no powers of two depend on their order, far below this share; another meaning is far above
-    if np.abs(got - want).max(initial=0) > ROUNDING * np.abs(want).max(initial=0):
-        path.unlink()
-        raise ModelError(
-            f"{path.name}: the exported file differs from PyTorch in {_count(got, want)}; "
-            "make what is done to a weight before its quantizer part of the weight (torch.nn.utils.parametrize)"
-        )
+        found = _named(module(x))
+    _write(
+        _Tuple(module).eval(), x[:1], path, type(module).__name__, {}, tuple(found), "input" if "x" in found else "x"
+    )
+    for (name, want), got in zip(found.items(), execute(path, x.numpy(), tuple(found)), strict=True):
+        # sums of scales that are no powers of two depend on their order, far below this share; another meaning is far above
+        if np.abs(got - want).max(initial=0) > ROUNDING * np.abs(want).max(initial=0):
+            path.unlink()
+            of = f" of {name}" if len(found) > 1 else ""
+            raise ModelError(
+                f"{path.name}: the exported file differs from PyTorch in {_count(got, want)}{of}; "
+                "make what is done to a weight before its quantizer part of the weight (torch.nn.utils.parametrize)"
+            )
+
+
+@torch.no_grad()
+def _taken(module: nn.Module, x: Tensor) -> Tensor:
+    """Images as the module takes them: channels first, as torch's own layers do, where that runs, else as they are."""
+    if x.ndim not in (3, 4):
+        return x
+    first = x.movedim(-1, 1).contiguous()
+    try:
+        module(first[:1])
+    except (RuntimeError, ValueError, IndexError) as wrong:  # what torch raises where shapes do not fit
+        try:
+            module(x[:1])
+        except (RuntimeError, ValueError, IndexError):
+            raise ModelError(
+                f"{type(module).__name__}: takes images neither as {tuple(first.shape[1:])} nor as {tuple(x.shape[1:])}: "
+                f"{str(wrong).splitlines()[0]}"
+            ) from wrong
+        return x
+    return first
+
+
+def _named(answers: object) -> dict[str, Array]:
+    """The answers of a module by the name of their output."""
+    if isinstance(answers, Mapping):
+        parts = {str(name): _plain(value) for name, value in answers.items()}
+    elif not isinstance(_plain(answers), Tensor) and isinstance(answers, tuple | list):
+        fields = getattr(answers, "_fields", [f"y{k}" for k in range(len(answers))])
+        parts = {name: _plain(value) for name, value in zip(fields, answers, strict=True)}
+        parts = {"y": next(iter(parts.values()))} if len(parts) == 1 else parts
+    else:
+        parts = {"y": _plain(answers)}
+    strange = [name for name, value in parts.items() if not isinstance(value, Tensor)]
+    if strange or not parts:
+        what = f"its output {strange[0]} is {type(parts[strange[0]]).__name__}" if strange else "it returns nothing"
+        raise ModelError(f"a module returns a tensor, or a dict or tuple of tensors; {what}")
+    return {name: value.detach().numpy() for name, value in parts.items() if isinstance(value, Tensor)}
+
+
+def _plain(value: object) -> object:
+    """The tensor of an answer; that of a Brevitas QuantTensor, which is a named tuple, is its value."""
+    return value.value if isinstance(value, QuantTensor) else value
+
+
+class _Tuple(nn.Module):
+    """A module whose outputs are a tuple, as the exporter takes them."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> object:
+        answers = self.module(x)
+        if isinstance(answers, Mapping):
+            answers = tuple(answers.values())
+        if isinstance(answers, tuple | list) and not isinstance(answers, QuantTensor):
+            return tuple(_plain(value) for value in answers)
+        return _plain(answers)
 
 
 def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> None:
@@ -117,8 +182,9 @@ def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> Non
 
 
 def _write(
-    frozen: nn.Module, example: Tensor, path: Path, name: str, props: dict[str, str], outputs: Sequence[str] = ("y",)
-) -> None:
+    frozen: nn.Module, example: Tensor, path: Path, name: str, props: dict[str, str], outputs: Sequence[str] = ("y",),
+    source: str = "x",
+) -> None:  # fmt: skip
     """Write a module as QONNX (opset 13, TorchScript exporter: qonnx does not read what the newer one writes)."""
     part = path.with_name(path.name + ".part")
     level = logging.getLogger("torch.onnx").level
@@ -132,7 +198,7 @@ def _write(
                 export_path=str(part),
                 opset_version=13,
                 dynamo=False,
-                input_names=["x"],
+                input_names=[source],
                 output_names=list(outputs),
             )
         finally:
@@ -141,7 +207,7 @@ def _write(
     tidy = ModelWrapper(str(part)).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
     graph = tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
     named = [value.name for value in graph.graph.output]
-    _rename(graph, {"global_in": "x", **dict(zip(named, outputs, strict=True))})
+    _rename(graph, {"global_in": source, **dict(zip(named, outputs, strict=True))})
     graph.graph.name = name
     onnx.helper.set_model_props(graph, props)
     onnx.save(graph, part)
@@ -158,11 +224,7 @@ def _rename(graph: onnx.ModelProto, names: dict[str, str]) -> None:
 
 def execute(path: Path, x: Array, outputs: Sequence[str] = ("y",)) -> list[Array]:
     """The float32 answers (n, ...) of an exported file for real inputs (n, ...), output by output, run by qonnx node by node."""
-    graph = onnx.load(path)
-    del graph.graph.value_info[:]  # shapes of a batch of one
-    for value in (*graph.graph.input, *graph.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_value = len(x)
-    found = execute_onnx(ModelWrapper(graph).transform(InferShapes()), {"x": x})
+    found = execute_real(path, x)
     return [found[name] for name in outputs]
 
 

@@ -104,6 +104,7 @@ def test_the_dma_top_takes_other_weights_while_it_runs(tmp_path: Path):
     assert passed == 2
 
 
-def test_the_serial_top_answers_right_and_recovers(tmp_path: Path):
-    net, folding = NETS["dense"]
+@pytest.mark.parametrize("name", ["dense", "two"])
+def test_the_serial_top_answers_right_and_recovers(name: str, tmp_path: Path):
+    net, folding = (NETS | SEVERAL)[name]
     assert drive(net(), folding, "board_uart", "cocotb_uart", tmp_path, {"ClockHz": 8_000_000, "Baud": 1_000_000}) == 2

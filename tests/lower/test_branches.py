@@ -9,6 +9,7 @@ from hwflow import tools
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import ModelError
 from hwflow.fold import fold
+from hwflow.fold.levels import pieces, see, see_pieces
 from hwflow.fuzz.engines import NetsInC
 from hwflow.lower import lower
 from hwflow.net import Net
@@ -19,6 +20,7 @@ from hwflow.qonnx import explained, read
 from hwflow.real.fixed import Finer
 from hwflow.real.rationals import exact, floats
 from hwflow.real.scales import ROOM, near
+from hwflow.real.steps import Beside, Step, run_all, turns
 from hwflow.real.sums import MOST_SUM
 
 HARDWARE = pytest.mark.skipif(
@@ -119,7 +121,58 @@ def shortcut(d: Drawn, k: int) -> str:
     return d.classify(d.quantised(short), d.c)
 
 
-MADE_OF = {gate: "Multiply", largest: "Maximum", beside: "Concat", shortcut: "Add"}
+def moved(d: Drawn, k: int) -> str:
+    """Float shortcuts that are moved on the way to the next sum, with slopes above and below zero."""
+    b = d.b
+    moves = (
+        lambda x: b.node("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        lambda x: b.node("Slice", b.node("Concat", d.sums(), x, axis=1), *(
+            b.const([n], np.int64) for n in (d.c // 2, d.c // 2 + d.c, 1)
+        )),
+        lambda x: b.node("AveragePool", b.node("Resize", x, "", b.const([1.0, 1, 2, 2]), mode="nearest",
+            coordinate_transformation_mode="asymmetric", nearest_mode="floor"), kernel_shape=[2, 2], strides=[2, 2]),
+        lambda x: b.node("Reshape", b.node("Flatten", x, axis=1), b.const([1, d.c, d.h, d.w], np.int64)),
+    )  # fmt: skip
+    short = d.sums()
+    for n in range(2):
+        short = b.node("Add", d.sums(), short)
+        short = b.node("PRelu", short, b.const(d.rng.uniform(-0.5, 1.5, (d.c, 1, 1))))
+        short = moves[(k + n) % 4](short)
+    if k % 2:  # the mean of all pixels, which has more bits than a sum of two
+        return b.node(
+            "MatMul", b.node("Flatten", d.quantised(b.node("GlobalAveragePool", short)), axis=1), d.weights(d.c, 3)
+        )
+    return d.classify(d.quantised(b.node("Add", d.sums(), short)), d.c)
+
+
+def turned(d: Drawn, k: int) -> str:
+    """A float shortcut with slopes above and below zero, moved or not, right in front of a quantizer."""
+    short = d.b.node("Add", d.sums(), d.sums())
+    short = d.b.node("PRelu", short, d.b.const(d.rng.uniform(-0.9, 1.5, (d.c, 1, 1))))
+    if k % 3 == 0:
+        short = d.b.node("MaxPool", short, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    if k % 3 == 1:
+        short = d.b.node("Concat", short, d.b.node("Add", d.sums(), short), axis=1)
+        d.c *= 2
+    return d.classify(d.quantised(short), d.c)
+
+
+def spread(d: Drawn, k: int) -> str:
+    """A branch and one that is repeated along some of its axes: by a maximum, or by a layer whose answers are channels."""
+    if k % 2:
+        axes = [int(a) for a in d.rng.permutation([1, 2, 3])[: int(d.rng.integers(1, 4))]]
+        less = d.b.node("ReduceMax", d.branch(), axes=axes, keepdims=1)
+    else:
+        dense = d.b.node("MatMul", d.b.node("Flatten", d.branch(), axis=1), d.weights(d.c * d.h * d.w, d.c))
+        less = d.quantised(d.b.node("Reshape", dense, d.b.const([0, d.c, 1, 1], np.int64)))
+    sides = d.rng.permutation([d.branch(), less])
+    return d.end(d.b.node(("Mul", "Mul", "Max")[k % 3], *(str(s) for s in sides)))
+
+
+MADE_OF = {
+    gate: "Multiply", largest: "Maximum", beside: "Concat", shortcut: "Add", moved: "Add", turned: "Threshold",
+    spread: "Conv",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -169,6 +222,29 @@ def test_integers_near_the_ratio_of_scales_are_within_the_room():
         assert off.max() <= 64 * ROOM
         assert np.abs(m).sum() * 100 < MOST_SUM
     assert near(exact(np.array([1.0, np.pi])), np.full(2, 1 << 29), MOST_SUM, ROOM) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pieces_of_a_function_that_turns_show_what_every_integer_shows(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 6))
+    lo, hi = np.sort(rng.integers(-70, 70, (2, n)), 0)
+    steps = [
+        Step("mul", rng.normal(0, 1, n)),
+        Step("add", rng.normal(0, 9, n)),
+        Step("leaky", rng.uniform(-1, 1, n)),
+        Step("add", rng.normal(0, 9, n)),
+        Step("abs"),
+    ]
+    steps = steps if seed % 2 else [Step("add", np.zeros(1)), Beside("add", np.zeros(1), tuple((1, tuple(s.taken(np.array([c])) for s in steps[: 3 + c % 3])) for c in range(n)))]  # fmt: skip
+
+    def levels(k):
+        return np.rint(run_all(steps, k.astype(np.float32))).astype(np.int64)
+
+    ahead = [lambda k, c=chain: run_all(c, k.astype(np.float32)) for chain in turns(steps)]
+    want, got = see(levels, lo, hi), see_pieces(levels, pieces(ahead, lo, hi))
+    assert want is not None and want[2:] == got[2:]
+    assert all(np.array_equal(a, b) for a, b in zip(want[:2], got[:2], strict=True))
 
 
 def test_a_shift_rounds_to_the_nearest():
