@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.real.grids import Grid, affine, scaled
-from hwflow.real.rationals import exact, floats
+from hwflow.real.grids import MOST_INTEGER, Grid, affine, scaled
+from hwflow.real.rationals import exact, floats, integers, multiples
+from hwflow.real.scales import MOST_MULTIPLE, ROOM, near
 from hwflow.real.steps import Step
 
 BITS = 27  # of the largest sum
@@ -129,3 +131,32 @@ def _bent(grid: Grid, step: Step) -> tuple[Grid, Bend] | None:
     before = np.zeros(len(mul)) if grid.error is None else grid.error
     error = off + before * np.maximum(np.abs(slopes), 1) + (0 if made.error is None else made.error)
     return replace(made, error=error), bend
+
+
+def compared(grids: list[Grid]) -> tuple[Grid, tuple[Finer, ...]] | None:
+    """The grid of the larger of values on any grids, and the integers of every input on it; None where there is none.
+
+    Its values differ from those that are compared by ROOM at most, which a sum behind them cannot tell.
+    """
+    zeros = [integers(g.offset / g.step) for g in grids]
+    if any(z is None for z in zeros):
+        return None
+    steps, muls = np.empty(len(grids[0].lo), object), np.empty((len(grids), len(grids[0].lo)), np.int64)
+    known: dict[tuple[Fraction, ...], tuple[Fraction, Array]] = {}
+    for c, mine in enumerate(zip(*(g.step for g in grids), strict=True)):
+        if mine not in known:
+            one = np.array(mine, object)
+            found = multiples(one, MOST_MULTIPLE) or near(one, np.ones(len(one)), MOST_INTEGER, ROOM)
+            if found is None:
+                return None
+            known[mine] = found
+        steps[c], muls[:, c] = known[mine]
+    finer = tuple(Finer(m, m * z) for m, z in zip(muls, zeros, strict=True) if z is not None)
+    ends = [np.sort([f.run(g.lo), f.run(g.hi)], 0) for f, g in zip(finer, grids, strict=True)]
+    lo, hi = np.max(ends, 0)
+    if max(-int(lo.min()), int(hi.max())) > MOST_INTEGER:
+        return None
+    out = scaled(lo, hi, steps, 0 * steps)
+    size = np.maximum(np.abs(lo), np.abs(hi)) * np.abs(floats(steps))
+    out = replace(out, error=ROOM * size + (0.0 if out.error is None else out.error))
+    return (out, finer) if out.distinct else None

@@ -23,7 +23,7 @@ from hwflow.real.functions import MERGED
 from hwflow.real.grids import Grid, Span
 from hwflow.real.inputs import Input
 from hwflow.real.steps import INTEGRAL, Step
-from hwflow.real.sums import MOST_PAIRS, IntegerSum, Off, Unrelated, compared, fixed_sum, integer_sum
+from hwflow.real.sums import MOST_PAIRS, IntegerSum, Off, Unrelated, fixed_sum, integer_sum
 
 ARITHMETIC = ("mul", "div", "add", "sub")
 BEYOND = Off("its values are larger than float32 can hold", "train with scales and norms of a usual size")
@@ -154,7 +154,7 @@ class Graph:
                 if grid is not None:
                     return grids.of_grid(grid)
                 on = [s.grid for s in ins if s.grid is not None]
-                most = compared(on) if len(on) == len(ins) else None
+                most = fixed.compared(on) if len(on) == len(ins) else None
                 if most is None:
                     raise Off("its inputs are not integers on grids", "quantise both branches in front of it")
                 known.finer[node.name] = most[1]

@@ -14,6 +14,7 @@ from hwflow.bits import Array
 
 EPS = 2.0**-24  # what float32 rounds of a value, in units of the value
 ROOM = 3 * EPS
+MOST_MULTIPLE = 4096  # of the scales of branches
 MOST_PARTS = 1 << 22  # of the smallest scale that are tried
 
 

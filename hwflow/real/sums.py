@@ -22,12 +22,11 @@ from hwflow.real import nodes as real
 from hwflow.real.fixed import Finer as Finer
 from hwflow.real.grids import MOST_INTEGER, Grid, Span, of_grid, scaled
 from hwflow.real.rationals import each, exact, floats, integers, multiples
-from hwflow.real.scales import EPS, ROOM, near
+from hwflow.real.scales import EPS, MOST_MULTIPLE, near
 from hwflow.real.steps import Step, run_all, side_by_side
 
 QUANTIZE = "put a quantizer (1 to 8 bits, one scale) in front of it"
 MOST_RATIO = 128  # of the scales of channels that enter one sum
-MOST_MULTIPLE = 4096  # of the scales of branches
 MOST_PAIRS = 1 << 22  # of integers of two branches that are looked at, of all channels together
 MOST_SUM = (1 << 31) - 2  # what every engine holds, with one to spare for a threshold above it all
 
@@ -368,35 +367,6 @@ def _gate(node: real.Multiply, grids: list[Grid]) -> IntegerSum:
     op = ops.Multiply(name=node.name, inputs=node.inputs)
     bipolar = all(g.bipolar for g in grids) and not any(finer)
     return IntegerSum(op, scaled(lo, hi, step, 0 * step, bipolar), tuple(finer))
-
-
-def compared(grids: list[Grid]) -> tuple[Grid, tuple[Finer, ...]] | None:
-    """The grid of the larger of values on any grids, and the integers of every input on it; None where there is none.
-
-    Its values differ from those that are compared by ROOM at most, which a sum behind them cannot tell.
-    """
-    zeros = [integers(g.offset / g.step) for g in grids]
-    if any(z is None for z in zeros):
-        return None
-    steps, muls = np.empty(len(grids[0].lo), object), np.empty((len(grids), len(grids[0].lo)), np.int64)
-    known: dict[tuple[Fraction, ...], tuple[Fraction, Array]] = {}
-    for c, mine in enumerate(zip(*(g.step for g in grids), strict=True)):
-        if mine not in known:
-            one = np.array(mine, object)
-            found = multiples(one, MOST_MULTIPLE) or near(one, np.ones(len(one)), MOST_INTEGER, ROOM)
-            if found is None:
-                return None
-            known[mine] = found
-        steps[c], muls[:, c] = known[mine]
-    finer = tuple(Finer(m, m * z) for m, z in zip(muls, zeros, strict=True) if z is not None)
-    ends = [np.sort([f.run(g.lo), f.run(g.hi)], 0) for f, g in zip(finer, grids, strict=True)]
-    lo, hi = np.max(ends, 0)
-    if max(-int(lo.min()), int(hi.max())) > MOST_INTEGER:
-        return None
-    out = scaled(lo, hi, steps, 0 * steps)
-    size = np.maximum(np.abs(lo), np.abs(hi)) * np.abs(floats(steps))
-    out = replace(out, error=ROOM * size + (0.0 if out.error is None else out.error))
-    return (out, finer) if out.distinct else None
 
 
 def _concat(node: real.Concat, grids: list[Grid]) -> IntegerSum | None:
