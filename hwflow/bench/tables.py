@@ -104,7 +104,7 @@ def cell(value: Any) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def write(page: Path, part: str, rows: Sequence[dict[str, Any]]) -> None:
+def write(page: Path, part: str, rows: Sequence[dict[str, Any]], command: str = "") -> None:
     """Replace the table between `<!-- bench PART -->` and `<!-- end -->` of a page, with command, tools and machine."""
     if not page.is_file():
         raise RecipeError(f"{page}: no such page; run in a checkout, or name a page with `<!-- bench {part} -->` in it")
@@ -115,7 +115,9 @@ def write(page: Path, part: str, rows: Sequence[dict[str, Any]]) -> None:
     before, rest = text.split(begin, 1)
     after = rest.split(end, 1)[1]
     part_page = page.with_name(page.name + ".part")
-    part_page.write_text(f"{before}{begin}\n{markdown(part, rows)}\n{end}{after}")
+    part_page.write_text(
+        f"{before}{begin}\n{markdown(part, rows, measured_by(command or f'hwflow bench {part}'))}\n{end}{after}"
+    )
     part_page.replace(page)
 
 
@@ -130,13 +132,13 @@ def markdown(part: str, rows: Sequence[dict[str, Any]], source: str | None = Non
         "|" + "".join("---:|" if n else "---|" for n in numeric),
         *("| " + " | ".join(cell(row.get(k)) for k in keys) + " |" for row in rows),
     ]
-    return "\n".join([*lines, *(f"\n{text}" for text in sentences), "", source or _source(part)])
+    return "\n".join([*lines, *(f"\n{text}" for text in sentences), "", source or measured_by(f"hwflow bench {part}")])
 
 
-def _source(part: str) -> str:
+def measured_by(command: str) -> str:
     """The command, the day, the machine and the tools that a table was made with."""
     tools = ", ".join(f"{name} {version}" for name, version in tool_versions().items())
-    return f"`hwflow bench {part}`, {date.today().isoformat()}, {os.cpu_count()} cores {processor()}; {tools}"
+    return f"`{command}`, {date.today().isoformat()}, {os.cpu_count()} cores {processor()}; {tools}"
 
 
 def processor() -> str:

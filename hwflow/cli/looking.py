@@ -306,10 +306,16 @@ def fuzz(
     rtl: Annotated[int, typer.Option("--rtl", help="Networks that go through HLS C++ and stalled RTL too.")] = 0,
     cluster: Cluster = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where files with a fault are kept.")] = Path("build/fuzz"),
+    pages: Annotated[
+        Path | None, typer.Option("--write", help="Put the tables into fuzz.md of this folder: docs/pages/results.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Random QONNX files against what they compute themselves; faults are shrunk and kept. Exit 1 where there is one."""
+    from hwflow.bench.tables import write
+    from hwflow.fuzz import ENOUGH
     from hwflow.fuzz import fuzz as run
+    from hwflow.fuzz.table import by_operator, summary
 
     if minutes is None and files is None:
         minutes = 1.0
@@ -320,15 +326,20 @@ def fuzz(
     else:
         facts = run(minutes, files, seed, workers, c, rtl, out, say)
     table = Table("what", "value", title="fuzz")
-    for key, value in facts.items():
-        if not isinstance(value, dict | list):
-            table.add_row(key, str(value))
-        elif isinstance(value, dict):
-            for name, count in value.items():
-                table.add_row(f"{key}: {name}", str(count))
+    for row in summary(facts):
+        table.add_row(row["what"], str(row["number"]))
+    table.add_row(f"accepted fewer than {ENOUGH} times", ", ".join(facts["seldom"]) or "none")
+    for name in ("operators", "refusals", "invalid"):
+        for key, count in facts[name].items():
+            table.add_row(f"{name}: {key}", str(count))
     for fault in facts["faults"]:
         table.add_row(f"fault at seed {fault['seed']}", f"{fault['kind']} {fault['key']}: {fault['text']}")
     show(facts, json, table)
+    if pages:
+        given = {"--minutes": minutes, "--files": files, "--seed": seed, "--workers": workers, "--c": c, "--rtl": rtl}
+        command = " ".join(["hwflow fuzz", *(f"{key} {value:g}" for key, value in given.items() if value is not None)])
+        for part, rows in (("fuzz", summary(facts)), ("operators", by_operator(facts))):
+            write(pages / "fuzz.md", part, rows, command)
     raise typer.Exit(0 if not facts["faults"] else 1)
 
 

@@ -26,6 +26,7 @@ PATIENCE = 120.0  # seconds without a word after which a worker is stuck; it not
 MOST_WAITING = 2000  # networks kept for the engines, a few KB each
 SAID_EVERY = 5.0
 SHOWN_REASONS = 25
+ENOUGH = 200  # accepted files with an operator in them, after which a run says something of it
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Found:
             "hangs": self.verdicts["hang"],
             "through": {e: self.through[e] for e in ("C", "HLS", "RTL")},
             "engine_differences": sum(f["kind"] == "engine" for f in self.faults),
+            "seldom": [name for name, count in self._by_operator().items() if count < ENOUGH],
             "operators": self._by_operator(),
             "refusals": dict(self.refusals.most_common(SHOWN_REASONS)),
             "invalid": dict(self.invalid.most_common(5)),

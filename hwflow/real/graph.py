@@ -130,7 +130,6 @@ class Graph:
         match node:
             case real.Pointwise():
                 span = ins[0]
-                bent = self._bent(node, span, known)
                 for step in node.steps:
                     if step.op in ARITHMETIC and not np.isfinite(step.value).all():
                         raise BEYOND
@@ -141,7 +140,7 @@ class Graph:
                             "to",
                         )
                     span = grids.after(span, step)
-                return replace(span, wide=bent if span.grid is None else None)
+                return replace(span, wide=self._bent(node, ins[0], known) if span.grid is None else None)
             case real.Flatten():
                 return ins[0].wider(int(np.prod(self.shapes[node.inputs[0]][:-1])))
             case real.Reshape():
