@@ -136,8 +136,8 @@ class _Sum:
         self.worst = 0.0
 
     def takes(self, nodes: Sequence[Rounding]) -> bool:
-        """Count the nodes in if they explain what differs."""
-        if not all(node.explained for node in nodes):
+        """Count the nodes in if they explain what differs: each of them holds, and one at least rounds."""
+        if not all(node.explained for node in nodes) or not any(node.differing for node in nodes):
             return False
         self.ties += sum(node.ties for node in nodes)
         self.values += sum(node.values for node in nodes)

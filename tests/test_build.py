@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from builds import build_of
 
-from hwflow.bench.designs import random_folding, random_images, random_net
 from hwflow.build import Build
 from hwflow.errors import ModelError, RecipeError
 from hwflow.files import write_arrays
+from hwflow.generate.nets import random_folding, random_images, random_net
 from hwflow.lower import folding_of, lower
 from hwflow.lower.stored import describe, load_dataflow, save_dataflow
 from hwflow.schema import BUILD, SYNTH, VERIFY, SchemaError, check

@@ -9,8 +9,8 @@ import pytest
 from builds import build_of
 
 from hwflow import flow
-from hwflow.bench.designs import random_net
 from hwflow.errors import RecipeError
+from hwflow.generate.nets import random_net
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hwflow import ops
-from hwflow.bench.designs import random_images, raw_net
 from hwflow.bits import BIPOLAR, Ints
+from hwflow.generate.nets import random_images, raw_net
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, Flatten, MaxPool, Port, SumPool, Threshold
 from hwflow.passes import canonical, merge_pools, needed, rewrite, rising, thresholds_first

@@ -1,6 +1,6 @@
 """The table of boards: networks made into bitstreams here and now, with the time each took and the rate each reaches.
 
-Stands on deploy's `package`, plan and the nets of bench_nets. Nothing in it has touched hardware.
+Stands on deploy's `package`, plan and the nets of generate. Nothing in it has touched hardware.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hwflow.bench import nets as bench_nets
 from hwflow.board import Board, load_board
 from hwflow.deploy import package
 from hwflow.driver import Accelerator
 from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
+from hwflow.generate import nets as drawn_nets
 from hwflow.lower import folding_of, lower
 from hwflow.net import Net
 from hwflow.places import contents, measure_once
@@ -76,7 +76,7 @@ def bench_rows(say: Say, *, out: Path | None = None) -> list[dict[str, Any]]:
 
 def row(target: Target, folder: Path, say: Say) -> dict[str, Any]:
     """A network made into a bitstream for a board, as one line of the table."""
-    net, board = bench_nets.NETS[target.network](1), load_board(target.board)
+    net, board = drawn_nets.NETS[target.network](1), load_board(target.board)
     head = {"network": net.name, "board": board.name, "part": board.part}
     try:
         dataflow = size_design(net, board, target)
@@ -95,7 +95,7 @@ def build(
 ) -> dict[str, Any]:
     """What the bitstream of a design takes and gives."""
     facts = package(
-        net, dataflow, rtl, board, folder / "deploy", bench_nets.images(net, 4),
+        net, dataflow, rtl, board, folder / "deploy", drawn_nets.random_images(net, 4),
         clock_mhz=target.clock_mhz, rounds=target.rounds, timeout=TIMEOUT, say=say,
     )  # fmt: skip
     return {
@@ -109,10 +109,10 @@ def build(
 
 def simulate(target: Target, folder: Path) -> dict[str, Any]:
     """Images over the simulated board's pseudo-terminal, serial line and accelerator, compared with the integers."""
-    net = bench_nets.NETS[target.network](1)
+    net = drawn_nets.NETS[target.network](1)
     began = time.perf_counter()
     dataflow = lower(net, target.folding)
-    x = bench_nets.images(net, SIMULATED_IMAGES)
+    x = drawn_nets.random_images(net, SIMULATED_IMAGES)
     package(net, dataflow, emit(dataflow, folder / "rtl"), None, folder / "deploy", x[:4])
     with Accelerator("sim", folder / "deploy" / "design.json") as board:
         differing = int((board.infer(x).reshape(len(x), -1) != net.run(x).reshape(len(x), -1)).any(1).sum())

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hwflow.bench import nets as bench_nets
 from hwflow.bench.boards import CNV, Target, size_design
 from hwflow.board import Board, load_board
 from hwflow.deploy import designs
 from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
+from hwflow.generate import nets as drawn_nets
 from hwflow.places import contents, measure_once
 from hwflow.synth import route, synth, yosys
 from hwflow.synth.pll import pick_clock
@@ -40,7 +40,7 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
 
 def row(target: Target, say: Callable[[str], None]) -> dict[str, Any]:
     """A network placed and routed for a board with each of SEEDS, all aiming at the target's clock."""
-    net, board = bench_nets.NETS[target.network](1), load_board(target.board)
+    net, board = drawn_nets.NETS[target.network](1), load_board(target.board)
     dataflow = size_design(net, board, target)
     head = {"network": net.name, "board": board.name, "part": board.part, "cycles_per_image": dataflow.cycles}
     with tempfile.TemporaryDirectory() as folder:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from hwflow import proof
-from hwflow.bench import nets as bench_nets
 from hwflow.bits import Array
 from hwflow.errors import ToolError
 from hwflow.fold import fold
+from hwflow.generate import nets as drawn_nets
 from hwflow.net import Net
 from hwflow.plan import plan
 from hwflow.qonnx import explained, read, reference
@@ -74,7 +74,7 @@ def measured(path: Path, takes: str | None, images: int = IMAGES) -> dict[str, A
         "read to dataflow": f"{seconds:.1f} s",
         "weights": f"{_weights(net):,}",
         "images": images,
-        **compared(path, takes, net, bench_nets.images(net, images)),
+        **compared(path, takes, net, drawn_nets.random_images(net, images)),
     }
 
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from hwflow import tools
-from hwflow.bench.nets import NETS, images
 from hwflow.bits import Array
 from hwflow.emit.c import weight_bytes
+from hwflow.generate.nets import NETS, random_images
 from hwflow.net import INPUT, Net
 from hwflow.ops import Conv, Dense
 from hwflow.places import ENGINE
@@ -75,7 +75,7 @@ def paths() -> list[str]:
 def compare(name: str, batch: int) -> list[dict[str, Any]]:
     """Microseconds an image of the engine on each path, of onnxruntime and of PyTorch, measured in turn; a row a path."""
     net = NETS[name](1)
-    x = images(net, batch)
+    x = random_images(net, batch)
     real = np.ascontiguousarray(np.moveaxis(x, -1, 1) if x.ndim == 4 else x, np.float32)
     ours = {path: one_thread(net, x, path=path) for path in paths()}
     runs, times = {**ours, **floats(net, real)}, 40 if batch == 1 else 6
@@ -156,7 +156,7 @@ def in_turn(runs: dict[str, Callable[[], object]], times: int, calls: int = 1) -
 def many(name: str, n: int) -> dict[str, Any]:
     """Seconds for n images on one thread."""
     net = NETS[name](1)
-    best = in_turn({"c": one_thread(net, images(net, n))}, 5)["c"].again
+    best = in_turn({"c": one_thread(net, random_images(net, n))}, 5)["c"].again
     return {
         "network": net.name,
         "batch": n,
@@ -169,7 +169,7 @@ def many(name: str, n: int) -> dict[str, Any]:
 def two_threads(name: str, n: int = 64) -> dict[str, Any]:
     """How much faster two threads are by the clock on the wall; says nothing where other work takes the cores."""
     net = NETS[name](1)
-    x = images(net, n)
+    x = random_images(net, n)
     best: dict[int, float] = {}
     calls = {threads: one_thread(net, x, threads) for threads in (1, 2)}
     for _ in range(30):
@@ -192,7 +192,7 @@ def peak(folder: Path) -> dict[str, Any]:
     tools.run("g++", ["-x", "c++", "-O3", "-w", "-I", ENGINE, "-o", built, ENGINE / "peak.c"], cwd=folder)
     words, best = (float(v) for v in tools.run_program(built, [], cwd=folder).split())
     net = binary_convolutions(NETS["vgg_small"](1))
-    spent = in_turn({"c": one_thread(net, images(net, 1))}, 40)["c"].again
+    spent = in_turn({"c": one_thread(net, random_images(net, 1))}, 40)["c"].again
     reached = macs(net) / spent / 1e9
     return {
         "network": net.name,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwflow.bench import nets as bench_nets
 from hwflow.errors import ToolError
+from hwflow.generate import nets as drawn_nets
 from hwflow.lower import folding_of, lower
 from hwflow.lower.join import join, unjoin
 from hwflow.net import Net
@@ -35,7 +35,7 @@ def rows(say: Callable[[str], None]) -> list[Row]:
     out = []
     for name, pace in ASKED:
         say(f"planning {name} at {pace} cycles an image")
-        net = bench_nets.NETS[name](0)
+        net = drawn_nets.NETS[name](0)
         dataflow = plan(net, fps=CLOCK * 1e6 / pace, clock_mhz=CLOCK)
         say(f"{name}: a word less, fifo by fifo, in the event model")
         out += in_model(name, dataflow)
@@ -96,7 +96,7 @@ def cycles(net: Net, dataflow: Dataflow) -> int | None:
     """Cycles an image in Verilator; None where the design comes to a halt."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return rtl.run(dataflow, Path(folder), bench_nets.images(net, IMAGES)).cycles_per_image
+            return rtl.run(dataflow, Path(folder), drawn_nets.random_images(net, IMAGES)).cycles_per_image
         except ToolError as e:
             if "is stuck" not in str(e):
                 raise

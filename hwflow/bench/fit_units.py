@@ -1,6 +1,6 @@
 """The units that cost models are fitted to: some hundred of every module, as random networks and large ones have them.
 
-Stands on units, lower and bench.designs. A new module is drawn here, or its costs stay first guesses.
+Stands on units, lower and generate. A new module is drawn here, or its costs stay first guesses.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.bench.designs import random_folding, random_net
 from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.units import Fifo, MaximumUnit, MultiplyUnit, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hwflow import cluster as machines
-from hwflow.bench import nets as bench_nets
 from hwflow.bench.measure import total
 from hwflow.board import Board, boards
 from hwflow.errors import RecipeError
+from hwflow.generate import nets as drawn_nets
 from hwflow.net import Net
 from hwflow.plan import plan
 from hwflow.units.kit.base import Cost, Dataflow
@@ -62,7 +62,7 @@ def _silent(_: str) -> None:
 def design(name: str, board: Board, say: Callable[[str], None] = _silent) -> Design:
     """Network, board, the fastest design that fits and the fastest in half the room; None where nothing does."""
     say(f"{name} for {board.name}: planning")
-    net = bench_nets.NETS[name](0)
+    net = drawn_nets.NETS[name](0)
     return name, board, fastest(net, board, SHARE), fastest(net, board, SHARE / 2)
 
 

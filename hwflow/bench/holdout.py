@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.bench.designs import random_folding, random_images, random_net
 from hwflow.bench.measure import measure_units
 from hwflow.families import fitted
+from hwflow.generate.nets import random_folding, random_images, random_net
 from hwflow.lower import cores, lower
 from hwflow.net import Net
 from hwflow.plan.events import simulate

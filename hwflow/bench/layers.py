@@ -18,9 +18,9 @@ import numpy as np
 
 from hwflow import tools
 from hwflow.bench import cpu
-from hwflow.bench.nets import NETS, images
 from hwflow.bits import Array
 from hwflow.errors import ModelError
+from hwflow.generate.nets import NETS, random_images
 from hwflow.places import ENGINE
 from hwflow.simulate import c
 from hwflow.simulate.profile import profile, step_times
@@ -91,11 +91,14 @@ def time_steps(folder: Path, path: str) -> dict[str, float] | None:
     memory: list[Array] = [
         np.empty(int(n), np.uint8) for n in (library.net_arranged_bytes(), library.net_scratch_bytes())
     ]
-    data: list[Array] = [np.ascontiguousarray(images(net, 1), np.uint8), np.empty((1, net.output.size), np.int32)]
+    data: list[Array] = [
+        np.ascontiguousarray(random_images(net, 1), np.uint8),
+        np.empty((1, net.output.size), np.int32),
+    ]
     pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (*memory, *data)]
     library.net_arrange(pointers[0])
     times = step_times(library, lambda: library.net_run(*pointers, ctypes.c_size_t(1)), len(names))
-    if not (data[1].ravel() == net.run(images(net, 1)).ravel()).all():
+    if not (data[1].ravel() == net.run(random_images(net, 1)).ravel()).all():
         raise ModelError(f"{folder}: its answers are not those of {NETWORK} today; the two are not the same network")
     return dict(zip(names, times, strict=True))
 

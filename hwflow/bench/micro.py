@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hwflow.bench.nets import NETS
 from hwflow.emit.bare import BOARDS, LINUX, size
+from hwflow.generate.nets import NETS
 
 CORES = {core.name: core for core in (*BOARDS, next(t for t in LINUX if t.name == "riscv32"))}
 SMALL = ("tfc", "sfc", "small_cnn", "keywords")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.bench import boards, cpu, fifos, fits, micro, rtl, trained
-from hwflow.bench import nets as bench_nets
 from hwflow.bench.tables import cell, heading
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
+from hwflow.generate import nets as drawn_nets
 from hwflow.plan import plan
 from hwflow.train.kept import TRAINED
 
@@ -55,7 +55,7 @@ def matrix_unit(say: Say) -> Row:
 
 def fastest_design(say: Say) -> Row:
     """The fastest TFC on the smallest board, its units by Yosys."""
-    board, net = load_board("icebreaker"), bench_nets.NETS["tfc"](0)
+    board, net = load_board("icebreaker"), drawn_nets.NETS["tfc"](0)
     found, half = (fits.fastest(net, board, share) for share in (fits.SHARE, fits.SHARE / 2))
     return fits.row("tfc", board, found, half, say)
 
@@ -64,7 +64,7 @@ def fifo_depths(say: Say) -> Row:
     """CNV with its fifos as they are sized, in the event model."""
     name, pace = "cnv", 32_768
     say(f"planning {name}")
-    return fifos.in_model(name, plan(bench_nets.NETS[name](0), fps=fifos.CLOCK * 1e6 / pace, clock_mhz=fifos.CLOCK))[0]
+    return fifos.in_model(name, plan(drawn_nets.NETS[name](0), fps=fifos.CLOCK * 1e6 / pace, clock_mhz=fifos.CLOCK))[0]
 
 
 def microcontroller(say: Say) -> Row:

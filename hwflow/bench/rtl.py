@@ -24,13 +24,13 @@ from typing import Any, cast
 import numpy as np
 
 from hwflow import tools
-from hwflow.bench import nets as bench_nets
 from hwflow.bench import pairs
 from hwflow.bench.measure import total
 from hwflow.bits import BIPOLAR, Array
 from hwflow.board import load_board
 from hwflow.emit.rtl import TEMPLATES, emit
 from hwflow.errors import ToolError
+from hwflow.generate import nets as drawn_nets
 from hwflow.net import Net
 from hwflow.ops import Port
 from hwflow.places import MODELS, contents, measure_once
@@ -73,7 +73,7 @@ def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
         yield f"mvu {simd}x8, weights in block RAM", partial(matrix, 128, 4 * simd, 8, simd, "block")
     for name, cycles, share in NETWORKS:
         within = f" in {share:.0%} of a {load_board(BOARD).title}" if share else ""
-        yield f"{name} at {cycles} cycles{within}", partial(at_rate, bench_nets.NETS[name](0), cycles, share)
+        yield f"{name} at {cycles} cycles{within}", partial(at_rate, drawn_nets.NETS[name](0), cycles, share)
 
 
 def at_rate(net: Net, cycles: int, share: float | None = None) -> Dataflow:
@@ -235,7 +235,7 @@ def network_rows(say: Callable[[str], None]) -> list[Row]:
 
 def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> Row:
     """A network's RTL against its Net, and against what is claimed of it; stalls on some images."""
-    net = bench_nets.NETS[name](0)
+    net = drawn_nets.NETS[name](0)
     flow = at_rate(net, cycles)
     x, drawn = inputs(net, n)
     with tempfile.TemporaryDirectory() as scratch:
@@ -281,7 +281,7 @@ def inputs(net: Net, n: int) -> tuple[Array, str]:
             return load("mnist")[1].x[:n].reshape(-1, 784).astype(np.int64), "MNIST"
         except (OSError, ToolError):
             pass
-    return bench_nets.images(net, n), "random"
+    return drawn_nets.random_images(net, n), "random"
 
 
 def build(flow: Dataflow, folder: Path, x: Array) -> Row:

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.bench.designs import random_folding, random_net
 from hwflow.bench.fit import nonnegative
 from hwflow.board import Board, load_board
 from hwflow.emit.rtl import emit
 from hwflow.errors import ToolError
 from hwflow.families import HERE, family_of
 from hwflow.families.base import PlaceAndRoute
+from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import lower
 from hwflow.places import contents, measure_once, recall
 from hwflow.plan.clock import critical_paths

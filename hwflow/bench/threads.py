@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.bench.nets import NETS, images
+from hwflow.generate.nets import NETS, random_images
 from hwflow.predict import Predictor
 from hwflow.simulate import c
 
@@ -39,7 +39,7 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
 def shared(n: int, askers: int = ASKERS) -> dict[str, Any]:
     """Answers of one Predictor to `n` images, asked by threads at the same time in calls of 1 to 500 images."""
     net = NETS["tfc"](1)
-    x = images(net, 10_000).astype(np.uint8)
+    x = random_images(net, 10_000).astype(np.uint8)
     want = net.labels(net.run(x))
     with tempfile.TemporaryDirectory() as folder:
         user = Predictor(net, Path(folder))
@@ -68,7 +68,7 @@ def rates(name: str, batches: tuple[int, ...], folder: Path) -> list[dict[str, A
     threads = [t for t in (1, 2, 4, 8, 16, 32, 64) if t <= (os.cpu_count() or 1)]
     out = []
     for batch in batches:
-        x = np.ascontiguousarray(images(net, batch).reshape(batch, -1), engine.dtype)
+        x = np.ascontiguousarray(random_images(net, batch).reshape(batch, -1), engine.dtype)
         answers = np.empty((batch, net.output.size), np.int32)
         row: dict[str, Any] = {"network": net.name, "path": engine.path, "batch": batch}
         for t in threads:

@@ -25,6 +25,7 @@ from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold
 from hwflow.fuzz.oracle import Oracle
 from hwflow.generate import RandomFile
+from hwflow.generate.nets import random_images
 from hwflow.net import Net
 from hwflow.qonnx import Reading, Rounding, reading
 
@@ -149,18 +150,16 @@ def _own(file: RandomFile, net: Net, x: Array, answers: Array, values: dict[str,
 
 def images(net: Net, seed: int, n: int = IMAGES) -> Array:
     """Inputs over the whole range of a network; the first two images are its ends."""
-    rng = np.random.default_rng([seed, 1])
-    ints, shape = net.input.ints, net.input.shape
-    x = rng.integers(ints.lo, ints.hi + 1, (n, *shape))
-    x[0], x[1 % n] = ints.lo, ints.hi
-    return np.where(x > 0, 1, -1) if ints.is_bipolar else x
+    return random_images(net, n, seed, ends=True)
 
 
 def executed(model: onnx.ModelProto, read: Reading, oracle: Oracle, x: Array) -> dict[str, Array]:
     """Tensors (n, ...) of the file: all images at once where it takes any number of them, else one after the other."""
     real, given = read.arranged(x), model.graph.input[0].name
     if takes_any_batch(model):
-        return oracle.run(model, {given: real})
+        values = oracle.run(model, {given: real})
+        if all(values[end.tensor].shape[:1] == real.shape[:1] for end in read.ends):
+            return values  # nothing on the way has taken the batch apart
     parts = [oracle.run(model, {given: real[i : i + 1]}) for i in range(len(real))]
     names = {out.name for out in model.graph.output} | {end.tensor for end in read.ends}
     names = (names | {tensor for tensor, _ in read.refs.values()}) & set(parts[0])

@@ -4,7 +4,7 @@ Stands on ops, net and onnx.
 """
 
 from hwflow.generate.draw import Choose, Draw, choices
-from hwflow.generate.files import RandomFile, drawn_file, random_file
+from hwflow.generate.files import RandomFile, drawn, drawn_file, random_file
 from hwflow.generate.model import Build, Q
 
-__all__ = ["Build", "Choose", "Draw", "Q", "RandomFile", "choices", "drawn_file", "random_file"]
+__all__ = ["Build", "Choose", "Draw", "Q", "RandomFile", "choices", "drawn", "drawn_file", "random_file"]

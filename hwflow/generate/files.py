@@ -43,6 +43,17 @@ def random_file(seed: int) -> RandomFile:
 
 def drawn_file(choose: Choose, rng: np.random.Generator) -> RandomFile:
     """A file whose choices come from `choose`, its tables of numbers from `rng`."""
+    d, takes, given = drawn(choose, rng)
+    kind = onnx.TensorProto.INT64 if d.labels else onnx.TensorProto.FLOAT
+    ends: dict[str, int] = {d.at.name: kind}
+    if d.early is not None and d.early != d.at.name:  # a second output, in front of the other or behind it
+        ends = {d.early: onnx.TensorProto.FLOAT} | ends if d.chance(30) else ends | {d.early: onnx.TensorProto.FLOAT}
+    model = d.b.model(ends, kind, {KEY: takes} if given == "meta" else None)
+    return RandomFile(model, takes if given == "text" else None, d.exact, d.labels, d.stripped, d.wild)
+
+
+def drawn(choose: Choose, rng: np.random.Generator) -> tuple[Drawing, str, str]:
+    """A whole network that is no file yet, its input's type, and who says so: the reader's caller (text), the file (meta) or nobody."""
     d = begun(Draw(choose, rng))
     given = d.pick(("text", "text", "text", "meta", "meta", "nobody"))
     takes, first = _input(d)
@@ -51,14 +62,9 @@ def drawn_file(choose: Choose, rng: np.random.Generator) -> RandomFile:
     while not body(d):
         pass
     heads.end(d)
-    kind = onnx.TensorProto.INT64 if d.labels else onnx.TensorProto.FLOAT
     if not d.b.nodes or d.at.name == "x":
         quantize(d)
-    ends: dict[str, int] = {d.at.name: kind}
-    if d.early is not None and d.early != d.at.name:  # a second output, in front of the other or behind it
-        ends = {d.early: onnx.TensorProto.FLOAT} | ends if d.chance(30) else ends | {d.early: onnx.TensorProto.FLOAT}
-    model = d.b.model(ends, kind, {KEY: takes} if given == "meta" else None)
-    return RandomFile(model, takes if given == "text" else None, d.exact, d.labels, d.stripped, d.wild)
+    return d, takes, given
 
 
 def begun(draw: Draw) -> Drawing:

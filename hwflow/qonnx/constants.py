@@ -31,7 +31,7 @@ GROWING = ("Expand", "Tile", "ConstantOfShape", "Pad", "Resize", "Upsample", "Ra
 EVALUATED_FROM = {"DequantizeLinear": 19}
 RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
 # these move numbers about, so the size of an open batch may pass through them, and integers with their scales
-MOVES = ("Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather", "Expand")
+MOVES = ("Identity", "Dropout", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather", "Expand")
 CARRIES = (*MOVES, "Concat", "Cast", "Split")
 INTEGRAL = ("Round", "Floor", "Ceil", "Sign")
 MOST_FORMS = 1 << 16  # different scales in one constant
@@ -46,7 +46,8 @@ def evaluate(reader: Reader, call: Call) -> tuple[Const, ...]:
         raise Refused(
             "input", f"{call.op} computes with the size of the batch, which is open", "export with a fixed batch of 1"
         )
-    if call.op in RANDOM:
+    trained = call.op == "Dropout" and len(inputs) > 2 and inputs[2] is not None and inputs[2].any()
+    if call.op in RANDOM or trained:
         raise Refused("", f"{call.op} is another number in every run", "export with model.eval()")
     if DOMAINS[call.domain] == "":
         outs = _by_onnx(call, inputs)

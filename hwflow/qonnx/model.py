@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 from onnx import numpy_helper
 
 from hwflow.bits import Array
@@ -75,10 +76,20 @@ def load(path: Path | str) -> File:
         )
     dims = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
     return File(
-        name=Path(path).stem, calls=tuple(calls), constants=constants, input=text(inputs[0].name), input_dims=dims,
+        name=Path(path).stem, calls=_read(calls, outputs), constants=constants, input=text(inputs[0].name), input_dims=dims,
         outputs=outputs, meta={text(p.key): text(p.value) for p in proto.metadata_props},
         annotations=_annotations(proto.graph), findings=tuple(findings), input_type=_type_name(kind.elem_type),
     )  # fmt: skip
+
+
+def _read(calls: list[Call], outputs: tuple[str, ...]) -> tuple[Call, ...]:
+    """The calls that an output depends on; what nothing reads is never computed."""
+    wanted, kept = set(outputs), []
+    for call in reversed(calls):
+        if wanted & set(call.outputs):
+            wanted |= set(call.inputs)
+            kept.append(call)
+    return tuple(reversed(kept))
 
 
 def _type_name(code: int) -> str:

@@ -19,6 +19,7 @@ from hwflow.passes import needed
 from hwflow.qonnx.constants import evaluate
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
+from hwflow.qonnx.sentences import SENTENCES
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
 from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
 from hwflow.real.graph import together
@@ -87,7 +88,7 @@ class Reader:
                 return list(call.attrs.get("perm", ())) == [0, *((3, 1, 2) if rank == 4 else (2, 1))]
             if call.op in ("MatMul", "Gemm"):
                 return True
-            if call.op in ("Quant", "BipolarQuant", "Mul", "Div", "Add", "Sub", "Identity", "Cast"):
+            if call.op in ELEMENTWISE:
                 here |= set(call.outputs)
             elif call.op in ("Conv", "Flatten", "Reshape", "BatchNormalization", "MaxPool"):
                 return False
@@ -213,6 +214,10 @@ class Reader:
             except Refused as r:
                 self.findings.append(Finding("graph", "output", r.reason, r.remedy))
                 return None
+        if "N" not in out.dims[0]:
+            reason = f"{name!r} has the batch at axis {next(i for i, d in enumerate(out.dims) if 'N' in d)}"
+            self.findings.append(Finding("graph", "output", reason, "keep the batch first"))
+            return None
         if len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
             self.notes.append("the answer is an image; it is given in (height, width, channel) order")
         return name, out
@@ -469,32 +474,17 @@ def raster_order(ref: Ref) -> Array:
     return places.reshape(-1)
 
 
+# what may stand in front of the first operator that knows channels
+ELEMENTWISE = (
+    "Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear", "MultiThreshold", "Mul", "Div", "Add", "Sub",
+    "Neg", "Identity", "Dropout", "Cast", "Clip", "Relu", "Round", "Floor",
+)  # fmt: skip
+
 # what may stand between a head and an output
-BEHIND_HEADS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "ArgMax", "TopK")
+BEHIND_HEADS = ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "ArgMax", "TopK")
 
 # operators that only move elements, and so take them in any order
 MOVES = (
     "Identity", "Dropout", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather",
     "Shape", "Concat",
 )  # fmt: skip
-
-STATE = (
-    "carries a state from one step to the next, which a circuit that streams once through the layers has no place for"
-)
-OWN_NORM = "divides by a deviation of each image's own, which no constant threshold can stand for"
-BATCH_NORM = "use BatchNorm, whose statistics are constants in use"
-DENSE = "use dense and convolutional layers"
-ATTENTION = "multiplies values by values, as attention does, where the weights of a matrix unit are constants"
-# why what nobody reads is refused, and the remedy, where there is more to say than that it is unknown
-SENTENCES = {
-    "LSTM": (STATE, DENSE), "GRU": (STATE, DENSE), "RNN": (STATE, DENSE),
-    "Attention": (ATTENTION, DENSE), "MultiHeadAttention": (ATTENTION, DENSE),
-    "LayerNormalization": (OWN_NORM, BATCH_NORM), "GroupNormalization": (OWN_NORM, BATCH_NORM),
-    "InstanceNormalization": (OWN_NORM, BATCH_NORM), "RMSNormalization": (OWN_NORM, BATCH_NORM),
-    "MeanVarianceNormalization": (OWN_NORM, BATCH_NORM), "LpNormalization": (OWN_NORM, BATCH_NORM),
-    "Sqrt": ("takes the root of a value of each image, as LayerNorm does of its variance", BATCH_NORM),
-    "Im2Col": ("is a convolution lowered to a window and a product", "export before the convolutions are lowered"),
-    "If": ("decides while it runs what is computed", "export with constant control flow"),
-    "Loop": ("decides while it runs how often something is computed", "export with constant control flow"),
-    "FloatQuant": ("quantises to small floating-point numbers", "use integer quantizers"),
-}  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
-from hwflow.real.functions import EXACT, FUNCTIONS, MERGED, ULPS
+from hwflow.real.functions import EXACT, FUNCTIONS, MERGED
 from hwflow.real.rationals import floats
 from hwflow.real.steps import STEPS, Both
 from hwflow.real.sums import picked_channels
@@ -173,7 +173,7 @@ def _spread(steps: tuple[real.Step, ...], x: Array, room: Array, terms: int) -> 
                 bias = (terms + 4) * EPS * np.abs(step.value.astype(np.float64))
         room = np.max([np.abs(end.astype(np.float64) - y) for end in ends], 0) + bias
         if step.op in FUNCTIONS and step.op not in EXACT:
-            room = room + ULPS * np.spacing(np.maximum(np.abs(y), np.float32(1))).astype(np.float64)
+            room = room + FUNCTIONS[step.op].off(x, y)
         x = y
     return x, room if room.any() else np.zeros(1)
 

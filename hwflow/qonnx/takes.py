@@ -9,12 +9,15 @@ import re
 
 import numpy as np
 
+from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.qonnx.model import Call, File
 from hwflow.real import Input, parse_input
 
 KEY = "hwflow.input"  # of the file's metadata
 DEFAULT = "u8/255"
+# what changes no value in front of the first quantizer
+STILL = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
 INTEGER = {"uint8": "u8", "int8": "i8", "uint16": "u16", "int16": "i16"}  # element types a file may take
 
 
@@ -49,18 +52,18 @@ def _of_integers(file: File, text: str | None) -> Input:
 def _first_quantizer(file: File) -> str | None:
     """The integers of the quantizer that alone reads the input, where one step is 1 / an integer."""
     name = file.input
-    for _ in range(4):
+    for _ in range(len(STILL)):
         readers = [c for c in file.calls if name in c.inputs]
         if len(readers) != 1:
             return None
-        if readers[0].op not in ("Identity", "Flatten", "Transpose"):
+        if readers[0].op not in STILL:
             return _of_quantizer(file, readers[0])
         name = readers[0].outputs[0]
     return None
 
 
 def _of_quantizer(file: File, call: Call) -> str | None:
-    values = [file.constants.get(i) for i in call.inputs[1:]]
+    values = [_constant(file, i) for i in call.inputs[1:]]
     if not values or any(v is None or v.size != 1 for v in values):
         return None
     numbers = [float(v.reshape(-1)[0]) for v in values if v is not None]
@@ -76,6 +79,14 @@ def _of_quantizer(file: File, call: Call) -> str | None:
         signed = call.attrs.get("signed", 1)
         kind = "bipolar" if signed and numbers[2] == 1 else f"{'i' if signed else 'u'}{int(numbers[2])}"
     return kind and (kind if per == 1 else f"{kind}/{per}")
+
+
+def _constant(file: File, name: str) -> Array | None:
+    """A constant of the file, behind operators that change nothing."""
+    makers = {out: call for call in file.calls if call.op in ("Identity", "Dropout") for out in call.outputs}
+    while name in makers:
+        name = makers[name].inputs[0]
+    return file.constants.get(name)
 
 
 def _annotation(file: File) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 from hwflow.bits import Array
 
 # how far another library's function may be from these, in float32 steps of the result or of 1 (onnxruntime 1.31: 5 of
-# tanh, 8 of gelu)
+# tanh, 8 of gelu; its sigmoid stops at -18, so its swish of -140 is -140 times 1.5e-8)
 ULPS = 8
 # Scores that differ by more keep their order in any library's float32 Softmax and LogSoftmax. With x - max near 0, exp may be
 # off by ULPS * 2^-23 for each of two classes and the division rounds by 2^-24 each: 17 * 2^-23 in all. LogSoftmax rounds
@@ -25,10 +25,19 @@ EXACT = ("abs", "nonzero", "above")  # what no library rounds
 
 @dataclass(frozen=True)
 class Function:
-    """`of` (x, value) in float64; `ends` (low, high, value) gives bounds of the result between two ends of x."""
+    """`of` (x, value) in float64; `ends` (low, high, value) gives bounds of the result between two ends of x.
+
+    `gates`: the result is x times a function that libraries compute to some float32 steps of 1.
+    """
 
     of: Callable[[Array, Array], Array]
     ends: Callable[[Array, Array, Array], tuple[Array, Array]]
+    gates: bool = False
+
+    def off(self, x: Array, y: Array) -> Array:
+        """How far another library's float32 result may be from `y`, that of `x`."""
+        size = np.maximum(np.abs(y), np.abs(x) * np.float32(self.gates))
+        return ULPS * np.spacing(np.maximum(size, np.float32(1))).astype(np.float64)
 
     def run(self, x: Array, value: Array) -> Array:
         with np.errstate(over="ignore"):  # an exponential of a large value is infinite, as it should be
@@ -75,10 +84,10 @@ FUNCTIONS: dict[str, Function] = {
     "softplus": Function(lambda x, _: softplus(x), lambda a, b, _: (0 * a, np.maximum(b, 0) + 1)),
     "elu": Function(lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))), _leaning),
     "celu": Function(lambda x, alpha: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(np.minimum(x, 0) / alpha)), _leaning),
-    "gelu": Function(lambda x, _: 0.5 * x * (1 + erf(x / math.sqrt(2))), _gated),
-    "gelu_tanh": Function(lambda x, _: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), _gated),
-    "swish": Function(lambda x, alpha: x * sigmoid(alpha * x), _gated),
-    "mish": Function(lambda x, _: x * np.tanh(softplus(x)), _gated),
+    "gelu": Function(lambda x, _: 0.5 * x * (1 + erf(x / math.sqrt(2))), _gated, gates=True),
+    "gelu_tanh": Function(lambda x, _: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), _gated, gates=True),
+    "swish": Function(lambda x, alpha: x * sigmoid(alpha * x), _gated, gates=True),
+    "mish": Function(lambda x, _: x * np.tanh(softplus(x)), _gated, gates=True),
     "abs": Function(lambda x, _: np.abs(x), lambda a, b, _: (0 * a, np.maximum(np.abs(a), np.abs(b)))),
     "nonzero": Function(lambda x, _: (x != 0).astype(np.float64), _between(0, 1)),
     "above": Function(lambda x, least: np.where(x > least, x, 0), _gated),

@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from hwflow.bench.arm import CORES, Block, analyse, build_plugin, count_blocks, estimate_steps, hottest
-from hwflow.bench.nets import tfc
 from hwflow.emit.c_plan import make_program
 from hwflow.emit.wasm import has_zig
+from hwflow.generate.nets import tfc
 
 A53 = CORES[0]
 ADD = "2000028b"  # add x0, x1, x2

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from hwflow.bench.designs import random_folding, random_net
 from hwflow.bench.fit import nonnegative
 from hwflow.bench.fit_units import units
 from hwflow.bench.measure import measure
 from hwflow.bits import Ints
 from hwflow.errors import RecipeError
 from hwflow.families import FAMILIES, cost_table, family_of, fitted
+from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import lower
 from hwflow.ops import Port
 from hwflow.units import UNITS, Mvu, RescaleUnit, Vvu, samples

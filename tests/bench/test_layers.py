@@ -5,9 +5,9 @@ import json
 import pytest
 
 from hwflow.bench.layers import BEFORE, NETWORK, count_steps
-from hwflow.bench.nets import NETS
 from hwflow.emit.c_plan import make_program
 from hwflow.errors import ModelError
+from hwflow.generate.nets import NETS
 
 OLD = """static void net_image(const hw_run *run) {
     hw_run_gemm(run, &step0); /* conv0 */

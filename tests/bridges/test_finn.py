@@ -11,10 +11,10 @@ import pytest
 from builds import build_of
 from conftest import SHARED
 
-from hwflow.bench.nets import NETS, images
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.bridges import finn
 from hwflow.errors import ModelError
+from hwflow.generate.nets import NETS, random_images
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, Flatten, MaxPool, Op, Port, Rescale, Threshold, TopK
@@ -54,14 +54,14 @@ def small(*tail: Op) -> Net:
 @pytest.mark.parametrize("tail", [(), (TopK(name="label", inputs=("d",), k=2),)], ids=["scores", "labels"])
 def test_padding_falling_rows_and_flattening_survive_the_way_into_finn(tail: tuple[Op, ...], tmp_path: Path) -> None:
     net = small(*tail)
-    facts = finn.bridge(net, lower(net), images(net, 40), tmp_path / "finn")
+    facts = finn.bridge(net, lower(net), random_images(net, 40), tmp_path / "finn")
     assert facts["equal"] and facts["images"] == 40 and facts["differing"] == 0
 
 
 @pytest.mark.parametrize("name, n", [("tfc", 200), pytest.param("cnv", 4, marks=pytest.mark.slow)])
 def test_a_network_of_published_shape_equals_the_net(name: str, n: int, tmp_path: Path) -> None:
     net = NETS[name](1)
-    assert finn.bridge(net, lower(net), images(net, n), tmp_path / "finn")["equal"]
+    assert finn.bridge(net, lower(net), random_images(net, n), tmp_path / "finn")["equal"]
 
 
 def test_the_published_network_equals_the_net_on_real_images(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_published_network_equals_the_net_on_real_images(tmp_path: Path) -> 
     from hwflow.qonnx import read
 
     net = fold(read(model, "u8/255"))
-    facts = finn.bridge(net, lower(net), images(net, 1000), tmp_path / "finn")
+    facts = finn.bridge(net, lower(net), random_images(net, 1000), tmp_path / "finn")
     assert (facts["equal"], facts["images"]) == (True, 1000)
 
 
@@ -80,7 +80,7 @@ def test_the_model_speaks_finns_operators_and_types(tmp_path: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
 
     net = small()
-    finn.bridge(net, lower(net), images(net, 1), tmp_path)
+    finn.bridge(net, lower(net), random_images(net, 1), tmp_path)
     model = ModelWrapper(str(tmp_path / "model.onnx"))
     assert {n.op_type for n in model.graph.node} == {"Conv", "MultiThreshold", "MaxPool", "Reshape", "MatMul"}
     types = {t: model.get_tensor_datatype(t).name for t in ("input", "a_weights", "a_sign", "b_levels", "c_sign")}
@@ -103,7 +103,7 @@ def test_qonnxs_own_passes_turn_the_binary_layers_into_xnor_and_popcount(name: s
     from hwflow.bridges.finn_onnx import build, execute
 
     net = NETS[name](1)
-    x = images(net, 2)
+    x = random_images(net, 2)
     x = x[:1]  # what LowerConvsToMatMul leaves takes one image
     model = build(net, len(x)).transform(LowerConvsToMatMul()).transform(ConvertBipolarMatMulToXnorPopcount())
     kinds = [n.op_type for n in model.graph.node if "MatMul" in n.op_type]
@@ -117,7 +117,7 @@ def test_qonnxs_own_passes_turn_the_binary_layers_into_xnor_and_popcount(name: s
 def test_folding_has_finns_names_and_divides_what_finn_divides(tmp_path: Path) -> None:
     net = small()
     dataflow = lower(net, {"a": {"pe": 3, "simd": 9}, "b": {"pe": 8, "simd": 6}})
-    finn.bridge(net, dataflow, images(net, 1), tmp_path)
+    finn.bridge(net, dataflow, random_images(net, 1), tmp_path)
     folding = json.loads((tmp_path / "folding_config.json").read_text())
     assert folding.pop("Defaults") == {}
     assert folding["MVAU_hls_0"] == {"PE": 3, "SIMD": 9}
@@ -143,7 +143,7 @@ def test_a_wrong_threshold_is_noticed(tmp_path: Path, monkeypatch: pytest.Monkey
     other = replace(net, ops=(replace(moved, thresholds=moved.thresholds + 90), *net.ops[1:]))
     built = finn_onnx.build
     monkeypatch.setattr(finn_onnx, "build", lambda _, batch: built(other, batch))
-    facts = finn.bridge(net, lower(net), images(net, 50), tmp_path / "finn")
+    facts = finn.bridge(net, lower(net), random_images(net, 50), tmp_path / "finn")
     assert not facts["equal"] and facts["differing"] > 0 and facts["first"].startswith("image ")
 
 

@@ -18,12 +18,12 @@ from builds import build_of
 from conftest import GOLDEN, SHARED
 
 from hwflow import tools
-from hwflow.bench.nets import images
 from hwflow.bits import BIPOLAR
 from hwflow.bridges import bridge as cross
 from hwflow.bridges import hls4ml, vitis
 from hwflow.bridges.hls4ml_why import _thresholds
 from hwflow.errors import ModelError, RecipeError, ToolError
+from hwflow.generate.nets import random_images
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold
 
@@ -49,7 +49,7 @@ def test_the_first_layer_that_differs_is_named_with_its_cause(tmp_path: Path) ->
     from hwflow.qonnx import read
 
     net = fold(read(model, "u8/255"))
-    facts = hls4ml.bridge(model, net, images(net, 50), tmp_path)
+    facts = hls4ml.bridge(model, net, random_images(net, 50), tmp_path)
     first = facts["layers"][0]
     assert (first["what"], first["differing"]) == ("input", 0)  # the same bits enter the first layer
     if importlib.metadata.version("hls4ml") == "1.3.0":

@@ -15,10 +15,10 @@ import pytest
 from conftest import IMAGES
 
 from hwflow import tools
-from hwflow.bench.nets import NETS, images
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.hls import emit
 from hwflow.emit.names import signal
+from hwflow.generate.nets import NETS, random_images
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.ops import Dense, Port, Threshold, TopK
@@ -55,7 +55,7 @@ def small() -> Net:
 
 
 def check(net: Net, dataflow: Dataflow, folder: Path, n: int, ap_types: Path | None = None) -> None:
-    x = images(net, n)
+    x = random_images(net, n)
     run = hls.run(dataflow, folder, x, ap_types=ap_types)
     np.testing.assert_array_equal(run.outputs, net.run(x))
     assert (Path(str(run.log["program"])).parent / "g++.log").read_text() == ""

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from builds import build_of
 
-from hwflow.bench.nets import tfc
 from hwflow.emit.micro import write
 from hwflow.emit.wasm import has_zig, zig_cc
 from hwflow.errors import RecipeError
 from hwflow.flow import compile_model
+from hwflow.generate.nets import tfc
 from hwflow.net import Net
 
 ARDUINO = """#include <stdint.h>

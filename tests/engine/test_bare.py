@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from hwflow.bench.nets import NETS, images, tfc
 from hwflow.emit import bare
 from hwflow.emit.wasm import has_zig
+from hwflow.generate.nets import NETS, random_images, tfc
 
 FAST = ("Cortex-M4", "s390x")  # the others in `make test-all`
 TARGETS = [
@@ -22,7 +22,7 @@ def leaves(net, n, folder, target, planted=0, seed=0) -> int:
     if not shutil.which(target.run[0]):
         package = "qemu-system-arm" if target.ram_bytes else "qemu-user"
         pytest.skip(f"needs {target.run[0]}: apt install {package}")
-    x = images(net, n, seed)
+    x = random_images(net, n, seed)
     want = net.run(x)
     want[0, 0] += planted
     program = bare.build(net, x, want, folder, target)

@@ -5,16 +5,16 @@ import subprocess
 
 import numpy as np
 import pytest
-from c_nets import branches, residual
 from c_paths import check_all_paths, side_by_side
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwflow import tools
-from hwflow.bench import nets as bench_nets
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.c import emit, weight_bytes
 from hwflow.errors import ModelError, RecipeError
+from hwflow.generate import nets as drawn_nets
+from hwflow.generate.nets import branches, residual
 from hwflow.net import Net
 from hwflow.ops import Concat, Conv, Dense, Port, TopK
 from hwflow.predict import Predictor, load
@@ -48,13 +48,13 @@ def test_any_network_equals_itself_on_every_path(seed, tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["tfc"])
 def test_the_field_s_networks_equal_the_reference(name, tmp_path):
-    check_all_paths(bench_nets.NETS[name](3), tmp_path)
+    check_all_paths(drawn_nets.NETS[name](3), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sfc", "lfc", "cnv", "vgg_small", "resnet20", "depthwise"])
 def test_the_larger_networks_equal_the_reference(name, tmp_path):
-    check_all_paths(bench_nets.NETS[name](3), tmp_path, n=2)
+    check_all_paths(drawn_nets.NETS[name](3), tmp_path, n=2)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_joins_scale_their_parts_and_of_equal_values_the_first_is_largest(tmp_pa
 
 
 def test_threads_give_the_same_answers(tmp_path):
-    net = bench_nets.tfc(3)
-    x = bench_nets.images(net, 2050)
+    net = drawn_nets.tfc(3)
+    x = drawn_nets.random_images(net, 2050)
     seen = []
     run = c.run(net, tmp_path, x, threads=3, progress=lambda done, of: seen.append((done, of)))
     assert (run.outputs == net.run(x)).all() and run.engine == "c"
@@ -125,14 +125,14 @@ def test_threads_give_the_same_answers(tmp_path):
 
 def test_the_same_network_is_compiled_once(tmp_path, monkeypatch):
     monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path / "cache"))
-    net = bench_nets.tfc(4)
+    net = drawn_nets.tfc(4)
     emit(net, tmp_path / "a")
     emit(net, tmp_path / "b")
     first = c.library(tmp_path / "a")
     monkeypatch.setattr(tools, "run_program", lambda *_, **__: pytest.fail("compiled again"))
     assert c.library(tmp_path / "b") == first
     with pytest.raises(BaseException, match="compiled again"):
-        emit(bench_nets.tfc(5), tmp_path / "b")
+        emit(drawn_nets.tfc(5), tmp_path / "b")
         c.library(tmp_path / "b")
 
 
@@ -147,7 +147,7 @@ def test_values_beyond_32_bits_are_refused(tmp_path):
 
 
 def test_vgg_small_is_25_times_smaller_than_float():
-    net = bench_nets.vgg_small()
+    net = drawn_nets.vgg_small()
     floats = 4 * sum(op.weights.size for op in net.ops if isinstance(op, (Conv, Dense)))
     assert floats / weight_bytes(net) > 25
 
@@ -160,7 +160,7 @@ def test_no_compiler_warns(compiler, tmp_path):
     program, *flags = compiler.split()
     if not shutil.which(program):
         pytest.skip(f"no {program}")
-    emit(bench_nets.resnet20(), tmp_path)
+    emit(drawn_nets.resnet20(), tmp_path)
     language = ["-x", "c++"] if "++" in program else []
     done = subprocess.run(
         [program, *flags, "-O1", "-Wall", "-Wextra", "-Werror", *language, "-c", "net.c", "main.c"],
@@ -172,19 +172,19 @@ def test_no_compiler_warns(compiler, tmp_path):
 
 
 def test_the_example_program_answers(tmp_path):
-    net = bench_nets.tfc(1)
+    net = drawn_nets.tfc(1)
     emit(net, tmp_path)
     subprocess.run(["make", "main"], cwd=tmp_path, check=True, capture_output=True)
-    x = bench_nets.images(net, 3)
+    x = drawn_nets.random_images(net, 3)
     done = subprocess.run([tmp_path / "main"], input=x.astype(np.uint8).tobytes(), capture_output=True, check=True)
     assert [[int(v) for v in line.split()] for line in done.stdout.splitlines()] == net.run(x).tolist()
 
 
 @pytest.mark.parametrize("engine", ["c", "numpy"])
 def test_a_build_predicts(engine, tmp_path):
-    net = bench_nets.tfc(3)
+    net = drawn_nets.tfc(3)
     net.save(tmp_path / "net.npz")
-    x = bench_nets.images(net, 300)
+    x = drawn_nets.random_images(net, 300)
     user = load(tmp_path)
     user.engine = engine
     assert (user.predict(x) == net.labels(net.run(x))).all()
@@ -195,8 +195,8 @@ def test_a_build_predicts(engine, tmp_path):
 
 
 def test_real_images_are_scaled_to_the_integers_of_the_input(tmp_path):
-    net = bench_nets.tfc(3)
+    net = drawn_nets.tfc(3)
     scaled = Net(name=net.name, input=net.input, ops=net.ops, denominator=255)
-    x = bench_nets.images(net, 20)
+    x = drawn_nets.random_images(net, 20)
     user = Predictor(scaled, tmp_path)
     assert (user.predict((x / 255).astype(np.float32)) == user.predict(x)).all()

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from c_nets import Branches
 from c_paths import check_all_paths, side_by_side
 
 from hwflow import tools
 from hwflow.bits import Ints
+from hwflow.generate.nets import Making
 from hwflow.net import Net
 from hwflow.ops import Add, Concat, Conv, Flatten, Port, Rescale, Threshold
 
@@ -56,7 +56,7 @@ def test_bytes_by_signs_equal_the_network_on_every_path(shape, ints, pad, tmp_pa
 
 def streams(seed: int, shape: tuple[int, int, int], ints: Ints) -> Net:
     """Convolutions of an image, rescaled to a stream that is stored, added and compared; windows of every kind."""
-    net = Branches(seed, Port(shape, ints))
+    net = Making(Port(shape, ints), np.random.default_rng(seed))
     random, ends = net.random, []
     kinds = (
         (16, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
@@ -66,7 +66,7 @@ def streams(seed: int, shape: tuple[int, int, int], ints: Ints) -> Net:
         (16, (5, 2), (1, 1), (1, 3), (0, 0, 4, 1)),
     )
     for rows, kernel, stride, dilation, pads in kinds:
-        net.at, shift, clip = "input", int(random.choice([0, 4, 12])), int(random.choice([127, 250, 90]))
+        net.last, shift, clip = "input", int(random.choice([0, 4, 12])), int(random.choice([127, 250, 90]))
         weights = random.integers(-128, 128, (rows, *kernel, shape[2]))
         pad = random.integers(max(ints.lo, -128), ints.hi + 1, shape[2])
         net.add(Conv, weights=weights, stride=stride, dilation=dilation, pads=pads, pad=pad)
@@ -74,14 +74,14 @@ def streams(seed: int, shape: tuple[int, int, int], ints: Ints) -> Net:
         net.add(
             Rescale, mul=mul, add=random.integers(-50 << shift, 50 << shift, rows), shift=shift, lo=-clip - 1, hi=clip
         )
-        stream = net.at
+        stream = net.last
         limits = np.clip(random.integers(-130, 130, (rows, 1)), -clip, clip)
         sign = net.add(Threshold, thresholds=limits, falling=random.random(rows) < 0.3, bipolar=True)
         ends += [net.add(Flatten, stream), net.add(Flatten, sign)]
         net.add(Add, stream, stream, scales=(1, 1))
         ends.append(net.add(Flatten))
     net.add(Concat, *ends, scales=(1,) * len(ends))
-    return Net(name=f"streams {seed}", input=net.input, ops=tuple(net.ops))
+    return net.drawn(f"streams {seed}")
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_nets import branches, inputs, residual
 from c_paths import side_by_side
 from conftest import IMAGES, KIT
 
-from hwflow.bench import nets as bench_nets
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.emit.c import emit, input_type, size
+from hwflow.generate import nets as drawn_nets
+from hwflow.generate.nets import branches, random_images, residual
 from hwflow.net import Net
 from hwflow.ops import Conv, Port
 from hwflow.simulate.c import TYPES
@@ -45,7 +45,7 @@ def test_sanitizers_find_nothing(compiler, seed, tmp_path):
     if not shutil.which(compiler.split()[0]):
         pytest.skip(f"no {compiler}")
     net = branches(seed)
-    x = inputs(net, 2)
+    x = random_images(net, 2, ends=True)
     want = net.run(x)
     got, _ = answers(net, tmp_path, f"{compiler} {SANITIZE}", x)
     assert (got == want).all()
@@ -78,7 +78,7 @@ ON_ARM = (padding(), *(pytest.param(n, marks=pytest.mark.slow) for n in LARGE_ON
 def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(net, tmp_path):
     if not (shutil.which(ARM) and shutil.which("qemu-aarch64")):
         pytest.skip("needs gcc-aarch64-linux-gnu and qemu-user")
-    x = inputs(net, IMAGES or 2)
+    x = random_images(net, IMAGES or 2, ends=True)
     got, said = answers(net, tmp_path, f"{ARM} -O1 -Wall -Wextra -Werror -static", x, runner="qemu-aarch64")
     assert "neon" in said and (got == net.run(x)).all()
     got, said = run(net, ["qemu-aarch64", str(tmp_path / "program"), "plain"], x)
@@ -91,14 +91,14 @@ def test_64_bit_arm_gives_the_same_answers_with_and_without_neon(net, tmp_path):
 def test_avx512_gives_the_same_answers_on_any_processor(net, tmp_path):
     if "avx2" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("the emulation stands on AVX2")
-    x = inputs(net, IMAGES or 2)
+    x = random_images(net, IMAGES or 2, ends=True)
     emulation = KIT / "emulate_avx512.h"
     got, said = answers(net, tmp_path, f"gcc -O1 -mavx2 -w -include {emulation}", x, path="avx512")
     assert "avx512" in said and (got == net.run(x)).all()
 
 
 def test_an_absent_path_is_refused(tmp_path):
-    emit(bench_nets.tfc(), tmp_path)
+    emit(drawn_nets.tfc(), tmp_path)
     subprocess.run(["gcc", "-O0", "-DHW_PLAIN", "-o", "program", "main.c", "net.c"], cwd=tmp_path, check=True)
     for path in ("avx2", "neon", "", "plainer"):
         assert subprocess.run([tmp_path / "program", path], input=b"", capture_output=True).returncode == 2
@@ -106,7 +106,7 @@ def test_an_absent_path_is_refused(tmp_path):
 
 
 def test_the_size_report_counts_flash_and_ram(tmp_path):
-    net = bench_nets.tfc()
+    net = drawn_nets.tfc()
     emit(net, tmp_path)
     report = size(net)
     assert report["weights"] == sum(op.weights.size for op in net.ops if hasattr(op, "weights")) // 8

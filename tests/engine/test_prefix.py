@@ -6,9 +6,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from hwflow.bench.nets import images, tfc
 from hwflow.emit.c import emit
 from hwflow.errors import RecipeError
+from hwflow.generate.nets import random_images, tfc
 
 PROGRAM = """
 #include <stdio.h>
@@ -45,7 +45,7 @@ def test_two_networks_answer_in_one_program(tmp_path):
     (tmp_path / "both.c").write_text(PROGRAM)
     command = ["gcc", "-O0", "-Wall", "-Wextra", "-Werror", "-DHW_PLAIN", "-o", "both", "both.c", "first.c", "second.c"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
-    x = images(nets["first"], 10)
+    x = random_images(nets["first"], 10)
     done = subprocess.run([tmp_path / "both"], input=x.astype(np.uint8).tobytes(), capture_output=True, check=True)
     got = np.array([[int(v) for v in line.split()] for line in done.stdout.splitlines()])
     wants = [net.run(x) for net in nets.values()]

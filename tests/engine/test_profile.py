@@ -5,7 +5,7 @@ import pytest
 
 from hwflow import tools
 from hwflow.bench.cpu import macs
-from hwflow.bench.nets import images, tfc
+from hwflow.generate.nets import random_images, tfc
 from hwflow.predict import load
 from hwflow.simulate import c
 
@@ -39,7 +39,7 @@ def test_a_profile_prints_a_table_that_names_what_to_look_at(user):
 
 
 def test_a_profile_changes_no_answer(user):
-    x = images(user.net, 20)
+    x = random_images(user.net, 20)
     before = user.predict(x)
     user.profile()
     assert (user.predict(x) == before).all()

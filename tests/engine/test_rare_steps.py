@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from c_nets import inputs
 from c_paths import PATHS
 
 from hwflow import tools
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.fuzz.engines import NetsInC
+from hwflow.generate.nets import random_images
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, Flatten, MaxPool, Port, Rescale, Threshold
 
@@ -76,7 +76,7 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("k", range(len(NETS)), ids=[net.name for net in NETS])
 def test_a_rare_step_equals_the_network_on_every_path(k, made):
-    x = inputs(NETS[k], 40)
+    x = random_images(NETS[k], 40, ends=True)
     want, ran = NETS[k].run(x), []
     for path in PATHS:
         try:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hwflow import cached, tools
-from hwflow.bench.nets import images, tfc
 from hwflow.emit.c import emit
 from hwflow.errors import ModelError
+from hwflow.generate.nets import random_images, tfc
 from hwflow.predict import Predictor, load
 from hwflow.simulate import c
 
@@ -28,7 +28,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_one_predictor_answers_eight_threads_at_once(cache, tmp_path):
     net = tfc(3)
-    x, user = images(net, 2000), Predictor(net, tmp_path / "c")
+    x, user = random_images(net, 2000), Predictor(net, tmp_path / "c")
     want = net.labels(net.run(x))
     start = threading.Barrier(8)
 
@@ -48,7 +48,7 @@ def test_one_predictor_answers_eight_threads_at_once(cache, tmp_path):
 def test_engines_on_different_paths_do_not_disturb_one_another(cache, tmp_path):  # noqa: ARG001
     net = tfc(3)
     emit(net, tmp_path)
-    x = images(net, 50)
+    x = random_images(net, 50)
     engines = [c.load(net, tmp_path), c.load(net, tmp_path, "plain"), c.load(net, tmp_path)]
     assert engines[1].path == "plain" and engines[0].path == engines[2].path
     for _ in range(2):
@@ -61,7 +61,7 @@ def test_a_build_of_mixed_networks_is_refused(cache, tmp_path):  # noqa: ARG001
     emit(tfc(4), tmp_path / "c")
     user = load(tmp_path)
     with pytest.raises(ModelError, match=r"TFC: the engine .* is of another network .* compile the model again"):
-        user.predict(images(user.net, 2))
+        user.predict(random_images(user.net, 2))
 
 
 def test_sources_from_before_engines_had_a_name_are_refused(cache, tmp_path):  # noqa: ARG001
@@ -84,7 +84,7 @@ def test_a_damaged_entry_is_built_again(damage, cache, tmp_path):  # noqa: ARG00
     assert other != whole
     built.write_bytes({"cut": whole[:5000], "garbage": b"no library", "empty": b"", "another": other}[damage])
     assert c.library(tmp_path, flags=flags).read_bytes() == whole
-    assert (c.load(net, tmp_path, flags=flags).run(images(net, 5)) == net.run(images(net, 5))).all()
+    assert (c.load(net, tmp_path, flags=flags).run(random_images(net, 5)) == net.run(random_images(net, 5))).all()
 
 
 def test_a_library_is_found_by_network_compiler_and_flags(cache, tmp_path):  # noqa: ARG001
@@ -100,7 +100,7 @@ def test_a_library_is_found_by_network_compiler_and_flags(cache, tmp_path):  # n
 def test_processes_that_build_the_same_entry_all_answer(cache, tmp_path):
     net = tfc(3)
     net.save(tmp_path / "net.npz")
-    np.save(tmp_path / "x.npy", images(net, 20))
+    np.save(tmp_path / "x.npy", random_images(net, 20))
     program = (
         "import sys, numpy as np; from pathlib import Path; from hwflow.net import Net; from hwflow.simulate import c\n"
         "net = Net.load(Path(sys.argv[1], 'net.npz')); x = np.load(Path(sys.argv[1], 'x.npy'))\n"

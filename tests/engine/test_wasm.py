@@ -8,13 +8,12 @@ import sys
 import numpy as np
 import pytest
 from builds import build_of
-from c_nets import branches, inputs
 from conftest import IMAGES
 
-from hwflow.bench.nets import NETS
 from hwflow.bits import Ints
 from hwflow.emit import wasm
 from hwflow.errors import ToolError
+from hwflow.generate.nets import NETS, branches, random_images
 from hwflow.simulate.wasm import absent, answers
 from hwflow.verify import verify
 
@@ -28,7 +27,7 @@ needs_both = pytest.mark.skipif(bool(absent()), reason=absent())
 @pytest.mark.parametrize("name", ["tfc", pytest.param("resnet20", marks=pytest.mark.slow)])
 def test_wasmtime_gives_the_integers_of_the_network(name):
     net = NETS[name](3)
-    x = inputs(net, 100 if name == "tfc" else IMAGES or 3)
+    x = random_images(net, 100 if name == "tfc" else IMAGES or 3, ends=True)
     assert (answers(wasm.build(net), net, x) == net.run(x)).all()
 
 
@@ -36,7 +35,7 @@ def test_wasmtime_gives_the_integers_of_the_network(name):
 @pytest.mark.slow
 def test_random_branches_give_the_same_integers():
     net = branches(1)
-    x = inputs(net, 3)
+    x = random_images(net, 3, ends=True)
     assert (answers(wasm.build(net), net, x) == net.run(x)).all()
 
 
@@ -51,7 +50,7 @@ def test_the_module_is_a_rung_of_the_ladder(tmp_path):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node: apt install nodejs")
 def test_node_gives_answers_labels_and_refusals(tmp_path):
     net = NETS["tfc"](3)
-    x = inputs(net, 100)
+    x = random_images(net, 100, ends=True)
     wasm.build(net).save(tmp_path)
     (tmp_path / "x.json").write_text(json.dumps(x.tolist()))
     (tmp_path / "run.mjs").write_text(

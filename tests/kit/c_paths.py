@@ -1,6 +1,6 @@
 """Networks on every path of the C engine, and layers beside each other in one network.
 
-Stands on c_nets and the engine.
+Stands on generate and the engine.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from c_nets import inputs
 
+from hwflow.generate.nets import random_images
 from hwflow.net import Net
 from hwflow.ops import Concat, Conv, Dense, Flatten, Op, Port, Threshold
 from hwflow.simulate import c
@@ -20,7 +20,7 @@ PATHS = ("plain", "avx2", "avx512", "neon")
 
 def check_all_paths(net: Net, folder: Path, n: int = 3) -> list[str]:
     """Assert that every path of this processor equals the network; the paths that exist."""
-    x = inputs(net, n)
+    x = random_images(net, n, ends=True)
     want, paths = net.run(x), []
     for path in PATHS:
         try:

@@ -107,8 +107,8 @@ def trials(
 def compiles(times: int, home: Path, seed: int = 0) -> dict[str, int]:
     """Recompile a folder from another network."""
     from hwflow import flow
-    from hwflow.bench.designs import random_net
     from hwflow.build import Build
+    from hwflow.generate.nets import random_net
 
     folder = home / "build"
     for name, net in (("a", random_net(3)), ("b", random_net(8))):
@@ -130,7 +130,7 @@ def compiles(times: int, home: Path, seed: int = 0) -> dict[str, int]:
 def races(times: int, home: Path, seed: int = 0) -> dict[str, int]:
     """Two processes compile two networks into one folder at once: what is there in the end is one of the two builds."""
     from hwflow import flow
-    from hwflow.bench.designs import random_net
+    from hwflow.generate.nets import random_net
 
     folder, rng, fresh = home / "build", np.random.default_rng(seed), {}
     for name, net in (("a", random_net(3)), ("b", random_net(8))):
@@ -164,8 +164,8 @@ def races(times: int, home: Path, seed: int = 0) -> dict[str, int]:
 def threads(times: int, home: Path, seed: int = 0) -> dict[str, int]:  # noqa: ARG001  threads draw their own lots
     """Four threads compile four networks into one folder at once: what is there in the end is one of the four builds."""
     from hwflow import flow
-    from hwflow.bench.designs import random_net
     from hwflow.build import Build
+    from hwflow.generate.nets import random_net
 
     folder, fresh = home / "build", {}
     for name, number in (("a", 3), ("b", 8), ("c", 9), ("d", 11)):
@@ -204,7 +204,7 @@ def threads(times: int, home: Path, seed: int = 0) -> dict[str, int]:  # noqa: A
 def _built(home: Path) -> Path:
     from builds import build_of
 
-    from hwflow.bench.designs import random_net
+    from hwflow.generate.nets import random_net
 
     return build_of(home / "build", random_net(3)).folder
 

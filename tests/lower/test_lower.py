@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from hwflow.bench import nets as bench_nets
-from hwflow.bench.designs import random_folding, random_images, random_net
 from hwflow.bits import BIPOLAR, U8, Ints
 from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold
+from hwflow.generate import nets as drawn_nets
 from hwflow.generate import random_file
+from hwflow.generate.nets import random_folding, random_images, random_net
 from hwflow.lower import cores, folding_of, load_folding, lower, save_folding
 from hwflow.lower.join import identifier, unjoin
 from hwflow.net import Net
@@ -95,10 +95,10 @@ def test_random_networks_use_every_unit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", bench_nets.NETS)
+@pytest.mark.parametrize("name", drawn_nets.NETS)
 def test_the_networks_of_the_field_answer_as_before(name):
-    net = bench_nets.NETS[name](1)
-    x = bench_nets.images(net, 2)
+    net = drawn_nets.NETS[name](1)
+    x = drawn_nets.random_images(net, 2)
     assert np.array_equal(lower(net, random_folding(net, 5)).run(x), net.run(x))
 
 
@@ -232,7 +232,7 @@ def test_a_depthwise_window_takes_the_width_of_its_reader():
 
 
 def test_a_window_nobody_folds_keeps_pace():
-    net = bench_nets.cnv()
+    net = drawn_nets.cnv()
     dataflow = lower(net, {"conv1": {"pe": 16, "simd": 32}})
     window = dataflow.by_name["conv1_window"]
     assert window.cycles <= dataflow.by_name["conv1"].cycles

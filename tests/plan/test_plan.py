@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hwflow.bench import fifos as bench_fifos
-from hwflow.bench import nets as bench_nets
-from hwflow.bench.designs import random_folding, random_net
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
+from hwflow.generate import nets as drawn_nets
+from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import cores, folding_of, lower
 from hwflow.lower.folding import fold_units, match_rates
 from hwflow.lower.join import fifo_name, join
@@ -58,7 +58,7 @@ def small_image():
 
 @pytest.fixture(scope="module")
 def tfc():
-    return bench_nets.tfc()
+    return drawn_nets.tfc()
 
 
 @pytest.mark.parametrize("net", [small(), small_image(), small(8, 12, 5)], ids=["dense", "image", "larger"])
@@ -200,7 +200,7 @@ def moves(net, folding, depths):
 
 @pytest.mark.parametrize("seed", [1, 6, 7, 12, 15, 30, 34, 40, "tfc"])
 def test_every_sized_fifo_needs_its_last_word(seed):
-    net = bench_nets.tfc() if seed == "tfc" else random_net(seed)
+    net = drawn_nets.tfc() if seed == "tfc" else random_net(seed)
     folding = (
         {"dense0": {"pe": 8, "simd": 98}, "dense1": {"simd": 64}, "dense2": {"simd": 64}}
         if seed == "tfc"
@@ -295,7 +295,7 @@ def test_a_shortcut_without_its_fifo_comes_to_a_halt():
 @pytest.mark.parametrize("seed", [1, 6, 12, 30, "cnv"])
 def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
     monkeypatch.setattr(nearby, "MOST", 2)  # never give up
-    net = bench_nets.NETS["cnv"](1) if seed == "cnv" else random_net(seed)
+    net = drawn_nets.NETS["cnv"](1) if seed == "cnv" else random_net(seed)
     folding = folding_of(plan(net, fps=1e4)) if seed == "cnv" else random_folding(net, seed)
     units = match_rates(fold_units(cores(net), {n: f for n, f in folding.items() if "depth" not in f}), {})
     depths = {f: 2 * s.words + 2 for u in units for f, s in _places(u)}
@@ -352,7 +352,7 @@ def test_python_and_c_find_the_same_needs_unmet(monkeypatch):
 @pytest.mark.parametrize("seed", [*range(20), "cnv"])
 def test_needs_left_out_are_met_all_the_same(seed):
     dataflow = (
-        plan(bench_nets.NETS["cnv"](1), fps=1e4)
+        plan(drawn_nets.NETS["cnv"](1), fps=1e4)
         if seed == "cnv"
         else lower(net := random_net(seed), random_folding(net, seed))
     )
@@ -401,12 +401,12 @@ def test_products_go_to_luts_where_a_board_has_few_dsp_blocks():
     roomy = replace(board, lut=1600, dsp=200)
     assert plan(net, board=roomy, fit=True).by_name["d"].mult == "dsp"
     with pytest.raises(RecipeError, match="dense0: has pe, simd, style to fold, not mult"):
-        plan(bench_nets.tfc(), folding={"dense0": {"mult": "lut"}})
+        plan(drawn_nets.tfc(), folding={"dense0": {"mult": "lut"}})
 
 
 @pytest.mark.slow
 def test_the_course_is_the_hardwares_to_the_cycle():
-    from hwflow.bench.designs import random_images
+    from hwflow.generate.nets import random_images
     from hwflow.simulate.rtl import run_many
 
     nets = [random_net(seed) for seed in (1, 6, 7, 12, 15, 34, 40, 45, 700035, 3100006)]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from hwflow.bench import measure as room
-from hwflow.bench import nets as bench_nets
-from hwflow.bench.designs import random_folding, random_net
 from hwflow.bench.speed import errors, fit
 from hwflow.board import load_board
 from hwflow.errors import ToolError
 from hwflow.families import FAMILIES, clock_table
+from hwflow.generate import nets as drawn_nets
+from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import lower
 from hwflow.plan import explain
 from hwflow.plan.clock import estimate_clock
@@ -62,7 +62,7 @@ def test_the_model_of_one_chip_is_not_used_for_another_without_saying_so():
 
 @pytest.mark.parametrize("family", ["ecp5", "gowin", "ice40"])
 def test_longer_paths_are_slower(family: str):
-    tfc = bench_nets.tfc()
+    tfc = drawn_nets.tfc()
     narrow, wide = (lower(tfc, {"dense0": {"pe": p, "simd": s}}) for p, s in ((1, 1), (16, 49)))
     assert estimate_clock(wide, family)["mhz"] <= estimate_clock(narrow, family)["mhz"]
     assert 5 < estimate_clock(wide, family)["mhz"] < 500
@@ -130,7 +130,7 @@ def test_a_unit_that_waits_half_of_the_time_moves_half_as_often():
 
 @pytest.mark.slow
 def test_the_toggles_of_the_rtl_are_those_of_the_streams():
-    from hwflow.bench.designs import random_images
+    from hwflow.generate.nets import random_images
     from hwflow.simulate.rtl import run_many
 
     nets = [random_net(seed) for seed in (3, 6)]

@@ -6,8 +6,10 @@ from networks import Build
 
 from hwflow.errors import ModelError
 from hwflow.fold import fold
-from hwflow.qonnx import read, reading
+from hwflow.proof import exported, judged
+from hwflow.qonnx import Rounding, read, reading
 from hwflow.qonnx.rounding import _pick
+from hwflow.real.functions import FUNCTIONS, ULPS
 
 SCALE = 0.1000123
 
@@ -73,3 +75,25 @@ def test_a_choice_needs_the_room_by_which_it_is_not_the_largest():
     assert 0 < _pick(scores, some, np.array([[2]])) <= 1
     assert _pick(scores, some, np.array([[3]])) == 1 and _pick(scores, some, np.array([[0]])) == 4
     assert _pick(scores, some, np.array([[1, 0]])) == 4 and _pick(scores, some, np.array([[4]])) == np.inf
+
+
+def test_a_difference_that_no_node_makes_is_no_rounding(tmp_path):
+    b = Build((1, 4))
+    graph = read(b.save(tmp_path, b.node("MatMul", b.sign("x"), b.const(np.ones((4, 2))))), "i4")
+    x = np.zeros((3, 4), np.int64)
+    want = exported(graph, x)
+    nodes = [Rounding("MatMul_1", 6, 0, 0.0)]
+    found = judged(graph, x, want + np.float32([[0], [2], [0]]), want, lambda *_: nodes)
+    assert found.wrong.tolist() == [[False] * 2, [True] * 2, [False] * 2]
+    assert not judged(graph, x, want, want, lambda *_: nodes).wrong.any()
+
+
+@pytest.mark.parametrize("op", ["Swish", "Gelu", "Mish"])
+def test_a_gate_is_as_far_off_as_its_factor_times_the_value(op):
+    """onnxruntime's sigmoid stops at -18, so x times it is off by x times 1.5e-8."""
+    name = {"Swish": "swish", "Gelu": "gelu", "Mish": "mish"}[op]
+    x = np.float32([-140, -17.5, 0, 3])
+    y = FUNCTIONS[name].run(x, np.ones(1, np.float32))
+    off = FUNCTIONS[name].off(x, y)
+    assert off[0] >= 140 * 1.6e-8 and off[2] == off[3] / 2 == ULPS * 2.0**-23
+    assert FUNCTIONS["tanh"].off(x, np.tanh(x)).max() == ULPS * 2.0**-23

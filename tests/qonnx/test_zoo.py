@@ -5,8 +5,8 @@ import pytest
 from conftest import IMAGES, shared
 
 from hwflow.bench.compiler import AT_ONCE, BREVITAS, QCDQ, RECIPES, ROUNDS
-from hwflow.bench.nets import images
 from hwflow.fold import fold
+from hwflow.generate.nets import random_images
 from hwflow.qonnx import explained, read, reference, save_stage
 from hwflow.real import parse_input
 
@@ -15,7 +15,7 @@ def equal(path, n, takes=None):
     """The Net of a file, whose every answer on n random images is the reference's and the Graph's."""
     graph = read(path, takes)
     net = fold(graph)
-    for part in np.array_split(images(net, n), -(-n // AT_ONCE)):
+    for part in np.array_split(random_images(net, n), -(-n // AT_ONCE)):
         want = reference(path, part, takes)
         assert np.array_equal(net.scores(net.run(part)), want)
         assert np.array_equal(graph.run(graph.takes.real(part)), want)

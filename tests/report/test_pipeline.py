@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hwflow.bench.nets import tfc
+from hwflow.generate.nets import tfc
 from hwflow.lower import lower
 from hwflow.report.pipeline import IMAGES, STATES, pipeline_values, unit_states, waterfall
 

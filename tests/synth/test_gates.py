@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwflow.bench.nets import images, tfc
 from hwflow.board import load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy.sim import program
 from hwflow.driver import Accelerator
 from hwflow.emit.rtl import emit, sources
 from hwflow.errors import RecipeError
+from hwflow.generate.nets import random_images, tfc
 from hwflow.lower import lower
 from hwflow.places import hardware
 from hwflow.synth.gates import write_gates
@@ -46,7 +46,7 @@ def test_the_gates_of_tfc_answer_as_the_network_does(family: str, cells: tuple[s
     rtl = emit(dataflow, tmp_path / "rtl")
     board = Gates(dataflow, rtl, family, tmp_path)
     design = designs.describe(net, dataflow, rtl, load_board("pynq_z1"), {"clock_mhz": 0.0})
-    x = images(net, 4)
+    x = random_images(net, 4)
     assert (Accelerator(board, design).infer(x) == net.run(x)).all()
     text = (tmp_path / family / "gates.v").read_text()
     for cell in cells:  # these are gates, block RAM included, not the sources

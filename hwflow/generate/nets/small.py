@@ -1,6 +1,6 @@
 """Random networks of every operation and random foldings of them: what models are fitted to and tests try.
 
-Stands on net and lower.
+Stands on making and lower.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
+from hwflow.generate.nets.making import Making
 from hwflow.lower import cores
 from hwflow.lower.folding import folding_fields
-from hwflow.net import INPUT, Net
+from hwflow.net import Net
 from hwflow.ops import (
     Add,
     Concat,
@@ -18,7 +19,6 @@ from hwflow.ops import (
     Dense,
     Flatten,
     MaxPool,
-    Op,
     Pad,
     Port,
     Rescale,
@@ -27,61 +27,40 @@ from hwflow.ops import (
     TopK,
     Upsample,
 )
-from hwflow.passes import canonical
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16)
 RANGES = (BIPOLAR, BIPOLAR, Ints(0, 255), Ints(0, 3), Ints(-8, 7))
 
 
-class _Maker:
-    """Operations in the making; every method adds one that reads the value last made and keeps ranges small."""
-
-    def __init__(self, rng: np.random.Generator, input: Port):
-        self.rng, self.input = rng, input
-        self.ops: list[Op] = []
-        self.ports = {INPUT: input}
-        self.last = INPUT
-
-    @property
-    def port(self) -> Port:
-        return self.ports[self.last]
-
-    def pick(self, *values: int) -> int:
-        return int(self.rng.choice(values))
-
-    def add(self, kind: type[Op], *inputs: str, **fields: object) -> str:
-        op = kind(name=f"{kind.__name__.lower()}{len(self.ops)}", inputs=inputs or (self.last,), **fields)  # type: ignore[arg-type]
-        self.ports[op.name] = op.port(*(self.ports[i] for i in op.inputs))
-        self.ops.append(op)
-        self.last = op.name
-        return op.name
+class _Small(Making):
+    """Operations that keep ranges small."""
 
     def weights(self, *shape: int) -> Array:
         """Binary mostly, sometimes ternary or a few bits."""
         kind = self.pick(0, 0, 0, 1, 2)
         if kind == 0:
-            return self.rng.choice((-1, 1), shape)
-        return self.rng.integers(-1, 2, shape) if kind == 1 else self.rng.integers(-3, 4, shape)
+            return self.random.choice((-1, 1), shape)
+        return self.random.integers(-1, 2, shape) if kind == 1 else self.random.integers(-3, 4, shape)
 
     def quantize(self) -> str:
         """Thresholds, of one level mostly, some channels falling; or a rescaling to few bits."""
         ints, c = self.port.ints, self.port.channels
-        if self.rng.random() < 0.2:
+        if self.random.random() < 0.2:
             shift = max(0, ints.bits - 5)
-            mul = self.rng.integers(-3, 4, c)
-            return self.add(Rescale, mul=mul, add=self.rng.integers(-9, 10, c), shift=shift, lo=-8, hi=7)
+            mul = self.random.integers(-3, 4, c)
+            return self.add(Rescale, mul=mul, add=self.random.integers(-9, 10, c), shift=shift, lo=-8, hi=7)
         levels = self.pick(1, 1, 1, 3)
-        t = np.sort(self.rng.integers(ints.lo, ints.hi + 2, (c, levels)), axis=1)
+        t = np.sort(self.random.integers(ints.lo, ints.hi + 2, (c, levels)), axis=1)
         return self.add(
             Threshold,
             thresholds=t,
-            falling=self.rng.random(c) < 0.3,
+            falling=self.random.random(c) < 0.3,
             bipolar=levels == 1,
             base=0 if levels == 1 else self.pick(0, -2),
         )
 
     def pads(self) -> tuple[int, int, int, int]:
-        return tuple(int(p) for p in self.rng.integers(0, 2, 4)) if self.rng.random() < 0.6 else (0, 0, 0, 0)  # type: ignore[return-value]
+        return tuple(int(p) for p in self.random.integers(0, 2, 4)) if self.random.random() < 0.6 else (0, 0, 0, 0)  # type: ignore[return-value]
 
     def conv(self) -> None:
         """A convolution of any kernel, stride, padding and grouping that fits the image, and its quantizer."""
@@ -89,7 +68,7 @@ class _Maker:
         kh, kw = min(self.pick(1, 2, 3), h), min(self.pick(1, 2, 3), w)
         groups = self.pick(1, 1, *(g for g in range(1, c + 1) if c % g == 0))
         rows = groups * self.pick(1, 2, 3, 4) if groups > 1 else self.pick(*SIZES)
-        if self.rng.random() < 0.3:
+        if self.random.random() < 0.3:
             groups = rows = c
         pads = self.pads() if (kh, kw) > (1, 1) else (0, 0, 0, 0)
         pads = tuple(min(p, k - 1) for p, k in zip(pads, (kh, kw, kh, kw), strict=True))  # type: ignore[assignment]
@@ -103,38 +82,38 @@ class _Maker:
             pad=pad,
             groups=groups,
         )
-        if self.rng.random() < 0.4:
+        if self.random.random() < 0.4:
             self.pool()
         self.quantize()
 
     def pool(self) -> None:
         h, w, c = self.port.shape
         kernel = min(self.pick(1, 2, 3), h), min(self.pick(1, 2), w)
-        stride = kernel if self.rng.random() < 0.5 else (self.pick(1, 2), self.pick(1, 2))
+        stride = kernel if self.random.random() < 0.5 else (self.pick(1, 2), self.pick(1, 2))
         pads = self.pads() if min(kernel) > 1 else (0, 0, 0, 0)
-        if self.rng.random() < 0.7:
-            self.add(MaxPool, kernel=kernel, stride=stride, minimum=self.rng.random(c) < 0.3, pads=pads)
+        if self.random.random() < 0.7:
+            self.add(MaxPool, kernel=kernel, stride=stride, minimum=self.random.random(c) < 0.3, pads=pads)
         else:
             self.add(SumPool, kernel=kernel, stride=stride, pads=pads)
 
     def shortcut(self) -> None:
         """Two paths of one value that meet again in a sum or side by side."""
         start = self.last
-        self.conv() if self.rng.random() < 0.7 else self.quantize()
+        self.conv() if self.random.random() < 0.7 else self.quantize()
         one, shape = self.last, self.port.shape
         self.last = start
         if self.port.shape != shape:
             self.last = one
             return
-        if self.rng.random() < 0.4:
+        if self.random.random() < 0.4:
             self.quantize()
         scales = (self.pick(1, 1, -2), self.pick(1, 1, 3))
-        self.add(Add if self.rng.random() < 0.6 else Concat, one, self.last, scales=scales)
+        self.add(Add if self.random.random() < 0.6 else Concat, one, self.last, scales=scales)
         if self.port.ints.bits > 10:
             self.quantize()
 
     def other(self) -> None:
-        if self.rng.random() < 0.5 and self.port.size < 200:
+        if self.random.random() < 0.5 and self.port.size < 200:
             self.add(Upsample, factor=(self.pick(1, 2), self.pick(1, 2, 3)))
         else:
             self.add(Pad, pads=self.pads(), channels=(self.pick(0, 1, 2), self.pick(0, 2)))
@@ -146,19 +125,22 @@ class _Maker:
 
 def random_net(seed: int) -> Net:
     """A small network of any of the operations in the form `fold` gives; half of them have images, half vectors."""
-    return canonical(raw_net(seed))
+    return _made(seed).net(f"random{seed}")
 
 
 def raw_net(seed: int) -> Net:
     """The same network as it was drawn, before any pass."""
+    return _made(seed).drawn(f"random{seed}")
+
+
+def _made(seed: int) -> _Small:
     rng = np.random.default_rng(seed)
     ints = RANGES[rng.integers(len(RANGES))]
     if rng.random() < 0.3:
-        m = _Maker(rng, Port((int(rng.choice((3, 7, 8, 12, 16, 24))),), ints))
+        m = _Small(Port((int(rng.choice((3, 7, 8, 12, 16, 24))),), ints), rng)
     else:
-        m = _Maker(
-            rng, Port((int(rng.integers(2, 8)), int(rng.integers(2, 8)), int(rng.choice((1, 2, 3, 4, 6)))), ints)
-        )
+        shape = int(rng.integers(2, 8)), int(rng.integers(2, 8)), int(rng.choice((1, 2, 3, 4, 6)))
+        m = _Small(Port(shape, ints), rng)
         for _ in range(int(rng.integers(1, 4))):
             step = rng.choice((m.conv, m.conv, m.shortcut, m.shortcut, m.pool, m.other))  # type: ignore[arg-type]
             if len(m.port.shape) == 3:
@@ -173,7 +155,7 @@ def raw_net(seed: int) -> Net:
         m.dense()
     if rng.random() < 0.4:
         m.add(TopK, k=int(rng.integers(1, min(m.port.size, 3) + 1)))
-    return Net(f"random{seed}", m.input, tuple(m.ops))
+    return m
 
 
 def random_folding(net: Net, seed: int, lanes: int = 64, wide: bool = False) -> dict[str, dict[str, int]]:
@@ -190,10 +172,3 @@ def random_folding(net: Net, seed: int, lanes: int = 64, wide: bool = False) -> 
         if more:
             out[unit.name] = dict(more[rng.integers(len(more))])
     return out
-
-
-def random_images(net: Net, n: int, seed: int = 0) -> Array:
-    """Inputs (n, *shape) over the whole range of what a network takes."""
-    rng = np.random.default_rng(seed)
-    ints, shape = net.input.ints, (n, *net.input.shape)
-    return rng.choice((-1, 1), shape) if ints.is_bipolar else rng.integers(ints.lo, ints.hi + 1, shape)

@@ -1,6 +1,6 @@
 """Random integer networks of the shapes the field measures: TFC, SFC, LFC, CNV, VGG-Small, ResNet-20, depthwise.
 
-Stands on net and ops. The integers are random (seeded); only the shapes and the kinds of number are real.
+Stands on making. The integers are random (seeded); only the shapes and the kinds of number are real.
 """
 
 from __future__ import annotations
@@ -9,62 +9,47 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwflow.bits import U8, Array, Ints
+from hwflow.bits import U8, Ints
+from hwflow.generate.nets.making import Making
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Dense, Flatten, MaxPool, Op, Pad, Pads, Port, Rescale, SumPool, Threshold
-from hwflow.passes import canonical
 
 SAME: Pads = (1, 1, 1, 1)
 BYTE = Ints(-128, 127)
 
 
-class _Layers:
-    """Operations in the making: each method adds one that reads `at` (else the last one) and returns its name."""
+class _Layers(Making):
+    """Layers of -1/+1 weights, or of 8-bit ones, and thresholds behind them; named by their kind and number."""
 
     def __init__(self, input: Port, seed: int):
-        self.random = np.random.default_rng(seed)
-        self.input = input
-        self.ops: list[Op] = []
-        self.ports = {"input": input}
-        self.last = "input"
+        super().__init__(input, np.random.default_rng(seed))
 
-    def add(self, kind: type[Op], *inputs: str, **values: object) -> str:
-        name = f"{kind.__name__.lower()}{sum(type(op) is kind for op in self.ops)}"
-        op = kind(name=name, inputs=inputs or (self.last,), **values)  # type: ignore[arg-type]
-        self.ports[name] = op.port(*(self.ports[i] for i in op.inputs))
-        self.ops.append(op)
-        self.last = name
-        return name
-
-    def signs(self, *shape: int) -> Array:
-        return self.random.integers(0, 2, shape) * 2 - 1
+    def name(self, kind: type[Op]) -> str:
+        return f"{kind.__name__.lower()}{sum(type(op) is kind for op in self.ops)}"
 
     def conv(
         self, rows: int, kernel: int = 3, pads: Pads = SAME, byte: bool = False, groups: int = 1, stride: int = 1
     ) -> str:
         """A convolution with -1/+1 weights, or 8-bit ones where `byte`."""
-        shape = (rows, kernel, kernel, self.ports[self.last].channels // groups)
+        shape = (rows, kernel, kernel, self.port.channels // groups)
         weights = self.random.integers(-127, 128, shape) if byte else self.signs(*shape)
         return self.add(Conv, weights=weights, pads=pads, groups=groups, stride=(stride, stride))
 
     def dense(self, rows: int, byte: bool = False) -> str:
-        shape = (rows, self.ports[self.last].channels)
+        shape = (rows, self.port.channels)
         return self.add(Dense, weights=self.random.integers(-127, 128, shape) if byte else self.signs(*shape))
 
     def threshold(self, levels: int = 1) -> str:
         """Thresholds around the middle of what the input can be; every fifth channel falls."""
-        port = self.ports[self.last]
+        port = self.port
         middle, spread = (port.ints.lo + port.ints.hi) / 2, (port.ints.hi - port.ints.lo) / 24 + 1
         t = np.sort(np.rint(self.random.normal(middle, spread, (port.channels, levels))).astype(np.int64), axis=1)
         t = np.clip(t, port.ints.lo, port.ints.hi + 1)
         return self.add(Threshold, thresholds=t, falling=self.random.random(port.channels) < 0.2, bipolar=levels == 1)
 
     def pool(self, size: int = 2, minimum: bool = False) -> str:
-        flags = self.random.random(self.ports[self.last].channels) < (0.2 if minimum else 0)
+        flags = self.random.random(self.port.channels) < (0.2 if minimum else 0)
         return self.add(MaxPool, kernel=(size, size), stride=(size, size), minimum=flags)
-
-    def net(self, name: str) -> Net:
-        return canonical(Net(name=name, input=self.input, ops=tuple(self.ops)))
 
 
 def _mlp(name: str, width: int, hidden: int, seed: int) -> Net:
@@ -155,7 +140,7 @@ def resnet20(seed: int = 1) -> Net:
 
 def _rescaled(net: _Layers, gain: float, to: Ints, shift: int = 10) -> str:
     """A batch normalisation in fixed point: each channel its own factor near `gain`, of either sign."""
-    channels = net.ports[net.last].channels
+    channels = net.port.channels
     mul = np.rint(net.random.uniform(0.5, 1.5, channels) * gain * 2**shift).astype(np.int64) * net.signs(channels)
     add = np.rint(net.random.normal(0, 20, channels) * 2**shift).astype(np.int64) + (1 << (shift - 1))
     return net.add(Rescale, mul=mul, add=add, shift=shift, lo=to.lo, hi=to.hi)
@@ -167,7 +152,7 @@ def depthwise(seed: int = 1) -> Net:
     net.conv(32, byte=True, stride=2)
     net.threshold(levels=15)
     for width, stride in ((64, 1), (128, 2), (128, 1), (256, 2)):
-        channels = net.ports[net.last].channels
+        channels = net.port.channels
         net.conv(channels, groups=channels, stride=stride)
         net.threshold()
         net.conv(width, kernel=1, pads=(0, 0, 0, 0))
@@ -202,7 +187,7 @@ def keywords(seed: int = 1) -> Net:
     for _ in range(3):
         net.conv(64)
         net.threshold()
-    net.add(SumPool, kernel=(net.ports[net.last].shape[0], net.ports[net.last].shape[1]), stride=(1, 1))
+    net.add(SumPool, kernel=(net.port.shape[0], net.port.shape[1]), stride=(1, 1))
     net.add(Flatten)
     net.dense(12, byte=True)
     return net.net("keywords")
@@ -212,10 +197,3 @@ NETS: dict[str, Callable[[int], Net]] = {
     "tfc": tfc, "sfc": sfc, "lfc": lfc, "cnv": cnv, "vgg_small": vgg_small, "resnet20": resnet20, "depthwise": depthwise,
     "small_cnn": small_cnn, "keywords": keywords,
 }  # fmt: skip
-
-
-def images(net: Net, n: int, seed: int = 2) -> Array:
-    """Random inputs (n, *shape) int64 over the whole range of the network's input."""
-    ints = net.input.ints
-    x = np.random.default_rng(seed).integers(ints.lo, ints.hi + 1, (n, *net.input.shape))
-    return np.where(x >= 0, 1, -1) if ints.is_bipolar else x
