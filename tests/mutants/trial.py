@@ -134,6 +134,7 @@ def _run_pytest(root: Path, arguments: Sequence[str], units: str, told: Path, sa
     """In the forked process: pytest in the copy of the tree. Does not come back."""
     code = -1
     with suppress(BaseException):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         os.chdir(root)
         for name in [n for n in sys.modules if n.split(".")[0] in OURS]:
