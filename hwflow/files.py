@@ -60,7 +60,9 @@ def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
 
 
 def check_answers_path(path: Path | None, names: Collection[str], option: str) -> None:
-    """RecipeError where a file of answers has the end of another kind: .npz holds several outputs, .npy one."""
+    """RecipeError where a file of answers has the end of another kind: .npz holds several outputs, .npy one; or is a folder."""
+    if path is not None and (path.is_dir() or not path.name):
+        raise RecipeError(f"{option} {path}: is a folder; give the name of a file")
     if path is not None and len(names) > 1 and path.suffix != ".npz":
         raise RecipeError(
             f"{option} {path}: the network has {len(names)} outputs ({', '.join(names)}); give a file that ends in .npz"
@@ -68,11 +70,15 @@ def check_answers_path(path: Path | None, names: Collection[str], option: str) -
 
 
 def write_answers(path: Path, answers: np.ndarray | dict[str, np.ndarray]) -> None:
-    """Write answers as .npy, or those of several outputs as .npz with an array for each, named as in the file."""
+    """Write answers as .npy, or those of several outputs as .npz with an array for each, named as in the file.
+
+    In one step; a name without an end gets .npy, as numpy.save gives it.
+    """
     if isinstance(answers, dict):
         write_arrays(path, **answers)
     else:
-        np.save(path, answers)
+        named = path if path.suffix == ".npy" else path.with_name(path.name + ".npy")
+        _replace(named, lambda file: np.save(file, answers))
 
 
 def _savez(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:

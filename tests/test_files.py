@@ -223,3 +223,22 @@ def test_what_is_no_json_is_one_line(text, tmp_path):
         files.read_json(tmp_path / "x.json", "again")
     with pytest.raises(RecipeError, match="cannot be read"):
         files.read_json(tmp_path / "absent.json", "again")
+
+
+def test_answers_appear_whole_and_a_folder_is_no_name_for_them(tmp_path, monkeypatch):
+    y, other = np.arange(6).reshape(2, 3), np.zeros((4, 3), int)
+    files.write_answers(tmp_path / "y.npy", y)
+    files.write_answers(tmp_path / "plain", y)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), y) and np.array_equal(np.load(tmp_path / "plain.npy"), y)
+
+    def full(file, _):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_answers(tmp_path / "y.npy", other)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), y)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.npy", "y.npy"]
+    with pytest.raises(RecipeError, match="is a folder; give the name of a file"):
+        files.check_answers_path(tmp_path, ["scores"], "--outputs")

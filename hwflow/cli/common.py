@@ -72,7 +72,6 @@ def verb(example: str, then: str = "") -> Callable[[Function], Function]:
         EXAMPLES[name] = example
         epilog = f"Example: {example}" + (f"\n\nThen: {then}" if then else "")
 
-
         @wraps(function)
         def stoppable(*args: Any, **named: Any) -> Any:
             try:
@@ -136,10 +135,12 @@ QuantiseFloat = Annotated[
 Calibrate = Annotated[
     Path | None, typer.Option("--calibrate", "--data", help="X.npy: images that show the ranges of float layers.")
 ]
-Count = Annotated[int | None, typer.Option("-n", help="Images; without it as many as time allows.")]
+Count = Annotated[int | None, typer.Option("-n", min=1, help="Images; without it as many as time allows.")]
 Cluster = Annotated[
     str | None,
-    typer.Option("--cluster", help="Address of a Dask scheduler, tcp://HOST:8786, whose workers do it; else this machine."),
+    typer.Option(
+        "--cluster", help="Address of a Dask scheduler, tcp://HOST:8786, whose workers do it; else this machine."
+    ),
 ]
 BoardName = Annotated[str | None, typer.Option("--board", help="Target board; `hwflow boards` lists them.")]
 

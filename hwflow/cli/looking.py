@@ -298,10 +298,10 @@ def explore(
 
 @verb("hwflow fuzz --minutes 0.1")
 def fuzz(
-    minutes: Annotated[float | None, typer.Option("--minutes", help="How long; 1 without --files.")] = None,
-    files: Annotated[int | None, typer.Option("--files", help="How many files.")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="How long; 1 without --files.")] = None,
+    files: Annotated[int | None, typer.Option("--files", min=1, help="How many files.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Where the random files start.")] = 0,
-    workers: Annotated[int, typer.Option("--workers", help="Processes that judge files.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that judge files.")] = 1,
     c: Annotated[int, typer.Option("--c", help="Networks that go through the C engine too.")] = 0,
     rtl: Annotated[int, typer.Option("--rtl", help="Networks that go through HLS C++ and stalled RTL too.")] = 0,
     cluster: Cluster = None,

@@ -224,7 +224,7 @@ def split(
     fit: Annotated[bool, typer.Option("--fit", help="The fastest halves that fit a board each.")] = False,
     max_util: Annotated[float, typer.Option("--max-util", help="Share of each board --fit may use, 0 to 1.")] = 0.8,
     input: Input = None,
-    n: Annotated[int, typer.Option("-n", help="Images through both halves together.")] = 100,
+    n: Annotated[int, typer.Option("-n", min=1, help="Images through both halves together.")] = 100,
     json: Json = False,
 ) -> None:
     """One network over two boards: a build for each half, the link between them, both simulated together."""

@@ -93,7 +93,9 @@ def simulate(
 def verify(
     folder: Dir,
     inputs: Inputs = None,
-    labels: Annotated[Path | None, typer.Option("--labels", help="y.npy: the labels of --inputs, for accuracy.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="y.npy: the labels of --inputs, for accuracy.")
+    ] = None,
     layout: Layout = "nhwc",
     n: Count = None,
     engines: Annotated[str | None, typer.Option("--engines", help="Comma-separated; all but wasm without it.")] = None,

@@ -10,6 +10,9 @@ import pytest
 from conftest import shared
 from networks import Build
 from onnx import helper
+from typer.testing import CliRunner
+
+from hwflow.cli import app
 
 
 def hwflow(*args, cwd):
@@ -112,6 +115,16 @@ def test_names_of_a_file_are_text_and_nothing_else(tmp_path):
     model.graph.node[0].op_type = "LSTM"
     onnx.save(model, folder / "bad.onnx")
     refused(hwflow("check", "bad.onnx", cwd=folder), "[/x]")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("verify", "b", "-n", "0"), ("simulate", "b", "--engine", "c", "-n", "-1"), ("split", "m.onnx", "-n", "0"), ("fuzz", "--workers", "0"), ("fuzz", "--files", "0")],
+)  # fmt: skip
+def test_no_images_and_no_workers_are_refused(args):
+    """Nothing proven is no proof, and a search without workers would never end."""
+    done = CliRunner().invoke(app, args)
+    assert done.exit_code == 2 and "greater than or equal to 1" in " ".join(done.output.split()), done.output
 
 
 def test_labels_are_one_whole_number_for_each_image(tmp_path):
