@@ -153,6 +153,7 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
         ["Flatten", "Reshape", "Permute"],
     ),
     ("part of a value", "slices, chunk, index_select", [("", "Slice"), ("", "Split"), ("", "Gather")], []),
+    ("recurrent cells", "hwflow.train.recurrent", [("", "Scan")], []),
     ("probabilities at the end", "nn.Softmax", [("", "Softmax"), ("", "LogSoftmax")], []),
     ("classes at the end, of pixels too", "torch.argmax, torch.topk", [("", "ArgMax"), ("", "TopK")], []),
 ]

@@ -5,7 +5,7 @@ Stands on numpy alone. `Graph` (real.py) and `Net` (net.py) are both made of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,6 +33,16 @@ def frozen(values: object, dtype: np.dtype | type | None = None) -> np.ndarray:
     out = np.array(values, dtype=dtype, order="C", copy=True)
     out.setflags(write=False)
     return out
+
+
+def needed(nodes: Iterable[N], last: str) -> tuple[N, ...]:
+    """The nodes that `last` depends on and itself, in the order given, which is topological."""
+    nodes = tuple(nodes)
+    wanted = {last}
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(node.inputs)
+    return tuple(node for node in nodes if node.name in wanted)
 
 
 class Nodes(Generic[N]):

@@ -355,6 +355,62 @@ class TopK(Node):
         return np.argsort(-x.astype(np.int64), axis=-1, kind="stable")[..., : self.k]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recurrent(Node):
+    """h_t[s] = base + count_k(x_t[s] + sum_j w[s, j] * h_{t-1}[j] >= t[s, k]), for the pixels of an image in raster order.
+
+    -1/+1 when `bipolar` (one threshold); `start` is the state before the first pixel. With `gates` rows come in pairs,
+    2 s for the state and 2 s + 1 for its gate: where the gate's sum stays below gates[s] the state keeps its value.
+    Gives the last state, (states,), or with `every` the state behind each pixel.
+    """
+
+    weights: Array  # int, (rows, states): as many rows as states, or twice as many
+    thresholds: Array  # int, (states, n), ascending in each row
+    start: Array  # int, (states,)
+    gates: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # int, (states,) or (0,)
+    base: int = 0
+    bipolar: bool = False
+    every: bool = False
+
+    def __post_init__(self) -> None:
+        for name, kind in (("weights", np.int32), ("thresholds", np.int64), ("start", np.int64), ("gates", np.int64)):
+            object.__setattr__(self, name, frozen(getattr(self, name), kind))
+        n = self.states
+        assert self.weights.shape == (n * (1 + self.gated), n) and len(self.thresholds) == n, f"{self.name}: {n} states"
+        assert (np.diff(self.thresholds, axis=1) >= 0).all(), f"{self.name}: thresholds must ascend"
+        assert not self.bipolar or self.thresholds.shape[1] == 1, f"{self.name}: a sign has one threshold"
+
+    @property
+    def states(self) -> int:
+        return len(self.start)
+
+    @property
+    def gated(self) -> bool:
+        return len(self.gates) > 0
+
+    @property
+    def ints(self) -> Ints:
+        """The integers of a state: its levels, and what it starts at."""
+        levels = BIPOLAR if self.bipolar else Ints(self.base, self.base + self.thresholds.shape[1])
+        return levels if self.start in levels else levels.join(ints_of(self.start))
+
+    def port(self, x: Port) -> Port:
+        rows = len(self.weights)
+        _need(len(x.shape) == 3 and x.channels == rows, self, f"takes images of {rows} channels, not {x.shape}")
+        return Port((*x.shape[:2], self.states) if self.every else (self.states,), self.ints)
+
+    def run(self, x: Array) -> Array:
+        sums = x.reshape(len(x), -1, x.shape[-1]).astype(np.int64)
+        h, out = np.broadcast_to(self.start, (len(x), self.states)), []
+        for t in range(sums.shape[1]):
+            acc = sums[:, t] + exact_matmul(h, self.weights.T)
+            count = (acc[:, :: 1 + self.gated, None] >= self.thresholds).sum(-1)
+            new = 2 * count - 1 if self.bipolar else self.base + count
+            h = np.where(acc[:, 1::2] >= self.gates, new, h) if self.gated else new
+            out.append(h)
+        return np.stack(out, 1).reshape(*x.shape[:-1], self.states) if self.every else h
+
+
 Op: TypeAlias = (
     Dense
     | Conv
@@ -371,9 +427,10 @@ Op: TypeAlias = (
     | Flatten
     | Reshape
     | TopK
+    | Recurrent
 )
 OPS: tuple[type[Op], ...] = (
-    Dense, Conv, Threshold, Rescale, Add, Maximum, Multiply, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK,
+    Dense, Conv, Threshold, Rescale, Add, Maximum, Multiply, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK, Recurrent,
 )  # fmt: skip
 
 

@@ -6,13 +6,13 @@ is told two neighbouring operations and gives what stands in their place, or Non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
-from hwflow.graph import N
+from hwflow.graph import needed as needed
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense, MaxPool, Op, SumPool, Threshold
 
@@ -29,16 +29,6 @@ def canonical(net: Net) -> Net:
     for rule in (thresholds_first, merge_pools, rising):
         net = rewrite(net, rule)
     return net
-
-
-def needed(nodes: Iterable[N], last: str) -> tuple[N, ...]:
-    """The nodes that `last` depends on and itself, in the order given, which is topological."""
-    nodes = tuple(nodes)
-    wanted = {last}
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted.update(node.inputs)
-    return tuple(node for node in nodes if node.name in wanted)
 
 
 def rewrite(net: Net, rule: Rule) -> Net:

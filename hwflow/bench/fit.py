@@ -77,6 +77,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "masked": (2, 0), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
     "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "register": (0.05, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0), "turned": (1, 0),
+    "states": (0.5, 1), "gates": (0.8, 0.1),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
 HOLD = 0.06  # how firmly a coefficient is held near its first guess
@@ -116,6 +117,7 @@ RARE = {
     "window": ("stored", "banks", "padded", "lanes", "widened", *ROMS),
     "lines": ("one", "credit", "counters", "position", "outside", "turned", "registers", "lanes", "widened", "stored", "latched", "block"),
     "pool": ("sum", "bits", "compare", "stored", *ROMS), "reduce": ("sum", "bits", "compare", *ROMS), "fifo": ("stored", "block", "latched"),
+    "recur": ("bits", "adders", "tree", "select", "less", "rows", "product", "gates", *ROMS),
     "upsample": ("stored", "block", "latched"), "width": ("widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
 }  # fmt: skip
 

@@ -15,7 +15,19 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import lower
 from hwflow.ops import Port
-from hwflow.units import Fifo, MaximumUnit, MultiplyUnit, Mvu, Pool, RescaleUnit, ThresholdUnit, Vvu, Width, Window
+from hwflow.units import (
+    Fifo,
+    MaximumUnit,
+    MultiplyUnit,
+    Mvu,
+    Pool,
+    Recur,
+    RescaleUnit,
+    ThresholdUnit,
+    Vvu,
+    Width,
+    Window,
+)
 from hwflow.units.kit.base import Unit
 from hwflow.units.kit.weighted import TERNARY
 
@@ -38,7 +50,7 @@ def units(seed: int) -> list[Unit]:
     every += multiplied(np.random.default_rng(100 + seed))
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
     every += like_residual(np.random.default_rng(300 + seed)) + maxima(np.random.default_rng(400 + seed))
-    every += gates(np.random.default_rng(500 + seed))
+    every += gates(np.random.default_rng(500 + seed)) + recurrent(np.random.default_rng(600 + seed))
     return [u for u in every if u.synthesises_quickly]
 
 
@@ -136,6 +148,23 @@ def gates(rng: np.random.Generator) -> list[Unit]:
         shape = (2, pe * int(rng.choice((1, 2, 5))))
         unit = MultiplyUnit(name=f"g{k}", inputs=("a", "b"), xs=(Port(shape, pair[0]), Port(shape, pair[1])), pe=pe)
         out += [unit, unit.folded(mult="lut")] if unit.multiplies else [unit]
+    return out
+
+
+def recurrent(rng: np.random.Generator) -> list[Unit]:
+    """Recurrent units of bits and of numbers, with and without gates, of which random networks have none."""
+    out: list[Unit] = []
+    for k, (levels, bipolar, most) in enumerate(((1, True, 0), (15, False, 0), (3, False, 3), (7, False, 0), (1, True, 1))):
+        pe, simd = (int(rng.choice(n)) for n in ((1, 2, 4), (4, 8, 16)))
+        states, gated = max(pe, simd) * int(rng.choice((1, 2))), k % 2 == 1 or rng.random() < 0.3
+        rows = states * (1 + gated)
+        w = rng.integers(-most, most + 1, (rows, states)) if most else rng.choice((-1, 1), (rows, states))
+        out.append(Recur(
+            name=f"r{k}", inputs=("input",), x=Port((int(rng.choice((5, 28))), 1, rows), Ints(-200, 200)), weights=w,
+            thresholds=np.sort(rng.integers(-states, states, (states, levels)), 1), base=0 if bipolar else -(levels // 2) - 1,
+            start=np.full(states, -1), gates=rng.integers(-9, 9, states) if gated else np.zeros(0), bipolar=bipolar,
+            every=bool(k % 2), pe=pe, simd=simd, style=("lut", "block")[k % 3 == 2],
+        ))  # fmt: skip
     return out
 
 

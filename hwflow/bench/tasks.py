@@ -27,7 +27,7 @@ from hwflow.train.kept import NET, TRAINED, held_out
 from hwflow.train.tasks import task_of
 from hwflow.units.kit.base import Dataflow
 
-KEPT = ("detector", "unet", "keywords", "tcn-rows")
+KEPT = ("detector", "unet", "keywords", "tcn-rows", "rnn-tones", "rnn-rows")
 IMAGES = 3  # held-out images that run through HLS C++ and the simulated RTL
 STALLS = 7
 ROUTED, SYNTHESISED = "ulx3s_85f", "pynq_z2"

@@ -25,6 +25,7 @@ from hwflow.ops import (
     Multiply,
     Op,
     Pad,
+    Recurrent,
     Rescale,
     Reshape,
     SumPool,
@@ -90,7 +91,7 @@ class _Writer:
                 self._flatten(op)
             case TopK():
                 self._topk(op)
-            case Add() | Maximum() | Multiply() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape():
+            case Add() | Maximum() | Multiply() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape() | Recurrent():
                 self._refuse(op, "", f"FINN's standard build has no step for {type(op).__name__}", OURS)
             case _:
                 assert_never(op)

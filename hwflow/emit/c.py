@@ -19,7 +19,7 @@ from hwflow.emit.c_plan import SIZES, EngineStep, Program, Stage, Tensor, kind_o
 from hwflow.emit.names import plain
 from hwflow.errors import RecipeError
 from hwflow.net import Net
-from hwflow.ops import Conv, Dense, MaxPool, SumPool
+from hwflow.ops import Conv, Dense, MaxPool, Recurrent, SumPool
 from hwflow.places import ENGINE
 
 KERNELS = (
@@ -32,6 +32,7 @@ KERNELS = (
     "plain.c",
     "gather.c",
     "steps.c",
+    "recurrent.c",
     "windows.c",
     "classes.c",
     "narrow.c",
@@ -192,6 +193,8 @@ def row_bytes(program: Program) -> int:
             win, depth = window(step.op), program.tensors[step.reads[0]].shape[2] // getattr(step.op, "groups", 1)
             taps, row = win[0] * win[1], step.options["row"]
             rows.append(taps * (-(-depth // 8) if row == "BIT" else depth * (2 if row == "I16" else 4)))
+        if step.kind == "recurrent":  # the states, and the next ones
+            rows.append(8 * step.shape[2])
     return -(-max(rows) // 64) * 64
 
 
@@ -309,6 +312,9 @@ class _Writer:
                 fields = (reads[0], _braces(window(op)), weights, pad, self.lines(step))
                 self.declared.append(f"static const hw_depthwise {name} = {{{', '.join(fields)}}};")
                 return f"    HW_STEP({i}, hw_run_depthwise(run, &{name})){note}"
+            case "recurrent":
+                self.declared.append(f"static const hw_recurrent {name} = {self.recurrent(step, reads[0])};")
+                return f"    HW_STEP({i}, hw_run_recurrent(run, &{name})){note}"
             case "pool" | "pool_bits":
                 op = step.op
                 assert isinstance(op, (MaxPool, SumPool))
@@ -326,6 +332,15 @@ class _Writer:
                 return f"    HW_STEP({i}, hw_run_join(run, &{name})){note}"
             case _:
                 raise AssertionError(step.kind)
+
+    def recurrent(self, step: EngineStep, x: str) -> str:
+        op = step.op
+        assert isinstance(op, Recurrent)
+        base, by = (-1, 2) if op.bipolar else (op.base, 1)
+        numbers = (1 + op.gated, int(op.every), op.thresholds.shape[1], base, by)
+        weights = self.bits(op.weights > 0) if ints_of(op.weights).is_bipolar else self.table(op.weights)
+        tables = self.table(op.thresholds), self.table(op.gates if op.gated else None), self.table(op.start)
+        return f"{{{', '.join((x, *map(str, numbers), weights, *tables, self.lines(step)))}}}"
 
     def join(self, step: EngineStep, reads: list[str]) -> str:
         parts: Iterable[tuple[int, int]] = step.options["parts"]  # type: ignore[assignment]

@@ -26,6 +26,7 @@ from hwflow.ops import (
     Op,
     Pad,
     Port,
+    Recurrent,
     Rescale,
     Reshape,
     SumPool,
@@ -85,7 +86,7 @@ class Stage:
 class EngineStep:
     """One call of the engine. `stages` is empty where the step writes `output` itself."""
 
-    kind: str  # gemm, depthwise, pool, pool_bits, join, top
+    kind: str  # gemm, depthwise, pool, pool_bits, join, recurrent, top
     name: str
     op: Op
     reads: tuple[str, ...]
@@ -217,6 +218,8 @@ class _Planner:
                 self.lines("join", op, op.inputs, {"parts": ((0, 1),), "stride": op.stride})
             case MaxPool() | SumPool():
                 self.lines("pool", op, op.inputs, {})
+            case Recurrent():
+                self.lines("recurrent", op, op.inputs, {})
             case Upsample():
                 self.lines("join", op, op.inputs, {"parts": ((0, 1),), "up": op.factor})
             case Pad():

@@ -179,6 +179,20 @@ typedef struct {
     hw_lines lines;
 } hw_join;
 
+/* A state that every pixel of x changes: x holds the sums of the pixel's own, one for each row of weights. */
+typedef struct {
+    const hw_tensor *x;
+    int rows;            /* of a state: its own, and that of its gate where it has one */
+    int every;           /* the state behind each pixel is given, not only the last */
+    int levels;
+    int32_t base, by;    /* state = base + by * (how many of its limits its sum reaches) */
+    hw_table weights;    /* (states * rows) x states */
+    hw_table limits;     /* states x levels */
+    hw_table gates;      /* what the sum of a state's gate must reach, or the state stays */
+    hw_table start;      /* the states before the first pixel */
+    hw_lines lines;
+} hw_recurrent;
+
 /* Everything one image needs while it runs. */
 typedef struct {
     int path;            /* HW_PATH_..., with which `arranged` was made */

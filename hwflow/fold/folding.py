@@ -17,6 +17,7 @@ from hwflow.fold import waiting
 from hwflow.fold.answers import common_unit, rescaled, tiled
 from hwflow.fold.items import Item, Largest, Pair, TooWide, integer_move
 from hwflow.fold.quantising import quantised
+from hwflow.fold.recurrent import fold_step
 from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
@@ -30,6 +31,15 @@ def fold(graph: Graph) -> Net:
     if graph.findings:
         raise ModelError(*graph.findings)
     return _Folding(graph).net()
+
+
+def step_net(graph: Graph, end: str) -> Net:
+    """One step of a recurrent network up to the integers of its grid, the value `end`."""
+    folding = _Folding(graph)
+    for node in graph.nodes:
+        folding.items[node.name] = folding._item(node)
+    last = folding.emit_moves(folding.integers(end))
+    return Net(graph.name, graph.input, needed(folding.ops.values(), last))
 
 
 class _Folding:
@@ -79,6 +89,8 @@ class _Folding:
                 return self._reshaped(node)
             case real.TopK():
                 return self._top_k(node)
+            case real.Recurrent():
+                return self._recurrent(node)
             case real.Outputs():
                 return Item("", np.zeros(0), np.zeros(0), ())  # the last: `_finish` joins what it reads
             case real.Maximum():
@@ -139,6 +151,16 @@ class _Folding:
                 name=self.fresh(f"{name}_sign"), inputs=(name,), thresholds=zero, falling=zero[:, 0] > 0, bipolar=True
             ))  # fmt: skip
         return Item(name, own.grid.lo, own.grid.hi, own.steps)
+
+    def _recurrent(self, node: real.Recurrent) -> Item:
+        """The sums of every step's input at once, and the steps of the state behind them."""
+        loop = self.graph.loops[node.name]
+        source = self.emit_moves(self.integers(node.inputs[0]))
+        name = self.fresh(node.name)
+        conv, step = fold_step(loop, step_net, name, self.fresh(f"{name}_input"))
+        self.emit(replace(conv, inputs=(source,)))
+        grid = loop.state
+        return Item(self.emit(step), grid.lo, grid.hi, grid.steps)
 
     def _maximum(self, node: real.Maximum) -> Item:
         """Values on one grid compare as their integers do; others wait for the quantizer or the sum behind them."""

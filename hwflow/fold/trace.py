@@ -79,7 +79,7 @@ def _signs(graph: Graph, net: Net, op: ops.Op) -> Array | None:
             return None
         same = (op.weights == own.op.weights).reshape(len(op.weights), -1).all(1)
         return np.where(same, 1, -1)
-    if not isinstance(op, ops.Threshold | ops.Rescale | ops.Add) or op.name not in graph.by_name:
+    if not isinstance(op, ops.Threshold | ops.Rescale | ops.Add | ops.Recurrent) or op.name not in graph.by_name:
         return None
     # a pool that waits for narrow values comes behind a quantizer which the file has behind the pool
     return np.ones(1, np.int64) if _pools(net.nodes, op.name) == _pools(graph.by_name, op.name) else None

@@ -146,6 +146,11 @@ class _Built:
                 return self.put(hw.UpsampleUnit, name, edge, x=x, factor=op.factor)
             case ops.Pad():
                 return self.put(hw.PadUnit, name, edge, x=x, pads=op.pads, channels=op.channels)
+            case ops.Recurrent():
+                return self.put(
+                    hw.Recur, name, edge, x=x, weights=op.weights, thresholds=op.thresholds, start=op.start,
+                    gates=op.gates, base=op.base, bipolar=op.bipolar, every=op.every,
+                )  # fmt: skip
             case ops.TopK():
                 return self.put(hw.TopKUnit, name, edge, x=x, k=op.k)
             case ops.Flatten() | ops.Reshape():
@@ -255,7 +260,7 @@ def _is_nothing(op: Op) -> bool:
             return op.kernel == op.stride == (1, 1) and not any(op.pads)
         case ops.Upsample() | ops.Pad() | ops.Dense() | ops.Conv() | ops.Threshold() | ops.Rescale():
             return False
-        case ops.Add() | ops.Maximum() | ops.Multiply() | ops.Concat() | ops.TopK():
+        case ops.Add() | ops.Maximum() | ops.Multiply() | ops.Concat() | ops.TopK() | ops.Recurrent():
             return False
         case _:
             assert_never(op)

@@ -21,6 +21,7 @@ from hwflow.qonnx import (  # noqa: F401  they declare their operators
     heads,
     products,
     quantizers,
+    recurrent,
     reductions,
     resizing,
     shapes,

@@ -6,7 +6,7 @@ Stands on onnx. Never runs anything the file names, never reads outside the file
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ def load(path: Path | str) -> File:
     )  # fmt: skip
 
 
+<<<<<<< HEAD
 def _read(calls: list[Call], outputs: tuple[str, ...]) -> tuple[Call, ...]:
     """The calls that an output depends on; what nothing reads is never computed."""
     wanted, kept = set(outputs), []
@@ -90,6 +91,40 @@ def _read(calls: list[Call], outputs: tuple[str, ...]) -> tuple[Call, ...]:
             wanted |= set(call.inputs)
             kept.append(call)
     return tuple(reversed(kept))
+=======
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A graph inside a call: its calls in topological order, constants by name, inputs and outputs in order."""
+
+    calls: tuple[Call, ...]
+    constants: dict[str, Array]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    outside: tuple[str, ...]  # what it reads and nothing inside makes
+
+
+def body_of(call: Call, known: Mapping[str, Array]) -> Body | None:
+    """The graph that a call holds as its attribute `body`; `known` are constants of the graph around it. None without one."""
+    found = [a.g for a in call.proto.attribute if a.name == "body"] if call.proto is not None else []
+    if len(found) != 1 or not found[0].node:
+        return None
+    graph = found[0]
+    proto = onnx.ModelProto(graph=graph)
+    for domain in {node.domain for node in graph.node} | {""}:
+        proto.opset_import.add(domain=domain, version=call.opset if domain in ("", "ai.onnx") else 1)
+    findings: list[Finding] = []
+    constants = dict(_constants(graph, Path(), findings))
+    calls = list(_calls(proto, constants, Path(), findings))
+    made = set(constants) | {text(i.name) for i in graph.input} | {o for c in calls for o in c.outputs} | {""}
+    outputs = tuple(text(o.name) for o in graph.output)
+    read = dict.fromkeys(i for names in (*(c.inputs for c in calls), outputs) for i in names if i not in made)
+    constants |= {name: known[name] for name in read if name in known}
+    outside = tuple(name for name in read if name not in known)
+    order = [] if outside else _ordered(calls, constants, proto, findings)
+    inputs = tuple(text(i.name) for i in graph.input if text(i.name) not in constants)
+    return Body(tuple(order), constants, inputs, outputs, tuple(findings), outside)
+>>>>>>> 4c5417a (Add recurrent networks: a quantised state from Scan to exact RTL)
 
 
 def _type_name(code: int) -> str:

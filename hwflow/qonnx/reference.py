@@ -17,6 +17,7 @@ from hwflow.errors import Finding, ModelError
 from hwflow.qonnx.model import File, load, parse
 from hwflow.qonnx.operators import DOMAINS
 from hwflow.qonnx.takes import input_of
+from hwflow.qonnx.unrolled import unrolled
 
 BATCH = 1000
 MOST_VALUES = 1 << 24  # float32 values of the widest tensor in one batch
@@ -113,7 +114,7 @@ def _sized(proto: onnx.ModelProto, n: int):  # type: ignore[no-untyped-def]  # a
     from qonnx.transformation.general import GiveUniqueNodeNames, RemoveStaticGraphInputs, SortGraph
     from qonnx.transformation.infer_shapes import InferShapes
 
-    model = ModelWrapper(_batch(proto, n)).transform(RemoveStaticGraphInputs())
+    model = ModelWrapper(unrolled(_batch(proto, n), n)).transform(RemoveStaticGraphInputs())
     for step in (InferShapes(), GiveUniqueNodeNames(), SortGraph(), FoldConstants(exclude_op_types=[]), InferShapes()):
         model = model.transform(step)
     return model

@@ -18,6 +18,7 @@ from hwflow.real.nodes import (
     Pad,
     Pointwise,
     RealOp,
+    Recurrent,
     Reshape,
     SumPool,
     TopK,
@@ -28,5 +29,5 @@ from hwflow.real.steps import Step
 
 __all__ = [
     "INPUT", "Add", "Concat", "Conv", "Dense", "Flatten", "Graph", "Input", "MaxPool", "Maximum", "Multiply", "Outputs", "Pad",
-    "Pointwise", "RealOp", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input", "with_preprocessing",
+    "Pointwise", "RealOp", "Recurrent", "Reshape", "Step", "SumPool", "TopK", "Upsample", "Weights", "parse_input", "with_preprocessing",
 ]  # fmt: skip

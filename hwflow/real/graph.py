@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from hwflow.real.inputs import Input
 from hwflow.real.steps import INTEGRAL, Step
 from hwflow.real.sums import MOST_PAIRS, IntegerSum, Off, Unrelated, fixed_sum, integer_sum
 
+if TYPE_CHECKING:
+    from hwflow.real.loops import Loop
+
 ARITHMETIC = ("mul", "div", "add", "sub")
 BEYOND = Off("its values are larger than float32 can hold", "train with scales and norms of a usual size")
 
@@ -38,6 +42,7 @@ class _Analysis:
     findings: list[Finding]
     bends: dict[str, tuple[fixed.Bend, ...]]
     finer: dict[str, tuple[fixed.Finer, ...]]
+    loops: dict[str, Loop]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,7 @@ class Graph:
 
     @cached_property
     def _analysis(self) -> _Analysis:
-        known = _Analysis({INPUT: grids.of_input(self.input, self.takes.steps)}, {}, [], {}, {})
+        known = _Analysis({INPUT: grids.of_input(self.input, self.takes.steps)}, {}, [], {}, {}, {})
         spans, findings = known.spans, known.findings
         for node in self.nodes:
             if any(i not in spans for i in node.inputs):
@@ -120,6 +125,11 @@ class Graph:
     def finer(self) -> dict[str, tuple[fixed.Finer, ...]]:
         """The integers of branches of any scales in front of their maximum."""
         return self._analysis.finer
+
+    @property
+    def loops(self) -> dict[str, Loop]:
+        """Every recurrent node with the grid of its state."""
+        return self._analysis.loops
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -158,6 +168,8 @@ class Graph:
                     raise Off("its inputs are not integers on grids", "quantise both branches in front of it")
                 known.finer[node.name] = most[1]
                 return Span(np.max([s.low for s in ins], 0), np.max([s.high for s in ins], 0), most[0])
+            case real.Recurrent():
+                return self._stepped(node, ins[0], known)
             case real.TopK():
                 if node.behind and (least := _least_step(ins[0])) < MERGED:
                     raise Off(
@@ -185,6 +197,14 @@ class Graph:
             return Span(low, high, grid if apart else None, None if apart else grid)
         known.sums[node.name] = found
         return found.span
+
+    def _stepped(self, node: real.Recurrent, x: Span, known: _Analysis) -> Span:
+        from hwflow.real.loops import loop_of  # a step is a graph of its own
+
+        if x.grid is None:
+            raise Off("steps over values that are not integers on a grid", "quantise its input")
+        loop = known.loops[node.name] = loop_of(node, x.grid)
+        return loop.span
 
     def _bent(self, node: real.Pointwise, span: Span, known: _Analysis) -> Grid | None:
         """The grid in fixed point behind steps that a sum of branches can wait for; None for other steps."""
@@ -303,6 +323,8 @@ class Graph:
                 return xs[0] + xs[1]  # of unrelated scales
             case real.Maximum():
                 return np.max(xs, 0)
+            case real.Recurrent():
+                return self.loops[node.name].values(x)
             case real.TopK():
                 return np.argsort(-x, axis=-1, kind="stable")[..., : node.k].astype(np.float32)
             case real.Outputs():

@@ -13,7 +13,7 @@ import numpy as np
 from hwflow import ops
 from hwflow.bits import Array, Ints
 from hwflow.errors import ModelError
-from hwflow.graph import Node, frozen
+from hwflow.graph import INPUT, Node, frozen
 from hwflow.ops import Pads, Shape, pooled_shape, window_shape
 from hwflow.real.steps import Step
 
@@ -191,6 +191,35 @@ class TopK(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Recurrent(Node):
+    """h_t = new(x_t, h_{t-1}) for the pixels of an image in raster order, each a step; the last state, or `every` one.
+
+    `body` is one step: nodes that read `input`, the channels of a pixel and behind them the state. `new` names the node
+    that is the state's next value; `gate` one of 0 and 1 for each state, which keeps its value where that is 0, or
+    nothing. `start` is the state before the first step.
+    """
+
+    body: tuple[RealOp, ...]
+    new: str
+    start: Array  # float32, (states,)
+    gate: str = ""
+    every: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", frozen(self.start, np.float32))
+
+    def shape(self, x: Shape) -> Shape:
+        _need(len(x) == 3, self, f"steps over the pixels of an image, not {x}")
+        states = (len(self.start),)
+        shapes: dict[str, Shape] = {INPUT: (x[-1] + len(self.start),)}
+        for node in self.body:
+            shapes[node.name] = node.shape(*(shapes[i] for i in node.inputs))
+        for end in (self.new, self.gate) if self.gate else (self.new,):
+            _need(shapes[end] == states, self, f"has a state of {states} and makes {shapes[end]} of it in a step")
+        return (*x[:2], *states) if self.every else states
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Outputs(Node):
     """The answers of a network with several outputs: the elements of each in raster order, one after the other."""
 
@@ -214,6 +243,7 @@ RealOp: TypeAlias = (
     | Reshape
     | TopK
     | Outputs
+    | Recurrent
 )
 
 

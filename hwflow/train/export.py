@@ -29,6 +29,8 @@ from hwflow.bits import Array
 from hwflow.errors import ModelError
 from hwflow.qonnx.reference import execute_real
 from hwflow.recipe import Recipe
+from hwflow.train.recurrent import Recurrent
+from hwflow.train.scan import with_scans
 from hwflow.train.tasks import as_arrays, joined
 from hwflow.train.views import Fixed
 
@@ -187,31 +189,49 @@ def _write(
 ) -> None:  # fmt: skip
     """Write a module as QONNX (opset 13, TorchScript exporter: qonnx does not read what the newer one writes)."""
     part = path.with_name(path.name + ".part")
-    level = logging.getLogger("torch.onnx").level
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        try:
-            export_qonnx(
-                frozen,
-                args=example,
-                export_path=str(part),
-                opset_version=13,
-                dynamo=False,
-                input_names=[source],
-                output_names=list(outputs),
-            )
-        finally:
-            logging.getLogger("torch.onnx").setLevel(level)
-    # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers
-    tidy = ModelWrapper(str(part)).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
-    graph = tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
+    layers = [m for m in frozen.modules() if isinstance(m, Recurrent)]
+    for key, layer in enumerate(layers):
+        layer.key = key
+    graph = _traced(frozen, (example,), (source,), outputs, part)
+    if layers:
+        graph = with_scans(graph, layers, lambda cell, x, i, o: _tidied(_traced(cell, x, i, o, part)))
+    graph = _tidied(graph)
     named = [value.name for value in graph.graph.output]
     _rename(graph, {"global_in": source, **dict(zip(named, outputs, strict=True))})
     graph.graph.name = name
     onnx.helper.set_model_props(graph, props)
     onnx.save(graph, part)
     part.replace(path)
+
+
+def _traced(
+    module: nn.Module, example: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str], part: Path
+) -> onnx.ModelProto:
+    """What Brevitas writes of a module; `part` is a file it may use."""
+    level = logging.getLogger("torch.onnx").level
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        try:
+            export_qonnx(
+                module,
+                args=tuple(example),
+                export_path=str(part),
+                opset_version=13,
+                dynamo=False,
+                input_names=list(inputs),
+                output_names=list(outputs),
+            )
+        finally:
+            logging.getLogger("torch.onnx").setLevel(level)
+    return onnx.load(part)
+
+
+def _tidied(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with constants folded and names that a reader can follow."""
+    # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers
+    tidy = ModelWrapper(graph).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
+    return tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
 
 
 def _rename(graph: onnx.ModelProto, names: dict[str, str]) -> None:

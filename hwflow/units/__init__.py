@@ -19,6 +19,7 @@ from hwflow.units.mvus import Mvus
 from hwflow.units.pad import PadUnit
 from hwflow.units.pool import Pool
 from hwflow.units.recode import Recode
+from hwflow.units.recur import Recur
 from hwflow.units.reduce import Reduce
 from hwflow.units.rescale import RescaleUnit
 from hwflow.units.threshold import ThresholdUnit
@@ -42,6 +43,7 @@ __all__ = [
     "PadUnit",
     "Pool",
     "Recode",
+    "Recur",
     "Reduce",
     "RescaleUnit",
     "ThresholdUnit",
@@ -75,6 +77,7 @@ UNITS: tuple[type[Unit], ...] = (
     ConcatUnit,
     UpsampleUnit,
     PadUnit,
+    Recur,
 )
 
 

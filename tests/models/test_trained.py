@@ -91,14 +91,16 @@ def test_the_command_of_a_run_repeats_it_or_is_refused():
         keeping.command_of(replace(recipe, plan=replace(recipe.plan, momentum=0.5)).spec())
 
 
-def test_the_kept_keyword_network_tells_sounds_apart_that_follow_from_a_seed():
-    net, metrics = kept("keywords")
+@pytest.mark.parametrize("name", ["keywords", "rnn-tones"])
+def test_the_kept_networks_of_sounds_tell_those_apart_that_follow_from_a_seed(name):
+    net, metrics = kept(name)
     x, labels = held_out("tones:", net)
     assert float((net.labels(answers_of(net, x)) == labels).mean()) == metrics["accuracy"] >= 0.95
     assert metrics["net"]["differing_from_torch"] == 0
 
 
-def test_the_kept_network_of_rows_reads_mnist_step_by_step():
-    net, metrics = kept("tcn-rows")
+@pytest.mark.parametrize("name", ["tcn-rows", "rnn-rows"])
+def test_the_kept_networks_of_rows_read_mnist_step_by_step(name):
+    net, metrics = kept(name)
     assert net.ports[INPUT].shape == (28, 1, 28)
     assert metrics["accuracy"] == metrics["net"]["accuracy"] >= 0.95 and metrics["net"]["images"] == 10_000

@@ -64,7 +64,7 @@ KINDS = {
     "InstanceNormalization": (norm("InstanceNormalization", 13), [OWN], "BatchNorm"),
     "attention": (attention, ["multiplies two values that depend on the input, as attention does"], "dense and convolutional"),
     "embedding": (embedding, ["looks a value up in a table, as an embedding does"], "looked up by the host"),
-    "GRU": (recurrent, ["carries a state from one step to the next"], "dense and convolutional"),
+    "GRU": (recurrent, ["carries a state from one step to the next"], "as a Scan"),
 }  # fmt: skip
 
 

@@ -1,0 +1,115 @@
+"""Recurrent layers: a cell whose state is a vector of few-bit integers, and the layer that steps it over time.
+
+Stands on layers. A cell is one product with few-bit weights over the step's input and the state side by side, and
+quantizers behind it, so that every step folds into integers; `train/scan.py` exports the steps as ONNX's Scan.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hwflow.recipe import Method
+from hwflow.train.layers import Affine, act, dense, fixed
+from hwflow.train.scan import placed
+
+
+class Slope(nn.Module):
+    """y = a x + b with a learned a and b for each channel: a norm that has no statistics, which steps could not share.
+
+    a starts at `first`, and is learned as a multiple of it.
+    """
+
+    def __init__(self, channels: int, first: float):
+        super().__init__()
+        self.first = first
+        self.share = nn.Parameter(torch.ones(channels))
+        self.b = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Affine.apply_to(x, self.first * self.share, self.b)
+
+    def frozen(self) -> nn.Module:
+        return Affine(self.first * self.share, self.b)
+
+
+class Cell(nn.Module):
+    """h' = q(a W [x, h] + b) for a step's input x (n, inputs) and the state h (n, states).
+
+    `gated`: where the sign of a second such sum is -1 the state stays what it was, channel by channel. `bits` of the
+    state: signed fixed point over [-1, 1), or -1/+1 with one bit.
+    """
+
+    def __init__(self, method: Method, inputs: int, states: int, bits: int = 4, gated: bool = True):
+        super().__init__()
+        self.inputs, self.states, self.bits = inputs, states, bits
+        cols = inputs + states
+        first = 2.0 ** -round(math.log2(cols) / 2)  # sums of `cols` signs of either kind come near 1
+        self.candidate, self.slope = dense(method, cols, states), Slope(states, first)
+        self.state = act(method, states) if bits == 1 else fixed(bits, 2.0 ** (1 - bits))
+        self.gate = dense(method, cols, states) if gated else None
+        self.gate_slope = Slope(states, first) if gated else None
+        self.open = act(method, states) if gated else None
+
+    @property
+    def start(self) -> float:
+        """What every state is before the first step: one of its own levels."""
+        return -1.0 if self.bits == 1 else 0.0
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        both = torch.cat([x, h], 1)
+        new = self.state(self.slope(self.candidate(both)))
+        if self.gate is None:
+            return new
+        return torch.where(self.open(self.gate_slope(self.gate(both))) > 0, new, h)  # type: ignore[misc]
+
+    def over(self, x: Tensor) -> list[Tensor]:
+        """The states of every step of (n, inputs, steps) while training: weights are quantised once, inputs met at once."""
+        parts = [(self.candidate, self.slope)] + ([(self.gate, self.gate_slope)] if self.gate is not None else [])
+        weights = [_weights(layer) for layer, _ in parts]  # type: ignore[arg-type]
+        met = [functional.linear(x.transpose(1, 2), w[:, : self.inputs]) for w in weights]
+        h, out = x.new_full((len(x), self.states), self.start), []
+        for t in range(x.shape[2]):
+            sums = [m[:, t] + functional.linear(h, w[:, self.inputs :]) for m, w in zip(met, weights, strict=True)]
+            new = self.state(self.slope(sums[0]))
+            if self.gate is not None:
+                share = (self.open(self.gate_slope(sums[1])) + 1) / 2  # type: ignore[misc]
+                new = share * new + (1 - share) * h  # the same values, and a gradient for the gate
+            h = new
+            out.append(h)
+        return out
+
+
+def _weights(layer: nn.Module) -> Tensor:
+    """The quantised weights of a dense layer, each row times its gain."""
+    w = layer.quant_weight() if hasattr(layer, "quant_weight") else layer.weight  # type: ignore[operator]
+    w = w.value if hasattr(w, "value") else w
+    gain = getattr(layer, "gain", None)
+    return w if gain is None else w * gain(layer.weight).view(-1, 1)  # type: ignore[no-any-return]
+
+
+class Recurrent(nn.Module):
+    """A cell stepped over the height of (n, inputs, time, 1): the last state (n, states), or with `every` all of them.
+
+    All states come as (n, states, time, 1).
+    """
+
+    def __init__(self, cell: Cell, every: bool = False):
+        super().__init__()
+        self.cell, self.every = cell, every
+        self.key = 0  # which recurrent layer of the network it is, for the export
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.onnx.is_in_onnx_export():
+            return placed(self, x)
+        if self.training:
+            states = self.cell.over(x[..., 0])
+        else:
+            h, states = x.new_full((len(x), self.cell.states), self.cell.start), []
+            for t in range(x.shape[2]):
+                h = self.cell(x[:, :, t, 0], h)
+                states.append(h)
+        return torch.stack(states, 2)[..., None] if self.every else states[-1]

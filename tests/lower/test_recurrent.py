@@ -1,0 +1,241 @@
+"""Recurrent networks: a state of integers that every step changes, from the file to every engine."""
+
+import numpy as np
+import onnx
+import pytest
+from engines import ENGINES, answers_of
+from networks import Build
+from onnx import TensorProto, helper
+from reading import kinds, same
+
+from hwflow import tools
+from hwflow.bits import BIPOLAR, Ints
+from hwflow.errors import ModelError
+from hwflow.fold import fold
+from hwflow.lower import lower
+from hwflow.lower.reload import refill
+from hwflow.net import Net
+from hwflow.ops import Conv, Port, Recurrent
+from hwflow.plan import plan
+from hwflow.plan.events import simulate
+from hwflow.qonnx import check, read
+from hwflow.simulate import rtl
+
+needs_verilator = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
+U4 = Ints(0, 15)
+
+
+def network(
+    seed: int, steps: int, features: int, states: int, *, levels: int = 1, bipolar: bool = True, gated: bool = False,
+    every: bool = False, weights: int = 0, ints: Ints = U4, start: int | None = None,
+) -> Net:  # fmt: skip
+    """A random recurrent network of one layer; weights of -1/+1, or within -weights .. weights."""
+    rng = np.random.default_rng(seed)
+    rows = states * (1 + gated)
+
+    def w(*shape: int) -> np.ndarray:
+        return rng.integers(-weights, weights + 1, shape) if weights else rng.choice([-1, 1], shape)
+
+    most = features * ints.hi // 2 + states
+    own = rng.integers(0, levels + 1, states) * (1 + bipolar) - (1 if bipolar else levels // 2)
+    step = Recurrent(
+        name="rnn", inputs=("sums",), weights=w(rows, states), thresholds=np.sort(rng.integers(-most, most + 1, (states, levels)), 1),
+        start=own if start is None else np.full(states, start), gates=rng.integers(-most, most + 1, states) if gated else np.zeros(0),
+        base=0 if bipolar else -(levels // 2), bipolar=bipolar, every=every,
+    )  # fmt: skip
+    conv = Conv(name="sums", inputs=("input",), weights=w(rows, 1, 1, features))
+    return Net(f"rnn{seed}", Port((steps, 1, features), ints), (conv, step))
+
+
+def stepped(net: Net, x: np.ndarray) -> np.ndarray:
+    """The answer of such a network to one sequence, in Python, number by number."""
+    conv, step = net.ops
+    h, each = [int(v) for v in step.start], []
+    pairs = 2 if step.gated else 1
+    for t in range(len(x)):
+        sums = []
+        for r in range(len(step.weights)):
+            own = sum(int(conv.weights[r, 0, 0, c]) * int(x[t, 0, c]) for c in range(x.shape[-1]))
+            sums.append(own + sum(int(step.weights[r, j]) * h[j] for j in range(len(h))))
+        after = []
+        for s in range(len(h)):
+            count = sum(sums[s * pairs] >= int(limit) for limit in step.thresholds[s])
+            new = 2 * count - 1 if step.bipolar else step.base + count
+            kept = step.gated and sums[s * pairs + 1] < int(step.gates[s])
+            after.append(h[s] if kept else new)
+        h = after
+        each.append(h)
+    return np.array(each if step.every else h).reshape(-1)
+
+
+NETS = (
+    network(0, 1, 1, 1),  # one step, one feature, one state of one bit
+    network(1, 7, 3, 9, every=True),
+    network(2, 40, 2, 5, levels=3, bipolar=False, gated=True),  # long
+    network(3, 6, 4, 8, levels=15, bipolar=False, gated=True, every=True, weights=3, ints=Ints(-8, 7)),
+    network(4, 5, 17, 4, ints=BIPOLAR, gated=True),
+    network(5, 3, 1, 6, start=0, every=True),  # bits that begin at 0, which is none of theirs
+    network(6, 9, 2, 3, levels=2, bipolar=False, weights=1, gated=True),
+)
+SEQUENCES = 5  # one behind the other
+
+
+def inputs(net: Net) -> np.ndarray:
+    rng = np.random.default_rng(17)
+    ints, shape = net.input.ints, (SEQUENCES, *net.input.shape)
+    return rng.choice([-1, 1], shape) if ints.is_bipolar else rng.integers(ints.lo, ints.hi + 1, shape)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_recurrent_network_equals_a_loop_over_its_steps(seed):
+    rng = np.random.default_rng(100 + seed)
+    steps, features, states = (int(rng.choice(n)) for n in ((1, 2, 13), (1, 5), (1, 2, 7)))
+    bipolar = bool(rng.integers(2))
+    net = network(
+        seed, steps, features, states, bipolar=bipolar, levels=1 if bipolar else int(rng.integers(1, 6)),
+        gated=bool(rng.integers(2)), every=bool(rng.integers(2)), weights=int(rng.choice((0, 1, 5))),
+    )  # fmt: skip
+    x = inputs(net)
+    want = np.stack([stepped(net, one) for one in x])
+    assert np.array_equal(net.run(x), want)
+    assert np.array_equal(lower(net).run(x), want)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_answers_sequences_behind_one_another_as_the_loop_does(engine):
+    if engine.startswith("RTL") and tools.find("verilator") is None:
+        pytest.skip("no verilator")
+    xs = [inputs(net) for net in NETS]
+    for net, x, found in zip(NETS, xs, answers_of(engine, NETS, xs), strict=True):
+        want = np.stack([stepped(net, one) for one in x])
+        assert len(np.unique(want)) > 1, net.name
+        assert np.array_equal(np.asarray(found).reshape(want.shape), want), net.name
+
+
+@needs_verilator
+def test_the_event_model_has_a_recurrent_network_to_the_cycle():
+    net = network(8, 6, 3, 12, gated=True, levels=3, bipolar=False)
+    for flow in (lower(net, {"sums": {"pe": 6, "simd": 3}, "rnn": {"pe": 3, "simd": 4}}), plan(net, fps=100_000)):
+        trace = simulate(flow, 4)
+        run = rtl.run_many([flow], [inputs(net)], listen=False)[0]
+        assert (trace.latency, trace.interval) == (run.latency, run.cycles_per_image)
+
+
+def test_other_weights_of_the_same_shape_can_be_loaded():
+    kept, other = (network(seed, 4, 2, 6, gated=True) for seed in (20, 21))
+    made = refill(kept, lower(kept, {"rnn": {"pe": 2, "simd": 3}}, reload=True), other)
+    x = inputs(other)
+    assert np.array_equal(made.run(x), other.run(x)) and not np.array_equal(kept.run(x), other.run(x))
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+FEATURES, STATES = 4, 6
+RNG = np.random.default_rng(3)
+
+
+def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0):
+    """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any."""
+    b = Build((1, FEATURES, 5))
+    x = b.quant("x", 0.25, 4)
+    s = Build((1, FEATURES))  # the step
+    s.nodes, consts = [], []
+
+    def const(value):
+        consts.append(helper.make_tensor(f"k{len(consts)}", TensorProto.FLOAT, np.shape(value), np.ravel(value)))
+        return consts[-1].name
+
+    def node(op, *names, domain="", **attrs):
+        out = f"s{len(s.nodes)}"
+        s.nodes.append(helper.make_node(op, names, [out], f"step_{op}_{len(s.nodes)}", domain=domain, **attrs))
+        return out
+
+    def layer():
+        w = RNG.choice([-1.0, 1.0], (FEATURES + STATES, STATES))
+        if joined:
+            return node("MatMul", node("Concat", "x_t", "h", axis=1), const(w))
+        return node("Add", node("MatMul", "x_t", const(w[:FEATURES])), node("MatMul", "h", const(w[FEATURES:])))
+
+    def affine(y):
+        return node("Add", node("Mul", y, const(RNG.normal(size=STATES))), const(RNG.normal(size=STATES)))
+
+    def quant(y):
+        if not state_bits:
+            return y
+        return node(
+            "Quant", y, const(scale), const(0.0), const(float(state_bits)), domain="qonnx.custom_op.general",
+            signed=1, narrow=0, rounding_mode="ROUND",
+        )  # fmt: skip
+
+    new = quant(affine(layer()))
+    if gate:
+        about, limit = affine(layer()), const(0.125)
+        if gate == "quotient":
+            new = node("Div", new, about)
+        else:
+            new = node("Where", node(gate.split()[0], about, limit), *(("h", new) if "kept" in gate else (new, "h")))
+    outs = [new] + ([node("Identity", new)] if every else [])
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        s.nodes,
+        "step",
+        [value("h", 1, [1, STATES]), value("x_t", 1, [1, FEATURES])],
+        [value(o, 1, [1, STATES]) for o in outs],
+        consts,
+    )
+    more = {"scan_output_axes": [2]} if every else {}
+    found = b.node(
+        "Scan",
+        b.const(np.full((1, STATES), start)),
+        x,
+        outputs=1 + every,
+        body=body,
+        num_scan_inputs=1,
+        scan_input_axes=[2],
+        **more,
+    )
+    y, size = (b.node("Flatten", f"{found}_1", axis=1), 5 * STATES) if every else (found, STATES)
+    return b.save(tmp_path, b.node("MatMul", y, b.const(RNG.choice([-1.0, 1.0], (size, 3)))))
+
+
+@pytest.mark.parametrize("gate", ["", "Greater", "Less", "GreaterOrEqual kept"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_scan_of_quantised_steps_becomes_integers(tmp_path, gate, joined):
+    net = same(file(tmp_path, gate=gate, joined=joined), "i8/16", 40)
+    step = next(op for op in net.ops if isinstance(op, Recurrent))
+    assert step.gated == bool(gate) and kinds(net).count("Recurrent") == 1
+
+
+def test_the_states_behind_every_step_are_an_image_of_them(tmp_path):
+    net = same(file(tmp_path, every=True, gate="Greater"), "i8/16", 40)
+    assert next(op for op in net.ops if isinstance(op, Recurrent)).every
+
+
+def test_states_of_another_scale_than_the_steps_inputs_share_one_sum(tmp_path):
+    net = same(file(tmp_path, scale=0.125, start=0.25), "i8/16", 40)
+    assert next(op for op in net.ops if isinstance(op, Recurrent)).start.tolist() == [2] * STATES
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"state_bits": 0}, "its state is not quantised"),
+        ({"start": 0.3}, "starts at a value that is none of its state's levels"),
+        ({"gate": "quotient"}, "Div"),
+    ],
+)
+def test_steps_that_are_no_functions_of_integers_are_refused(tmp_path, change, reason):
+    path = file(tmp_path, **change)
+    findings = check(path, "i8/16")
+    assert any(reason in str(f) for f in findings), [str(f) for f in findings]
+    with pytest.raises(ModelError):
+        fold(read(path, "i8/16"))
+
+
+def test_a_scan_that_keeps_two_states_is_refused_by_name(tmp_path):
+    path = file(tmp_path)
+    model = onnx.load(path)
+    scan = next(n for n in model.graph.node if n.op_type == "Scan")
+    scan.input.insert(1, scan.input[0])
+    onnx.save(model, path)
+    assert any("Scan with 2 states" in f.reason for f in check(path, "i8/16"))
