@@ -25,7 +25,7 @@ from hwflow.train.tasks import SIZES
 
 PAGES = Path("docs/pages")  # of a checkout, where the command is run
 PAGE, PICTURES = PAGES / "guides" / "gallery.md", PAGES / "assets" / "gallery"
-SURE = 0.4  # the score from which a box is drawn
+SURE = 0.25  # the score from which a box is drawn
 Draw = Callable[[Any, Net, Array, Array], None]
 
 
