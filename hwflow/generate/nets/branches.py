@@ -50,8 +50,10 @@ class _Branches(Making):
                 return self.random.integers(-1, 2, shape)
             case "byte":
                 return self.random.integers(-128, 128, shape)
-            case _:
+            case "wide":
                 return self.random.integers(-300, 301, shape)
+            case other:
+                raise AssertionError(other)
 
     def window(self, largest: int = 3) -> dict[str, object]:
         h, w, _ = self.port.shape
