@@ -82,7 +82,6 @@ def load(path: Path | str) -> File:
     )  # fmt: skip
 
 
-<<<<<<< HEAD
 def _read(calls: list[Call], outputs: tuple[str, ...]) -> tuple[Call, ...]:
     """The calls that an output depends on; what nothing reads is never computed."""
     wanted, kept = set(outputs), []
@@ -91,7 +90,8 @@ def _read(calls: list[Call], outputs: tuple[str, ...]) -> tuple[Call, ...]:
             wanted |= set(call.inputs)
             kept.append(call)
     return tuple(reversed(kept))
-=======
+
+
 @dataclass(frozen=True, eq=False)
 class Body:
     """A graph inside a call: its calls in topological order, constants by name, inputs and outputs in order."""
@@ -124,7 +124,6 @@ def body_of(call: Call, known: Mapping[str, Array]) -> Body | None:
     order = [] if outside else _ordered(calls, constants, proto, findings)
     inputs = tuple(text(i.name) for i in graph.input if text(i.name) not in constants)
     return Body(tuple(order), constants, inputs, outputs, tuple(findings), outside)
->>>>>>> 4c5417a (Add recurrent networks: a quantised state from Scan to exact RTL)
 
 
 def _type_name(code: int) -> str:

@@ -115,9 +115,9 @@ def test_every_engine_answers_sequences_behind_one_another_as_the_loop_does(engi
 @needs_verilator
 def test_the_event_model_has_a_recurrent_network_to_the_cycle():
     net = network(8, 6, 3, 12, gated=True, levels=3, bipolar=False)
-    for flow in (lower(net, {"sums": {"pe": 6, "simd": 3}, "rnn": {"pe": 3, "simd": 4}}), plan(net, fps=100_000)):
+    flows = [lower(net, {"sums": {"pe": 6, "simd": 3}, "rnn": {"pe": 3, "simd": 4}}), plan(net, fps=100_000)]
+    for flow, run in zip(flows, rtl.run_many(flows, [inputs(net)] * 2, listen=False), strict=True):
         trace = simulate(flow, 4)
-        run = rtl.run_many([flow], [inputs(net)], listen=False)[0]
         assert (trace.latency, trace.interval) == (run.latency, run.cycles_per_image)
 
 
@@ -198,8 +198,9 @@ def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=
     return b.save(tmp_path, b.node("MatMul", y, b.const(RNG.choice([-1.0, 1.0], (size, 3)))))
 
 
-@pytest.mark.parametrize("gate", ["", "Greater", "Less", "GreaterOrEqual kept"])
-@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize(
+    ("gate", "joined"), [("", True), ("", False), ("Greater", True), ("Less", False), ("GreaterOrEqual kept", True)]
+)
 def test_a_scan_of_quantised_steps_becomes_integers(tmp_path, gate, joined):
     net = same(file(tmp_path, gate=gate, joined=joined), "i8/16", 40)
     step = next(op for op in net.ops if isinstance(op, Recurrent))
