@@ -16,6 +16,7 @@ import numpy as np
 
 from hwflow import emit, tools
 from hwflow.bits import Array
+from hwflow.emit import c_answers
 from hwflow.emit.c import input_type
 from hwflow.lower import lower
 from hwflow.net import Net
@@ -55,6 +56,20 @@ class NetsInC:
         of("run", None)(_at(arranged), _at(scratch), _at(images), _at(out), ctypes.c_size_t(len(x)))
         return out.astype(np.int64)
 
+    def labels(self, k: int, answers: Array) -> Array:
+        """What net_labels of network `k` makes of its answers, (n, labels)."""
+        return self._told(f"n{k}_labels", answers, np.empty((len(answers), c_answers.labels(self.nets[k])), np.int32))
+
+    def scores(self, k: int, answers: Array) -> Array:
+        """What net_scores of network `k` makes of its answers, (n, scores) float32."""
+        return self._told(f"n{k}_scores", answers, np.empty((len(answers), c_answers.scores(self.nets[k])), np.float32))
+
+    def _told(self, name: str, answers: Array, out: Array) -> Array:
+        y = np.ascontiguousarray(answers, np.int32)
+        for image, row in zip(y, out, strict=True):
+            self._function(name, None)(_at(image), _at(row))
+        return out
+
     def _function(self, name: str, kind: Any) -> Any:
         function = getattr(self.library, name)
         function.restype = kind
@@ -92,19 +107,42 @@ extern "C" size_t n{k}_scratch_bytes(void) {{ return n{k}::net_scratch_bytes(); 
 extern "C" void n{k}_run(const void *a, void *s, const void *x, int *y, size_t n) {{
     n{k}::net_run(a, s, (const n{k}::net_input *)x, y, n);
 }}
+extern "C" void n{k}_labels(const void *y, int *out) {{ n{k}::net_labels((const n{k}::net_output *)y, out); }}
+extern "C" void n{k}_scores(const void *y, float *out) {{ n{k}::net_scores((const n{k}::net_output *)y, out); }}
 """
 
 
 def differing_in_c(nets: Sequence[Net], xs: Sequence[Array], effort: str = "-O2") -> list[str]:
-    """For each network what its C answers wrongly, or nothing; on the best processor path and on the plain one."""
+    """For each network what its C answers wrongly, or nothing; on the best processor path and on the plain one.
+
+    Labels and scores, as net.h offers them, must be those of the integers too.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         made = NetsInC(nets, Path(scratch), effort)
         out = []
         for k, (net, x) in enumerate(zip(nets, xs, strict=True)):
             want = net.run(x)
             wrong = [str(p or "best") for p in (None, "plain") if not np.array_equal(made.run(k, x, p), want)]
-            out.append(f"C differs on the paths {', '.join(wrong)}" if wrong else "")
+            text = f"C differs on the paths {', '.join(wrong)}" if wrong else _told_wrongly(made, k, want)
+            out.append(text)
         return out
+
+
+def _told_wrongly(made: NetsInC, k: int, answers: Array) -> str:
+    """What labels or scores of right answers are not, in C; scores behind an exponential are left out."""
+    labels, scores = made.labels(k, answers), made.scores(k, answers)
+    at = 0
+    for part in c_answers.parts(made.nets[k]):
+        mine = answers[:, part.at : part.at + part.size]
+        if not np.array_equal(labels[:, : part.labels], part.answer.label(mine).reshape(len(mine), -1)):
+            return f"labels {part.name} differ in C"
+        labels = labels[:, part.labels :]
+        if part.scores and part.answer.head in ("", "top_k"):
+            want = part.answer.scores(mine) if part.answer.head else part.answer.real(mine).reshape(len(mine), -1)
+            if not np.array_equal(scores[:, at : at + part.scores], want):
+                return f"scores {part.name} differ in C"
+        at += part.scores
+    return ""
 
 
 def differing_in_hls(nets: Sequence[Net], xs: Sequence[Array]) -> list[str]:
