@@ -152,7 +152,7 @@ def _pointer(values: Array) -> ctypes.c_void_p:
     return values.ctypes.data_as(ctypes.c_void_p)
 
 
-def load(net: Net, folder: Path | None, path: str | None = None, flags: tuple[str, ...] = FLAGS) -> Engine:
+def load(net: Net, folder: Path | None, path: str | None = None, flags: tuple[str, ...] | None = None) -> Engine:
     """The compiled engine of a network; `path` forces plain, avx2, avx512 or neon (LookupError where absent).
 
     The sources are those in `folder` where it has net.c, else the network's own, made now. ModelError where the
@@ -165,12 +165,12 @@ def load(net: Net, folder: Path | None, path: str | None = None, flags: tuple[st
         return Engine(library(Path(sources), flags=flags), net, path)
 
 
-def library(folder: Path, compiler: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
-    """The shared library of a folder with net.c and net.h, compiled unless the cache has it whole.
+def library(folder: Path, compiler: Path | None = None, flags: tuple[str, ...] | None = None) -> Path:
+    """The shared library of a folder with net.c and net.h, compiled with `flags` (FLAGS) unless the cache has it whole.
 
     `hwflow.cached` says how an entry is named, checked and made.
     """
-    compiler = compiler or tools.need("g++")
+    compiler, flags = compiler or tools.need("g++"), flags or FLAGS
     sources = [(folder / name).read_bytes() for name in ("net.c", "net.h")]
     parts: list[str | bytes] = [*sources, str(compiler), said_version(compiler), platform.machine(), *flags]
 
