@@ -15,6 +15,7 @@ from hwflow.files import write_arrays
 from hwflow.generate.nets import random_folding, random_images, random_net
 from hwflow.lower import folding_of, lower
 from hwflow.lower.stored import describe, load_dataflow, save_dataflow
+from hwflow.report.facts import gather
 from hwflow.schema import BUILD, SYNTH, VERIFY, SchemaError, check
 from hwflow.simulate import simulate
 from hwflow.verify import verify
@@ -199,6 +200,14 @@ def test_a_damaged_stage_file_is_one_clear_line_or_still_whole(name, build):
             refused += 1
             assert len(str(e).splitlines()) == 1 and len(str(e)) < 1000, str(e)[:2000]
     assert refused > DAMAGES // 3
+
+
+def test_a_synthesis_for_an_unknown_family_is_one_line_of_the_report(build):
+    build.write("synth/xc7.json", FACTS | {"family": "xc9"})
+    with pytest.raises(
+        RecipeError, match=r"synth/xc7.json: is of the family 'xc9', which is not known; run hwflow synth again"
+    ):
+        gather(build)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mutants.__main__ import verdict_of
+from mutants.__main__ import is_stale, verdict_of
 from mutants.catalogue import MUTANTS, ROOMS
 from mutants.kinds import Mutant
 from mutants.trial import BROKEN, KILLED, LIBRARIES, SURVIVED, Tree, digest, judge, prepare
@@ -63,9 +63,10 @@ def test_a_fault_is_killed_by_a_test_that_sees_it_and_survives_one_that_does_not
         judge(tree, Mutant("room.py", "4 * x", "", "test_it.py -k seen"))
 
 
-def test_a_result_stands_until_the_file_of_its_fault_changes():
+def test_a_result_is_tried_again_once_the_file_of_its_fault_changes():
     first = MUTANTS[0]
-    result = {"verdict": KILLED, "by": "test", "seconds": 1, "file": digest(ROOT / first.file)}
-    assert verdict_of(first, {first.key: result}) == KILLED
-    assert verdict_of(first, {first.key: result | {"file": "0" * 16}}) == verdict_of(first, {}) == "not run"
-    assert verdict_of(replace(first, equal="So."), {first.key: result | {"verdict": SURVIVED}}) == "equivalent"
+    now = {"verdict": KILLED, "by": "test", "seconds": 1, "file": digest(ROOT / first.file)}
+    assert verdict_of(first, {first.key: now}) == KILLED and not is_stale(first, {first.key: now})
+    assert is_stale(first, {first.key: now | {"file": "0" * 16}})
+    assert verdict_of(first, {}) == "not run" and not is_stale(first, {})
+    assert verdict_of(replace(first, equal="So."), {first.key: now | {"verdict": SURVIVED}}) == "equivalent"

@@ -10,6 +10,8 @@ from typing import Any
 
 from hwflow.bridges.vitis import csynth
 from hwflow.build import Build
+from hwflow.errors import RecipeError
+from hwflow.families import FAMILIES
 from hwflow.flow import tool_versions
 from hwflow.net import Net
 from hwflow.plan import explain
@@ -32,6 +34,11 @@ def gather(build: Build) -> dict[str, Any]:
     flow, family = build.dataflow, build.family
     proof, training = build.json("runs/verify.json"), build.json("metrics.json")
     results = {p.stem: build.json(f"synth/{p.name}") for p in sorted((build.folder / "synth").glob("*.json"))}
+    for name, m in results.items():
+        if m["family"] not in FAMILIES:
+            raise RecipeError(
+                f"{build.folder}/synth/{name}.json: is of the family {m['family']!r}, which is not known; run hwflow synth again"
+            )
     mine = results.get(build.ask.get("board") or family) or results.get(family)
     simulated = proof.get("measured", {})
     why = explain(flow, build.board, build.clock_mhz, family, simulated.get("toggles"))

@@ -67,11 +67,14 @@ def run(chosen: list[Mutant], minutes: float | None) -> None:
 
 
 def verdict_of(fault: Mutant, results: dict[str, Any]) -> str:
-    """What is known of a fault in its file as it is now."""
-    found = results.get(fault.key, {})
-    if found.get("file") != digest(ROOT / fault.file):
-        return NOT_RUN
-    return EQUIVALENT if fault.equal and found["verdict"] == SURVIVED else found["verdict"]
+    """What is known of a fault, in its file as it is now or as it was."""
+    found = results.get(fault.key, {}).get("verdict", NOT_RUN)
+    return EQUIVALENT if fault.equal and found == SURVIVED else found
+
+
+def is_stale(fault: Mutant, results: dict[str, Any]) -> bool:
+    """True where the file of a fault that was judged has changed since."""
+    return fault.key in results and results[fault.key]["file"] != digest(ROOT / fault.file)
 
 
 def table() -> str:
@@ -83,12 +86,13 @@ def table() -> str:
         "Do the tests notice when something is wrong? Each fault below changes one place of the code; the tests that",
         "concern it are run and one of them must fail that passes without the fault.",
         "Written by `python -m tests.mutants --write`; the list is `tests/mutants/`.", "",
-        "| room | planted | killed | equivalent | survived | not run |", "|---|---:|---:|---:|---:|---:|",
+        "| room | planted | killed | equivalent | survived | not run | file changed since |", "|---|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
-    total = [0] * 5
+    total = [0] * 6
     for room in ROOMS:
         mine = [verdicts[m.key] for m in MUTANTS if m.room == room]
         row = [len(mine), *(mine.count(c) for c in (KILLED, EQUIVALENT, SURVIVED)), mine.count(NOT_RUN) + mine.count(BROKEN)]  # fmt: skip
+        row.append(sum(is_stale(m, results) for m in MUTANTS if m.room == room))
         total = [a + b for a, b in zip(total, row, strict=True)]
         lines.append(f"| {room} | " + " | ".join(map(str, row)) + " |")
     seconds = sum(results[m.key]["seconds"] for m in MUTANTS if verdicts[m.key] != NOT_RUN)
@@ -114,7 +118,7 @@ def main() -> None:
     def wanted(m: Mutant) -> bool:
         if given.only and m.room not in given.only:
             return False
-        return given.again or verdict_of(m, results) in (SURVIVED, BROKEN, NOT_RUN)
+        return given.again or is_stale(m, results) or verdict_of(m, results) in (SURVIVED, BROKEN, NOT_RUN)
 
     if given.write:
         write_text(PAGE, table())

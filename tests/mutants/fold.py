@@ -22,7 +22,7 @@ MUTANTS = of_room(
     Mutant(LEVELS, "np.where(reached, level - m * places, -far)", "np.where(reached, level - m * places - 1, -far)", T_LEVELS),
     Mutant(LEVELS, "add + mul * levels.hi, add - mul * levels.lo", "add - mul * levels.hi, add - mul * levels.lo", T_LEVELS),
     Mutant(LEVELS, "if int(np.abs(add).max()) >= MOST_ADD:", "if int(np.abs(add).max()) >= MOST_ADD << 9:", T_LEVELS),
-    Mutant(LEVELS, "for change in (np.maximum(steps, 0), np.maximum(-steps, 0)):", "for change in (np.maximum(-steps, 0), np.maximum(steps, 0)):", "tests/qonnx/test_activations.py"),
+    Mutant(LEVELS, "for change in (np.maximum(steps, 0), np.maximum(-steps, 0))", "for change in (np.maximum(-steps, 0), np.maximum(steps, 0))", "tests/qonnx/test_activations.py"),
     Mutant(LEVELS, "table = np.repeat(hi[:, None] + 1,", "table = np.repeat(hi[:, None],", "tests/qonnx/test_activations.py tests/fold/test_levels.py"),
     Mutant(PAIRS, "if (steps >= 0).all() and not steps[~rising].any():", "if (steps >= 0).all():", T_PAIRS),
     Mutant(PAIRS, "ends = np.append(sums[order], sums.max() + 1)", "ends = np.append(sums[order], sums.max())", T_PAIRS),

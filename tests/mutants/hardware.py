@@ -31,7 +31,7 @@ MUTANTS = of_room(
     stalls(V + "reduce.sv", "assign x_ready_o = !last || !y_valid_o || y_ready_i;", "assign x_ready_o = 1'b1;", "reduce"),
     rtl(V + "mvu.sv", "assign held = sum_first ? start : acc_q[p];", "assign held = sum_last ? start : acc_q[p];", "mvu_u8"),
     rtl(V + "mvu.sv", "YBits'({acc_q[p], 1'b0}) - YBits'(Cols)", "YBits'({acc_q[p], 1'b0}) + YBits'(Cols)", "mvu_raw"),
-    rtl(V + "mvu.sv", "$signed(acc_q[p]) >= AccBits'(", "$signed(acc_q[p]) > AccBits'(", "mvu_u8,mvu_pad"),
+    rtl(V + "mvu.sv", "$signed(acc_q[p]) >= AccBits'(", "$signed(acc_q[p]) > AccBits'(", "mvu"),
     rtl(V + "mvu.sv", "assign x_read = fresh_q ? x_q : again;", "assign x_read = again;", "mvu_bin"),
     rtl(V + "rescale.sv", "shifted < TBits'(Lo) ? YBits'(Lo)", "shifted < TBits'(Lo) ? YBits'(Hi)", "rescale"),
     rtl(V + "rescale.sv", "assign value = {!x[0], 1'b1};", "assign value = {x[0], 1'b1};", "rescale"),

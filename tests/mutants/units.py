@@ -12,8 +12,8 @@ T_LOWER = "tests/lower/test_lower.py"
 # fmt: off
 MUTANTS = of_room(
     "units",
-    rtl(U + "mvu.py", "least = -((-(self.thresholds + total)) // 2)", "least = (self.thresholds + total) // 2", "mvu_one,mvu_bin"),
-    rtl(U + "mvu.py", "least + offset, offset - least + 1)", "least + offset, offset - least)", "mvu_bin,mvu_pad"),
+    rtl(U + "mvu.py", "least = -((-(self.thresholds + total)) // 2)", "least = (self.thresholds + total) // 2", "mvu"),
+    rtl(U + "mvu.py", "least + offset, offset - least + 1)", "least + offset, offset - least)", "mvu"),
     rtl(U + "mvu.py", "return 4 + tree_latency(self) + (self.levels > 1)", "return 4 + tree_latency(self)", "mvu_w2a2"),
     rtl(U + "kit/matrix.py", "return self.groups - 1 + self.stages", "return self.groups + self.stages", "mvu_raw"),
     Mutant(U + "kit/matrix.py", "and pe == n * self.rows and self.x.size % simd == 0", "and pe == n * self.rows", "tests/units/test_contract.py tests/units/test_rtl_mvus.py"),
