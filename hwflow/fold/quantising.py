@@ -106,7 +106,7 @@ def _behind_rounding(folding: _Folding, value: str, item: Item) -> Item | None:
     at = max((i for i, step in enumerate(item.steps[:wavy]) if step.op in ROUNDINGS), default=None)
     if at is None:
         return None
-    front = replace(item, steps=item.steps[: at + 1])
+    front = replace(item, steps=item.steps[: at + 1], label="")  # its name is that of what comes behind
     ends = front.values(np.stack([item.lo, item.hi]))
     if not (np.abs(ends) <= MOST_INTEGER).all():
         return None
