@@ -152,6 +152,7 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
         ],
         ["Flatten", "Reshape", "Permute"],
     ),
+    ("repeated along axes", "expand, expand_as", [("", "Expand")], []),
     ("part of a value", "slices, chunk, index_select", [("", "Slice"), ("", "Split"), ("", "Gather")], []),
     ("recurrent cells", "hwflow.train.recurrent", [("", "Scan")], []),
     ("probabilities at the end", "nn.Softmax", [("", "Softmax"), ("", "LogSoftmax")], []),

@@ -13,8 +13,9 @@ from hwflow.bits import Array
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, shown
-from hwflow.qonnx.values import Const, Ref, Value, per_channel
-from hwflow.real import Add, Conv, Maximum, Multiply, Pointwise, Step, Upsample, Weights
+from hwflow.qonnx.values import BATCH, Const, Ref, Value, per_channel
+from hwflow.qonnx.views import relaid
+from hwflow.real import Add, Conv, Dense, Maximum, Multiply, Pointwise, Step, Upsample, Weights
 from hwflow.real.steps import tidy
 
 
@@ -146,27 +147,62 @@ def _minus(reader: Reader, call: Call, ref: Ref) -> Ref:
     return reader.emit(node, ref)
 
 
-LAYOUTS = ("NCHW", "NHWC", "NCW", "NWC")
+LAYOUTS = ("NCHW", "NHWC", "NCW", "NWC", "NC")
 
 
 def _spread(reader: Reader, call: Call, refs: list[Ref]) -> list[Ref]:
     """Values of one layout whose axes of one element are repeated: a gate of channels, of pixels, of rows or columns."""
-    layout = next((letters for letters in LAYOUTS if all(r.laid(letters) for r in refs)), None)
-    if layout is None or any(len(r.shape) < 3 for r in refs) or len({r.shape for r in refs}) == 1:
+    largest = max(refs, key=lambda r: int(np.prod(r.shape)))
+    layout = layout_of(largest)
+    if layout is not None and all(len(r.dims) == len(layout) and r.order is None for r in refs):
+        refs = [r if r.laid(layout) else relaid(reader, call, r, layout[-1] == "C") for r in refs]
+    if not all(r.laid(layout or "") for r in refs):
+        return refs
+    if layout is None or len({len(r.shape) for r in refs}) > 1 or len({r.shape for r in refs}) == 1:
         return refs
     whole = tuple(max(sizes) for sizes in zip(*(r.shape for r in refs), strict=True))
     if any(n not in (1, most) for r in refs for n, most in zip(r.shape, whole, strict=True)):
         return refs
-    out = []
-    for ref in refs:
-        ref, factor = ref.as_laid(layout), (whole[0] // ref.shape[0], whole[1] // ref.shape[1])
-        if ref.shape[-1] != whole[-1]:
+    return [repeated(reader, call, r.as_laid(layout), whole) for r in refs]
+
+
+def layout_of(ref: Ref) -> str | None:
+    """The order of a value's axes; None where it is none of LAYOUTS."""
+    return next((letters for letters in LAYOUTS if ref.laid(letters)), None)
+
+
+def repeated(reader: Reader, call: Call, ref: Ref, whole: tuple[int, ...]) -> Ref:
+    """A value whose axes of one element are as long as those of `whole`."""
+    if ref.shape[-1] != whole[-1]:
+        name = reader.name(call, "_channels")
+        if len(ref.shape) == 1:
+            ones = Weights(np.ones((whole[-1], 1), np.int64), np.ones(1))
+            ref = reader.emit(Dense(name=name, inputs=(ref.name,), weights=ones), replace(ref, order=None))
+        else:
             ones = Weights(np.ones((whole[-1], 1, 1, 1), np.int64), np.ones(1))
-            ref = reader.emit(Conv(name=reader.name(call, "_channels"), inputs=(ref.name,), weights=ones), ref)
-        if factor != (1, 1):
-            ref = reader.emit(Upsample(name=reader.name(call, "_pixels"), inputs=(ref.name,), factor=factor), ref)
-        out.append(ref)
-    return out
+            ref = reader.emit(Conv(name=name, inputs=(ref.name,), weights=ones), ref)
+    factor = tuple(most // n for most, n in zip(whole[:-1], ref.shape[:-1], strict=True))
+    if any(n > 1 for n in factor):
+        up = Upsample(name=reader.name(call, "_pixels"), inputs=(ref.name,), factor=(factor[0], factor[1]))
+        ref = reader.emit(up, ref)
+    return ref
+
+
+@operator("Expand", versions=(8, 13), types=MOVED)
+def expand(reader: Reader, call: Call) -> Value:
+    """Axes of one element, repeated: a layer of ones for channels, nearest neighbours for pixels."""
+    ref, to = reader.ref(call, 0), [int(n) for n in reader.const(call, 1).value.reshape(-1)]
+    sizes = [1] * (len(ref.axes) - len(to)) + to
+    wanted = [n if t == 1 else t for n, t in zip(ref.axes, sizes, strict=False)]
+    if layout_of(ref) is None and len(ref.axes) in (3, 4):
+        ref = relaid(reader, call, ref)
+    layout = layout_of(ref)
+    batch = bool(wanted) and wanted[0] in (BATCH, reader.static_batch or 1)
+    fits = all(n in (1, t) for n, t in zip(ref.axes[1:], wanted[1:], strict=True))
+    if len(sizes) != len(ref.axes) or layout is None or not batch or not fits:
+        raise Refused("shape", f"expands {shown(ref)} to {to}", "keep the batch and the number of axes")
+    size = {"H": 1, "W": 1} | dict(zip(layout[1:], wanted[1:], strict=True))
+    return repeated(reader, call, ref.as_laid(layout), tuple(size[a] for a in "HWC"[-len(ref.shape) :]))
 
 
 def _key(ref: Ref) -> list[str]:

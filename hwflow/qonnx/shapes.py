@@ -15,7 +15,7 @@ from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, axes_of, shown
 from hwflow.qonnx.values import BATCH, Const, Ref, Value, dims_of, reshaped
-from hwflow.qonnx.views import places_of, viewed
+from hwflow.qonnx.views import places_of, relaid, viewed
 from hwflow.real import INPUT
 
 SHAPES = (1, 13, 15, 21, 23, 24, 25)
@@ -153,6 +153,8 @@ def concat(reader: Reader, call: Call) -> Value:
     if all(len(r.shape) == 1 or len(r.dims) == 2 for r in refs) and axis == 1 and len(refs[0].dims) == 2:
         return _vectors(reader, call, refs)
     letters = [names for names in ("NCHW", "NHWC", "NCW", "NWC") if all(r.laid(names) for r in refs)]
+    if not letters and len(refs[0].dims) == 4:  # rows here are columns there
+        refs, letters = [relaid(reader, call, r) for r in refs], ["NCHW"]
     if not letters or any(len(r.shape) != 3 for r in refs):
         raise _unjoined(axis, refs)
     along = letters[0][axis]

@@ -54,9 +54,12 @@ def viewed(ref: Ref, places: Array) -> Ref:
 
 def in_order(reader: Reader, call: Call, ref: Ref, last: bool = False) -> Ref:
     """The value with named axes, made by nodes where it is a view: (C), (C, W) or (C, H, W), channels last if `last`."""
-    if ref.named:
-        return ref
-    if ref.view is None:  # a vector with axes of one element is an image
+    return ref if ref.named else relaid(reader, call, ref, last)
+
+
+def relaid(reader: Reader, call: Call, ref: Ref, last: bool = False) -> Ref:
+    """The value as an image whose axes are those of the file's tensor, whatever they were before."""
+    if ref.view is None:  # a vector with axes of one element, or rows that are columns elsewhere
         ref = replace(ref, view=places_of(ref), order=None, dims=(("N",), *((),) * (len(ref.dims) - 1)))
     assert ref.view is not None
     if ref.view.ndim not in LETTERS:

@@ -58,6 +58,10 @@ class Drawn:
             return self.b.sign(x, self.scale())
         return self.b.quant(x, self.scale(self.rng.random() < 0.3), int(self.rng.integers(2, 6)), kind - 1)
 
+    def quantised_as(self, x: str, bits: int) -> str:
+        """Levels of one scale for all branches, of another number of bits each time."""
+        return self.b.quant(x, 0.25, 3 + bits)
+
     def branch(self) -> str:
         return self.quantised(self.sums())
 
@@ -169,9 +173,28 @@ def spread(d: Drawn, k: int) -> str:
     return d.end(d.b.node(("Mul", "Mul", "Max")[k % 3], *(str(s) for s in sides)))
 
 
+def along_rows(d: Drawn, k: int) -> str:
+    """Coordinate attention: maxima along rows and along columns in one column, taken apart, and repeated over the image."""
+    b, x = d.b, d.branch()
+    rows, cols = (b.node("ReduceMax", x, axes=[axis], keepdims=1) for axis in (3, 2))
+    both = d.quantised(b.node("Concat", rows, b.node("Transpose", cols, perm=[0, 1, 3, 2]), axis=2))
+    ends = (0, d.h) if k % 2 else (d.h, d.h + d.w)
+    part = b.node("Slice", both, *(b.const([n], np.int64) for n in (*ends, 2)))
+    part = part if k % 2 else b.node("Transpose", part, perm=[0, 1, 3, 2])
+    part = b.node("Expand", part, b.const([1, d.c, d.h, d.w], np.int64)) if k < 2 else part
+    return d.end(b.node("Mul", *(str(s) for s in d.rng.permutation([x, part]))))
+
+
+def values_of_one(d: Drawn, k: int) -> str:
+    """A dueling head: one number and as many as there are actions, each a layer of its own."""
+    x, size = d.b.node("Flatten", d.branch(), axis=1), d.c * d.h * d.w
+    both = [d.b.node("MatMul", x, d.weights(size, n)) for n in (1, 3)]
+    return d.b.node("Add", *(d.quantised_as(y, k) for y in both))
+
+
 MADE_OF = {
     gate: "Multiply", largest: "Maximum", beside: "Concat", shortcut: "Add", moved: "Add", turned: "Threshold",
-    spread: "Conv",
+    spread: "Conv", along_rows: "Multiply", values_of_one: "Add",
 }  # fmt: skip
 
 
