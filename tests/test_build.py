@@ -208,6 +208,9 @@ def test_a_synthesis_for_an_unknown_family_is_one_line_of_the_report(build):
         RecipeError, match=r"synth/xc7.json: is of the family 'xc9', which is not known; run hwflow synth again"
     ):
         gather(build)
+    (build.folder / "synth" / "xc7.json").unlink()
+    (build.folder / "synth" / "xc7.json").mkdir()
+    assert gather(build)["resources"]["results"] == {}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ def gather(build: Build) -> dict[str, Any]:
     """Every fact of a build, in the form of `report.schema.json`."""
     flow, family = build.dataflow, build.family
     proof, training = build.json("runs/verify.json"), build.json("metrics.json")
-    results = {p.stem: build.json(f"synth/{p.name}") for p in sorted((build.folder / "synth").glob("*.json"))}
+    results = {
+        p.stem: build.json(f"synth/{p.name}") for p in sorted((build.folder / "synth").glob("*.json")) if p.is_file()
+    }
     for name, m in results.items():
         if m["family"] not in FAMILIES:
             raise RecipeError(
