@@ -108,8 +108,7 @@ def of_answers(graph: Graph) -> Nodes:
 def judged(graph: Graph, x: Array, y: Array, want: Array, nodes: Nodes) -> Real:
     """An engine's answers `y` on hardware integers `x` beside `want`, image by image where they differ."""
     off = y != want
-    # integers in fixed point are carried along, not float32 values: all nodes may hold, each given float32 inputs
-    wrong, found = np.zeros(off.shape, bool), _Sum(any(span.wide is not None for span in graph.spans.values()))
+    wrong, found = np.zeros(off.shape, bool), _Sum()
     size = _together(graph)
     odd = np.flatnonzero(off.any(1))
     for at in range(0, len(odd), size):
@@ -132,14 +131,13 @@ def _together(graph: Graph) -> int:
 class _Sum:
     """What the nodes of explained images come to."""
 
-    def __init__(self, carries: bool) -> None:
-        self.carries = carries
+    def __init__(self) -> None:
         self.ties = self.values = self.rounded = 0
         self.worst = 0.0
 
     def takes(self, nodes: Sequence[Rounding]) -> bool:
-        """Count the nodes in if they explain what differs: each of them holds, and one at least rounds or carries more."""
-        if not all(node.explained for node in nodes) or not (self.carries or any(node.differing for node in nodes)):
+        """Count the nodes in if they explain what differs."""
+        if not all(node.explained for node in nodes):
             return False
         self.ties += sum(node.ties for node in nodes)
         self.values += sum(node.values for node in nodes)
