@@ -31,12 +31,15 @@ def executed(notebook: Notebook) -> Notebook:
 
 def _outputs(source: str, names: dict[str, Any], count: int) -> list[dict[str, Any]]:
     tree = ast.parse(source)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    said, value = io.StringIO(), None
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, ast.Expr):  # its value is kept under a name, as Jupyter does
+        tree.body[-1] = ast.copy_location(ast.Assign([ast.Name("_", ast.Store())], last.value), last)
+        ast.fix_missing_locations(tree)
+    names["_"] = None
+    said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(compile(tree, "cell", "exec"), names)
-        if last is not None:
-            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)  # type: ignore[attr-defined]
+    value = names["_"]
     outputs: list[dict[str, Any]] = []
     if said.getvalue():
         outputs.append({"output_type": "stream", "name": "stdout", "text": _lines(said.getvalue())})

@@ -62,8 +62,8 @@ def test_a_saved_net_answers_the_same(tmp_path):
 
 
 def test_the_first_difference_names_operation_channel_and_values(tmp_path):
-    found = (of_seed(tmp_path, seed) for seed in range(1003, 1040))
-    net = next(net for net in found if net is not None and len(net.ops) > 3)
+    drawn = (of_seed(tmp_path, seed) for seed in range(1003, 1040))
+    net = next(net for net in drawn if net is not None and len(net.ops) > 3)
     x = np.zeros((2, *net.input.shape), int) + (1 if net.input.ints.is_bipolar else net.input.ints.lo)
     values = net.values(x)
     op = net.ops[1]
