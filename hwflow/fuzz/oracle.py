@@ -65,13 +65,32 @@ class Oracle:
 
     def _node(self, step: _Step, context: dict[str, Array], opsets: dict[str, int]) -> None:
         xs = [context[i] if i else None for i in step.inputs]
-        if step.domain == LAST:
+        if step.op == "Scan":
+            ys = self._scan(step, xs, opsets)
+        elif step.domain == LAST:
             ys = [self._channels_last(step, xs, opsets.get("", 13))]
         elif step.domain in QUANT:
             ys = [self._custom(step, xs, opsets)]
         else:
             ys = self._onnx(step, xs, opsets.get("", 13))
         context.update({name: y for name, y in zip(step.outputs, ys, strict=False) if name})
+
+    def _scan(self, step: _Step, xs: list[Array | None], opsets: dict[str, int]) -> list[Array]:
+        """A Scan of one state and one input: its body, step after step, for every image the same first state."""
+        state, x = xs
+        assert state is not None and x is not None
+        body: onnx.GraphProto = _attribute(step.node, "body")
+        axis = (_attribute(step.node, "scan_input_axes") or [0])[0]
+        steps, each = [_Step(node) for node in body.node], []
+        context = {t.name: numpy_helper.to_array(t) for t in body.initializer}
+        for given in np.moveaxis(x, axis, 0):
+            context[body.input[0].name] = np.broadcast_to(state, (len(given), state.shape[-1])).copy()
+            context[body.input[1].name] = np.ascontiguousarray(given)
+            for inner in steps:
+                self._node(inner, context, opsets)
+            state = context[body.output[0].name]
+            each.append(context[body.output[-1].name])
+        return [state, np.stack(each, (_attribute(step.node, "scan_output_axes") or [0])[0])]
 
     def _onnx(self, step: _Step, xs: list[Array | None], opset: int) -> list[Array]:
         """A node of ONNX itself by onnxruntime; values that are only moved, by numpy."""

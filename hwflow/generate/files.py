@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from hwflow.generate import activations, branches, heads, moves, pointwise, rearrange, spatial
+from hwflow.generate import activations, branches, heads, moves, pointwise, rearrange, recurrent, spatial
 from hwflow.generate.draw import Choose, Draw, choices
 from hwflow.generate.drawing import Drawing, Grid, Tensor
 from hwflow.generate.quantize import quantize, ready
@@ -97,7 +97,7 @@ SPATIAL: dict[Callable[[Drawing], None], int] = {
     spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 3, moves.there_and_back: 1,
     rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 9, rearrange.shuffled: 1,
     rearrange.reduced_largest: 2, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
-    branches.met: 3, branches.shortcut: 1,
+    branches.met: 3, branches.shortcut: 1, recurrent.scanned: 6,
 }  # fmt: skip
 FLAT: dict[Callable[[Drawing], None], int] = {
     heads.dense: 6, pointwise.residual: 2, pointwise.met: 1, moves.there_and_back: 1, heads.as_convolution: 1, rearrange.split: 1,

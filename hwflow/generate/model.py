@@ -97,7 +97,8 @@ class Build:
             [helper.make_tensor_value_info(name, of, None) for name, of in outputs.items()], self.constants,
             value_info=self.shapes,
         )  # fmt: skip
-        domains = {n.domain for n in self.nodes} - {""}
+        inside = [n for node in self.nodes for a in node.attribute for n in a.g.node]  # of a Scan's step
+        domains = {n.domain for n in (*self.nodes, *inside)} - {""}
         model = helper.make_model(
             graph,
             opset_imports=[

@@ -84,6 +84,8 @@ class Reader:
                 continue
             if call.domain == "qonnx.custom_op.channels_last" or call.attrs.get("data_layout") == "NHWC":
                 return True
+            if (time := self._scanned_axis(call)) is not None:
+                return time == 1
             if call.op == "Transpose":
                 return list(call.attrs.get("perm", ())) == [0, *((3, 1, 2) if rank == 4 else (2, 1))]
             if call.op in ("MatMul", "Gemm"):
@@ -93,6 +95,17 @@ class Reader:
             elif call.op in ("Conv", "Flatten", "Reshape", "BatchNormalization", "MaxPool"):
                 return False
         return False
+
+    def _scanned_axis(self, call: Call) -> int | None:
+        """The axis of a call's three-axis input that a Scan steps over, at once or behind this transposition."""
+        if call.op == "Scan":
+            return int((call.attrs.get("scan_input_axes") or [0])[0]) % 3
+        if call.op != "Transpose":
+            return None
+        behind = (c for c in self.file.calls if c.op == "Scan" and call.outputs[0] in c.inputs)
+        axes = [self._scanned_axis(c) for c in behind]
+        perm = list(call.attrs.get("perm") or (2, 1, 0))
+        return perm[axes[0]] if axes and axes[0] is not None and len(perm) == 3 else None
 
     # -- driving -------------------------------------------------------------------------------------------------
 

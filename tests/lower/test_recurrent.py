@@ -134,10 +134,13 @@ FEATURES, STATES = 4, 6
 RNG = np.random.default_rng(3)
 
 
-def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0):
-    """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any."""
-    b = Build((1, FEATURES, 5))
+def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0, last=False, turned=False):
+    """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any. Where features are
+    `last`, time is axis 1, or is `turned` to the front, as Keras' exporters do."""
+    b = Build((1, 5, FEATURES) if last else (1, FEATURES, 5))
     x = b.quant("x", 0.25, 4)
+    if turned:
+        x = b.node("Transpose", x, perm=[1, 0, 2] if last else [2, 0, 1])
     s = Build((1, FEATURES))  # the step
     s.nodes, consts = [], []
 
@@ -191,7 +194,7 @@ def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=
         outputs=1 + every,
         body=body,
         num_scan_inputs=1,
-        scan_input_axes=[2],
+        scan_input_axes=[0 if turned else 2 - last],
         **more,
     )
     y, size = (b.node("Flatten", f"{found}_1", axis=1), 5 * STATES) if every else (found, STATES)
@@ -205,6 +208,13 @@ def test_a_scan_of_quantised_steps_becomes_integers(tmp_path, gate, joined):
     net = same(file(tmp_path, gate=gate, joined=joined), "i8/16", 40)
     step = next(op for op in net.ops if isinstance(op, Recurrent))
     assert step.gated == bool(gate) and kinds(net).count("Recurrent") == 1
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_axis_that_is_scanned_is_time(tmp_path, last, turned):
+    net = same(file(tmp_path, last=last, turned=turned), "i8/16", 40)
+    assert net.input.shape == (1, 5, FEATURES)
 
 
 def test_the_states_behind_every_step_are_an_image_of_them(tmp_path):
