@@ -17,6 +17,7 @@ from hwflow.errors import Finding, HwflowError, ModelError, RecipeError
 from hwflow.ops import Port
 from hwflow.passes import needed
 from hwflow.qonnx.constants import evaluate
+from hwflow.qonnx.layout import input_of
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.sentences import SENTENCES
@@ -40,72 +41,9 @@ class Reader:
         self.notes: list[str] = []
         self.heads: dict[str, Head] = {}  # what is left to the host, by the tensor behind it
         self.static_batch = file.input_dims[0] if file.input_dims else None
-        first = self._input()
+        first = input_of(file)
         self.values[file.input] = first
         self.shapes = {INPUT: first.shape}
-
-    def _input(self) -> Ref:
-        dims = self.file.input_dims
-        if len(dims) not in (2, 3, 4) or any(d is None or d < 1 for d in dims[1:]):
-            shown = ", ".join("?" if d is None else str(d) for d in dims)
-            raise ModelError(
-                Finding(
-                    "graph",
-                    "input",
-                    f"{self.file.input} has shape ({shown})",
-                    "export with (batch, channels, height, width) or (batch, features), all but the batch fixed",
-                )
-            )
-        sizes = [int(d or 0) for d in dims]
-        if int(np.prod(sizes[1:], dtype=np.float64)) > 1 << 28:
-            raise ModelError(
-                Finding(
-                    "graph",
-                    "input",
-                    f"{self.file.input} has shape {tuple(sizes)}, too large for a stream",
-                    "export with the real input size",
-                )
-            )
-        letters = {2: "NC", 3: "NCW", 4: "NCHW"}[len(dims)]
-        if len(dims) > 2 and self._channels_last(len(dims)):
-            letters = {3: "NWC", 4: "NHWC"}[len(dims)]
-        if len(dims) == 3:
-            size = {"H": 1} | dict(zip(letters, sizes, strict=True))
-        else:
-            size = dict(zip(letters, sizes, strict=True))
-        shape = (size["C"],) if len(dims) == 2 else (size["H"], size["W"], size["C"])
-        return Ref(INPUT, shape, dims_of(letters), kind=self.file.input_type)
-
-    def _channels_last(self, rank: int) -> bool:
-        """True where the file's input is (N, H, W, C) or (N, T, C): its first reader that knows channels says so."""
-        here = {self.file.input}
-        for call in self.file.calls:
-            if not here & set(call.inputs):
-                continue
-            if call.domain == "qonnx.custom_op.channels_last" or call.attrs.get("data_layout") == "NHWC":
-                return True
-            if (time := self._scanned_axis(call)) is not None:
-                return time == 1
-            if call.op == "Transpose":
-                return list(call.attrs.get("perm", ())) == [0, *((3, 1, 2) if rank == 4 else (2, 1))]
-            if call.op in ("MatMul", "Gemm"):
-                return True
-            if call.op in ELEMENTWISE:
-                here |= set(call.outputs)
-            elif call.op in ("Conv", "Flatten", "Reshape", "BatchNormalization", "MaxPool"):
-                return False
-        return False
-
-    def _scanned_axis(self, call: Call) -> int | None:
-        """The axis of a call's three-axis input that a Scan steps over, at once or behind this transposition."""
-        if call.op == "Scan":
-            return int((call.attrs.get("scan_input_axes") or [0])[0]) % 3
-        if call.op != "Transpose":
-            return None
-        behind = (c for c in self.file.calls if c.op == "Scan" and call.outputs[0] in c.inputs)
-        axes = [self._scanned_axis(c) for c in behind]
-        perm = list(call.attrs.get("perm") or (2, 1, 0))
-        return perm[axes[0]] if axes and axes[0] is not None and len(perm) == 3 else None
 
     # -- driving -------------------------------------------------------------------------------------------------
 
@@ -486,12 +424,6 @@ def raster_order(ref: Ref) -> Array:
             places = np.expand_dims(places, i)
     return places.reshape(-1)
 
-
-# what may stand in front of the first operator that knows channels
-ELEMENTWISE = (
-    "Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear", "MultiThreshold", "Mul", "Div", "Add", "Sub",
-    "Neg", "Identity", "Dropout", "Cast", "Clip", "Relu", "Round", "Floor",
-)  # fmt: skip
 
 # what may stand between a head and an output
 BEHIND_HEADS = ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "ArgMax", "TopK")
