@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hwflow.bench.boards import CNV, Target, size_design
+from hwflow.bench.boards import Target, size_design
 from hwflow.board import Board, load_board
 from hwflow.deploy import designs
 from hwflow.emit.rtl import emit
@@ -27,8 +27,6 @@ TARGETS = (
     Target("tfc", "icebreaker", clock_mhz=34.0),
     Target("tfc", "tangnano9k", clock_mhz=105.0),
     Target("tfc", "ulx3s_85f", 165_000, 130.0),  # 784 cycles an image
-    Target("cnv", "ulx3s_85f", 3100, 90.0, folding=CNV),
-    Target("resnet20", "ulx3s_85f", 100, 90.0),
 )
 TIMEOUT = 3600.0  # seconds of one run of one tool
 
