@@ -338,13 +338,19 @@ class _Folding:
         assert len(item.lo) == channels, f"{value}: has {channels} channels, but ranges of {len(item.lo)}"
         unit, ordered = common_unit(item.lo, item.hi, [Finish(s.op, s.value) for s in item.steps])
         name = item.op
-        if unit is not None or item.op == INPUT:
+        if unit is not None or self._is_input(item.op):
             ints = self.ports[item.op].ints
             same = Unit(np.ones(1), np.zeros(1), ints.lo, ints.hi)
             name = self.emit(rescaled(unit or same, self.fresh("scores"), item.op, channels))
         pixels = int(np.prod(self.ports[item.op].shape[:-1]))
         finish = tuple(Finish(s.op, s.wider(pixels).value) for s in item.steps)
         return name, finish, None if unit is None else tiled(unit, pixels, channels), ordered
+
+    def _is_input(self, name: str) -> bool:
+        """True where a value is the input's own elements, at most in another shape, which no unit of hardware makes."""
+        while isinstance(op := self.ops.get(name), ops.Flatten | ops.Reshape):
+            name = op.inputs[0]
+        return name == INPUT
 
     def emit(self, op: ops.Op) -> str:
         """Take an operation into the network; its numbers must be what every engine holds."""
