@@ -1,6 +1,6 @@
 """Where a monotone function of an integer changes its level: thresholds by bisection, rescales by proof.
 
-Stands on bits and ops. Nothing is solved for in floating point: the trained float32 arithmetic is asked at integers.
+Stands on bits, ops and items. Nothing is solved for in floating point: the trained float32 arithmetic is asked at integers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from hwflow import ops
 from hwflow.bits import Array
+from hwflow.fold.items import TooWide
 
 MOST_LEVELS = 1023
 MOST_SHIFT = 30
@@ -112,7 +113,7 @@ def see(function: Callable[[Array], Array], lo: Array, hi: Array) -> tuple[Array
     """Where any function rises and falls: (channels, n) places of each, its base, its least and largest level.
 
     The function is base + (places of rising at or below x) - (places of falling at or below x). A place is repeated for
-    every level; "never" is hi + 1. None where there are too many integers to look at.
+    every level; "never" is hi + 1. None where there are too many integers to look at; TooWide where it rises or falls too often.
     """
     first, last = int(lo.min()), int(hi.max())
     if (last - first + 1) * len(lo) > MOST_SEEN:
@@ -121,11 +122,18 @@ def see(function: Callable[[Array], Array], lo: Array, hi: Array) -> tuple[Array
     y = function(x)
     base = int(y[0].min())
     steps = np.diff(np.vstack([np.full(len(lo), base), y]), axis=0)
+    seldom(int(np.maximum(steps, 0).sum(0).max()), int(np.maximum(-steps, 0).sum(0).max()))
     tables = [
         _table([np.repeat(x[:, c], change[:, c]) for c in range(len(lo))], hi)
         for change in (np.maximum(steps, 0), np.maximum(-steps, 0))
     ]
     return tables[0], tables[1], base, int(y.min()), int(y.max())
+
+
+def seldom(ups: int, downs: int) -> None:
+    """A TooWide refusal where a function rises or falls more often than thresholds are kept."""
+    if max(ups, downs) > MOST_LEVELS:
+        raise TooWide(f"rises {ups} and falls {downs} times", f"quantise it to at most {MOST_LEVELS} levels")
 
 
 def _table(rows: list[Array], hi: Array) -> Array:
@@ -171,6 +179,8 @@ def see_pieces(
         some = first <= last
         end = np.maximum(first, last)
         here, there = function(np.stack([first, end]))
+        for rise in (here - before, there - here):
+            seldom(int(np.maximum(rise, 0)[some].max(initial=0)), int(np.maximum(-rise, 0)[some].max(initial=0)))
         found = find(function, first, end)
         for c in np.flatnonzero(some):
             jump = int(here[c] - before[c])
@@ -182,6 +192,7 @@ def see_pieces(
         ends = np.stack([here, there])[:, some]
         least, most = min(least, int(ends.min(initial=least))), max(most, int(ends.max(initial=most)))
     hi = ranges[-1][1]
+    seldom(*(max(sum(map(len, row)) for row in kind) for kind in rows))
     ups, downs = (_table([np.sort(np.concatenate(row)) for row in kind], hi) for kind in rows)
     return ups, downs, base, least, most
 

@@ -137,10 +137,6 @@ def _wavy(folding: _Folding, value: str, item: Item, grid: Grid) -> Item:
             "falls and rises over more integers than can be looked at", "quantise in front of it, or use fewer bits"
         )
     ups, downs, base, lo, hi = found
-    if max(ups.shape[1], downs.shape[1]) > lv.MOST_LEVELS:
-        raise TooWide(
-            f"rises {ups.shape[1]} and falls {downs.shape[1]} times", f"quantise it to at most {lv.MOST_LEVELS} levels"
-        )
     if not ups.shape[1]:  # it never rises: a threshold has one limit at least, here one that nothing reaches
         ups = np.full((len(item.lo), 1), folding.ports[item.op].ints.hi + 1)
     name, still = folding.fresh(item.label or value), np.zeros(len(item.lo), bool)
