@@ -6,6 +6,7 @@ No command is ever a shell string.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -89,7 +90,34 @@ def run(
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run a tool in `cwd` and return what it printed; ToolError with the command, the log and the last lines."""
+    _compile_once(need(name))
     return run_program(need(name), args, cwd=cwd, log=log, timeout=timeout, env=env)
+
+
+def _compile_once(program: Path) -> None:
+    """Let a tool that is a WebAssembly wheel compile itself while nobody else runs it.
+
+    YoWASP writes the machine code of a program's first run over the file that other processes may just have mapped, which
+    ends them by a bus error. Whoever comes first asks for the version under a lock; a file in YoWASP's cache notes it.
+    """
+    if not program.name.startswith("yowasp-"):
+        return
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = Path(os.environ.get("YOWASP_CACHE_DIR") or Path(caches) / "YoWASP")
+    try:
+        done = home / f"{program.name}-{program.stat().st_mtime_ns}.compiled"  # another wheel is another file
+        if done.exists():
+            return
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / f"{program.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                subprocess.run(
+                    [str(program), "--version"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )  # fmt: skip
+                done.touch()
+    except (OSError, subprocess.CalledProcessError):
+        return  # the run itself says what is wrong
 
 
 def run_program(
