@@ -158,7 +158,14 @@ def largest(grids: Sequence[Grid]) -> Grid | None:
     if (first.scale <= 0).any():
         return None
     lo, hi = (np.max([getattr(g, end) for g in grids], 0) for end in ("lo", "hi"))
-    return replace(first, lo=lo, hi=hi)
+    # the steps of a branch of one value may give that value of any integer
+    told = (
+        g
+        for g in grids
+        if all(np.array_equal(g.values(k), o.values(k)) for o in grids for k in (o.lo[None], o.hi[None]))
+    )
+    found = next(told, None)
+    return None if found is None else replace(found, lo=lo, hi=hi)
 
 
 def whole(lo: Array, hi: Array, bipolar: bool = False) -> Grid:
