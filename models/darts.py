@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hwflow.recipe import Method, Plan, Recipe
-from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense, fixed, wide
+from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Scale, act, conv, dense, fixed, wide
 
-BRANCH = 2.0**-6
 Edge = tuple[str, int]  # what is done, and to which state: 0 and 1 are the cell's inputs, 2 and more its own nodes
 NORMAL: tuple[tuple[Edge, Edge], ...] = (
     (("separable", 0), ("separable", 1)), (("separable", 0), ("separable", 1)), (("separable", 1), ("skip", 0)),
@@ -33,16 +32,18 @@ def operation(what: str, method: Method, channels: int, stride: int) -> nn.Modul
     """One edge of a cell: separable (twice), dilated, pool or skip, as DARTS names them."""
     match what:
         case "separable":
-            return nn.Sequential(*_parts(method, channels, stride), *_parts(method, channels, 1), fixed(step=BRANCH))
+            return nn.Sequential(
+                *_parts(method, channels, stride), *_parts(method, channels, 1), fixed(step=BRANCH_STEP)
+            )
         case "dilated":
-            return nn.Sequential(*_parts(method, channels, stride, dilation=2), fixed(step=BRANCH))
+            return nn.Sequential(*_parts(method, channels, stride, dilation=2), fixed(step=BRANCH_STEP))
         case "pool":
             return nn.MaxPool2d(3, stride, 1)
         case "skip" if stride == 1:
             return nn.Identity()
         case "skip":
             shrink = conv(wide(method), channels, channels, 1, stride, padding=0)
-            return nn.Sequential(shrink, Norm(channels), fixed(step=BRANCH))
+            return nn.Sequential(shrink, Norm(channels), fixed(step=BRANCH_STEP))
     raise ValueError(f"{what}: a cell's edge is separable, dilated, pool or skip")
 
 

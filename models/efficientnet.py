@@ -7,9 +7,8 @@ and last layer have 8-bit weights. Squeeze and excite multiplies a 4-bit map by 
 from torch import Tensor, nn
 
 from hwflow.recipe import Method, Plan, Recipe
-from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense, fixed, wide
+from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Scale, act, conv, dense, fixed, wide
 
-BRANCH = 2.0**-6  # the step of a branch before it is added: twice the stream's range
 # (expansion, channels, blocks, stride of the first, kernel): B0's, two strides fewer because images are small
 BLOCKS = (
     (1, 16, 1, 1, 3), (6, 24, 2, 1, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3),
@@ -47,7 +46,7 @@ class Inverted(nn.Module):
             *widen, act(method, inner), conv(method, inner, inner, kernel, stride, kernel // 2, groups=inner), Norm(inner),
             Excite(method, inner, max(1, inputs // SQUEEZE)), Norm(inner),
             act(method, inner), conv(method, inner, outputs, 1, padding=0), Norm(outputs),
-            fixed(step=BRANCH) if self.joins else fixed(),
+            fixed(step=BRANCH_STEP) if self.joins else fixed(),
         )  # fmt: skip
         self.clip = fixed() if self.joins else nn.Identity()
 

@@ -13,9 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwflow.recipe import Method, Plan, Recipe
-from hwflow.train.layers import Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
-
-BRANCH = 2.0**-6
+from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
 
 
 class Shortcut(nn.Module):
@@ -41,7 +39,7 @@ class Single(nn.Module):
     def __init__(self, method: Method, inputs: int, outputs: int, stride: int, pool: bool):
         super().__init__()
         self.branch = nn.Sequential(
-            act(method, inputs), conv(method, inputs, outputs, stride=stride), Norm(outputs), fixed(step=BRANCH)
+            act(method, inputs), conv(method, inputs, outputs, stride=stride), Norm(outputs), fixed(step=BRANCH_STEP)
         )
         self.shortcut = Shortcut(inputs, outputs, stride, pool)
         self.clip = fixed()
@@ -62,12 +60,14 @@ class Double(nn.Module):
             act(method, outputs),
             conv(method, outputs, outputs),
             Norm(outputs),
-            fixed(step=BRANCH),
+            fixed(step=BRANCH_STEP),
         )
         self.shortcut = (
             nn.Identity()
             if stride == 1 and inputs == outputs
-            else nn.Sequential(conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(step=BRANCH))
+            else nn.Sequential(
+                conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(step=BRANCH_STEP)
+            )
         )
         self.clip = fixed()
 

@@ -1,6 +1,5 @@
 """A build is one thing: its stages are read back, belong together, and every mixture or damage is one line."""
 
-import copy
 import json
 import os
 import shutil
@@ -8,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from builds import build_of
+from damages import damaged
 
 from hwflow.build import Build
 from hwflow.errors import ModelError, RecipeError
@@ -147,36 +147,6 @@ STAGES = {
     "synth/xc7.json": lambda b: b.json("synth/xc7.json"),
 }
 FACTS = {"family": "xc7", "lut": 1, "ff": 2, "bram": 0, "dsp": 0, "units": {}, "fmax_mhz": None}
-
-
-def damaged(value, rng):
-    """A JSON value with one part exchanged for something else, or left out."""
-    value = copy.deepcopy(value)
-    at, path = value, []
-    while isinstance(at, dict | list) and at:
-        key = rng.choice(sorted(at)) if isinstance(at, dict) else int(rng.integers(len(at)))
-        path.append((at, str(key) if isinstance(at, dict) else key))
-        at = at[path[-1][1]]
-        if rng.random() < 0.3:
-            break
-    holder, key = path[-1]
-    options = [
-        None,
-        -1,
-        1 << 70,
-        0.5,
-        "x",
-        [],
-        {},
-        [[[]]],
-        True,
-        {"array": {"type": "<i8", "shape": [1 << 40], "data": ""}},
-    ]
-    if rng.random() < 0.15:
-        del holder[key]
-    else:
-        holder[key] = options[rng.integers(len(options))]
-    return value
 
 
 @pytest.mark.parametrize("name", STAGES)

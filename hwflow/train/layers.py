@@ -23,6 +23,7 @@ from hwflow.train.quantizers import act_quantizer, fixed_quantizer, weight_quant
 from hwflow.train.views import form
 
 RESIDUAL_BITS, RESIDUAL_STEP = 8, 2.0**-7  # Hardtanh bounds a shortcut to [-1, 1)
+BRANCH_STEP = 2 * RESIDUAL_STEP  # of a branch before it is added: twice the range of the stream
 
 
 class _Gained:
