@@ -3,6 +3,7 @@
 //   sum_o[r] = sum_c w[r, c] * x[c], the latency of popcount or adder_tree and one cycle of en_i later; the count of
 //   equal bits where both are bipolar
 //
+// Fused 1, of bits only: the products have a register of their own (see dot_bits), one cycle more.
 // Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary (two bits; bit 0 says that the element counts).
 
 module dots #(
@@ -13,6 +14,7 @@ module dots #(
   parameter int unsigned WBits = 1,
   parameter int unsigned WKind = 0,
   parameter int unsigned Mult  = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Fused = 0,
   localparam bit Binary = (XKind == 0 || XKind == 3) && (WKind == 0 || WKind == 3),
   localparam int unsigned CountBits = $clog2(Simd + 1),
   localparam int unsigned SumBits = Binary ? CountBits + 1 : XBits + WBits + 1 + $clog2(Simd)  // signed
@@ -40,10 +42,16 @@ module dots #(
       .x_i(w_i), .plus_o(w_plus), .counts_o(w_counts)
     );
     if (Masks == 1) begin : gen_shared
+      logic [Simd-1:0] counts;
+      delay #(
+        .Bits(Simd), .Cycles(Fused)
+      ) counts_level (
+        .clk_i(clk_i), .en_i(en_i), .d_i(x_counts), .q_o(counts)
+      );
       popcount #(
-        .N(Simd)
+        .N(Simd), .First(3 + Fused)
       ) count_all (
-        .clk_i(clk_i), .en_i(en_i), .bits_i(x_counts), .count_o(shared)
+        .clk_i(clk_i), .en_i(en_i), .bits_i(counts), .count_o(shared)
       );
     end else begin : gen_plain
       assign shared = '0;
@@ -51,7 +59,7 @@ module dots #(
     for (genvar r = 0; r < Rows; r++) begin : gen_row
       logic [CountBits-1+(Masks==0?0:1):0] product;
       dot_bits #(
-        .Simd(Simd), .Masks(Masks)
+        .Simd(Simd), .Masks(Masks), .Fused(Fused)
       ) dot (
         .clk_i(clk_i), .en_i(en_i), .x_plus_i(x_plus), .x_counts_i(x_counts), .w_plus_i(w_plus[r*Simd+:Simd]),
         .w_counts_i(w_counts[r*Simd+:Simd]), .shared_i(shared), .sum_o(product)

@@ -52,7 +52,6 @@ module mvu #(
   localparam int unsigned StepBits  = Steps > 1 ? $clog2(Steps) : 1;
 
   localparam bit Binary = (XKind == 0 || XKind == 3) && (WKind == 0 || WKind == 3);
-  localparam bit Shared = WKind == 0 && XKind != 0;  // rows subtract something that depends on x alone
   localparam bit Counted = XKind == 0 && WKind == 0;
   localparam int unsigned CountBits   = $clog2(Simd + 1);
   // a few words of weights are a table that a comparison of bits absorbs; the register is behind both
@@ -175,75 +174,11 @@ module mvu #(
     .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .valid_i(step), .valid_o(sum_valid)
   );
 
-  if (Binary) begin : gen_bits
-    localparam int unsigned Masks = WKind == 3 ? 2 : XKind == 3 ? 1 : 0;
-    logic [Simd-1:0]      x_plus, x_counts;
-    logic [Pe*Simd-1:0]   w_plus, w_counts;
-    logic [CountBits-1:0] shared;
-
-    split_signs #(
-      .N(Simd), .Bits(XBits)
-    ) split_x (
-      .x_i(x), .plus_o(x_plus), .counts_o(x_counts)
-    );
-    split_signs #(
-      .N(Pe * Simd), .Bits(WBits)
-    ) split_w (
-      .x_i(w), .plus_o(w_plus), .counts_o(w_counts)
-    );
-    if (Masks == 1) begin : gen_shared
-      logic [Simd-1:0] counts;
-      delay #(
-        .Bits(Simd), .Cycles(Fused)
-      ) counts_level (
-        .clk_i(clk_i), .en_i(go), .d_i(x_counts), .q_o(counts)
-      );
-      popcount #(
-        .N(Simd), .First(First)
-      ) count_all (
-        .clk_i(clk_i), .en_i(go), .bits_i(counts), .count_o(shared)
-      );
-    end else begin : gen_plain
-      assign shared = '0;
-    end
-    for (genvar p = 0; p < Pe; p++) begin : gen_row
-      logic [CountBits-1+(Masks==0?0:1):0] product;
-      dot_bits #(
-        .Simd(Simd), .Masks(Masks), .Fused(Fused)
-      ) dot (
-        .clk_i(clk_i), .en_i(go), .x_plus_i(x_plus), .x_counts_i(x_counts), .w_plus_i(w_plus[p*Simd+:Simd]),
-        .w_counts_i(w_counts[p*Simd+:Simd]), .shared_i(shared), .sum_o(product)
-      );
-      if (Masks == 0) begin : gen_count
-        assign sum[p] = SumBits'(product);
-      end else begin : gen_signed
-        assign sum[p] = product;
-      end
-    end
-  end else begin : gen_numbers
-    localparam int unsigned SharedBits = XBits + 1 + $clog2(Simd);
-    logic [SharedBits-1:0] shared;
-    if (Shared) begin : gen_shared
-      logic [Simd*(XBits+1)-1:0] terms;
-      for (genvar c = 0; c < Simd; c++) begin : gen_column
-        assign terms[c*(XBits+1)+:XBits+1] = {XKind != 1 && x[c*XBits+XBits-1], x[c*XBits+:XBits]};
-      end
-      adder_tree #(
-        .N(Simd), .Bits(XBits + 1)
-      ) add_all (
-        .clk_i(clk_i), .en_i(go), .terms_i(terms), .sum_o(shared)
-      );
-    end else begin : gen_plain
-      assign shared = '0;
-    end
-    for (genvar p = 0; p < Pe; p++) begin : gen_row
-      dot_numbers #(
-        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult)
-      ) dot (
-        .clk_i(clk_i), .en_i(go), .x_i(x), .w_i(w[p*Simd*WBits+:Simd*WBits]), .shared_i(shared), .sum_o(sum[p])
-      );
-    end
-  end
+  dots #(
+    .Simd(Simd), .Rows(Pe), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult), .Fused(Fused)
+  ) products (
+    .clk_i(clk_i), .en_i(go), .x_i(x), .w_i(w), .sum_o(sum)
+  );
 
   // ---- accumulators ----------------------------------------------------------------------------------------------
   localparam int unsigned StoreBits = Levels > 0 ? Pe * Levels * ThrBits : 1;
