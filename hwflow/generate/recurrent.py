@@ -98,6 +98,9 @@ def scanned(d: Drawing) -> None:
     attrs: dict[str, Any] = {"scan_input_axes": [axis - 3 if d.opset >= 11 and d.chance(30) else axis]}
     if each:
         attrs["scan_output_axes"] = [out - 3 if d.opset >= 11 and d.chance(30) else out]
+    for side in ("input", "output") if each else ("input",):
+        if d.chance(10):
+            attrs[f"scan_{side}_directions"] = [0]  # forwards, as when it is left out
     name = d.node(
         "Scan", d.b.const(start), at.name, outputs=1 + each, body=step.graph(new, each), num_scan_inputs=1, **attrs
     )

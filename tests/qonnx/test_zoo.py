@@ -90,8 +90,9 @@ def test_a_residual_network_of_arbitrary_scales_differs_only_where_float_sums_ro
     assert len(alone) > 50 and alone <= exact, "steps behind a tensor of the file agree to the last bit"
 
 
-# EfficientNet has thousands of wide channels, each looked at integer by integer: minutes, so `make test-all` has it
-PAPERS = [r for r in RECIPES if IMAGES or "efficientnet" not in r]
+# thousands of wide channels, each looked at integer by integer: minutes, so `make test-all` has them
+LONG = ("efficientnet:efficientnet", "darts:darts")
+PAPERS = [r for r in RECIPES if IMAGES or r not in LONG]
 
 
 @pytest.mark.slow
