@@ -1,6 +1,6 @@
 """The table of clocks: what whole designs, link included, reach on open boards; the median of three seeds of the placer.
 
-Stands on bench's boards, synth and route. One seed of the placer differs from the next by some percent, so that a change of
+Stands on bench's boards and placing. One seed of the placer differs from the next by some percent, so that a change of
 the hardware can be told from luck only in the median.
 """
 
@@ -13,14 +13,13 @@ from statistics import median
 from typing import Any
 
 from hwflow.bench.boards import Target, size_design
+from hwflow.bench.placing import made_from, place
 from hwflow.board import Board, load_board
-from hwflow.deploy import designs
 from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
 from hwflow.generate import nets as drawn_nets
-from hwflow.places import contents, measure_once
-from hwflow.synth import route, synth, yosys
-from hwflow.synth.pll import pick_clock
+from hwflow.places import measure_once
+from hwflow.units.kit.base import Dataflow
 
 SEEDS = (1, 2, 3)
 TARGETS = (
@@ -28,7 +27,6 @@ TARGETS = (
     Target("tfc", "tangnano9k", clock_mhz=105.0),
     Target("tfc", "ulx3s_85f", 165_000, 130.0),  # 784 cycles an image
 )
-TIMEOUT = 3600.0  # seconds of one run of one tool
 
 
 def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -43,12 +41,10 @@ def row(target: Target, say: Callable[[str], None]) -> dict[str, Any]:
     head = {"network": net.name, "board": board.name, "part": board.part, "cycles_per_image": dataflow.cycles}
     with tempfile.TemporaryDirectory() as folder:
         rtl = emit(dataflow, Path(folder) / "rtl")
-        params = designs.parameters(dataflow, rtl)
-        shell = [path.read_bytes() for path in route.shell_sources(board.family)]
         try:
             facts = measure_once(
-                ["clocks", repr(target), repr(board), repr(SEEDS), yosys.version(), *shell, *contents(rtl)],
-                lambda: clocks(board, params, rtl, target, Path(folder) / "work", say),
+                ["clocks", repr(target), *made_from(rtl, board, repr(SEEDS))],
+                lambda: clocks(dataflow, rtl, board, target, Path(folder) / "work", say),
             )
         except HwflowError as e:
             return {**head, "result": str(e).splitlines()[0]}
@@ -56,21 +52,15 @@ def row(target: Target, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def clocks(
-    board: Board, params: dict[str, int], rtl: Path, target: Target, work: Path, say: Callable[[str], None]
+    dataflow: Dataflow, rtl: Path, board: Board, target: Target, work: Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """MHz of each seed, their median, and the critical path of the seed that reached it."""
     say(f"{target.network} on {board.name}: synthesise")
-    measured = synth(rtl, board, out=work, timeout=TIMEOUT)
-    asked = pick_clock(board, target.clock_mhz or board.clock_mhz)
-    runs = []
-    for seed in SEEDS:
-        run = route.route_once(work, board, params, asked, seed=seed, timeout=TIMEOUT)
-        say(f"{target.network} on {board.name}: seed {seed} reaches {run.fmax_mhz:.1f} MHz ({run.seconds:.0f} s)")
-        runs.append(run)
+    cells, runs = place(dataflow, rtl, board, work, SEEDS, say, target.clock_mhz)
     runs.sort(key=lambda run: run.fmax_mhz)
     middle = runs[len(runs) // 2]
     return {
-        "lut": measured["lut"], "ff": measured["ff"], "asked_mhz": round(asked.mhz, 2),
+        "lut": cells["lut"], "ff": cells["ff"], "asked_mhz": round(middle.clock.mhz, 2),
         "seeds_mhz": ", ".join(f"{run.fmax_mhz:.1f}" for run in runs),
         "median_mhz": round(median(run.fmax_mhz for run in runs), 1), "critical_path": middle.critical_path,
         "result": "placed and routed",

@@ -1,6 +1,6 @@
 """The table of tasks: kept detectors, segmenters and sequence networks, scored, proven in every engine, and built for two boards.
 
-Stands on bench's trained, the simulators, synth and route. Steps that take long are measured once for the same texts.
+Stands on bench's trained and placing, the simulators and synth. Steps that take long are measured once for the same texts.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hwflow.bench.placing import TIMEOUT, made_from, place
 from hwflow.bench.trained import row as scored
 from hwflow.board import Board, load_board
-from hwflow.deploy import designs
 from hwflow.emit.rtl import emit
 from hwflow.errors import HwflowError
 from hwflow.net import Net
 from hwflow.places import contents, measure_once
 from hwflow.plan import plan
 from hwflow.simulate import c, hls, rtl, verilate
-from hwflow.synth import route, synth, yosys
-from hwflow.synth.pll import pick_clock
+from hwflow.synth import synth, yosys
 from hwflow.train.checkpoint import METRICS
 from hwflow.train.kept import NET, TRAINED, held_out
 from hwflow.train.tasks import task_of
@@ -31,7 +30,6 @@ KEPT = ("detector", "unet", "keywords", "tcn-rows", "rnn-tones", "rnn-rows")
 IMAGES = 3  # held-out images that run through HLS C++ and the simulated RTL
 STALLS = 7
 ROUTED, SYNTHESISED = "ulx3s_85f", "pynq_z2"
-TIMEOUT = 3600.0  # seconds of one run of one tool
 
 Say = Callable[[str], None]
 
@@ -56,7 +54,7 @@ def row(folder: Path, say: Say) -> dict[str, Any]:
         say(f"{folder.name}: every engine on {IMAGES} images")
         head |= prove(net, flow, folder_rtl, metrics["data"], home)
         say(f"{folder.name}: {ROUTED}")
-        head |= placed(flow, folder_rtl, board, home / "placed")
+        head |= placed(flow, folder_rtl, board, home / "placed", say)
         say(f"{folder.name}: {SYNTHESISED}")
         head |= synthesised(net, load_board(SYNTHESISED), home)
     return head
@@ -80,21 +78,18 @@ def prove(net: Net, flow: Dataflow, folder: Path, data: str, scratch: Path) -> d
     return measure_once(["tasks", verilate.version(), x.tobytes(), want.tobytes(), *contents(folder)], measure)
 
 
-def placed(flow: Dataflow, folder: Path, board: Board, work: Path) -> dict[str, Any]:
+def placed(flow: Dataflow, folder: Path, board: Board, work: Path, say: Say) -> dict[str, Any]:
     """LUTs, block RAMs and clock of the whole design, placed and routed; or the reason why not."""
-    params = designs.parameters(flow, folder)
 
     def measure() -> dict[str, Any]:
-        cells = synth(folder, board, out=work, timeout=TIMEOUT)
-        run = route.route_once(work, board, params, pick_clock(board, board.clock_mhz), seed=1, timeout=TIMEOUT)
+        cells, (run,) = place(flow, folder, board, work, (1,), say)
         return {
             f"{board.name}_lut": cells["lut"], f"{board.name}_bram": cells["bram"], "fmax_mhz": round(run.fmax_mhz, 1),
             "images_per_s": round(run.fmax_mhz * 1e6 / flow.cycles),
         }  # fmt: skip
 
-    shell = [path.read_bytes() for path in route.shell_sources(board.family)]
     try:
-        return measure_once(["tasks", repr(board), yosys.version(), *shell, *contents(folder)], measure)
+        return measure_once(["tasks", *made_from(folder, board)], measure)
     except HwflowError as e:
         return {"result": str(e).splitlines()[0]}
 
