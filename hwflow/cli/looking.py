@@ -337,7 +337,7 @@ def fuzz(
     show(facts, json, table)
     if pages:
         given = {"--minutes": minutes, "--files": files, "--seed": seed, "--workers": workers, "--c": c, "--rtl": rtl}
-        command = " ".join(["hwflow fuzz", *(f"{key} {value:g}" for key, value in given.items() if value is not None)])
+        command = " ".join(["hwflow fuzz", *(f"{key} {value}" for key, value in given.items() if value is not None)])
         for part, rows in (("fuzz", summary(facts)), ("operators", by_operator(facts))):
             write(pages / "fuzz.md", part, rows, command)
     raise typer.Exit(0 if not facts["faults"] else 1)
