@@ -13,6 +13,7 @@ from typing import Any
 
 from hwflow.errors import RecipeError, did_you_mean
 from hwflow.families import FAMILIES
+from hwflow.files import size_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,6 +23,7 @@ else:
 BOARDS = Path(__file__).resolve().parent / "boards"
 FLOWS = ("open", "vivado")
 LINKS = ("uart", "dma")
+MOST_TOML = 1 << 20  # bytes of a board file
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,10 @@ def boards() -> tuple[Board, ...]:
 def read_board(path: Path) -> Board:
     """One board from its TOML file; RecipeError for keys that are unknown, absent or of the wrong type."""
     try:
+        if size_of(path) > MOST_TOML:
+            raise ValueError("it is too large")
         entries: dict[str, Any] = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise RecipeError(f"{path}: is not a board file ({e}); write it like those in {BOARDS}") from e
     kinds = {f.name: str(f.type) for f in fields(Board)}
     for key, value in entries.items():

@@ -56,8 +56,8 @@ def open_serial(port: str, baud: int) -> Any:
 def read_design(path: Path) -> dict[str, Any]:
     """What design.json holds; LinkError where it is absent, no JSON or lacks what a host must know."""
     try:
-        if path.stat().st_size > MOST_DESIGN:
-            raise ValueError("it is too large")
+        if path.stat().st_size > MOST_DESIGN or not path.is_file():
+            raise ValueError("it is too large" if path.is_file() else "it is no regular file")
         return _checked(json.loads(path.read_text()))
     except (OSError, ValueError, RecursionError) as e:
         reason = " ".join(str(e).split())[:160] or type(e).__name__

@@ -7,12 +7,14 @@ a file may take of memory before any is taken.
 from __future__ import annotations
 
 import ctypes
+import errno
 import glob
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 import threading
 import zipfile
@@ -285,9 +287,18 @@ def brief(error: Exception) -> str:
     return line if len(line) <= 160 else f"{line[:157]}..."
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a regular file; OSError for anything else: a pipe or a device may be read for ever."""
+    seen = path.stat()
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(errno.EINVAL, "it is a folder" if path.is_dir() else "it is no regular file", str(path))
+    return seen.st_size
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     state = hashlib.sha256()
+    size_of(path)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             state.update(block)
@@ -297,7 +308,7 @@ def digest(path: Path) -> str:
 def read_json(path: Path, remedy: str, kind: type[HwflowError] = RecipeError) -> Any:
     """What a JSON file holds; an error of `kind`, with the remedy, where it is absent, too large or no JSON."""
     try:
-        size = path.stat().st_size
+        size = size_of(path)
         if size > MOST_JSON:
             raise kind(f"{path}: holds {size} bytes, more than any file of its kind; {remedy}")
         return json.loads(path.read_bytes())
@@ -316,6 +327,7 @@ def read_arrays(
     header first: more than `most` bytes, or a header that says more than its entry holds, is refused unread.
     """
     try:
+        size_of(path)
         with zipfile.ZipFile(path) as bundle:
             entries = {e.filename.removesuffix(".npy"): e for e in bundle.infolist()}
             total = sum(e.file_size for e in entries.values())

@@ -49,6 +49,8 @@ def load_labels(path: Path | str) -> Array:
 
 def _load_array(path: Path | str, what: str) -> Array:
     """The one array of a .npy file of images or labels, still on disk."""
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+        raise RecipeError(f"{path}: is no regular file; save {what} with numpy.save")
     try:
         x = np.load(Path(path), mmap_mode="r", allow_pickle=False)
     except Exception as e:  # numpy parses the header as Python, and what a damaged one raises is not its promise

@@ -42,7 +42,11 @@ def cache() -> Path:
     """The folder of compiled simulators and downloaded data: HWFLOW_CACHE, else the user's cache folder."""
     home = os.environ.get("HWFLOW_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hwflow"
     path = Path(home)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        reason = f"{e.strerror}, and HWFLOW_CACHE may name another folder for what is compiled"
+        raise OSError(e.errno, reason, str(path)) from e
     return path
 
 

@@ -5,6 +5,7 @@ Stands on errors. No torch here, so that a recipe can be read, compared and stor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -19,6 +20,13 @@ ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity", "fourier")
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise RecipeError(f"{what}: must be one of {', '.join(known)}, not {value!r}")
+
+
+def _finite(what: str, values: Any) -> None:
+    for f in fields(values):
+        value = getattr(values, f.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"{what}: {f.name} must be a finite number, not {value}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Method:
     full: bool = False
 
     def __post_init__(self) -> None:
+        _finite("method", self)
         _one_of("weights", self.weights, WEIGHTS)
         _one_of("acts", self.acts, ACTS)
         _one_of("estimator", self.estimator, ESTIMATORS)
@@ -125,6 +134,7 @@ class Plan:
     threads: int = 0  # of the CPU; 0 is torch's choice, 1 is fastest for small networks
 
     def __post_init__(self) -> None:
+        _finite("plan", self)
         _one_of("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
         _one_of("schedule", self.schedule, ("cosine", "onecycle", "constant"))
         for name in self.augment:

@@ -13,7 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hwflow.errors import HwflowError
+from hwflow.files import read_json
+from hwflow.schema import MAYBE_NUMBER, NUMBER, SchemaError, check
+
 NOTE = "run.json"
+SPEC = {
+    "name": str, "source": str, "epochs": int, "progress": NUMBER, "seconds": NUMBER, "loss": MAYBE_NUMBER,
+    "accuracy": MAYBE_NUMBER, "finished": bool, "process": int, "host": str, "written": NUMBER,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,11 @@ class Note:
 
 
 def _alive(process: int) -> bool:
+    if process <= 0:  # of a damaged note: a group of processes
+        return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # it lives, and is someone else's
         return True
@@ -70,7 +80,9 @@ def list_runs(folder: Path) -> list[tuple[Path, Note]]:
     found = []
     for path in folder.glob("**/" + NOTE):
         try:
-            found.append((path.parent, Note(**json.loads(path.read_text()))))
-        except (OSError, ValueError, TypeError):
+            values = read_json(path, "")
+            check(values, SPEC)
+            found.append((path.parent, Note(**values)))
+        except (HwflowError, SchemaError, TypeError):
             continue
     return sorted(found, key=lambda run: -run[1].written)

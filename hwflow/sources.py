@@ -5,7 +5,6 @@ Stands on fold, the readers, train and build. A folder that holds another source
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.build import MANIFEST, Build
-from hwflow.errors import ModelError, RecipeError, ToolError
-from hwflow.files import digest
+from hwflow.errors import HwflowError, ModelError, RecipeError, ToolError
+from hwflow.files import digest, read_json
 from hwflow.fold import fold
 from hwflow.net import Net
 from hwflow.passes import canonical
@@ -162,8 +161,8 @@ def _of_recipe(spec: str, folder: Path, train: Train) -> Source:
 def _trained(folder: Path) -> str | None:
     """The recipe whose training a folder holds, FILE:RECIPE."""
     try:
-        return _short(str(json.loads((folder / TRAINING[0]).read_text())["source"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return _short(str(read_json(folder / TRAINING[0], "")["source"]))
+    except (HwflowError, KeyError, TypeError):
         return None
 
 

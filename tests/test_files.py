@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 
 from hwflow import files
-from hwflow.errors import ModelError, RecipeError
+from hwflow.board import read_board
+from hwflow.bridges.qkeras_file import layers_of
+from hwflow.driver import LinkError
+from hwflow.driver_line import read_design
+from hwflow.errors import ModelError, RecipeError, ToolError
+from hwflow.inputs import Takes, load
+from hwflow.places import cache
+from hwflow.qonnx.model import parse
 
 
 def left(folder):
@@ -242,3 +249,40 @@ def test_answers_appear_whole_and_a_folder_is_no_name_for_them(tmp_path, monkeyp
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.npy", "y.npy"]
     with pytest.raises(RecipeError, match="is a folder; give the name of a file"):
         files.check_answers_path(tmp_path, ["scores"], "--outputs")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop of links"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "x"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case _:
+            path.symlink_to(path)
+    takes = Takes((4,), 0, 15)
+    readers = {
+        "json": lambda: files.read_json(path, "r"),
+        "npz": lambda: files.read_arrays(path, "r"),
+        "npy": lambda: load(path, takes),
+        "board": lambda: read_board(path),
+        "design": lambda: read_design(path),
+        "onnx": lambda: parse(path),
+        "keras": lambda: layers_of(path),
+    }
+    for name, read in readers.items():
+        with pytest.raises((RecipeError, ModelError, LinkError, ToolError)) as refused:
+            read()
+        assert str(path) in str(refused.value) or refused.type is ToolError, name
+    with pytest.raises(OSError, match=r"regular|folder|links|directory"):
+        files.digest(path)
+
+
+def test_a_cache_that_cannot_be_made_says_which_variable_names_another(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(OSError, match="HWFLOW_CACHE may name another folder"):
+        cache()

@@ -16,8 +16,8 @@ from hwflow.bits import Array
 from hwflow.bridges import keras_larq as larq
 from hwflow.bridges import qkeras_meaning as meaning
 from hwflow.bridges.keras_layers import HANDLERS
-from hwflow.bridges.qkeras_file import Function, Layer, function_of, layers_of
-from hwflow.errors import Finding, ModelError, Refusal
+from hwflow.bridges.qkeras_file import Function, Layer, described, function_of, layers_of
+from hwflow.errors import Finding, HwflowError, ModelError, Refusal
 from hwflow.ops import Port, Shape
 from hwflow.passes import needed
 from hwflow.qonnx.products import guessed
@@ -33,7 +33,12 @@ F = np.float32
 def read(path: Path | str, input: str | None = None) -> Graph:
     """The network of a Keras file; ModelError with every finding at once. `input` is TYPE[/DENOMINATOR]."""
     name, layers = layers_of(Path(path))
-    return Reader(name, layers, input).graph()
+    try:
+        return Reader(name, layers, input).graph()
+    except HwflowError:
+        raise
+    except Exception as e:  # what a damaged configuration makes of the layers is an open set
+        raise ModelError(f"{path}: has a configuration that cannot be read ({described(e)}); save the model again") from e
 
 
 class Reader:

@@ -19,8 +19,10 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.errors import ModelError, ToolError
+from hwflow.files import brief
 
 PIP = "pip install h5py"
+MOST_BYTES = 1 << 29  # of a file unpacked, and of one array
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +56,30 @@ def layers_of(path: Path) -> tuple[str, tuple[Layer, ...]]:
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
+                if sum(e.file_size for e in archive.infolist()) > MOST_BYTES:
+                    raise ValueError(f"it would take more than {MOST_BYTES} bytes of memory")
                 config = json.loads(archive.read("config.json"))
                 weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
             return _layers(config, lambda entry, kinds: _numbered(weights, entry, kinds))
         with h5py.File(path, "r") as file:
             config = json.loads(file.attrs["model_config"])
             return _layers(config, lambda entry, _: _named(file["model_weights"], entry["config"]["name"]))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
+    except Exception as e:  # what damaged archives and configurations raise is an open set: zlib, HDF5, zip, types
         raise ModelError(
-            f"{path}: is not a whole Keras model ({e}); save it with model.save under TF_USE_LEGACY_KERAS=1"
+            f"{path}: is not a whole Keras model ({described(e)}); save it with model.save under TF_USE_LEGACY_KERAS=1"
         ) from e
+
+
+def described(error: Exception) -> str:
+    """What an error says, with its kind where that alone says nothing: a KeyError has the key and no more."""
+    return brief(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {brief(error)}"
+
+
+def _array(item: Any) -> Array:
+    """A stored array; ValueError where it says that it is larger than any layer."""
+    if item.dtype.kind not in "biuf" or item.size * item.dtype.itemsize > MOST_BYTES:
+        raise ValueError(f"{item.name} holds {item.shape} of {item.dtype}")
+    return np.array(item)
 
 
 def _layers(config: dict[str, Any], arrays_of: Any) -> tuple[str, tuple[Layer, ...]]:
@@ -140,7 +156,7 @@ def _numbered(file: Any, entry: dict[str, Any], kinds: dict[str, int]) -> dict[s
 
 def _in_order(file: Any, place: str, order: tuple[str, ...], own: dict[str, Any]) -> dict[str, Array]:
     """The arrays of one folder by name; ValueError where it has another number of them than the layer's settings say."""
-    stored = [np.array(file[place][str(i)]) for i in range(len(file[place]))] if place in file else []
+    stored = [_array(file[place][str(i)]) for i in range(len(file[place]))] if place in file else []
     absent = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     names = [n for n in order if own.get(absent.get(n, ""), True)]
     if len(stored) != len(names):
@@ -154,7 +170,7 @@ def _named(group: Any, layer: str) -> dict[str, Array]:
     if layer in group:
         group[layer].visititems(
             lambda name, item: (
-                out.__setitem__(name.split("/")[-1].split(":")[0], np.array(item)) if hasattr(item, "shape") else None
+                out.__setitem__(name.split("/")[-1].split(":")[0], _array(item)) if hasattr(item, "shape") else None
             )
         )
     return out

@@ -43,6 +43,9 @@ def main() -> None:
         if hasattr(e, "format_message"):  # a usage error of the command line itself
             err.print(e.format_message(), style="red", markup=False)
             sys.exit(getattr(e, "exit_code", 2))
+        if isinstance(e, MemoryError):
+            err.print("ToolError: there is not enough memory; give fewer images, -n N", style="red", markup=False)
+            sys.exit(1)
         if isinstance(e, OSError):
             err.print(f"ToolError: {e}; check the path, its permissions and the free space", style="red", markup=False)
             sys.exit(1)

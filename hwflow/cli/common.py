@@ -5,7 +5,9 @@ Stands on typer and rich.
 
 from __future__ import annotations
 
+import io
 import json as jsonlib
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -108,6 +110,17 @@ def start(
         print(START, end="")
 
 
+def _open_streams() -> None:
+    """Make both streams ready for whatever is printed: a closed one takes all and shows none, any encoding has a `?`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed before hwflow began
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace" if name == "stdout" else "backslashreplace")
+
+
+_open_streams()
 WIDTH = None if sys.stdout.isatty() else 140  # columns of a table that goes to a file or a pipe
 # names come from model files: text is never read as markup
 out = Console(soft_wrap=True, width=WIDTH, markup=False)

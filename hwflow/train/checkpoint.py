@@ -17,7 +17,7 @@ from torch import nn
 
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
-from hwflow.files import write_bytes
+from hwflow.files import size_of, write_bytes
 from hwflow.recipe import Recipe, method_of, plan_of
 from hwflow.schema import SchemaError, check
 from hwflow.train import export as exporting
@@ -46,6 +46,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """What `write_checkpoint` wrote; a RecipeError if it is absent or broken. Sizes are checked before it is unpacked."""
     again = "train the recipe again"
     try:
+        size_of(path)
         with zipfile.ZipFile(path) as bundle:  # torch stores tensors as they are, not compressed
             if sum(e.file_size for e in bundle.infolist()) > path.stat().st_size + (1 << 20):
                 raise RecipeError(f"{path}: would unpack to more than it holds; {again}")

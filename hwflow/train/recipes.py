@@ -46,6 +46,9 @@ def recipes_of(path: Path) -> Mapping[str, Recipe]:
     recipes = getattr(_module(path), "RECIPES", None)
     if not isinstance(recipes, dict) or not recipes:
         raise RecipeError(f"{path}: defines no RECIPES; a model file ends with a dict of recipes by name")
+    for key, recipe in recipes.items():
+        if not isinstance(key, str) or not isinstance(recipe, Recipe):
+            raise RecipeError(f"{path}: RECIPES holds {type(recipe).__name__} under {key!r}; give a Recipe under its name")
     place = path.stem if path.parent == MODELS.resolve() else str(path)
     return {name: replace(recipe, source=f"{place}:{name}") for name, recipe in recipes.items()}
 
@@ -77,7 +80,7 @@ def _module(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         del sys.modules[name]
         raise RecipeError(f"{path}: could not be read ({type(e).__name__}: {e}); correct the file") from e
     return module

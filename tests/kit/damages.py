@@ -85,16 +85,47 @@ def damage(path: Path, rng: Rng) -> None:
         path.write_bytes(hostile_array(rng))
     elif path.suffix == ".npz" and kind < 4:
         _exchange(path, rng)
+    elif path.suffix == ".h5" and kind < 4:
+        _reconfigure(path, rng)
+    elif path.suffix == ".keras" and kind < 4:
+        with zipfile.ZipFile(path) as bundle:
+            entries = {name: bundle.read(name) for name in bundle.namelist()}
+        entries["config.json"] = json.dumps(damaged(json.loads(entries["config.json"]), rng)).encode()
+        with zipfile.ZipFile(path, "w") as bundle:
+            for name, data in entries.items():
+                bundle.writestr(name, data)
     elif kind == 7:
         path.unlink()
-        if rng.random() < 0.7:
-            path.mkdir()
+        match rng.integers(5):
+            case 0 | 1:
+                path.mkdir()
+            case 2:
+                os.mkfifo(path)
+            case 3:
+                path.symlink_to(rng.choice(["/dev/zero", str(path)]))
+            case _:
+                pass  # absent
     else:
         bad = bytearray(good[: rng.integers(len(good))] if kind % 2 else good)
         for at in rng.integers(0, max(len(bad), 1), int(rng.choice((1, 4, 40)))):
             if bad:
                 bad[at] = rng.integers(256)
         path.write_bytes(bad)
+
+
+def _reconfigure(path: Path, rng: Rng) -> None:
+    """The configuration of a Keras file with one part exchanged, or an array of 8 TB that takes no room."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        if rng.random() < 0.8:
+            file.attrs["model_config"] = json.dumps(damaged(json.loads(file.attrs["model_config"]), rng))
+            return
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        name = names[rng.integers(len(names))]
+        del file[name]
+        file.create_dataset(name, (1 << 20, 1 << 20), "f8", chunks=(64, 64))
 
 
 def _exchange(path: Path, rng: Rng) -> None:
@@ -154,9 +185,11 @@ CASES = (
     Case("other.npz", "run {home}/b --port sim --weights {home}/other.npz -n 2", 0.5),
     Case("x.npy", "go {home}/net.npz --data {home}/x.npy --labels {home}/y.npy --boards tangnano9k -o {home}/new", 0.3),
     Case("y.npy", "go {home}/net.npz --data {home}/x.npy --labels {home}/y.npy --boards tangnano9k -o {home}/new", 0.3),
-    Case("model.h5", "check {home}/model.h5", 0.3, 1),
+    Case("model.h5", "check {home}/model.h5"),
+    Case("model.keras", "check {home}/model.keras"),
     Case("run/checkpoint.pt", "train models/mlp.py:digits --start {home}/run --epochs 1 -o {home}/new", 0.15),
-    Case("run/metrics.json", "runs {home}"),
+    Case("run/run.json", "runs {home}"),
+    Case("run/metrics.json", "compile {home}/run -o {home}/new", 0.5),
 )
 
 
@@ -193,7 +226,8 @@ def make(home: Path) -> None:
     x, y = build.images(20)
     np.save(home / "x.npy", x)
     np.save(home / "y.npy", y)
-    (home / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(2000))
+    for end, name in (("h5", "qkeras_mlp.h5"), ("keras", "keras_keras3.keras")):
+        shutil.copyfile(Path(__file__).parent / "golden" / name, home / f"model.{end}")
     verify(build, n=2, engines=("numpy", "dataflow"))
     build.write("measured.json", {"fps": 3.0})
     build.write(
@@ -306,7 +340,9 @@ def run(
                 trial(case, home, rng, found[case])
             f = found[case]
             say(f"{case.file}, {case.command.split()[0]}: {f.times} damages, {f.refused} refused, {len(f.faults)} faults, {f.seconds:.1f} s, {f.megabytes:.0f} MB at most")  # fmt: skip
-            for fault in sorted({f[:300] for f in f.faults}):
+            for fault in sorted(
+                {fault if len(fault) < 400 else f"{fault[:60]} ... {fault[-340:]}" for fault in f.faults}
+            ):
                 say(f"    {fault}")
     return found
 

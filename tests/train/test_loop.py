@@ -291,7 +291,15 @@ def test_unknown_recipes_and_data_are_refused_with_what_exists():
 
 
 def test_a_model_file_that_is_wrong_is_one_clear_error(tmp_path):
-    for text, match in (("x = ", "could not be read"), ("x = 1", "defines no RECIPES")):
+    texts = {
+        "x = ": "could not be read",
+        "x = 1": "defines no RECIPES",
+        "import sys; sys.exit(0)": "could not be read",  # else the command would end as if it had trained
+        "RECIPES = {'a': 5}": "RECIPES holds int under 'a'",
+        "from hwflow.recipe import Plan; Plan(momentum=float('nan'))": "momentum must be a finite number",
+        "from hwflow.recipe import Method; Method(t_max=float('inf'))": "t_max must be a finite number",
+    }
+    for text, match in texts.items():
         path = tmp_path / f"m{len(text)}.py"
         path.write_text(text)
         with pytest.raises(RecipeError, match=match):

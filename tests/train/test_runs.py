@@ -156,3 +156,30 @@ def test_the_command_line_trains_with_its_options_stops_and_lists(tmp_path):
     metrics = hwflow("train", "mlp:digits", *options, "--resume")
     assert (metrics["plan"]["lr"], metrics["plan"]["seed"], metrics["method"]["weights"]) == (0.02, 3, "recu")
     assert hwflow("runs", "--json")[0]["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        ({"process": 1 << 70, "host": None}, True), ({"process": -1, "host": None}, True), ({"written": "x"}, False),
+        ({"progress": None}, False), ({"epochs": []}, False), ({"more": 1}, False), ({"loss": float("nan")}, False),
+    ],
+)  # fmt: skip
+def test_a_note_of_other_values_is_left_out_and_no_process_of_its_own_lives(
+    tmp_path, change, listed, capsys, monkeypatch
+):
+    (tmp_path / "a").mkdir()
+    write_note(tmp_path / "a", **VALUES, progress=0.5)
+    values = json.loads((tmp_path / "a" / NOTE).read_text())
+    changed = {k: socket.gethostname() if v is None and k == "host" else v for k, v in change.items()}
+    (tmp_path / "a" / NOTE).write_text(json.dumps(values | changed))
+    assert [note.state for _, note in list_runs(tmp_path)] == ["stopped"] * listed
+    monkeypatch.setattr(sys, "argv", ["hwflow", "runs", str(tmp_path)])
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert not done.value.code and "Traceback" not in capsys.readouterr().err
+
+
+def test_a_pipe_called_as_a_note_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / NOTE)
+    assert list_runs(tmp_path) == []
