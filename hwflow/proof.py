@@ -1,35 +1,36 @@
 """Real scores and integers against the exported float32 arithmetic, bit for bit: what differs, and what is only rounded.
 
-Stands on qonnx and net. A difference is a difference unless every node behind it is shown, given its own inputs, to do
-what the graph does to the last bit, or to differ by no more than float32 sums in another order may.
+Stands on qonnx and net. A difference is a difference unless a chain leads from the image to the very answer: every node,
+given the tensors of the same execution, does what the graph does to the last bit, or differs by no more than float32 sums
+in another order may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from hwflow.answers import Answer
 from hwflow.bits import Array
 from hwflow.net import Net
-from hwflow.qonnx import Rounding, rounding
+from hwflow.qonnx import Execution, Rounding, executions, rounding
 from hwflow.real import INPUT, Graph
 
 MOST_HELD = 1 << 24  # float32 values of all tensors of the images that are looked at together
 MOST_TOGETHER = 256  # images whose nodes are compared together
 
-Nodes = Callable[[Array, Array], Sequence[Rounding]]  # of images and their answers
-
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """A float32 engine's answers beside the exported arithmetic: `wrong` (n, outputs) where nothing explains the difference.
+    """A float32 engine's `answers` beside the exported arithmetic: `wrong` (n, outputs) where no chain explains them.
 
     `rounded` counts the other elements whose bits differ; `note` says in words what explains them.
     """
 
+    answers: Array
     wrong: Array
     rounded: int
     note: str
@@ -88,39 +89,56 @@ def misordered(answers: Array, scores: Array) -> Array:
     return wrong.reshape(scores.shape)
 
 
-def of_reference(explained: Callable[[Array], Sequence[Rounding]]) -> Nodes:
-    """The nodes of an engine that every tensor of is known: `explained(images)`."""
-    return lambda x, _: explained(x)
+def of_file(path: Path | str, graph: Graph, x: Array, input: str | None = None) -> Iterator[Execution]:
+    """The file's own execution, every tensor of it known."""
+    return executions(path, x, input, _together(graph))
 
 
-def of_answers(graph: Graph) -> Nodes:
-    """The nodes of an engine that only the answers of are known: what is inside must be certain in any order of sums."""
-    sizes = [int(np.prod(graph.shapes[end])) for end in graph.ends]
+def judged(graph: Graph, x: Array, want: Array, parts: Iterable[Execution]) -> Real:
+    """An engine's answers on hardware integers `x`, part by part, beside `want`, image by image where they differ."""
+    answers, wrong, found, at = [], [], _Sum(), 0
+    for part in parts:
+        mine = slice(at, at + len(part.answers))
+        answers.append(part.answers)
+        wrong.append(_unexplained(graph, x[mine], want[mine], part, found))
+        at = mine.stop
+    assert at == len(x), f"answers of {at} images, must be {len(x)}"
+    y, bad = np.concatenate(answers), np.concatenate(wrong)
+    off = (y != want) & ~bad
+    return Real(y, bad, int(off.sum()), found.text(int(off.any(1).sum())))
 
-    def nodes(x: Array, y: Array) -> Sequence[Rounding]:
-        own = np.split(y.reshape(len(y), -1), np.cumsum(sizes)[:-1], 1)
-        ends = {end: part.reshape(len(y), *graph.shapes[end]) for end, part in zip(graph.ends, own, strict=True)}
-        return rounding(graph, {INPUT: graph.takes.real(x), **ends})
 
-    return nodes
-
-
-def judged(graph: Graph, x: Array, y: Array, want: Array, nodes: Nodes) -> Real:
-    """An engine's answers `y` on hardware integers `x` beside `want`, image by image where they differ."""
-    off = y != want
-    wrong, found = np.zeros(off.shape, bool), _Sum()
-    size = _together(graph)
-    odd = np.flatnonzero(off.any(1))
+def _unexplained(graph: Graph, x: Array, want: Array, part: Execution, found: _Sum) -> Array:
+    """Where (n, outputs) the answers of a part differ from `want` and no chain leads to them."""
+    off, size = part.answers != want, _together(graph)
+    wrong, odd = np.zeros(off.shape, bool), np.flatnonzero(off.any(1))
     for at in range(0, len(odd), size):
-        part = odd[at : at + size]
-        if found.takes(nodes(x[part], y[part])):
+        some = odd[at : at + size]
+        if found.takes(_chain(graph, x, part, some)):
             continue
-        for image in part:  # one that nothing explains must not hide the others, nor they it
-            one = slice(image, image + 1)
-            if len(part) == 1 or not found.takes(nodes(x[one], y[one])):
+        for one in some[:, None]:  # an image that nothing explains must not hide the others, nor they it
+            if len(some) == 1 or not found.takes(_chain(graph, x, part, one)):
                 wrong[one] = off[one]
-    images = int((off & ~wrong).any(1).sum())
-    return Real(wrong, int((off & ~wrong).sum()), found.text(images))
+    return wrong
+
+
+def _chain(graph: Graph, x: Array, part: Execution, images: Array) -> Sequence[Rounding]:
+    """Every node from some images of a part to the answers given for them.
+
+    The first node is given the images themselves, and what the last must make is the answers themselves, so that nodes
+    which agree explain these answers and no others. Any tensors between the two that hold are a proof.
+    """
+    sizes = [int(np.prod(graph.shapes[end])) for end in graph.ends]
+    ends: dict[str, Array] = {}
+    for end, y in zip(graph.ends, np.split(part.answers[images], np.cumsum(sizes)[:-1], 1), strict=True):
+        y = y.reshape(len(images), *graph.shapes[end])
+        if end in ends and (ends[end] != y).any():  # two outputs of one node
+            return [Rounding(end, y.size, y.size, np.inf)]
+        ends[end] = y
+    known = {name: tensor[images] for name, tensor in part.tensors.items()}
+    nodes = rounding(graph, {**known, INPUT: graph.takes.real(x[images]), **ends})
+    assert {node.name for node in nodes} >= set(graph.ends), "an answer that nothing is compared with"
+    return nodes
 
 
 def _together(graph: Graph) -> int:

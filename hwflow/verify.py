@@ -20,6 +20,7 @@ from hwflow.build import Build
 from hwflow.files import digest
 from hwflow.fold import Difference, first_difference, fold
 from hwflow.fold.trace import differing, integers_of
+from hwflow.qonnx import Execution
 from hwflow.simulate import simulate, wasm
 
 LADDER = ("torch", "qonnx", "graph", "numpy", "dataflow", "c", "wasm", "hls", "rtl", "rtl-stalls")
@@ -84,6 +85,8 @@ def verify(
     progress("numpy")
     want = build.net.run(x)
     answers: dict[str, Array] = {}
+    real: dict[str, proof.Real] = {}
+    exported = np.empty(0, np.float32)
     skipped: dict[str, str] = {}
     measured: dict[str, object] = {}
     for engine in engines:
@@ -94,6 +97,12 @@ def verify(
             skipped[engine] = reason
             continue
         progress(engine)
+        if engine in REAL:
+            exported = exported if len(exported) else proof.exported(build.graph, x)
+            if engine in FLOAT:
+                real[engine] = _judged(build, engine, x, exported)
+            answers[engine] = real[engine].answers if engine in FLOAT else exported
+            continue
         take = (
             len(x)
             if n or engine not in ("rtl", "rtl-stalls", "hls", "dataflow")
@@ -101,7 +110,7 @@ def verify(
         )
         answers[engine], facts = _answer(build, engine, x[:take])
         measured |= facts
-    rungs = tuple(_rungs(build, x, answers))
+    rungs = tuple(_rungs(build, x, answers, real, exported))
     if dump:
         _dump(build, x, answers, dump)
     accuracy = None if labels is None else build.net.accuracy(want, labels)
@@ -149,15 +158,7 @@ def _affordable(build: Build, engine: str, images: int) -> int:
 
 
 def _answer(build: Build, engine: str, x: Array) -> tuple[Array, dict[str, object]]:
-    """Integer answers of an engine, or real scores (float32) of torch, qonnx and graph; with what it measured."""
-    if engine == "torch":
-        return _torch(build, x), {}
-    if engine == "qonnx":
-        from hwflow.qonnx import reference
-
-        return np.asarray(reference(build.source_model, x, build.input)), {}
-    if engine == "graph":
-        return _exported(build, x), {}
+    """Integer answers of an engine, with what it measured."""
     if engine == "dataflow":
         return build.dataflow.run(x), {}
     run = simulate(build, x, engine.removesuffix("-stalls"), stalls=STALL_SEED if engine == "rtl-stalls" else None)
@@ -189,13 +190,9 @@ def _torch(build: Build, x: Array) -> Array:
     return np.concatenate(parts, 1)
 
 
-def _rungs(build: Build, x: Array, answers: dict[str, Array]) -> list[Rung]:
-    """Each engine against the next one; real scores by way of the exported arithmetic."""
-    names = [e for e in LADDER if e in answers]
-    seen = max((len(answers[e]) for e in names if e in REAL), default=0)
-    want = answers["graph"] if "graph" in answers else _exported(build, x[:seen]) if seen else np.empty(0)
-    real = {e: _judged(build, e, x[: len(answers[e])], answers[e], want) for e in names if e in FLOAT}
-    out = []
+def _rungs(build: Build, x: Array, answers: dict[str, Array], real: dict[str, proof.Real], want: Array) -> list[Rung]:
+    """Each engine against the next one; real scores by way of the exported arithmetic, which says `want`."""
+    names, out = [e for e in LADDER if e in answers], []
     for a, b in pairwise(names):
         both = min(len(answers[a]), len(answers[b]))
         ya, yb = (np.asarray(answers[e][:both]).reshape(both, -1) for e in (a, b))
@@ -228,19 +225,11 @@ def _by_output(build: Build, wrong: Array) -> dict[str, int]:
     return {part.name: int(wrong[:, end - part.size : end].sum()) for part, end in zip(parts, ends, strict=True)}
 
 
-def _exported(build: Build, x: Array) -> Array:
-    return proof.exported(build.graph, x)
-
-
-def _judged(build: Build, engine: str, x: Array, y: Array, want: Array) -> proof.Real:
+def _judged(build: Build, engine: str, x: Array, want: Array) -> proof.Real:
     """The answers of torch or qonnx beside the exported arithmetic."""
-    if engine == "torch":
-        nodes = proof.of_answers(build.graph)
-    else:
-        from hwflow.qonnx import explained
-
-        nodes = proof.of_reference(lambda part: explained(build.source_model, part, build.input))
-    return proof.judged(build.graph, x, y.reshape(len(y), -1), want[: len(y)], nodes)
+    if engine == "torch":  # its tensors are unknown: what is inside must be certain in any order of sums
+        return proof.judged(build.graph, x, want, [Execution(_torch(build, x), {})])
+    return proof.judged(build.graph, x, want, proof.of_file(build.source_model, build.graph, x, build.input))
 
 
 def _first(build: Build, a: str, b: str, x: Array, ya: Array, yb: Array, wrong: Array) -> str:

@@ -23,7 +23,7 @@ from hwflow.board import load_board
 from hwflow.emit.rtl import emit
 from hwflow.fold import fold
 from hwflow.plan import plan
-from hwflow.qonnx import explained, read, reference
+from hwflow.qonnx import read
 from hwflow.real import Graph
 from hwflow.simulate import c, hls, rtl
 
@@ -99,8 +99,7 @@ def prove(name: str, path: Path, folder: Path, images: int = IMAGES, simulate: b
     graph, x = read_exported(name, path, images)
     net, takes = fold(graph), NETWORKS[name].input
     want, own = net.run(x), proof.exported(graph, x)
-    nodes = proof.of_reference(lambda part: explained(path, part, takes))
-    file = proof.judged(graph, x, reference(path, x, takes), own, nodes)
+    file = proof.judged(graph, x, own, proof.of_file(path, graph, x, takes))
     parts = [f"{part.name} {' x '.join(map(str, part.answer.shape))}".strip() for part in net.outputs]
     row: dict[str, Any] = {
         "outputs": ", ".join(parts), "images": images,

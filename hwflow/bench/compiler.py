@@ -21,7 +21,7 @@ from hwflow.fold import fold
 from hwflow.generate import nets as drawn_nets
 from hwflow.net import Net
 from hwflow.plan import plan
-from hwflow.qonnx import explained, read, reference
+from hwflow.qonnx import read
 
 IMAGES = 100
 AT_ONCE = 20  # images whose every tensor the reference may hold
@@ -82,9 +82,7 @@ def compared(path: Path, takes: str | None, net: Net, x: Array) -> dict[str, Any
     """How many answers of `net` and of the file differ from the exported arithmetic; of the latter, how many its sums round."""
     graph = read(path, takes)
     want = proof.exported(graph, x)
-    reference_ = np.concatenate([reference(path, x[at : at + AT_ONCE], takes) for at in range(0, len(x), AT_ONCE)])
-    nodes = proof.of_reference(lambda part: explained(path, part, takes))
-    real = proof.judged(graph, x, reference_, want, nodes)
+    real = proof.judged(graph, x, want, proof.of_file(path, graph, x, takes))
     answers = np.concatenate([net.run(x[at : at + AT_ONCE]) for at in range(0, len(x), AT_ONCE)])
     wrong = proof.differing(net, graph, want, answers)
     return {

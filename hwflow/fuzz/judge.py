@@ -10,7 +10,7 @@ import hashlib
 import re
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ from hwflow.fuzz.oracle import Oracle
 from hwflow.generate import RandomFile
 from hwflow.generate.nets import random_images
 from hwflow.net import Net
-from hwflow.qonnx import Reading, Rounding, reading
+from hwflow.qonnx import Reading, reading
 
 IMAGES = 8
 HANG = 10.0  # processor seconds after which a file counts as a hang
@@ -99,12 +99,12 @@ def _judged(file: RandomFile, path: Path, oracle: Oracle, seed: int) -> Verdict:
         return Verdict("invalid", _short(str(e)), str(e), net, x)
     try:
         with np.errstate(all="ignore"):
-            return _compared(file, read, oracle, net, x, values)
+            return _compared(file, read, net, x, values)
     except Exception as e:
         return _traceback(e)
 
 
-def _compared(file: RandomFile, read: Reading, oracle: Oracle, net: Net, x: Array, values: dict[str, Array]) -> Verdict:
+def _compared(file: RandomFile, read: Reading, net: Net, x: Array, values: dict[str, Array]) -> Verdict:
     """Integers against the exported arithmetic, to the last bit; that against the file, to the last bit or explained."""
     mine = net.values(x)
     for name, value in mine.items():
@@ -118,7 +118,7 @@ def _compared(file: RandomFile, read: Reading, oracle: Oracle, net: Net, x: Arra
     if y.shape != want.shape:
         return Verdict("difference", "shape", f"answers of shape {want.shape}, must be {y.shape}", net, x)
     if not np.array_equal(y, want):
-        return _rounded(file, read, oracle, net, x, y, want)
+        return _rounded(file, read, net, x, values, y, want)
     return _own(file, net, x, answers, values, y) or Verdict("accepted", net=net, inputs=x)
 
 
@@ -157,10 +157,10 @@ def executed(model: onnx.ModelProto, read: Reading, oracle: Oracle, x: Array) ->
     """Tensors (n, ...) of the file: all images at once where it takes any number of them, else one after the other."""
     real, given = read.arranged(x), model.graph.input[0].name
     if takes_any_batch(model):
-        values = oracle.run(model, {given: real})
+        values = read.batched(oracle.run(model, {given: real}))
         if all(values[end.tensor].shape[:1] == real.shape[:1] for end in read.ends):
             return values  # nothing on the way has taken the batch apart
-    parts = [oracle.run(model, {given: real[i : i + 1]}) for i in range(len(real))]
+    parts = [read.batched(oracle.run(model, {given: real[i : i + 1]})) for i in range(len(real))]
     names = {out.name for out in model.graph.output} | {end.tensor for end in read.ends}
     names = (names | {tensor for tensor, _ in read.refs.values()}) & set(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in names if parts[0][name].ndim}
@@ -178,15 +178,13 @@ def takes_any_batch(model: onnx.ModelProto) -> bool:
     return all(v.size and v.flat[0] in (0, -1) for v in map(onnx.numpy_helper.to_array, known.values()))
 
 
-def _rounded(file: RandomFile, read: Reading, oracle: Oracle, net: Net, x: Array, y: Array, want: Array) -> Verdict:
+def _rounded(
+    file: RandomFile, read: Reading, net: Net, x: Array, values: dict[str, Array], y: Array, want: Array
+) -> Verdict:
     """What the file computes differently: an order of float32 sums, shown node by node, or a difference."""
     if file.exact:
         return Verdict("difference", "value", _first(y != want, want, y), net, x)
-
-    def nodes(part: Array) -> Sequence[Rounding]:
-        return read.explained(part, executed(file.model, read, oracle, part))
-
-    found = proof.judged(read.graph, x, y, want, proof.of_reference(nodes))
+    found = proof.judged(read.graph, x, want, [read.execution(values, len(x))])
     if found.wrong.any():
         return Verdict("difference", "unexplained", _first(found.wrong, want, y), net, x)
     return Verdict("rounded", "an order of float32 sums", found.note, net, x)

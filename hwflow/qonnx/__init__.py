@@ -5,7 +5,7 @@ Stands on real; the only room that imports onnx and qonnx.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +30,16 @@ from hwflow.qonnx import (  # noqa: F401  they declare their operators
 from hwflow.qonnx.model import File, load
 from hwflow.qonnx.operators import OPERATORS
 from hwflow.qonnx.reader import Reader, raster_order
-from hwflow.qonnx.reference import execute, save_whole
+from hwflow.qonnx.reference import Asked, execute_parts, joined, save_whole
 from hwflow.qonnx.rounding import Rounding, rounding
 from hwflow.qonnx.stages import save_stage
 from hwflow.qonnx.takes import input_of
-from hwflow.qonnx.values import Ref, dims_of
+from hwflow.qonnx.values import Ref, Value, dims_of
 from hwflow.real import INPUT, Graph
 
 __all__ = [
-    "OPERATORS", "Reading", "Rounding", "check", "explained", "read", "reading", "reference", "rounding", "save_stage",
-    "save_whole",
+    "OPERATORS", "Execution", "Reading", "Rounding", "check", "executions", "explained", "read", "reading", "reference",
+    "rounding", "save_stage", "save_whole",
 ]  # fmt: skip
 
 
@@ -66,16 +66,48 @@ def reference(path: Path | str, x: Array, input: str | None = None, *, head: boo
     """
     reader, graph = _readable(path, input)
     ends = _ends(reader, graph, head)
-    raw = _executed(path, x, input, reader, tuple(end.tensor for end in ends))
+    raw = _executed(path, x, input, reader, Asked(tuple(end.tensor for end in ends), axes=_axes(reader.values)))
     return np.concatenate([_raster(raw[end.tensor], end.layout) for end in ends], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What one execution gave for some images: answers (n, outputs) float32, and the tensors (n, ...) they came from.
+
+    Tensors are by node of the graph, in its layout; of an engine that shows none, none.
+    """
+
+    answers: Array
+    tensors: Mapping[str, Array]
+
+
+def executions(path: Path | str, x: Array, input: str | None, most: int) -> Iterator[Execution]:
+    """`reference` part by part, each of at most `most` images, with every tensor of the same execution."""
+    reader, graph = _readable(path, input)
+    refs, ends = _refs(reader, graph), _ends(reader, graph)
+    asked = Asked(tuple(end.tensor for end in ends), _inner(reader, refs), _axes(reader.values))
+    for raw in execute_parts(path, x, input, *_layout(reader), asked, most):
+        answers = np.concatenate([_raster(raw[end.tensor], end.layout) for end in ends], 1)
+        yield Execution(answers, _tensors(graph, refs, raw, len(answers)))
 
 
 def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rounding, ...]:
     """Node by node, given the reference's own inputs: what it computes differently from the graph, and whether float32 sums explain it."""
     reader, graph = _readable(path, input)
     refs = _refs(reader, graph)
-    raw = _executed(path, x, input, reader, tuple({tensor for tensor, _ in refs.values()} - {reader.file.input}))
+    raw = _executed(path, x, input, reader, Asked(more=_inner(reader, refs), axes=_axes(reader.values)))
     return _explained(graph, refs, x, raw)
+
+
+def _inner(reader: Reader, refs: Mapping[str, tuple[str, Ref]]) -> tuple[str, ...]:
+    """The tensors of nodes, less the input."""
+    return tuple(dict.fromkeys(tensor for tensor, _ in refs.values() if tensor != reader.file.input))
+
+
+def _axes(values: Mapping[str, Value]) -> dict[str, int]:
+    """Where the batch is in tensors that do not begin with it, such as (time, batch, channels)."""
+    dims = {name: value.dims for name, value in values.items() if isinstance(value, Ref)}
+    return {name: axes.index(("N",)) for name, axes in dims.items() if ("N",) in axes and axes[0] != ("N",)}
 
 
 def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
@@ -91,11 +123,17 @@ def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
 def _explained(
     graph: Graph, refs: Mapping[str, tuple[str, Ref]], x: Array, raw: Mapping[str, Array]
 ) -> tuple[Rounding, ...]:
-    values = {INPUT: graph.takes.real(np.asarray(x).reshape(len(x), *graph.input.shape))}
-    for name, (tensor, ref) in refs.items():
-        if tensor in raw and name in graph.by_name and raw[tensor].size == len(x) * int(np.prod(ref.shape)):
-            values[name] = _raster(raw[tensor].reshape(len(x), -1), ref).reshape(len(x), *graph.shapes[name])
-    return rounding(graph, values)
+    first = graph.takes.real(np.asarray(x).reshape(len(x), *graph.input.shape))
+    return rounding(graph, {**_tensors(graph, refs, raw, len(x)), INPUT: first})
+
+
+def _tensors(graph: Graph, refs: Mapping[str, tuple[str, Ref]], raw: Mapping[str, Array], n: int) -> dict[str, Array]:
+    """Tensors of `n` images by node of the graph, out of the file's by name."""
+    return {
+        name: _raster(raw[tensor].reshape(n, -1), ref).reshape(n, *graph.shapes[name])
+        for name, (tensor, ref) in refs.items()
+        if tensor in raw and name in graph.by_name and raw[tensor].size == n * int(np.prod(ref.shape))
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +179,15 @@ def _readable(path: Path | str, input: str | None) -> tuple[Reader, Graph]:
     return reader, graph
 
 
-def _executed(
-    path: Path | str, x: Array, input: str | None, reader: Reader, wanted: tuple[str, ...]
-) -> dict[str, Array]:
+def _executed(path: Path | str, x: Array, input: str | None, reader: Reader, asked: Asked) -> dict[str, Array]:
+    return joined(execute_parts(path, x, input, *_layout(reader), asked))
+
+
+def _layout(reader: Reader) -> tuple[str, tuple[int, ...]]:
+    """The order of the input's axes in the file, and the shape of an image of hardware integers."""
     first = reader.values[reader.file.input]
     assert isinstance(first, Ref)
-    return execute(path, x, input, "".join(d[0] for d in first.dims), reader.input_shape, wanted)
+    return "".join(d[0] for d in first.dims), reader.input_shape
 
 
 def _read(file: File, text: str | None) -> tuple[Graph | None, tuple[Finding, ...]]:
@@ -183,6 +224,13 @@ class Reading:
             real = real[:, 0].transpose(0, *("NWC".index(a) for a in letters[1:]))
         return np.ascontiguousarray(real.reshape(len(x), *self.dims))
 
+    def batched(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Tensors of the file by name, whoever computed them, with the images in their first axis."""
+        axes = _axes(dict([*self.refs.values(), *((end.tensor, end.layout) for end in self.ends)]))
+        return {
+            k: np.moveaxis(v, axes[k], 0) if axes.get(k, 0) < v.ndim and k in axes else v for k, v in values.items()
+        }
+
     def answers(self, values: Mapping[str, Array], n: int) -> Array:
         """The file's answers (n, outputs) float32 in the graph's order, out of its tensors by name."""
         rows = [_raster(np.asarray(values[end.tensor]).reshape(n, -1), end.layout) for end in self.ends]
@@ -191,6 +239,10 @@ class Reading:
     def explained(self, x: Array, values: Mapping[str, Array]) -> tuple[Rounding, ...]:
         """`explained` for tensors of the file by name, whoever computed them."""
         return _explained(self.graph, self.refs, x, values)
+
+    def execution(self, values: Mapping[str, Array], n: int) -> Execution:
+        """Tensors of the file by name, of `n` images, as `executions` has them."""
+        return Execution(self.answers(values, n), _tensors(self.graph, self.refs, values, n))
 
 
 def reading(path: Path | str, input: str | None = None) -> Reading:

@@ -6,8 +6,10 @@ Stands on model and the list of known domains; qonnx imports the module that a d
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,6 +25,18 @@ BATCH = 1000
 MOST_VALUES = 1 << 24  # float32 values of the widest tensor in one batch
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Tensors beside the outputs: those that are `wanted`, and `more` where the images of a batch lie apart in them.
+
+    `axes`: where in a tensor they do; in the first axis of those that are not named.
+    """
+
+    wanted: Sequence[str] = ()
+    more: Sequence[str] = ()
+    axes: Mapping[str, int] = field(default_factory=dict)
+
+
 def execute(
     path: Path | str, x: Array, input: str | None, layout: str, shape: tuple[int, ...], wanted: Sequence[str] = ()
 ) -> dict[str, Array]:
@@ -30,6 +44,19 @@ def execute(
 
     `layout` is the file's order of axes.
     """
+    return joined(execute_parts(path, x, input, layout, shape, Asked(wanted)))
+
+
+def execute_parts(
+    path: Path | str,
+    x: Array,
+    input: str | None,
+    layout: str,
+    shape: tuple[int, ...],
+    asked: Asked,
+    most: int = BATCH,
+) -> Iterator[dict[str, Array]]:
+    """`execute` part by part, each of at most `most` images; the images lie in the first axis of every tensor."""
     file = load(path)
     strange = {c.domain for c in file.calls} - set(DOMAINS)
     if strange:
@@ -45,25 +72,42 @@ def execute(
         real = real.transpose(0, *("NHWC".index(a) for a in layout[1:]))
     elif len(layout) == 3:
         real = real[:, 0].transpose(0, *("NWC".index(a) for a in layout[1:]))
-    return _executed(Path(path), file, real.reshape(len(x), *(d or 0 for d in file.input_dims[1:])), wanted)
+    real = real.reshape(len(x), *(d or 0 for d in file.input_dims[1:]))
+    return _executed(Path(path), file, real, asked, most)
 
 
 def execute_real(path: Path | str, real: Array) -> dict[str, Array]:
     """The raw float32 outputs (n, ...) of a file by name, for real inputs (n, ...) in the file's own order of axes."""
-    return _executed(Path(path), load(path), real)
+    return joined(_executed(Path(path), load(path), real, Asked()))
 
 
-def _executed(path: Path, file: File, real: Array, wanted: Sequence[str] = ()) -> dict[str, Array]:
-    """Many images at a time where that works, else one."""
+def _executed(path: Path, file: File, real: Array, asked: Asked, most: int = BATCH) -> Iterator[dict[str, Array]]:
+    """Tensors of many images at a time where the graph allows, else of one."""
     real = np.ascontiguousarray(real.astype(file.input_type))
     proto = _whole(path, file)
-    most = max(1, min(BATCH, MOST_VALUES // max(int(np.prod(real.shape[1:])) * 16, 1)))
-    if len(real) > 1:
+    size = max(1, min(most, MOST_VALUES // max(int(np.prod(real.shape[1:])) * 16, 1)))
+    model, ready, at = None, 0, 0
+    while at < len(real):
+        part = real[at : at + size]
         try:
-            return _in_batches(proto, file, real, most, wanted)
+            if model is None or ready != len(part):
+                model, ready = _sized(proto, len(part)), len(part)
+            found = _run(model, file, part, asked)
         except Exception as e:  # qonnx, onnx and onnxruntime each raise their own kinds where a batch does not fit
+            if len(part) == 1:
+                raise
             logging.getLogger(__name__).debug("one image at a time: %s", e)
-    return _in_batches(proto, file, real, 1, wanted)
+            size, model = 1, None
+            continue
+        at += len(part)
+        yield found
+
+
+def joined(parts: Iterator[dict[str, Array]]) -> dict[str, Array]:
+    """Tensors of all parts one behind the other."""
+    every = list(parts)
+    shared = [name for name in every[0] if all(name in part for part in every)]
+    return {name: np.concatenate([part[name] for part in every]) for name in shared}
 
 
 def save_whole(path: Path | str, out: Path | str) -> None:
@@ -89,26 +133,24 @@ def _whole(path: Path, file: File) -> onnx.ModelProto:
     return proto
 
 
-def _in_batches(proto: onnx.ModelProto, file: File, real: Array, size: int, wanted: Sequence[str]) -> dict[str, Array]:
+def _run(model: Any, file: File, real: Array, asked: Asked) -> dict[str, Array]:
+    """The outputs of a ModelWrapper for a batch, and the tensors asked for."""
     from qonnx.core.onnx_exec import execute_onnx
 
-    out: dict[str, list[Array]] = {name: [] for name in (*file.outputs, *wanted)}
-    model, ready = None, 0
-    for at in range(0, len(real), size):
-        part = real[at : at + size]
-        if model is None or ready != len(part):
-            model, ready = _sized(proto, len(part)), len(part)
-        context = execute_onnx(model, {file.input: part}, return_full_exec_context=bool(wanted))
-        for name, parts in out.items():
-            y = np.asarray(context[name])
-            if y.shape[:1] != (len(part),) and len(part) != 1:
-                raise ValueError(f"{name} has shape {y.shape} for {len(part)} images")
-            parts.append(y.reshape(len(part), *(y.shape[1:] or (-1,))))
-    return {name: np.concatenate(parts) for name, parts in out.items()}
+    names, n, out = (*file.outputs, *asked.wanted, *asked.more), len(real), {}
+    context = execute_onnx(model, {file.input: real}, return_full_exec_context=len(names) > len(file.outputs))
+    for name in names:
+        y, axis = np.asarray(context[name]), asked.axes.get(name, 0)
+        y = np.moveaxis(y, axis, 0) if axis < y.ndim else y
+        if n == 1 or y.shape[:1] == (n,):
+            out[name] = y.reshape(n, *(y.shape[1:] if y.shape[:1] == (n,) and y.ndim > 1 else (-1,)))
+        elif name not in asked.more:
+            raise ValueError(f"{name} has shape {y.shape} for {n} images")
+    return out
 
 
-def _sized(proto: onnx.ModelProto, n: int):  # type: ignore[no-untyped-def]  # a ModelWrapper
-    """The model for batches of `n`, every shape known."""
+def _sized(proto: onnx.ModelProto, n: int) -> Any:
+    """The ModelWrapper for batches of `n`, every shape known."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.fold_constants import FoldConstants
     from qonnx.transformation.general import GiveUniqueNodeNames, RemoveStaticGraphInputs, SortGraph

@@ -59,14 +59,15 @@ def rounding(graph: Graph, values: dict[str, Array]) -> tuple[Rounding, ...]:
             terms[node.name] = max(_terms(graph, node), *(terms[i] for i in node.inputs))
             continue
         want = values[node.name]
-        off = np.abs(got.astype(np.float64) - want)
+        same = got == want
+        off = np.where(same, 0.0, np.abs(got.astype(np.float64) - want))
         if isinstance(node, real.TopK):
             worst = _pick(ins[0], room[node.inputs[0]] + (MERGED / 2 if node.behind else 0.0), want)
         else:
             worst = float((off / np.maximum(bound, np.finfo(np.float32).tiny)).max()) if bound.any() else 0.0
         own[node.name] = got if node.name in graph.sums else graph._value(node, [own[i] for i in node.inputs])
         ties = _ties(graph, node, own[node.name], want)
-        out.append(Rounding(node.name, want.size, int((off > 0).sum()), worst, ties))
+        out.append(Rounding(node.name, want.size, int((~same).sum()), worst, ties))
     return tuple(out)
 
 

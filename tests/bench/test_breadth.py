@@ -13,7 +13,6 @@ from hwflow import proof, tools
 from hwflow.bench.breadth import export, prove, read_exported
 from hwflow.bench.breadth_nets import NETWORKS
 from hwflow.fold import fold
-from hwflow.qonnx import explained, reference
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("brevitas") is None, reason="Brevitas is not installed")
 ENGINES = ("file", "numpy", "c", "hls", "rtl", "rtl_stalls")
@@ -28,8 +27,7 @@ def test_a_network_of_brevitas_is_what_its_file_computes(name: str, tmp_path: Pa
     assert {part.name for part in net.outputs} in (set(network.outputs), {""})
     own, answers = proof.exported(graph, x), net.run(x)
     assert not proof.differing(net, graph, own, answers).any() and len(np.unique(answers, axis=0)) == len(x)
-    nodes = proof.of_reference(lambda part: explained(path, part, network.input))
-    assert not proof.judged(graph, x, reference(path, x, network.input), own, nodes).wrong.any()
+    assert not proof.judged(graph, x, own, proof.of_file(path, graph, x, network.input)).wrong.any()
 
 
 # every engine of one network takes half a minute to compile: `make test-all` has the others

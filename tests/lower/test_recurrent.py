@@ -15,10 +15,10 @@ from hwflow.fold import fold
 from hwflow.lower import lower
 from hwflow.lower.reload import refill
 from hwflow.net import Net
-from hwflow.ops import Conv, Port, Recurrent
+from hwflow.ops import Conv, Port, Recurrent, row_ranges
 from hwflow.plan import plan
 from hwflow.plan.events import simulate
-from hwflow.qonnx import check, read
+from hwflow.qonnx import check, executions, explained, read
 from hwflow.simulate import rtl
 
 needs_verilator = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
@@ -134,9 +134,12 @@ FEATURES, STATES = 4, 6
 RNG = np.random.default_rng(3)
 
 
-def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0, last=False, turned=False):
+def file(
+    tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0, last=False, turned=False,
+    limit=0.125, stacked=2, given="Identity",
+):  # fmt: skip
     """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any. Where features are
-    `last`, time is axis 1, or is `turned` to the front, as Keras' exporters do."""
+    `last`, time is axis 1, or is `turned` to the front, as Keras' exporters do. `every` state is `stacked` along an axis."""
     b = Build((1, 5, FEATURES) if last else (1, FEATURES, 5))
     x = b.quant("x", 0.25, 4)
     if turned:
@@ -172,12 +175,12 @@ def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=
 
     new = quant(affine(layer()))
     if gate:
-        about, limit = affine(layer()), const(0.125)
+        about, at = affine(layer()), const(limit)
         if gate == "quotient":
             new = node("Div", new, about)
         else:
-            new = node("Where", node(gate.split()[0], about, limit), *(("h", new) if "kept" in gate else (new, "h")))
-    outs = [new] + ([node("Identity", new)] if every else [])
+            new = node("Where", node(gate.split()[0], about, at), *(("h", new) if "kept" in gate else (new, "h")))
+    outs = [new] + ([node(given, new)] if every else [])
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         s.nodes,
@@ -186,7 +189,7 @@ def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=
         [value(o, 1, [1, STATES]) for o in outs],
         consts,
     )
-    more = {"scan_output_axes": [2]} if every else {}
+    more = {"scan_output_axes": [stacked]} if every else {}
     found = b.node(
         "Scan",
         b.const(np.full((1, STATES), start)),
@@ -197,7 +200,9 @@ def file(tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=
         scan_input_axes=[0 if turned else 2 - last],
         **more,
     )
-    y, size = (b.node("Flatten", f"{found}_1", axis=1), 5 * STATES) if every else (found, STATES)
+    y, size = (f"{found}_1", 5 * STATES) if every else (found, STATES)
+    if every:
+        y = b.node("Flatten", y if stacked else b.node("Transpose", y, perm=[1, 0, 2]), axis=1)
     return b.save(tmp_path, b.node("MatMul", y, b.const(RNG.choice([-1.0, 1.0], (size, 3)))))
 
 
@@ -217,9 +222,21 @@ def test_the_axis_that_is_scanned_is_time(tmp_path, last, turned):
     assert net.input.shape == (1, 5, FEATURES)
 
 
-def test_the_states_behind_every_step_are_an_image_of_them(tmp_path):
-    net = same(file(tmp_path, every=True, gate="Greater"), "i8/16", 40)
+@pytest.mark.parametrize("stacked", [0, 1, 2])
+def test_the_states_behind_every_step_are_an_image_of_them(tmp_path, stacked):
+    net = same(file(tmp_path, every=True, gate="Greater", stacked=stacked), "i8/16", 40)
     assert next(op for op in net.ops if isinstance(op, Recurrent)).every
+
+
+@pytest.mark.parametrize("images", [5, 7])  # as many as there are steps, and others
+def test_states_that_lie_by_time_are_told_apart_by_image(tmp_path, images):
+    path = file(tmp_path, every=True, gate="Greater", stacked=0, turned=True)
+    x = np.random.default_rng(5).integers(-8, 8, (images, 1, 5, FEATURES))
+    (together,), alone = (list(executions(path, x, "i8/16", most)) for most in (100, 1))
+    assert len(alone) == images and together.tensors.keys() == alone[0].tensors.keys()
+    for name, tensor in together.tensors.items():
+        assert np.array_equal(tensor, np.concatenate([one.tensors[name] for one in alone])), name
+    assert all(node.explained for node in explained(path, x, "i8/16"))
 
 
 def test_states_of_another_scale_than_the_steps_inputs_share_one_sum(tmp_path):
@@ -227,9 +244,23 @@ def test_states_of_another_scale_than_the_steps_inputs_share_one_sum(tmp_path):
     assert next(op for op in net.ops if isinstance(op, Recurrent)).start.tolist() == [2] * STATES
 
 
+def test_a_gate_may_always_be_open(tmp_path):
+    step = same(file(tmp_path, gate="Greater", limit=-1e4), "i8/16", 40).ops[-2]
+    assert isinstance(step, Recurrent) and step.gated
+
+
+def test_a_gate_that_never_opens_asks_for_more_than_any_sum(tmp_path):
+    net = fold(read(file(tmp_path, gate="Greater", limit=1e4, start=0.25), "i8/16"))
+    step = next(op for op in net.ops if isinstance(op, Recurrent))
+    conv = next(op for op in net.ops if op.name == step.inputs[0])
+    most = row_ranges(step.weights, step.ints)[1] + row_ranges(conv.weights, net.ports[conv.inputs[0]].ints)[1]
+    assert (step.gates > most[1::2]).all()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        ({"every": True, "given": "Neg"}, "gives something else than its state in every step"),
         ({"state_bits": 0}, "its state is not quantised"),
         ({"start": 0.3}, "starts at a value that is none of its state's levels"),
         ({"gate": "quotient"}, "Div"),
@@ -250,3 +281,33 @@ def test_a_scan_that_keeps_two_states_is_refused_by_name(tmp_path):
     scan.input.insert(1, scan.input[0])
     onnx.save(model, path)
     assert any("Scan with 2 states" in f.reason for f in check(path, "i8/16"))
+
+
+def spoilt_start(model, scan):
+    start = next(t for t in model.graph.initializer if t.name == scan.input[0])
+    start.CopyFrom(onnx.numpy_helper.from_array(np.zeros((2, STATES), np.float32), start.name))
+
+
+def spoilt_reader(model, scan):
+    body = next(a.g for a in scan.attribute if a.name == "body")
+    body.node[0].input[list(body.node[0].input).index("x_t")] = model.graph.input[0].name
+
+
+def spoilt_direction(model, scan):  # noqa: ARG001
+    scan.attribute.append(helper.make_attribute("scan_input_directions", [1]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (spoilt_start, "starts from a state of shape (2, 6)"),
+        (spoilt_reader, "a value of the graph around it"),
+        (spoilt_direction, "scan_input_directions"),
+    ],
+)
+def test_a_scan_of_another_kind_is_refused_by_name(tmp_path, spoil, reason):
+    path = file(tmp_path)
+    model = onnx.load(path)
+    spoil(model, next(n for n in model.graph.node if n.op_type == "Scan"))
+    onnx.save(model, path)
+    assert any(reason in str(f) for f in check(path, "i8/16")), [str(f) for f in check(path, "i8/16")]

@@ -33,4 +33,11 @@ MUTANTS = of_room(
     hls(P + "dot.hpp", "return Counted ? 2 * int(acc) - Cols : int(acc);", "return Counted ? 2 * int(acc) + Cols : int(acc);", "mvu_ or vvu_"),
     hls(P + "dot.hpp", "return 2 * popcount<Simd>(counts &", "return popcount<Simd>(counts &", "mvu_ or vvu_"),
     hls(P + "dot.hpp", "? int(x.values[c]) : -int(x.values[c]);", "? int(x.values[c]) : int(x.values[c]);", "mvu_ or vvu_"),
+    hls(V + "recur.hpp", "value<XKind>(field<XBits>(word, r * XBits))", "value<XKind>(field<XBits>(word, 0))", "recur_"),
+    hls(V + "recur.hpp", "Product::Counted ? 2 * sum - Simd : sum", "Product::Counted ? 2 * sum - States : sum", "recur_"),
+    hls(V + "recur.hpp", "code<1, HBits>(level) : field<HBits>(h, at)", "code<1, HBits>(level) : field<HBits>(h, 0)", "recur_"),
+    hls(V + "recur.hpp", "(p * Record + Record - 1) * ThrBits", "p * Record * ThrBits", "recur_"),
+    hls(V + "recur.hpp", "(p * Record + k) * ThrBits)) ? By : 0;", "(p * Record + k) * ThrBits)) ? 1 : 0;", "recur_"),
+    hls(V + "recur.hpp", "    h = next;\n", "", "recur_"),
+    hls(V + "multiply.hpp", "XKind0 == 0 && XKind1 == 0 ? 0 : 1, YBits", "XKind0 == 0 ? 0 : 1, YBits", "multiply_"),
 )

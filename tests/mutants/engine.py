@@ -14,6 +14,7 @@ T_RESIDUAL = f"'{E}residual_streams_equal_the_network_on_every_path[0-shape0]'"
 T_JOIN = f"{E}joins_scale_their_parts_and_of_equal_values_the_first_is_largest"
 T_RARE = "tests/engine/test_rare_steps.py"
 T_ARM = "tests/engine/test_portability.py::test_64_bit_arm_gives_the_same_answers_with_and_without_neon -k padding"
+T_RECURRENT = "tests/lower/test_recurrent.py -k 'every_engine and C'"
 T_THREADS = f"{E}threads_give_the_same_answers"
 
 # fmt: off
@@ -43,4 +44,10 @@ MUTANTS = of_room(
     Mutant(C + "gather.c", "z + (w->kw - 1) * w->dw < x->w;", "z + (w->kw - 1) * w->dw <= x->w;", T_PAD),
     Mutant(C + "windows.c", "n += y >= 0 && y < size;", "n += y < size;", T_PAD),
     Mutant(C + "run.c", "share[i].answers = answers + from * NET_OUTPUTS;", "share[i].answers = answers + from;", T_THREADS),
+    Mutant(C + "recurrent.c", "if (sums[1] < limit) continue;", "if (sums[1] <= limit) continue;", T_RECURRENT),
+    Mutant(C + "recurrent.c", "if (sums[0] >= limit) next[s]", "if (sums[0] > limit) next[s]", T_RECURRENT),
+    Mutant(C + "recurrent.c", "next[s] += d->by;", "next[s] += 1;", T_RECURRENT),
+    Mutant(C + "recurrent.c", "d->every ? t : 0", "0", T_RECURRENT),
+    Mutant(C + "recurrent.c", "d->limits.kind, s * d->levels + k, 1);", "d->limits.kind, k, 1);", T_RECURRENT),
+    Mutant(C + "recurrent.c", "        memcpy(h, next, (size_t)n * sizeof *h);\n", "", T_RECURRENT),
 )

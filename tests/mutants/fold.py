@@ -8,6 +8,8 @@ from .kinds import Mutant, of_room
 LEVELS, FOLDING, QUANTISING, WAITING, PAIRS, ANSWERS, ITEMS = (
     f"hwflow/fold/{name}.py" for name in ("levels", "folding", "quantising", "waiting", "pairs", "answers", "items")
 )
+RECURRENT = "hwflow/fold/recurrent.py"
+T_SCAN = "tests/lower/test_recurrent.py -k 'scan or axis or states or steps_that or gate'"
 T_LEVELS, T_PAIRS, T_ANSWERS = "tests/fold/test_levels.py", "tests/fold/test_pairs.py", "tests/test_answers.py"
 T_FOLD = "tests/qonnx/test_layers.py tests/qonnx/test_activations.py tests/qonnx/test_ends.py"
 
@@ -45,4 +47,14 @@ MUTANTS = of_room(
     Mutant(ANSWERS, "return np.array_equal(self.score(back, classes), self.score(sums, classes))", "return True", T_ANSWERS),
     Mutant(ANSWERS, "shared = all(len(step.value) == 1 for step in finish)", "shared = True", T_ANSWERS),
     Mutant(ANSWERS, "if (after <= before).any():", "if (after < before).any():", T_ANSWERS + " -k common_unit_sorts", equal="This only drops candidates early; the comparison of every step below decides."),
+    Mutant(RECURRENT, "lambda k: (k + 1) // 2 if bipolar else k, bipolar", "lambda k: k, bipolar", "tests/train/test_recurrent.py"),
+    Mutant(RECURRENT, "return Rows(weights * turn, table, found.base)", "return Rows(weights, table, found.base)", T_SCAN),
+    Mutant(RECURRENT, "1 - op.thresholds[:, ::-1], op.thresholds)", "-op.thresholds[:, ::-1], op.thresholds)", T_SCAN),
+    Mutant(RECURRENT, "if not found.count and binary and found.base:", "if False:", T_SCAN),
+    Mutant(RECURRENT, "return Rows(weights, hi[:, None] + 1, found.base)", "return Rows(weights, hi[:, None], found.base)", T_SCAN),
+    Mutant(RECURRENT, "np.stack([weights, gate.weights], 1)", "np.stack([gate.weights, weights], 1)", T_SCAN),
+    Mutant(RECURRENT, "sum(s * p for s, p in zip", "sum(p for s, p in zip", T_SCAN),
+    Mutant(LEVELS, "if not np.array_equal(function(x), np.clip(mul * x + add, base, top)):", "if False:", T_LEVELS + " tests/qonnx/test_activations.py"),
+    Mutant(LEVELS, "np.where(rising, 1, -1) * np.minimum(left, length - 1)", "np.where(rising, 1, -1) * left", T_LEVELS + " tests/qonnx/test_activations.py"),
+    Mutant(LEVELS, "if max(ups, downs) > MOST_LEVELS:", "if ups > MOST_LEVELS:", T_LEVELS + " tests/qonnx/test_activations.py tests/fold/test_wavy.py"),
 )

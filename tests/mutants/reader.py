@@ -9,6 +9,8 @@ Q = "hwflow/qonnx/"
 T_QUANT, T_WIN, T_LAYERS, T_MOVES, T_KINDS = (
     f"tests/qonnx/test_{name}.py" for name in ("quantizers", "windows", "layers", "moves", "kinds")
 )
+T_SCAN = "tests/lower/test_recurrent.py -k 'scan or axis or states or steps_that or gate'"
+T_LAYOUT = "tests/qonnx/test_layout.py"
 
 # fmt: off
 MUTANTS = of_room(
@@ -38,4 +40,20 @@ MUTANTS = of_room(
     Mutant(Q + "reductions.py", "((2**bits_in - 1) * k * k).bit_length()", "(2**bits_in * k * k).bit_length()", T_QUANT),
     Mutant(Q + "reductions.py", '    if call.op == "ReduceMin":\n        ref = reader.emit(real.Pointwise(name=reader.name(call, "_back")', '    if call.op == "ReduceMax":\n        ref = reader.emit(real.Pointwise(name=reader.name(call, "_back")', T_MOVES),
     Mutant(Q + "heads.py", "-1 if call.opset >= 13 else 1", "-1", "tests/qonnx/test_ends.py"),
+    Mutant(Q + "recurrent.py", "return calls, no if kept[0] else yes, condition, kept[0]", "return calls, no if kept[0] else yes, condition, kept[1]", T_SCAN),
+    Mutant(Q + "recurrent.py", "if len(body.outputs) == 2 and _made_of", "if len(body.outputs) == 9 and _made_of", T_SCAN),
+    Mutant(Q + "recurrent.py", "FORWARD = (None, [0], (0,))", "FORWARD = (None, [0], (0,), [1])", T_SCAN),
+    Mutant(Q + "recurrent.py", '{0: f"{letter}NC", 1: f"N{letter}C", 2: f"NC{letter}"}', '{0: f"N{letter}C", 1: f"{letter}NC", 2: f"NC{letter}"}', T_SCAN),
+    Mutant(Q + "recurrent.py", "if start.ndim < 1 or start.size != start.shape[-1]:", "if start.ndim < 1:", T_SCAN),
+    Mutant(Q + "recurrent.py", "    if body.outside:\n", "    if body.outside and False:\n", T_SCAN),
+    Mutant(Q + "recurrent.py", "if len(call.inputs) != 2:", "if len(call.inputs) < 2:", T_SCAN),
+    Mutant(Q + "recurrent.py", 'by_output[name].op == "Identity":', 'by_output[name].op == "Neg":', T_SCAN),
+    Mutant(Q + "layout.py", "return perm[axes[0]] if", "return axes[0] if", T_SCAN),
+    Mutant(Q + "layout.py", '[0, *((3, 1, 2) if rank == 4 else (2, 1))]', '[0, *((3, 1, 2) if rank == 4 else (1, 2))]', T_LAYOUT),
+    Mutant(Q + "layout.py", '[0, *((3, 1, 2) if rank == 4 else (2, 1))]', '[0, *((2, 3, 1) if rank == 4 else (2, 1))]', T_LAYOUT),
+    Mutant(Q + "layout.py", 'or call.attrs.get("data_layout") == "NHWC":', "and False:", T_LAYOUT),
+    Mutant(Q + "layout.py", "if call.op in ELEMENTWISE:", "if False:", T_LAYOUT),
+    Mutant(Q + "layout.py", 'if call.op in ("MatMul", "Gemm"):\n            return True', 'if call.op in ("MatMul", "Gemm"):\n            return False', T_LAYOUT),
+    Mutant(Q + "layout.py", "any(d is None or d < 1 for d in dims[1:])", "any(d is None for d in dims[1:])", T_LAYOUT),
+    Mutant(Q + "layout.py", "> MOST_ELEMENTS:", "> MOST_ELEMENTS << 12:", T_LAYOUT),
 )

@@ -13,7 +13,7 @@ T_LOWER = "tests/lower/test_lower.py"
 MUTANTS = of_room(
     "units",
     rtl(U + "mvu.py", "least = -((-(self.thresholds + total)) // 2)", "least = (self.thresholds + total) // 2", "mvu"),
-    rtl(U + "mvu.py", "least + offset, offset - least + 1)", "least + offset, offset - least)", "mvu"),
+    Mutant(U + "mvu.py", "least + offset, offset - least + 1)", "least + offset, offset - least)", "tests/units/test_rtl_mvu.py -k reaches_the_threshold"),
     rtl(U + "mvu.py", "return 4 + tree_latency(self) + (self.levels > 1)", "return 4 + tree_latency(self)", "mvu_w2a2"),
     rtl(U + "kit/matrix.py", "return self.groups - 1 + self.stages", "return self.groups + self.stages", "mvu_raw"),
     Mutant(U + "kit/matrix.py", "and pe == n * self.rows and self.x.size % simd == 0", "and pe == n * self.rows", "tests/units/test_contract.py tests/units/test_rtl_mvus.py"),
@@ -34,4 +34,13 @@ MUTANTS = of_room(
     Mutant(JOIN, "(have.ints.bits, have.ints.kind) != (want.ints.bits, want.ints.kind)", "have.ints.bits != want.ints.bits", T_LOWER, equal="A reader asks for its words in another kind only where ranges are joined, which takes more bits then (tests/test_bits.py)."),
     Mutant(JOIN, "behind[name] = edges[0] if unit.glue else name", "behind[name] = name", "tests/lower/test_lower.py tests/plan/test_plan.py -k 'joints or explanation'"),
     Mutant(STORED, 'fits = (k for k in ("<i1", "<i2", "<i4") if np.iinfo(k).min <= low and high <= np.iinfo(k).max)', 'fits = (k for k in ("<i1", "<i2", "<i4") if high <= np.iinfo(k).max)', "tests/test_build.py -k comes_back"),
+    rtl(U + "recur.py", "return 4 + late + max((self.simd - 1).bit_length() - 1, 0) // 2", "return 4 + late", "recur"),
+    Mutant(U + "recur.py", "+ (height >= 3) + max(height - 4, 0)", "+ (height >= 3)", "tests/units/test_rtl_recur.py"),
+    Mutant(U + "recur.py", "self.groups * self.passes >= LATE)", "self.groups * self.passes > LATE)", "tests/units/test_rtl_recur.py"),
+    rtl(U + "recur.py", "return lo + self.x.ints.lo, hi + self.x.ints.hi", "return lo, hi", "recur"),
+    Mutant(U + "recur.py", "np.clip(self.gates, lo[1::2], hi[1::2] + 1)", "np.clip(self.gates, lo[1::2], hi[1::2])", "tests/units/test_rtl_recur.py"),
+    Mutant(U + "recur.py", "lo[::each, None], hi[::each, None] + 1)", "lo[::each, None], hi[::each, None])", "tests/units/test_rtl_recur.py"),
+    rtl(U + "recur.py", "(0, 1) if h.is_bipolar else (-1, 2)", "(0, 1)", "recur"),
+    Mutant(U + "recur.py", "given = start if self.every else start[-1:]", "given = start", "tests/lower/test_recurrent.py -k event_model"),
+    rtl(U + "recur.py", "0 if self.every else (self.steps - 1) * self.period", "(self.steps - 1) * self.period", "recur"),
 )

@@ -79,6 +79,22 @@ def test_a_row_that_never_fires_stays_at_the_least_and_one_that_always_fires_at_
     assert run.outputs[1, 1] == 1, "the largest sum does not reach its own threshold"
 
 
+def test_a_sum_reaches_the_threshold_that_it_equals_and_no_larger_one():
+    """Every input of five bits, on rows and their opposites, with every threshold that such sums can have, and pairs of them."""
+    rows = np.repeat([[1, 1, -1, 1, -1], [-1, -1, 1, -1, 1], [1, 1, 1, 1, 1]], 12, 0)
+    one = np.tile(np.arange(-5, 7), 3)[:, None]
+    x = (np.arange(32)[:, None] >> np.arange(5) & 1) * 2 - 1
+    units = [
+        Mvu(
+            name=f"ties{levels}{style}", inputs=("input",), x=Port((5,), BIPOLAR), weights=rows, bipolar=levels == 1,
+            thresholds=one + np.arange(levels), style=style, pe=36 if style == "const" else 4, simd=5,
+        )
+        for levels in (1, 2) for style in ("auto", "const")
+    ]  # fmt: skip
+    for unit, (run,) in zip(units, rtl.run_units(units, [(x,)] * 4), strict=True):
+        assert np.array_equal(run.outputs, unit.run(x)[0].reshape(32, -1)), unit.name
+
+
 def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
     weights = np.random.default_rng(5).integers(-1, 2, (6, 21))
     unit = Mvu(name="zeros", inputs=("input",), x=Port((21,), TERNARY), weights=weights, pe=2, simd=7)
