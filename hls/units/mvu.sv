@@ -81,7 +81,17 @@ module mvu #(
   logic [PassBits-1:0]  pass_q;
   logic [StepBits-1:0]  step_q;
 
-  assign first_pass  = pass_q == '0;
+  // x_ready_o comes from a register, not from a comparison: it goes back into the unit before this one
+  if (Passes == 1) begin : gen_one_pass
+    assign first_pass = 1'b1;
+  end else begin : gen_passes
+    logic first_pass_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) first_pass_q <= 1'b1;
+      else if (step && last_group) first_pass_q <= pass_q == PassBits'(Passes - 1);
+    end
+    assign first_pass = first_pass_q;
+  end
   assign first_group = group_q == '0;
   assign last_group  = group_q == GroupBits'(Groups - 1);
   assign step        = go && (!first_pass || x_valid_i);

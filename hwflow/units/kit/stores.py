@@ -15,6 +15,7 @@ from hwflow.families.base import Ram
 STYLE = ("auto", "lut", "block", "const")  # by the number that is a module's Style
 
 
+DEEP = 512  # words of the deepest memory that hls/parts/ram.sv leaves to LUTs
 MUX = 0.5  # what a bit of a multiplexer behind memories one above the other counts, and a write enable of theirs
 
 
@@ -32,9 +33,11 @@ class Store:
 
 
 def in_block(store: Store, family: Family) -> bool:
-    """True where a memory is in block RAM: its style says so, or Yosys finds blocks cheaper than LUTs or flip-flops."""
+    """True where a memory is in block RAM: its style or its depth says so, or Yosys finds blocks cheaper than LUTs or flip-flops."""
     if store.style != "auto":
         return store.style == "block"
+    if not store.rom and not store.loads and store.depth > DEEP:
+        return True
     size = store.bits * store.depth
     cost, _ = mapped(family.blocks, store.bits, store.depth, store.rom)
     if store.rom:
