@@ -181,7 +181,7 @@ def test_the_tool_chooses_block_memory_where_it_was_seen_to():
         ("ecp5", 22, 128, True, True), ("ecp5", 80, 16, True, False), ("ecp5", 32, 252, False, True), ("ecp5", 8, 112, False, False),
         ("ecp5", 36, 64, False, True), ("ice40", 1, 64, False, False), ("ice40", 1, 784, False, True), ("ecp5", 9, 9, True, False),
         ("xc7", 16, 147, False, True), ("xc7", 13, 188, False, False), ("xc7", 15, 188, False, True), ("xc7", 6, 444, False, True),
-        ("xc7", 1, 1148, False, False), ("xc7", 21, 124, False, False), ("xc7", 24, 124, False, True), ("xc7", 8, 316, False, False),
+        ("xc7", 1, 512, False, False), ("xc7", 1, 513, False, True), ("xc7", 1, 1148, False, True), ("xc7", 21, 124, False, False), ("xc7", 24, 124, False, True), ("xc7", 8, 316, False, False),
     ):  # fmt: skip
         assert in_block(Store(bits, depth, rom=rom), family_of(family)) == block, (family, bits, depth)
     assert in_block(Store(1, 4, "block"), family_of("xc7"))
