@@ -6,6 +6,7 @@ reshaped, rounded or clipped silently. A copy of this one file serves on a host 
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def _load_array(path: Path | str, what: str) -> Array:
     try:
         x = np.load(Path(path), mmap_mode="r", allow_pickle=False)
     except Exception as e:  # numpy parses the header as Python, and what a damaged one raises is not its promise
+        if isinstance(e, MemoryError) or getattr(e, "errno", 0) == errno.ENOMEM:
+            raise RecipeError(f"{path}: is larger than the memory that is free; give a part of the {what}") from e
         why = (str(e).strip().splitlines() or [type(e).__name__])[0]
         raise RecipeError(f"{path}: is not a .npy file of {what} ({why}); save them with numpy.save") from e
     if not isinstance(x, np.ndarray):

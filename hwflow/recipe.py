@@ -17,6 +17,9 @@ ACTS = ("sign", "asd", "asd-dynamic", "deviation", "react")
 ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity", "fourier")
 
 
+MOST = 1_000_000  # epochs of a run, and images of a batch
+
+
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise RecipeError(f"{what}: must be one of {', '.join(known)}, not {value!r}")
@@ -140,8 +143,10 @@ class Plan:
         for name in self.augment:
             _one_of("augment", name, ("shift", "warp", "flip"))
         for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"plan: {name} must be at least 1, not {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise RecipeError(f"plan: {name} must be 1 .. {MOST}, not {getattr(self, name)}")
+        if not 0 <= self.seed < 1 << 63:
+            raise RecipeError(f"plan: seed must be 0 .. 2^63 - 1, not {self.seed}")
         if not self.lr > 0:
             raise RecipeError(f"plan: lr must be above 0, not {self.lr}")
         if self.threads < 0:

@@ -3,7 +3,9 @@
     python -m tests.life [--only PART] [--again] [--write]
 
 The suite takes a few of each; this takes 200 kills, 100 races, 40 bad disks and 1,000 damaged files, an hour on two idle cores.
-What a part came to is kept in build/life.json when it is done, so a run that is stopped goes on with the next part. `--write`
+It runs in a copy of the tree, which may change meanwhile: commands import what they need when they need it, and a mixture of
+two trees fails by itself. What a part came to is kept in build/life.json when it is done, so a run that is stopped goes on with
+the next part. `--write`
 puts what is known into docs/pages/results/faults.md. Bad disks need root.
 """
 
@@ -11,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,16 +23,18 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "kit")]
+sys.path[:0] = [str(ROOT / "tests" / "kit"), str(ROOT / "tests")]
 
 import damages  # noqa: E402
 import disks  # noqa: E402
 import kills  # noqa: E402
+from mutants.trial import Tree  # noqa: E402
 
 from hwflow.bench.tables import markdown  # noqa: E402
 from hwflow.files import write_text  # noqa: E402
 
-RESULTS = ROOT / "build" / "life.json"
+COPY = "HWFLOW_LIFE"  # where the copy of the tree keeps its results
+RESULTS = Path(os.environ.get(COPY, ROOT / "build" / "life.json"))
 PAGE = ROOT / "docs" / "pages" / "results" / "faults.md"
 BEGIN, END = "<!-- life -->", "<!-- end of life -->"
 KILLS = {"race": 50, "threads": 50, "bench": 10, "deploy": 20, "verify": 30, "compile": 80, "synth": 20, "train": 40}
@@ -75,6 +81,15 @@ def write() -> None:
     write_text(PAGE, f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}")
 
 
+def in_copy(arguments: list[str]) -> int:
+    """The exit code of this command in a copy of the tree."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="life-") as folder:
+        Tree.copied(Path(folder))
+        env = os.environ | {"PYTHONPATH": folder, COPY: str(RESULTS)}
+        return subprocess.call([sys.executable, "-m", "tests.life", *arguments], cwd=folder, env=env)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -85,6 +100,8 @@ def main() -> None:
     if given.write:
         write()
         return
+    if COPY not in os.environ:
+        sys.exit(in_copy(sys.argv[1:]))
     bad = False
     for part in given.only or PARTS:
         if part in known() and not given.again:

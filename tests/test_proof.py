@@ -109,10 +109,13 @@ def test_two_outputs_of_one_node_must_be_the_same(made):
         def __getattr__(self, name):
             return getattr(graph, name)
 
+    twice = np.concatenate([want, want], 1)
     both = [replace(p, answers=np.concatenate([p.answers, p.answers], 1)) for p in parts]
-    assert not proof.judged(Twice(), x, np.concatenate([want, want], 1), both).wrong.any()
-    both[0].answers[0, -1] += 0.05
-    assert proof.judged(Twice(), x, np.concatenate([want, want], 1), both).wrong[0, -1]
+    assert not proof.judged(Twice(), x, twice, both).wrong.any()
+    for place in (0, -1):  # in the first of them, or in the second
+        both = [replace(p, answers=np.concatenate([p.answers, p.answers], 1)) for p in parts]
+        both[0].answers[0, place] += 0.05
+        assert proof.judged(Twice(), x, twice, both).wrong[0, place]
 
 
 @pytest.mark.parametrize("engines", [("qonnx", "graph", "numpy"), ("qonnx", "numpy")], ids=["", "without graph"])
@@ -182,3 +185,20 @@ def test_an_answer_is_given_as_the_file_gives_its_own():
     for file in (Answer(shape=(2, 1)), Answer(shape=(2,), places=np.array([1, 0])), Answer(shape=(2,), head="tanh")):
         assert wrong(mine, [[1, 2]], [[1, 2]], file) == [[True, True]]
     assert wrong(mine, [[1, 2]], [[1, 2]], Answer(shape=(2,))) == [[False, False]]
+
+
+def test_integers_of_one_score_are_those_of_the_network_folded_anew(tmp_path):
+    """Where scores are clipped and no unit sorts them, another integer has the same score and is wrong all the same."""
+    b = Build((None, 3), 13)
+    y = b.node("Mul", b.node("MatMul", "x", b.const(np.eye(3))), b.const([0.1, 0.1000003, 0.3000001]))
+    y = b.node("Add", y, b.const([0.7, 1e-7, 0.1]))
+    path = b.save(tmp_path, b.node("Clip", y, b.const(-100.0), b.const(100.0)))
+    graph, x = read(path, "i13"), np.random.default_rng(3).integers(-4000, 4000, (50, 3))
+    net = fold(graph)
+    build = build_of(tmp_path / "build", net, model=path, input="i13")
+    want, y = proof.exported(graph, x), net.run(x)
+    moved = (np.abs(want) == 100) & (net.scores(y + np.sign(y)) == want)
+    other = np.where(moved, y + np.sign(y), y)
+    assert not net.answer.ordered and moved.any() and not moved.all()
+    (right,), (rung,) = (_rungs(build, x, {"graph": want, "numpy": ints}, {}, want) for ints in (y, other))
+    assert right.exact and rung.differing == moved.sum()

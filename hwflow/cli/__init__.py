@@ -46,7 +46,7 @@ def main() -> None:
         if isinstance(e, MemoryError):
             err.print("ToolError: there is not enough memory; give fewer images, -n N", style="red", markup=False)
             sys.exit(1)
-        if isinstance(e, OSError):
+        if isinstance(e, OSError) or str(e).startswith("Symlink loop"):  # what Path.resolve raises before Python 3.13
             err.print(f"ToolError: {e}; check the path, its permissions and the free space", style="red", markup=False)
             sys.exit(1)
         raise

@@ -148,7 +148,10 @@ QuantiseFloat = Annotated[
 Calibrate = Annotated[
     Path | None, typer.Option("--calibrate", "--data", help="X.npy: images that show the ranges of float layers.")
 ]
-Count = Annotated[int | None, typer.Option("-n", min=1, help="Images; without it as many as time allows.")]
+MOST_IMAGES = 1 << 24
+Count = Annotated[
+    int | None, typer.Option("-n", min=1, max=MOST_IMAGES, help="Images; without it as many as time allows.")
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

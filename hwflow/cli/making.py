@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwflow.cli.common import (
+    MOST_IMAGES,
     BoardName,
     Calibrate,
     Input,
@@ -224,7 +225,7 @@ def split(
     fit: Annotated[bool, typer.Option("--fit", help="The fastest halves that fit a board each.")] = False,
     max_util: Annotated[float, typer.Option("--max-util", help="Share of each board --fit may use, 0 to 1.")] = 0.8,
     input: Input = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="Images through both halves together.")] = 100,
+    n: Annotated[int, typer.Option("-n", min=1, max=MOST_IMAGES, help="Images through both halves together.")] = 100,
     json: Json = False,
 ) -> None:
     """One network over two boards: a build for each half, the link between them, both simulated together."""

@@ -5,6 +5,7 @@ Stands on lower, units and board. Costs are estimates (units/kit/costs.py); unde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -95,8 +96,8 @@ def _check(
     if fit and board is None:
         raise RecipeError("--fit needs a board to fit; name one with --board")
     for name, value in (("clock", clock), ("fps", fps), ("latency", latency_us)):
-        if value is not None and not value > 0:
-            raise RecipeError(f"{name} must be above 0, not {value:g}")
+        if value is not None and not 0 < value < math.inf:
+            raise RecipeError(f"{name} must be above 0{' and finite' * (value == math.inf)}, not {value:g}")
     if not 0 < max_util <= 1:
         raise RecipeError(f"max-util must be above 0 and at most 1 (100 %), not {max_util:g}")
 

@@ -29,6 +29,13 @@ def test_a_stream_that_takes_nothing_is_no_traceback(redirect, code):
     assert done.returncode == code and "Traceback" not in done.stderr
 
 
+def test_a_link_to_itself_is_no_traceback(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    random_net(3).save(tmp_path / "net.npz")
+    done = said(f"compile {tmp_path}/net.npz -o {tmp_path}/loop")
+    assert done.returncode == 1 and "ToolError" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_too_many_images_for_the_memory_are_said_so(tmp_path, monkeypatch, capsys):
     def full(*_: object, **__: object) -> None:
         raise MemoryError

@@ -6,6 +6,7 @@ import pytest
 from hwflow import ops
 from hwflow.bits import Ints
 from hwflow.fold import levels as lv
+from hwflow.fold.items import TooWide
 from hwflow.ops import Port
 
 RNG = np.random.default_rng(0)
@@ -154,3 +155,10 @@ def test_a_clip_of_wide_integers_is_found_as_the_line_it_is(seed):
 def test_what_is_no_line_at_one_integer_alone_is_none(function):
     lo, hi = np.array([-90_000, -100]), np.array([90_000, 90_001])
     assert lv.line(function, lo, hi, "t", "x") is None
+
+
+@pytest.mark.parametrize(("ups", "downs"), [(lv.MOST_LEVELS + 1, 0), (0, lv.MOST_LEVELS + 1)])
+def test_what_rises_or_falls_more_often_than_thresholds_are_kept_is_too_wide(ups, downs):
+    with pytest.raises(TooWide, match=f"rises {ups} and falls {downs} times"):
+        lv.seldom(ups, downs)
+    lv.seldom(min(ups, lv.MOST_LEVELS), min(downs, lv.MOST_LEVELS))

@@ -136,7 +136,7 @@ RNG = np.random.default_rng(3)
 
 def file(
     tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0, last=False, turned=False,
-    limit=0.125, stacked=2, given="Identity",
+    limit=0.125, stacked=2, given="Identity", weight=1.0,
 ):  # fmt: skip
     """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any. Where features are
     `last`, time is axis 1, or is `turned` to the front, as Keras' exporters do. `every` state is `stacked` along an axis."""
@@ -160,7 +160,7 @@ def file(
         w = RNG.choice([-1.0, 1.0], (FEATURES + STATES, STATES))
         if joined:
             return node("MatMul", node("Concat", "x_t", "h", axis=1), const(w))
-        return node("Add", node("MatMul", "x_t", const(w[:FEATURES])), node("MatMul", "h", const(w[FEATURES:])))
+        return node("Add", node("MatMul", "x_t", const(weight * w[:FEATURES])), node("MatMul", "h", const(w[FEATURES:])))
 
     def affine(y):
         return node("Add", node("Mul", y, const(RNG.normal(size=STATES))), const(RNG.normal(size=STATES)))
@@ -242,6 +242,11 @@ def test_states_that_lie_by_time_are_told_apart_by_image(tmp_path, images):
 def test_states_of_another_scale_than_the_steps_inputs_share_one_sum(tmp_path):
     net = same(file(tmp_path, scale=0.125, start=0.25), "i8/16", 40)
     assert next(op for op in net.ops if isinstance(op, Recurrent)).start.tolist() == [2] * STATES
+
+
+@pytest.mark.parametrize("weight", [0.25, 4.0])
+def test_layers_of_a_step_with_weights_of_other_scales_share_one_sum(tmp_path, weight):
+    same(file(tmp_path, joined=False, weight=weight), "i8/16", 40)
 
 
 def test_a_gate_may_always_be_open(tmp_path):

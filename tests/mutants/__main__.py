@@ -1,6 +1,6 @@
 """Plant each fault of the list in a copy of the tree, run the tests that must notice it, and say which did not.
 
-    python -m tests.mutants [--only ROOM] [--again] [--minutes N] [--write]
+    python -m tests.mutants [--only ROOM] [--fresh] [--again] [--minutes N] [--write]
 
 A result is kept in build/mutants.json as soon as it is known, so a run that is stopped goes on where it was; it stands until
 the file of its fault changes. What has survived is tried again by every run. `--write` makes docs/pages/results/mutants.md of
@@ -108,6 +108,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=ROOMS, action="append", help="faults of this room")
+    parser.add_argument("--fresh", action="store_true", help="only those that were never judged")
     parser.add_argument("--again", action="store_true", help="also those that are judged already")
     parser.add_argument("--minutes", type=float, help="stop after so many")
     parser.add_argument("--write", action="store_true", help="run nothing; write what is known to its page")
@@ -118,6 +119,8 @@ def main() -> None:
     def wanted(m: Mutant) -> bool:
         if given.only and m.room not in given.only:
             return False
+        if given.fresh:
+            return verdict_of(m, results) == NOT_RUN
         return given.again or is_stale(m, results) or verdict_of(m, results) in (SURVIVED, BROKEN, NOT_RUN)
 
     if given.write:

@@ -30,7 +30,7 @@ MUTANTS = of_room(
     Mutant(ROUNDING, "if not any(part.any() for part in left):", "if True:", T_ROUNDING),
     Mutant(ROUNDING, "(less > 0) | ((less == 0) & (places < k))", "less > 0", T_ROUNDING),
     Mutant(ROUNDING, "room = room + FUNCTIONS[step.op].off(x, y)", "pass", "tests/qonnx/test_activations.py tests/qonnx/test_kinds.py"),
-    Mutant(VERIFY, "wrong = wrong | (fold(build.graph).run(x[:both]) != yb)", "pass", T_FAULTS),
+    Mutant(VERIFY, "wrong = wrong | (fold(build.graph).run(x[:both]) != yb)", "pass", T_PROOF + " -k folded_anew"),
     Mutant(VERIFY, "wrong = wrong | (own if own.shape == wrong.shape else own.any(axis=1, keepdims=True))", "pass", T_PROOF),
     Mutant(VERIFY, "(ya != yb) & np.any(unexplained, axis=0)", "(ya != yb) & np.all(unexplained, axis=0)", T_PROOF),
     Mutant(LOOPS, "if start is None:\n", "if False:\n", T_STEPS),

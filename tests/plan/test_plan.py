@@ -140,6 +140,7 @@ def test_nonsense_is_refused(tfc):
     for more, text in (
         ({"fit": True}, "needs a board"),
         ({"fps": -1.0}, "fps must be above 0"),
+        ({"clock_mhz": float("inf")}, "clock must be above 0 and finite"),
         ({"latency_us": 0.0}, "latency must be above 0"),
         ({"max_util": 1.5}, "max-util must be above 0 and at most 1"),
         ({"folding": {"dense9": {"pe": 1}}}, "dense9: is no unit of TFC"),

@@ -297,6 +297,8 @@ def test_a_model_file_that_is_wrong_is_one_clear_error(tmp_path):
         "import sys; sys.exit(0)": "could not be read",  # else the command would end as if it had trained
         "RECIPES = {'a': 5}": "RECIPES holds int under 'a'",
         "from hwflow.recipe import Plan; Plan(momentum=float('nan'))": "momentum must be a finite number",
+        "from hwflow.recipe import Plan; Plan(seed=-1)": "seed must be 0",
+        "from hwflow.recipe import Plan; Plan(epochs=10**20)": "epochs must be 1",
         "from hwflow.recipe import Method; Method(t_max=float('inf'))": "t_max must be a finite number",
     }
     for text, match in texts.items():
