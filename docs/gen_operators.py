@@ -196,7 +196,7 @@ def _constructs() -> list[str]:
     lines = [
         "## What people build",
         "",
-        "A file may have several outputs. LayerNorm, attention, embeddings and recurrent layers are refused, each with its reason.",
+        "A file may have several outputs. LayerNorm, attention, embeddings and ONNX's own RNN, GRU and LSTM are refused, each with its reason.",
         "",
         "| construct | Brevitas | ONNX, QONNX | Keras, QKeras, larq | since | realised as |",
         "|---|---|---|---|---|---|",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 
@@ -361,6 +361,7 @@ class Recurrent(Node):
 
     -1/+1 when `bipolar` (one threshold); `start` is the state before the first pixel. With `gates` rows come in pairs,
     2 s for the state and 2 s + 1 for its gate: where the gate's sum stays below gates[s] the state keeps its value.
+    A second input, of one channel, is a mask: pixels at which it is not above 0 leave the whole state as it is.
     Gives the last state, (states,), or with `every` the state behind each pixel.
     """
 
@@ -394,19 +395,22 @@ class Recurrent(Node):
         levels = BIPOLAR if self.bipolar else Ints(self.base, self.base + self.thresholds.shape[1])
         return levels if self.start in levels else levels.join(ints_of(self.start))
 
-    def port(self, x: Port) -> Port:
+    def port(self, x: Port, mask: Port | None = None) -> Port:
         rows = len(self.weights)
         _need(len(x.shape) == 3 and x.channels == rows, self, f"takes images of {rows} channels, not {x.shape}")
+        _need(mask is None or mask.shape == (*x.shape[:2], 1), self, f"takes a mask of {(*x.shape[:2], 1)}")
         return Port((*x.shape[:2], self.states) if self.every else (self.states,), self.ints)
 
-    def run(self, x: Array) -> Array:
+    def run(self, x: Array, mask: Array | None = None) -> Array:
+        live = None if mask is None else mask.reshape(len(x), -1, 1) > 0
         sums = x.reshape(len(x), -1, x.shape[-1]).astype(np.int64)
         h, out = np.broadcast_to(self.start, (len(x), self.states)), []
         for t in range(sums.shape[1]):
             acc = sums[:, t] + exact_matmul(h, self.weights.T)
             count = (acc[:, :: 1 + self.gated, None] >= self.thresholds).sum(-1)
             new = 2 * count - 1 if self.bipolar else self.base + count
-            h = np.where(acc[:, 1::2] >= self.gates, new, h) if self.gated else new
+            new = np.where(acc[:, 1::2] >= self.gates, new, h) if self.gated else new
+            h = new if live is None else np.where(live[:, t], new, h)
             out.append(h)
         return np.stack(out, 1).reshape(*x.shape[:-1], self.states) if self.every else h
 
@@ -429,9 +433,7 @@ Op: TypeAlias = (
     | TopK
     | Recurrent
 )
-OPS: tuple[type[Op], ...] = (
-    Dense, Conv, Threshold, Rescale, Add, Maximum, Multiply, Concat, MaxPool, SumPool, Upsample, Pad, Flatten, Reshape, TopK, Recurrent,
-)  # fmt: skip
+OPS: tuple[type[Op], ...] = get_args(Op)
 
 
 def row_ranges(weights: Array, x: Ints) -> tuple[Array, Array]:

@@ -7,8 +7,11 @@
 // the state keeps its value. After Steps steps the states are those of StartFile again: the next sequence begins.
 // Every 1: the states behind every step leave; 0: those behind the last.
 //
-// Timing: a step takes (States/Simd) * (States/Pe) cycles and Drain = 4 + Late + Tree more, because its first sum needs
-// the last state of the step before. A word of Pe rows (pairs of rows with Gate) is taken with the first Simd states
+// With MaskBits a second stream, in the high bits of the x ports, has one element a step, taken with the step's first
+// word: where it is not above 0 all states keep their values.
+//
+// Timing: a step takes (States/Simd) * (States/Pe) cycles and Drain = 4 + Late + Tree + (Levels > 1) more, because its
+// first sum needs the last state of the step before. A word of Pe rows (pairs of rows with Gate) is taken with the first Simd states
 // that it meets, and leaves as Pe states States/Simd + Drain cycles later.
 // The pipeline moves as a whole while the two-word buffer at its end has room; that flag is a register.
 // Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary (two bits; bit 0 says that the element counts).
@@ -20,6 +23,8 @@ module recur #(
   parameter int unsigned Pe      = 1,  // states of one word, divides States
   parameter int unsigned Gate    = 0,
   parameter int unsigned Every   = 0,
+  parameter int unsigned MaskBits = 0,  // of an element of the mask; 0: there is none
+  parameter int unsigned MaskKind = 1,
   parameter int unsigned XBits   = 8,
   parameter int unsigned XKind   = 2,
   parameter int unsigned HBits   = 1,
@@ -37,16 +42,18 @@ module recur #(
   parameter WeightFile = "",           // hexadecimal, a word of Pe (pairs of) rows x Simd weights for each cycle of a step
   parameter ThreshFile = "",           // hexadecimal, for each word Pe times Levels thresholds, and the gate's behind them
   parameter StartFile  = "",           // hexadecimal, one word of States states
-  localparam int unsigned RowsOf = 1 + Gate  // rows of a state
+  localparam int unsigned RowsOf = 1 + Gate,  // rows of a state
+  localparam int unsigned Inputs = MaskBits > 0 ? 2 : 1,
+  localparam int unsigned XWord  = Pe * RowsOf * XBits
 ) (
-  input  logic                       clk_i,
-  input  logic                       rst_ni,
-  input  logic                       x_valid_i,
-  output logic                       x_ready_o,
-  input  logic [Pe*RowsOf*XBits-1:0] x_data_i,
-  output logic                       y_valid_o,
-  input  logic                       y_ready_i,
-  output logic [Pe*HBits-1:0]        y_data_o,
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+  input  logic [Inputs-1:0]         x_valid_i,
+  output logic [Inputs-1:0]         x_ready_o,
+  input  logic [XWord+MaskBits-1:0] x_data_i,
+  output logic                      y_valid_o,
+  input  logic                      y_ready_i,
+  output logic [Pe*HBits-1:0]       y_data_o,
   input  logic [9:0] load_i,  // see load_word
   output logic [9:0] load_o
 );
@@ -68,6 +75,8 @@ module recur #(
   // a block RAM is slow: one more register behind it, which the block itself has where the family offers that
   localparam int unsigned Late = Style == 2 || (Style == 0 && Cycles >= 64) ? 1 : 0;
   localparam int unsigned Summed = 2 + Late + Tree;  // cycles from a word to its sum
+  // the comparisons with several thresholds are counted in a cycle of its own
+  localparam int unsigned Stairs = Levels > 1 ? 1 : 0;
   localparam int unsigned Record = Levels + Gate;    // thresholds of a state
 
   if (States % Simd != 0) begin : check_1
@@ -78,7 +87,7 @@ module recur #(
   end
 
   // ---- which states, which rows ----------------------------------------------------------------------------------
-  logic                 go, step, first_group, last_group, last_pass, drain_q, renew;
+  logic                 go, step, first_group, last_group, last_pass, drain_q, renew, ready, arrived, live;
   logic [GroupBits-1:0] group_q;
   logic [PassBits-1:0]  pass_q;
   logic [CycleBits-1:0] cycle_q;
@@ -86,8 +95,25 @@ module recur #(
   assign first_group = group_q == '0;
   assign last_group  = group_q == GroupBits'(Groups - 1);
   assign last_pass   = pass_q == PassBits'(Passes - 1);
-  assign x_ready_o   = go && !drain_q && first_group;
-  assign step        = go && !drain_q && (!first_group || x_valid_i);
+  assign ready       = go && !drain_q && first_group;
+  assign step        = go && !drain_q && (!first_group || arrived);
+
+  if (MaskBits == 0) begin : gen_unmasked
+    assign arrived   = x_valid_i[0];
+    assign x_ready_o = ready;
+    assign live      = 1'b1;
+  end else begin : gen_mask
+    logic                first_pass, above, live_q;
+    logic [MaskBits-1:0] mask;
+    assign mask       = x_data_i[XWord+:MaskBits];
+    assign first_pass = pass_q == '0;
+    assign arrived    = x_valid_i[0] && (!first_pass || x_valid_i[1]);
+    assign x_ready_o  = {ready && first_pass && x_valid_i[0], ready && (!first_pass || x_valid_i[1])};
+    assign above      = MaskKind == 2 ? !mask[MaskBits-1] && mask != '0 : mask != '0;
+    // a step's states come about before the next step begins
+    always_ff @(posedge clk_i) if (step && first_group && first_pass) live_q <= above;
+    assign live = live_q;
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -141,7 +167,7 @@ module recur #(
   delay #(
     .Bits(Rows * XBits), .Cycles(Summed)
   ) x_pipe (
-    .clk_i(clk_i), .en_i(go), .d_i(x_data_i), .q_o(x)
+    .clk_i(clk_i), .en_i(go), .d_i(x_data_i[XWord-1:0]), .q_o(x)
   );
 
   // ---- inner products and accumulators ---------------------------------------------------------------------------
@@ -200,26 +226,35 @@ module recur #(
     .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(sum_pass), .data_o(limits), .load_i(load_thresh), .load_o(load_start)
   );
   for (genvar p = 0; p < Pe; p++) begin : gen_state
-    logic [Levels-1:0] reached;
+    logic [Levels-1:0] reached, counted;
     logic [HBits-1:0]  level;
+    logic              open, open_late;
     for (genvar k = 0; k < Levels; k++) begin : gen_level
       assign reached[k] = $signed(acc_q[p*RowsOf]) >= AccBits'($signed(limits[(p*Record+k)*ThrBits+:ThrBits]));
     end
     always_comb begin
       level = HBits'(Base);
-      for (int k = 0; k < Levels; k++) if (reached[k]) level += HBits'(By);
+      for (int k = 0; k < Levels; k++) level += HBits'(counted[k]) << (By - 1);
     end
-    always_ff @(posedge clk_i) if (go) new_q[p*HBits+:HBits] <= level;
     if (Gate != 0) begin : gen_gate
-      always_ff @(posedge clk_i) begin
-        if (go) open_q[p] <= $signed(acc_q[p*RowsOf+1]) >= AccBits'($signed(limits[(p*Record+Levels)*ThrBits+:ThrBits]));
-      end
+      assign open = $signed(acc_q[p*RowsOf+1]) >= AccBits'($signed(limits[(p*Record+Levels)*ThrBits+:ThrBits]));
     end else begin : gen_open
-      assign open_q[p] = 1'b1;
+      assign open = 1'b1;
+    end
+    delay #(
+      .Bits(Levels + 1), .Cycles(Stairs)
+    ) compared (
+      .clk_i(clk_i), .en_i(go), .d_i({open, reached}), .q_o({open_late, counted})
+    );
+    always_ff @(posedge clk_i) begin
+      if (go) begin
+        new_q[p*HBits+:HBits] <= level;
+        open_q[p]             <= open_late;
+      end
     end
   end
   valid_pipe #(
-    .Cycles(1)
+    .Cycles(1 + Stairs)
   ) stairs_pipe (
     .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .valid_i(acc_done), .valid_o(y_done)
   );
@@ -237,7 +272,7 @@ module recur #(
     .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(1'b0), .data_o(start_states), .load_i(load_start), .load_o(load_o)
   );
   for (genvar p = 0; p < Pe; p++) begin : gen_y
-    assign y[p*HBits+:HBits] = open_q[p] ? new_q[p*HBits+:HBits] : next_q[p*HBits+:HBits];
+    assign y[p*HBits+:HBits] = open_q[p] && live ? new_q[p*HBits+:HBits] : next_q[p*HBits+:HBits];
   end
   if (Passes == 1) begin : gen_whole
     assign next = y;

@@ -41,10 +41,26 @@ PARTS = {
 SPREAD = ("fits",)  # the parts that a cluster can measure: counts of cells, which are the same on every machine
 
 
-def bench(part: str, say: Callable[[str], None], cluster: str | None = None) -> list[dict[str, Any]]:
-    """The rows of one part of PARTS, by the workers of a cluster where its address is given."""
+def bench(
+    part: str,
+    say: Callable[[str], None],
+    cluster: str | None = None,
+    keep: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """The rows of one part of PARTS, by the workers of a cluster where its address is given.
+
+    `keep` is given the rows so far behind each one, in a part that yields them one by one, else all rows once.
+    """
     if cluster is not None and part not in SPREAD:
         raise RecipeError(f"--cluster is of the parts {', '.join(SPREAD)}; {part} measures this machine")
     module, function = PARTS[part]
     say(f"bench {part}")
-    return list(getattr(import_module(module), function)(say, **({"cluster": cluster} if cluster else {})))
+    found = getattr(import_module(module), function)(say, **({"cluster": cluster} if cluster else {}))
+    if isinstance(found, list):
+        keep(found)
+        return found
+    rows: list[dict[str, Any]] = []
+    for row in found:
+        rows.append(row)
+        keep(rows)
+    return rows

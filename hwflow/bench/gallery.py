@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwflow.answers import parts
 from hwflow.bits import Array
 from hwflow.files import write_text
@@ -95,6 +97,25 @@ def draw_states(figure: Any, net: Net, x: Array, labels: Array) -> None:
     bottom.set_xlabel("step", fontsize=8)
 
 
+def draw_kinds(figure: Any, net: Net, x: Array, labels: Array) -> None:
+    """Three sequences of different kinds: the features above, the scores below, that of the right kind in orange."""
+    kinds, at = np.unique(labels, return_index=True)
+    chosen = at[[0, len(kinds) // 2, len(kinds) - 1]]
+    scores = net.scores(net.run(x[chosen]))
+    names = KINDS if scores.shape[1] == len(KINDS) else tuple(map(str, range(scores.shape[1])))
+    rows = figure.subplots(2, 3)
+    for k, label in enumerate(labels[chosen]):
+        rows[0, k].imshow(x[chosen[k], :, 0].T, aspect="auto", origin="lower", cmap="magma")
+        colours = ["tab:orange" if name == names[label] else "gray" for name in names]
+        rows[1, k].barh(range(len(names)), scores[k], color=colours)
+        rows[1, k].set_yticks(range(len(names)), names if k == 0 else [""] * len(names))
+        rows[0, k].set_title(names[label], fontsize=8)
+        for axes in rows[:, k]:
+            axes.tick_params(labelsize=6)
+    rows[0, 0].set_ylabel("features", fontsize=8)
+    rows[1, 0].set_ylabel("scores", fontsize=8)
+
+
 DRAWN: dict[str, tuple[str, Draw, tuple[float, float], str]] = {
     "detector": (
         "Detection", draw_boxes, (7.5, 2.7),
@@ -103,6 +124,10 @@ DRAWN: dict[str, tuple[str, Draw, tuple[float, float], str]] = {
     "unet": (
         "Segmentation", draw_masks, (5, 5.2),
         "Scenes of held-out digits, the class of every pixel as the integers answer it, and as it is.",
+    ),
+    "keywords": (
+        "A temporal convolution network tells sounds apart", draw_kinds, (7.5, 4),
+        "Spectra of three held-out sounds and the scores that the integers answer, that of the sound's own kind in orange.",
     ),
     "rnn-rows": (
         "A recurrent network reads a digit", draw_states, (6, 4.5),

@@ -6,6 +6,7 @@ Stands on the rooms they name.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -372,9 +373,8 @@ def bench(
         return
     facts = {}
     for name in [part] if part else PARTS:
-        facts[name] = run(name, say, cluster)
-        if pages:
-            write(pages / f"{name}.md", name, facts[name])
+        page = pages / f"{name}.md" if pages else None
+        facts[name] = run(name, say, cluster, partial(write, page, name) if page else lambda _: None)
     if json:
         show(facts, True)
         return

@@ -313,7 +313,7 @@ class _Writer:
                 self.declared.append(f"static const hw_depthwise {name} = {{{', '.join(fields)}}};")
                 return f"    HW_STEP({i}, hw_run_depthwise(run, &{name})){note}"
             case "recurrent":
-                self.declared.append(f"static const hw_recurrent {name} = {self.recurrent(step, reads[0])};")
+                self.declared.append(f"static const hw_recurrent {name} = {self.recurrent(step, reads)};")
                 return f"    HW_STEP({i}, hw_run_recurrent(run, &{name})){note}"
             case "pool" | "pool_bits":
                 op = step.op
@@ -333,14 +333,15 @@ class _Writer:
             case _:
                 raise AssertionError(step.kind)
 
-    def recurrent(self, step: EngineStep, x: str) -> str:
+    def recurrent(self, step: EngineStep, reads: list[str]) -> str:
         op = step.op
         assert isinstance(op, Recurrent)
+        x, mask = (*reads, "0")[:2]
         base, by = (-1, 2) if op.bipolar else (op.base, 1)
         numbers = (1 + op.gated, int(op.every), op.thresholds.shape[1], base, by)
         weights = self.bits(op.weights > 0) if ints_of(op.weights).is_bipolar else self.table(op.weights)
         tables = self.table(op.thresholds), self.table(op.gates if op.gated else None), self.table(op.start)
-        return f"{{{', '.join((x, *map(str, numbers), weights, *tables, self.lines(step)))}}}"
+        return f"{{{', '.join((x, mask, *map(str, numbers), weights, *tables, self.lines(step)))}}}"
 
     def join(self, step: EngineStep, reads: list[str]) -> str:
         parts: Iterable[tuple[int, int]] = step.options["parts"]  # type: ignore[assignment]

@@ -179,9 +179,11 @@ typedef struct {
     hw_lines lines;
 } hw_join;
 
-/* A state that every pixel of x changes: x holds the sums of the pixel's own, one for each row of weights. */
+/* A state that every pixel of x changes: x holds the sums of the pixel's own, one for each row of weights. A pixel of
+ * the mask, where there is one, that is not above 0 leaves the state as it is. */
 typedef struct {
     const hw_tensor *x;
+    const hw_tensor *mask;
     int rows;            /* of a state: its own, and that of its gate where it has one */
     int every;           /* the state behind each pixel is given, not only the last */
     int levels;

@@ -7,12 +7,13 @@ HW_FN void hw_run_recurrent(const hw_run *run, const hw_recurrent *d) {
     const hw_tensor *x = d->x;
     const int steps = x->h * x->w, n = l->c;
     const size_t step = (size_t)hw_bytes(x->kind, x->c);
-    const uint8_t *from = hw_read(run, x);
-    hw_i32 *h = (hw_i32 *)(void *)run->rows, *next = h + n, sums[2], limit;
+    const uint8_t *from = hw_read(run, x), *mask = d->mask ? hw_read(run, d->mask) : NULL;
+    hw_i32 *h = (hw_i32 *)(void *)run->rows, *next = h + n, sums[2], limit, live = 1;
     int t, s, k, r;
     hw_widen(h, (const uint8_t *)d->start.at, d->start.kind, 0, n);
     for (t = 0; t < steps; t++, from += step) {
-        for (s = 0; s < n; s++) {
+        if (mask) hw_widen(&live, mask + (size_t)t * (size_t)hw_bytes(d->mask->kind, 1), d->mask->kind, 0, 1);
+        for (s = 0; live > 0 && s < n; s++) {
             for (r = 0; r < d->rows; r++) {
                 const int row = s * d->rows + r;
                 hw_widen(sums + r, from, x->kind, row, 1);
@@ -29,7 +30,7 @@ HW_FN void hw_run_recurrent(const hw_run *run, const hw_recurrent *d) {
                 if (sums[0] >= limit) next[s] += d->by;
             }
         }
-        memcpy(h, next, (size_t)n * sizeof *h);
+        if (live > 0) memcpy(h, next, (size_t)n * sizeof *h);
         if (d->every || t == steps - 1) {
             memcpy(run->line, h, (size_t)n * sizeof *h);
             hw_stages_run(run, l, d->every ? t : 0, 1);

@@ -155,10 +155,11 @@ class _Folding:
     def _recurrent(self, node: real.Recurrent) -> Item:
         """The sums of every step's input at once, and the steps of the state behind them."""
         loop = self.graph.loops[node.name]
-        source = self.emit_moves(self.integers(node.inputs[0]))
+        source, *mask = (self.emit_moves(self.integers(i)) for i in node.inputs)
         name = self.fresh(node.name)
         conv, step = fold_step(loop, step_net, name, self.fresh(f"{name}_input"))
         self.emit(replace(conv, inputs=(source,)))
+        step = replace(step, inputs=(*step.inputs, *mask))
         grid = loop.state
         return Item(self.emit(step), grid.lo, grid.hi, grid.steps)
 

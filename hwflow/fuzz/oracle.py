@@ -76,16 +76,15 @@ class Oracle:
         context.update({name: y for name, y in zip(step.outputs, ys, strict=False) if name})
 
     def _scan(self, step: _Step, xs: list[Array | None], opsets: dict[str, int]) -> list[Array]:
-        """A Scan of one state and one input: its body, step after step, for every image the same first state."""
-        state, x = xs
-        assert state is not None and x is not None
+        """A Scan of one state: its body, step after step, for every image the same first state."""
+        state, *scanned = [x for x in xs if x is not None]
         body: onnx.GraphProto = _attribute(step.node, "body")
-        axis = (_attribute(step.node, "scan_input_axes") or [0])[0]
+        axes = _attribute(step.node, "scan_input_axes") or [0] * len(scanned)
         steps, each = [_Step(node) for node in body.node], []
         context = {t.name: numpy_helper.to_array(t) for t in body.initializer}
-        for given in np.moveaxis(x, axis, 0):
-            context[body.input[0].name] = np.broadcast_to(state, (len(given), state.shape[-1])).copy()
-            context[body.input[1].name] = np.ascontiguousarray(given)
+        for given in zip(*(np.moveaxis(x, axis, 0) for x, axis in zip(scanned, axes, strict=True)), strict=True):
+            context[body.input[0].name] = np.broadcast_to(state, (len(given[0]), state.shape[-1])).copy()
+            context |= {i.name: np.ascontiguousarray(x) for i, x in zip(body.input[1:], given, strict=True)}
             for inner in steps:
                 self._node(inner, context, opsets)
             state = context[body.output[0].name]

@@ -56,16 +56,26 @@ class Step:
                 y, grid = self.node(op, y, self.const(v)), d.summed(together(grid, grid_of(v)))
         return y, grid
 
-    def graph(self, end: str, each: bool) -> GraphProto:
-        """The body, whose new state is `end`; with `each` it is what a step gives, too."""
-        ends = [end, self.node("Identity", end)] if each else [end]
+    def graph(self, end: str, each: bool, masked: bool) -> GraphProto:
+        """The body, whose new state is `end`; with `each` it is what a step gives, too; a mask may keep the state."""
         value = helper.make_tensor_value_info
-        ins = [
-            value(name, TensorProto.FLOAT, [None, n])
-            for name, n in ((self.state, self.states), (self.given, self.inputs))
-        ]
+        sizes = [(self.state, self.states), (self.given, self.inputs)]
+        if masked:
+            mask = f"{self.at}_mask"
+            sizes.append((mask, 1))
+            end = self.node("Where", self.node("Greater", mask, self.const(0.0)), end, self.state)
+        ends = [end, self.node("Identity", end)] if each else [end]
+        ins = [value(name, TensorProto.FLOAT, [None, n]) for name, n in sizes]
         outs = [value(name, TensorProto.FLOAT, [None, self.states]) for name in ends]
         return helper.make_graph(self.nodes, self.at, ins, outs, self.constants)
+
+
+def channel(d: Drawing) -> str:
+    """One channel of the last tensor: a mask of its steps."""
+    axis, k = d.at.axis, d.choose(0, d.at.size("C") - 1)
+    if d.opset < 10:
+        return d.node("Slice", d.at.name, starts=[k], ends=[k + 1], axes=[axis])
+    return d.node("Slice", d.at.name, *(d.const(v, np.int64) for v in ([k], [k + 1], [axis])))
 
 
 def scanned(d: Drawing) -> None:
@@ -95,15 +105,17 @@ def scanned(d: Drawing) -> None:
         )
     each = d.chance(50)
     axis, out = at.letters.index("W"), d.pick((1, 2))
-    attrs: dict[str, Any] = {"scan_input_axes": [axis - 3 if d.opset >= 11 and d.chance(30) else axis]}
+    given = [at.name, *([channel(d)] if d.chance(30) else [])]
+    attrs: dict[str, Any] = {"scan_input_axes": [axis - 3 if d.opset >= 11 and d.chance(30) else axis for _ in given]}
     if each:
         attrs["scan_output_axes"] = [out - 3 if d.opset >= 11 and d.chance(30) else out]
     for side in ("input", "output") if each else ("input",):
         if d.chance(10):
-            attrs[f"scan_{side}_directions"] = [0]  # forwards, as when it is left out
+            attrs[f"scan_{side}_directions"] = [0] * len(given if side == "input" else [out])  # forwards, as when it is left out
     name = d.node(
-        "Scan", d.b.const(start), at.name, outputs=1 + each, body=step.graph(new, each), num_scan_inputs=1, **attrs
-    )
+        "Scan", d.b.const(start), *given, outputs=1 + each, body=step.graph(new, each, len(given) == 2),
+        num_scan_inputs=len(given), **attrs,
+    )  # fmt: skip
     if not each:
         d.to(name, h, "NC", (at.shape[0], states))
         return

@@ -148,7 +148,7 @@ class _Built:
                 return self.put(hw.PadUnit, name, edge, x=x, pads=op.pads, channels=op.channels)
             case ops.Recurrent():
                 return self.put(
-                    hw.Recur, name, edge, x=x, weights=op.weights, thresholds=op.thresholds, start=op.start,
+                    hw.Recur, name, *edges, x=x, mask=xs[1] if op.inputs[1:] else None, weights=op.weights, thresholds=op.thresholds, start=op.start,
                     gates=op.gates, base=op.base, bipolar=op.bipolar, every=op.every,
                 )  # fmt: skip
             case ops.TopK():

@@ -28,8 +28,9 @@ def unrolled(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
         model = wrapped.model
         place = next(i for i, node in enumerate(model.graph.node) if node.op_type == "Scan")
         node = model.graph.node[place]
+        scanned = helper.get_node_attr_value(node, "num_scan_inputs")
         shape = wrapped.get_tensor_shape(node.input[1])
-        if shape is None or len(node.input) != 2:
+        if shape is None or len(node.input) != 1 + scanned:
             raise ModelError(Finding(node.name, "input", "scans a tensor of unknown shape", "export with fixed sizes"))
         made = _written_out(model.graph, node, shape, batch)
         after = list(model.graph.node)[place + 1 :]
@@ -41,7 +42,7 @@ def unrolled(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
 def _written_out(graph: onnx.GraphProto, node: onnx.NodeProto, shape: list[int], batch: int) -> list[onnx.NodeProto]:
     """The nodes that stand for a Scan; constants go into the graph."""
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    axis = (attrs.get("scan_input_axes") or [0])[0] % len(shape)
+    axes_in = [a % len(shape) for a in attrs.get("scan_input_axes") or [0] * (len(node.input) - 1)]
     out_axis = (attrs.get("scan_output_axes") or [0])[0]
     body, name = attrs["body"], node.name or node.output[0]
 
@@ -58,12 +59,13 @@ def _written_out(graph: onnx.GraphProto, node: onnx.NodeProto, shape: list[int],
         copied.name = f"{name}/{tensor.name}"
     shared = {t.name for t in body.initializer}
     state, nodes, each = _first(graph, node.input[0], batch, constant), [], []
-    for t in range(shape[axis]):
+    for t in range(shape[axes_in[0]]):
         at = f"{name}/{t}"
-        given = f"{at}/{body.input[1].name}"
         index = constant(np.array(t, np.int64), f"{t}")
-        nodes.append(helper.make_node("Gather", [node.input[1], index], [given], f"{at}/gather", axis=axis))
-        names = {body.input[0].name: state, body.input[1].name: given, "": ""}
+        names = {body.input[0].name: state, "": ""}
+        for k, (tensor, axis) in enumerate(zip(node.input[1:], axes_in, strict=True)):
+            given = names[body.input[1 + k].name] = f"{at}/{body.input[1 + k].name}"
+            nodes.append(helper.make_node("Gather", [tensor, index], [given], f"{at}/gather_{k}", axis=axis))
         for inner in body.node:
             copy = onnx.NodeProto()
             copy.CopyFrom(inner)

@@ -169,7 +169,7 @@ class Graph:
                 known.finer[node.name] = most[1]
                 return Span(np.max([s.low for s in ins], 0), np.max([s.high for s in ins], 0), most[0])
             case real.Recurrent():
-                return self._stepped(node, ins[0], known)
+                return self._stepped(node, ins, known)
             case real.TopK():
                 if node.behind and (least := _least_step(ins[0])) < MERGED:
                     raise Off(
@@ -198,12 +198,13 @@ class Graph:
         known.sums[node.name] = found
         return found.span
 
-    def _stepped(self, node: real.Recurrent, x: Span, known: _Analysis) -> Span:
+    def _stepped(self, node: real.Recurrent, ins: list[Span], known: _Analysis) -> Span:
         from hwflow.real.loops import loop_of  # a step is a graph of its own
 
-        if x.grid is None:
+        x, mask = ins[0].grid, ins[1].grid if ins[1:] else None
+        if x is None or (ins[1:] and mask is None):
             raise Off("steps over values that are not integers on a grid", "quantise its input")
-        loop = known.loops[node.name] = loop_of(node, x.grid)
+        loop = known.loops[node.name] = loop_of(node, x, mask)
         return loop.span
 
     def _bent(self, node: real.Pointwise, span: Span, known: _Analysis) -> Grid | None:
@@ -324,7 +325,7 @@ class Graph:
             case real.Maximum():
                 return np.max(xs, 0)
             case real.Recurrent():
-                return self.loops[node.name].values(x)
+                return self.loops[node.name].values(*xs)
             case real.TopK():
                 return np.argsort(-x, axis=-1, kind="stable")[..., : node.k].astype(np.float32)
             case real.Outputs():

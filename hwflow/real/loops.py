@@ -33,27 +33,32 @@ class Loop:
     start: Array  # int64, (states,)
     new: Graph
     gate: Graph | None
+    mask: Grid | None = None  # whose integers are above 0 where its values are
 
     @property
     def span(self) -> Span:
         return of_grid(self.state)
 
-    def values(self, x: Array) -> Array:
-        """The float32 states of real inputs (n, H, W, channels): the last, or each."""
+    def values(self, x: Array, mask: Array | None = None) -> Array:
+        """The float32 states of real inputs (n, H, W, channels) under a mask (n, H, W, 1): the last, or each."""
+        live = np.ones((len(x), x[0, ..., 0].size, 1), bool) if mask is None else mask.reshape(len(x), -1, 1) > 0
         steps = self.x.integers(x.reshape(len(x), -1, x.shape[-1]))
         h, out = np.broadcast_to(self.start, (len(x), len(self.start))), []
         for t in range(steps.shape[1]):
             both = np.concatenate([steps[:, t], h], 1)
             new = self.state.integers(self.new.run(both))
-            h = new if self.gate is None else np.where(self.gate.run(both) > 0.5, new, h)
+            new = new if self.gate is None else np.where(self.gate.run(both) > 0.5, new, h)
+            h = np.where(live[:, t], new, h)
             out.append(h)
         if not self.node.every:
             return self.state.values(h)
         return self.state.values(np.stack(out, 1)).reshape(*x.shape[:-1], -1)
 
 
-def loop_of(node: real.Recurrent, x: Grid) -> Loop:
+def loop_of(node: real.Recurrent, x: Grid, mask: Grid | None = None) -> Loop:
     """The node on integers, where its input lies on the grid `x`; `Off` where a step is no function of integers."""
+    if mask is not None and not _keeps_signs(mask):
+        raise Off("its mask is above 0 at other integers than those above 0", "mask with 1 and 0, or with +1 and -1")
     none = np.zeros(len(node.start), np.int64)
     levels, same = _grid(_step(node, x, whole(none, none), node.new), node.new), False
     for _ in range(MOST_TURNS):
@@ -66,11 +71,18 @@ def loop_of(node: real.Recurrent, x: Grid) -> Loop:
         if same and inside and (found.bipolar or not state.bipolar):
             if start is None:
                 raise Off("starts at a value that is none of its state's levels", "start at one of them, such as 0")
-            return Loop(node, x, state, start, new, _gate(node, x, state))
+            return Loop(node, x, state, start, new, _gate(node, x, state), mask)
         levels = found
         if same:
             levels = replace(found, lo=np.minimum(found.lo, state.lo), hi=np.maximum(found.hi, state.hi))
     raise Off("its state grows from step to step" if same else "its state is not quantised", QUANTISE)
+
+
+def _keeps_signs(grid: Grid) -> bool:
+    """True where exactly the integers above 0 stand for values above 0."""
+    lo, hi = int(grid.lo.min()), int(grid.hi.max())
+    ints = np.array([lo, hi] if grid.bipolar else np.clip([lo, 0, 1, hi], lo, hi))[:, None]  # values are monotone
+    return bool(((grid.values(ints) > 0) == (ints > 0)).all())
 
 
 def _gate(node: real.Recurrent, x: Grid, state: Grid) -> Graph | None:

@@ -196,7 +196,8 @@ class Recurrent(Node):
 
     `body` is one step: nodes that read `input`, the channels of a pixel and behind them the state. `new` names the node
     that is the state's next value; `gate` one of 0 and 1 for each state, which keeps its value where that is 0, or
-    nothing. `start` is the state before the first step.
+    nothing. `start` is the state before the first step. A second input of one channel is a mask: a pixel at which it is
+    not above 0 changes no state.
     """
 
     body: tuple[RealOp, ...]
@@ -208,8 +209,9 @@ class Recurrent(Node):
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", frozen(self.start, np.float32))
 
-    def shape(self, x: Shape) -> Shape:
+    def shape(self, x: Shape, mask: Shape | None = None) -> Shape:
         _need(len(x) == 3, self, f"steps over the pixels of an image, not {x}")
+        _need(mask in (None, (*x[:2], 1)), self, f"has a mask of {mask} for steps of {x}")
         states = (len(self.start),)
         shapes: dict[str, Shape] = {INPUT: (x[-1] + len(self.start),)}
         for node in self.body:

@@ -66,8 +66,11 @@ class Cell(nn.Module):
             return new
         return torch.where(self.open(self.gate_slope(self.gate(both))) > 0, new, h)  # type: ignore[misc]
 
-    def over(self, x: Tensor) -> list[Tensor]:
-        """The states of every step of (n, inputs, steps) while training: weights are quantised once, inputs met at once."""
+    def over(self, x: Tensor, live: Tensor | None = None) -> list[Tensor]:
+        """The states of every step of (n, inputs, steps) while training: weights are quantised once, inputs met at once.
+
+        Steps at which `live` (n, 1, steps) is false leave the states as they are.
+        """
         parts = [(self.candidate, self.slope)] + ([(self.gate, self.gate_slope)] if self.gate is not None else [])
         weights = [_weights(layer) for layer, _ in parts]  # type: ignore[arg-type]
         met = [functional.linear(x.transpose(1, 2), w[:, : self.inputs]) for w in weights]
@@ -78,7 +81,7 @@ class Cell(nn.Module):
             if self.gate is not None:
                 share = (self.open(self.gate_slope(sums[1])) + 1) / 2  # type: ignore[misc]
                 new = share * new + (1 - share) * h  # the same values, and a gradient for the gate
-            h = new
+            h = new if live is None else torch.where(live[..., t], new, h)
             out.append(h)
         return out
 
@@ -94,7 +97,9 @@ def _weights(layer: nn.Module) -> Tensor:
 class Recurrent(nn.Module):
     """A cell stepped over the height of (n, inputs, time, 1): the last state (n, states), or with `every` all of them.
 
-    All states come as (n, states, time, 1).
+    All states come as (n, states, time, 1). Steps at which a `mask` (n, 1, time, 1) is not above 0 leave the state as it
+    is, so that a sequence which is padded up to `time` steps ends with the state behind its own last step: what PyTorch
+    gives for a packed sequence.
     """
 
     def __init__(self, cell: Cell, every: bool = False):
@@ -102,14 +107,27 @@ class Recurrent(nn.Module):
         self.cell, self.every = cell, every
         self.key = 0  # which recurrent layer of the network it is, for the export
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if torch.onnx.is_in_onnx_export():
-            return placed(self, x)
+            return placed(self, x, mask)
+        live = None if mask is None else mask[..., 0] > 0
         if self.training:
-            states = self.cell.over(x[..., 0])
+            states = self.cell.over(x[..., 0], live)
         else:
             h, states = x.new_full((len(x), self.cell.states), self.cell.start), []
             for t in range(x.shape[2]):
-                h = self.cell(x[:, :, t, 0], h)
+                new = self.cell(x[:, :, t, 0], h)
+                h = new if live is None else torch.where(live[..., t], new, h)
                 states.append(h)
         return torch.stack(states, 2)[..., None] if self.every else states[-1]
+
+
+class Masked(nn.Module):
+    """The last channel of (n, features + 1, time, 1) is the mask of a recurrent layer: `stem` takes the others in front of it."""
+
+    def __init__(self, stem: nn.Module, body: Recurrent):
+        super().__init__()
+        self.stem, self.body = stem, body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self.stem(x[:, :-1]), x[:, -1:])  # type: ignore[no-any-return]

@@ -28,19 +28,20 @@ class _Placed(torch.autograd.Function):
     """A node of the file that stands for a recurrent layer; its value has the right shape and nothing else."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, key: int, states: int, every: bool) -> Tensor:  # noqa: ARG004
+    def forward(ctx: Any, x: Tensor, mask: Tensor | None, key: int, states: int, every: bool) -> Tensor:  # noqa: ARG004
         return x.new_zeros((len(x), states, x.shape[2], 1) if every else (len(x), states))
 
     @staticmethod
-    def symbolic(g: Any, x: Any, key: int, states: int, every: bool) -> Any:
+    def symbolic(g: Any, x: Any, mask: Any, key: int, states: int, every: bool) -> Any:
         sizes = x.type().sizes()
         shape = [sizes[0], states, sizes[2], 1] if every else [sizes[0], states]
-        return g.op(f"{DOMAIN}::{PLACEHOLDER}", x, key_i=key).setType(x.type().with_sizes(shape))
+        read = [x] if mask is None or mask.node().mustBeNone() else [x, mask]
+        return g.op(f"{DOMAIN}::{PLACEHOLDER}", *read, key_i=key).setType(x.type().with_sizes(shape))
 
 
-def placed(layer: Recurrent, x: Tensor) -> Tensor:
+def placed(layer: Recurrent, x: Tensor, mask: Tensor | None) -> Tensor:
     """The layer's value while it is traced."""
-    return _Placed.apply(x, layer.key, layer.cell.states, layer.every)  # type: ignore[no-any-return]
+    return _Placed.apply(x, mask, layer.key, layer.cell.states, layer.every)  # type: ignore[no-any-return]
 
 
 def with_scans(model: onnx.ModelProto, layers: Sequence[Recurrent], export: Export) -> onnx.ModelProto:
@@ -73,19 +74,24 @@ def _scan(
     model.graph.initializer.extend(
         [numpy_helper.from_array(example[1].numpy(), start), numpy_helper.from_array(last, f"{name}_axis")]
     )
-    flat, end, each = f"{name}_x", f"{name}_last", f"{name}_each"
+    flat, end, each = [f"{name}_{what}" for what in ("x", "mask")[: len(node.input)]], f"{name}_last", f"{name}_each"
     scan = helper.make_node(
-        "Scan", [start, flat], [end, each] if layer.every else [node.output[0]], name, body=_body(step.graph, name, layer.every),
-        num_scan_inputs=1, scan_input_axes=[TIME], **({"scan_output_axes": [TIME]} if layer.every else {}),
+        "Scan", [start, *flat], [end, each] if layer.every else [node.output[0]], name,
+        body=_body(step.graph, name, layer.every, len(flat) == 2), num_scan_inputs=len(flat), scan_input_axes=[TIME] * len(flat),
+        **({"scan_output_axes": [TIME]} if layer.every else {}),
     )  # fmt: skip
-    out = [helper.make_node("Squeeze", [node.input[0], f"{name}_axis"], [flat], f"{name}_squeeze"), scan]
+    out = [
+        helper.make_node("Squeeze", [given, f"{name}_axis"], [to], f"{to}_squeeze")
+        for given, to in zip(node.input, flat, strict=True)
+    ]
+    out.append(scan)
     if layer.every:
         out.append(helper.make_node("Unsqueeze", [each, f"{name}_axis"], [node.output[0]], f"{name}_unsqueeze"))
     return out
 
 
-def _body(graph: onnx.GraphProto, prefix: str, every: bool) -> onnx.GraphProto:
-    """One step as the body of a Scan: the state first, then the step's input; names that nothing outside has."""
+def _body(graph: onnx.GraphProto, prefix: str, every: bool, masked: bool) -> onnx.GraphProto:
+    """One step as the body of a Scan: the state first, then the step's input, then its mask; names that nothing outside has."""
 
     def own(name: str) -> str:
         return f"{prefix}_step_{name}" if name else ""
@@ -109,10 +115,16 @@ def _body(graph: onnx.GraphProto, prefix: str, every: bool) -> onnx.GraphProto:
             name, TensorProto.FLOAT, [d.dim_value for d in like.type.tensor_type.shape.dim]
         )
 
-    outputs = [value(own(graph.output[0].name), h)]
+    new, inputs = own(graph.output[0].name), [value(own(h.name), h), value(own(x.name), x)]
+    if masked:
+        mask, zero, above, kept = (own(what) for what in ("mask", "zero", "above", "kept"))
+        inputs.append(helper.make_tensor_value_info(mask, TensorProto.FLOAT, [1, 1]))
+        constants.append(numpy_helper.from_array(np.float32(0), zero))
+        nodes.append(helper.make_node("Greater", [mask, zero], [above], own("compare")))
+        nodes.append(helper.make_node("Where", [above, new, own(h.name)], [kept], own("keep")))
+        new = kept
+    outputs = [value(new, h)]
     if every:
-        nodes.append(helper.make_node("Identity", [own(graph.output[0].name)], [own("each")], own("copy")))
+        nodes.append(helper.make_node("Identity", [new], [own("each")], own("copy")))
         outputs.append(value(own("each"), h))
-    return helper.make_graph(
-        nodes, f"{prefix}_step", [value(own(h.name), h), value(own(x.name), x)], outputs, constants
-    )
+    return helper.make_graph(nodes, f"{prefix}_step", inputs, outputs, constants)

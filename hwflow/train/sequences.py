@@ -29,6 +29,12 @@ def rows(source: str) -> Split:
     return tuple(Images(s.x.reshape(len(s), s.x.shape[1], 1, -1), s.y) for s in images_of(source))  # type: ignore[return-value]
 
 
+def with_mask(x: Array, lengths: Array) -> Array:
+    """Sequences (n, time, 1, features) of integers with a feature more: 1 in the first `lengths` (n,) steps of each, then 0."""
+    live = np.arange(x.shape[1]) < np.asarray(lengths)[:, None]
+    return np.concatenate([x, live[:, :, None, None].astype(x.dtype)], -1)
+
+
 def tones(source: str = "") -> Split:
     """Synthetic sounds of KINDS in noise as spectra: `tones:` alone, or `tones:N` for N training sounds."""
     if source and not source.isdecimal():

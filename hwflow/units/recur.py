@@ -33,6 +33,9 @@ LATE = 64  # words of weights from which the tool may choose a block RAM, which 
 class Recur(Loadable):
     """h' = base + count_k(x + w . h >= thresholds[s, k]), one step for each pixel of x; see `ops.Recurrent`.
 
+    With a mask a second stream brings one element a step, taken with the step's first word: where it is not above 0, the
+    step leaves the states as they are.
+
     A word of x holds the rows of `pe` states, and a word of the answer those states; `simd` states are met in a cycle.
     `reload`: weights, thresholds and first states can be loaded, so widths are those that any weights of their kind and
     bits need.
@@ -40,6 +43,7 @@ class Recur(Loadable):
 
     module: ClassVar[str] = "recur"
     x: Port  # (H, W, rows)
+    mask: Port | None = None  # (H, W, 1)
     weights: Array  # int, (rows, states)
     thresholds: Array  # int, (states, levels)
     start: Array  # int, (states,)
@@ -57,7 +61,7 @@ class Recur(Loadable):
         object.__setattr__(self, "weights", frozen(self.weights, np.int32))
         for name in ("thresholds", "start", "gates"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.int64))
-        assert self.op.port(self.x).channels == self.states
+        assert self.op.port(self.x, self.mask).channels == self.states
         check_mult(self.name, self.mult)
         if self.style not in STYLES:
             raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
@@ -68,7 +72,7 @@ class Recur(Loadable):
     def op(self) -> ops.Recurrent:
         """The operation it is."""
         return ops.Recurrent(
-            name=self.name, inputs=self.inputs[:1], weights=self.weights, thresholds=self.thresholds, start=self.start,
+            name=self.name, inputs=self.inputs, weights=self.weights, thresholds=self.thresholds, start=self.start,
             gates=self.gates, base=self.base, bipolar=self.bipolar, every=self.every,
         )  # fmt: skip
 
@@ -102,23 +106,26 @@ class Recur(Loadable):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe * (1 + self.gated)),)
+        rows = Stream(self.x, self.pe * (1 + self.gated))
+        return (rows,) if self.mask is None else (rows, Stream(self.mask, 1))
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(self.op.port(self.x), self.pe),)
+        return (Stream(self.op.port(self.x, self.mask), self.pe),)
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
-        return (self.op.run(xs[0].reshape(len(xs[0]), *self.x.shape)),)
+        ports = (self.x,) if self.mask is None else (self.x, self.mask)
+        return (self.op.run(*(x.reshape(len(x), *port.shape) for x, port in zip(xs, ports, strict=True))),)
 
     @property
     def drain(self) -> int:
         """Cycles in which a step's last states come about, before the next step can begin."""
         late = self.style == "block" or (self.style == "auto" and self.groups * self.passes >= LATE)
+        fixed = 4 + late + (self.thresholds.shape[1] > 1)
         if {kind(self.ints), kind(self.weight_ints)} <= SIGNS:
             height = self.simd.bit_length()
-            return 4 + late + (height >= 3) + max(height - 4, 0)
-        return 4 + late + max((self.simd - 1).bit_length() - 1, 0) // 2
+            return fixed + (height >= 3) + max(height - 4, 0)
+        return fixed + max((self.simd - 1).bit_length() - 1, 0) // 2
 
     @property
     def period(self) -> int:
@@ -136,6 +143,8 @@ class Recur(Loadable):
     def rhythm(self, g: EventGraph) -> Rhythm:
         """A word in with the first group of states, out behind the last; the pipeline stalls as a whole.
 
+        The element of a mask comes in with the first word of its step.
+
         Only cycles in which a word moves are steps; the cycles between them, those of the drain too, are gaps.
         """
         moves = np.zeros((self.passes, self.groups), bool)
@@ -150,7 +159,8 @@ class Recur(Loadable):
         lands, goes = g.pipeline(p, give, self.drain + 1)
         out = arange(len(give))
         waits = Backpressure(goes, out, out - 1, 1)
-        return Rhythm((Steps(p, take),), (Steps(lands, out),), ((waits,),))
+        takes = (Steps(p, take), Steps(p, compact(start.ravel())))[: len(self.inputs)]
+        return Rhythm(takes, (Steps(lands, out),), ((waits,),))
 
     @property
     def multiplies(self) -> bool:
@@ -206,7 +216,8 @@ class Recur(Loadable):
         base, by = (self.base, 1) if not self.bipolar else (0, 1) if h.is_bipolar else (-1, 2)
         return {
             "Steps": self.steps, "States": self.states, "Simd": self.simd, "Pe": self.pe,
-            "Gate": int(self.gated), "Every": int(self.every), "XBits": x.bits, "XKind": x.kind,
+            "Gate": int(self.gated), "Every": int(self.every), "MaskBits": self.mask.ints.bits if self.mask else 0,
+            "MaskKind": self.mask.ints.kind if self.mask else 1, "XBits": x.bits, "XKind": x.kind,
             "HBits": h.bits, "HKind": kind(h), "WBits": w.bits, "WKind": kind(w),
             "AccBits": self.acc_bits, "Levels": self.thresholds.shape[1],
             "ThrBits": self.acc_bits if self.reload else signed_bits(self._limits), "Base": base, "By": by,
@@ -236,11 +247,10 @@ class Recur(Loadable):
 
     @staticmethod
     def critical_path(p: Params) -> Mapping[str, float]:
-        """Carries of an accumulator, the levels of its thresholds, a product."""
+        """Carries of an accumulator or of its comparisons, a product. What was compared is counted in a cycle of its own."""
         numbers = {k: p[k + "Bits"] for k in "HW" if p[k + "Kind"] not in (0, TERNARY_KIND)}
         return {
             "carry": p["AccBits"] + 2,
-            "stairs": p["Levels"] if p["Levels"] > 1 else 0,
             "product": p["HBits"] + p["WBits"] if "W" in numbers else numbers.get("H", 0),
         }
 
@@ -257,12 +267,12 @@ class Recur(Loadable):
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:
-        """Small instances: one state for one step, bits, numbers, gates, each answer and the last."""
+        """Small instances: one state for one step, bits, numbers, gates, masks, each answer and the last."""
         rng = np.random.default_rng(21)
 
         def make(
             name: str, steps: tuple[int, int], states: int, weights: int, levels: int, *, x: Ints = SUMS, base: int = 0,
-            gated: bool = False, bipolar: bool = False, start: int | None = None, **more: object,
+            gated: bool = False, bipolar: bool = False, start: int | None = None, mask: Ints | None = None, **more: object,
         ) -> Unit:  # fmt: skip
             n = states * (1 + gated)
             w = rng.integers(-weights, weights + 1, (n, states)) if weights else rng.choice((-1, 1), (n, states))
@@ -276,7 +286,8 @@ class Recur(Loadable):
             )
             gates = rng.integers(-4, 4, states) if gated else np.zeros(0)
             return Recur(
-                name=f"recur_{name}", inputs=("input",), x=Port((*steps, n), x), weights=w, thresholds=t, start=first,
+                name=f"recur_{name}", inputs=("a", "b") if mask else ("input",), x=Port((*steps, n), x),
+                mask=Port((*steps, 1), mask) if mask else None, weights=w, thresholds=t, start=first,
                 gates=gates, base=base, bipolar=bipolar, **more,  # type: ignore[arg-type]
             )  # fmt: skip
 
@@ -291,6 +302,9 @@ class Recur(Loadable):
             make("dsp", (3, 1), 4, 99, 15, x=Ints(-400, 300), pe=2, simd=2, mult="dsp"),
             make("signs", (2, 1), 7, 1, 1, bipolar=True, pe=7, simd=1, x=BIPOLAR, every=True),
             make("deep", (2, 1), 16, 0, 3, base=-2, start=0, pe=1, simd=2, style="block"),
+            make("mask", (6, 1), 6, 0, 3, base=-2, start=0, gated=True, pe=2, simd=3, mask=Ints(0, 1)),
+            make("holes", (3, 3), 4, 0, 1, bipolar=True, pe=1, simd=4, every=True, mask=BIPOLAR),
+            make("whole", (5, 1), 3, 2, 2, base=-1, pe=3, simd=3, every=True, mask=Ints(-3, 2)),
         )
 
 
@@ -319,6 +333,7 @@ def count_hardware(p: Params) -> Bill:
     }
     counts["registers"] = registers + n * p["XBits"] * summed + (4 + counter(passes)) * summed  # x_pipe, place_pipe
     counts["registers"] += late * (n * simd * p["WBits"] + simd * h)  # w_level, h_level
+    counts["registers"] += (p["Levels"] > 1) * pe * (p["Levels"] + 1)  # compared
     stores = (
         Store(n * simd * p["WBits"], cycles, STYLE[p["Style"]], rom=fixed, loads=loads),  # weights
         Store(record, passes, rom=fixed, loads=loads),  # stairs

@@ -27,9 +27,12 @@ U4 = Ints(0, 15)
 
 def network(
     seed: int, steps: int, features: int, states: int, *, levels: int = 1, bipolar: bool = True, gated: bool = False,
-    every: bool = False, weights: int = 0, ints: Ints = U4, start: int | None = None,
+    every: bool = False, weights: int = 0, ints: Ints = U4, start: int | None = None, masked: bool = False,
 ) -> Net:  # fmt: skip
-    """A random recurrent network of one layer; weights of -1/+1, or within -weights .. weights."""
+    """A random recurrent network of one layer; weights of -1/+1, or within -weights .. weights.
+
+    `masked`: one feature more says which steps of a sequence count.
+    """
     rng = np.random.default_rng(seed)
     rows = states * (1 + gated)
 
@@ -39,17 +42,22 @@ def network(
     most = features * ints.hi // 2 + states
     own = rng.integers(0, levels + 1, states) * (1 + bipolar) - (1 if bipolar else levels // 2)
     step = Recurrent(
-        name="rnn", inputs=("sums",), weights=w(rows, states), thresholds=np.sort(rng.integers(-most, most + 1, (states, levels)), 1),
+        name="rnn", inputs=("sums", "mask") if masked else ("sums",), weights=w(rows, states), thresholds=np.sort(rng.integers(-most, most + 1, (states, levels)), 1),
         start=own if start is None else np.full(states, start), gates=rng.integers(-most, most + 1, states) if gated else np.zeros(0),
         base=0 if bipolar else -(levels // 2), bipolar=bipolar, every=every,
     )  # fmt: skip
-    conv = Conv(name="sums", inputs=("input",), weights=w(rows, 1, 1, features))
-    return Net(f"rnn{seed}", Port((steps, 1, features), ints), (conv, step))
+    taken = w(rows, 1, 1, features)
+    if not masked:
+        conv = Conv(name="sums", inputs=("input",), weights=taken)
+        return Net(f"rnn{seed}", Port((steps, 1, features), ints), (conv, step))
+    conv = Conv(name="sums", inputs=("input",), weights=np.pad(taken, ((0, 0), (0, 0), (0, 0), (0, 1))))
+    mask = Conv(name="mask", inputs=("input",), weights=np.eye(features + 1, dtype=int)[-1:, None, None])
+    return Net(f"rnn{seed}", Port((steps, 1, features + 1), ints), (mask, conv, step))
 
 
 def stepped(net: Net, x: np.ndarray) -> np.ndarray:
-    """The answer of such a network to one sequence, in Python, number by number."""
-    conv, step = net.ops
+    """The answer of such a network to one sequence of any length, in Python, number by number."""
+    conv, step = net.ops[-2:]
     h, each = [int(v) for v in step.start], []
     pairs = 2 if step.gated else 1
     for t in range(len(x)):
@@ -68,6 +76,17 @@ def stepped(net: Net, x: np.ndarray) -> np.ndarray:
     return np.array(each if step.every else h).reshape(-1)
 
 
+def answered(net: Net, x: np.ndarray) -> np.ndarray:
+    """The answer to one sequence, stepped up to the end that its mask tells; the states behind it stay as they are."""
+    if len(net.ops) == 2:
+        return stepped(net, x)
+    step, length = net.ops[-1], int((x[:, 0, -1] > 0).sum())
+    if not length:
+        return np.tile(step.start, len(x) if step.every else 1)
+    found = stepped(net, x[:length])
+    return np.concatenate([found, *[found[-step.states :]] * (len(x) - length)]) if step.every else found
+
+
 NETS = (
     network(0, 1, 1, 1),  # one step, one feature, one state of one bit
     network(1, 7, 3, 9, every=True),
@@ -76,14 +95,23 @@ NETS = (
     network(4, 5, 17, 4, ints=BIPOLAR, gated=True),
     network(5, 3, 1, 6, start=0, every=True),  # bits that begin at 0, which is none of theirs
     network(6, 9, 2, 3, levels=2, bipolar=False, weights=1, gated=True),
+    network(30, 12, 3, 6, masked=True),
+    network(31, 9, 2, 4, levels=7, bipolar=False, gated=True, every=True, masked=True),
+    network(32, 8, 5, 3, levels=2, bipolar=False, weights=2, ints=Ints(-8, 7), masked=True),
 )
 SEQUENCES = 5  # one behind the other
 
 
 def inputs(net: Net) -> np.ndarray:
+    """Random sequences; where the network takes a mask, of random lengths, with anything behind their ends."""
     rng = np.random.default_rng(17)
     ints, shape = net.input.ints, (SEQUENCES, *net.input.shape)
-    return rng.choice([-1, 1], shape) if ints.is_bipolar else rng.integers(ints.lo, ints.hi + 1, shape)
+    x = rng.choice([-1, 1], shape) if ints.is_bipolar else rng.integers(ints.lo, ints.hi + 1, shape)
+    if len(net.ops) == 3:
+        ends = np.append(0, rng.integers(1, shape[1] + 1, SEQUENCES - 1))
+        live = np.arange(shape[1]) < ends[:, None]
+        x[..., 0, -1] = np.where(live, rng.integers(1, ints.hi + 1, live.shape), min(ints.lo, 0))
+    return x
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -93,10 +121,10 @@ def test_a_recurrent_network_equals_a_loop_over_its_steps(seed):
     bipolar = bool(rng.integers(2))
     net = network(
         seed, steps, features, states, bipolar=bipolar, levels=1 if bipolar else int(rng.integers(1, 6)),
-        gated=bool(rng.integers(2)), every=bool(rng.integers(2)), weights=int(rng.choice((0, 1, 5))),
+        gated=bool(rng.integers(2)), every=bool(rng.integers(2)), weights=int(rng.choice((0, 1, 5))), masked=bool(seed % 2),
     )  # fmt: skip
     x = inputs(net)
-    want = np.stack([stepped(net, one) for one in x])
+    want = np.stack([answered(net, one) for one in x])
     assert np.array_equal(net.run(x), want)
     assert np.array_equal(lower(net).run(x), want)
 
@@ -107,7 +135,7 @@ def test_every_engine_answers_sequences_behind_one_another_as_the_loop_does(engi
         pytest.skip("no verilator")
     xs = [inputs(net) for net in NETS]
     for net, x, found in zip(NETS, xs, answers_of(engine, NETS, xs), strict=True):
-        want = np.stack([stepped(net, one) for one in x])
+        want = np.stack([answered(net, one) for one in x])
         assert len(np.unique(want)) > 1, net.name
         assert np.array_equal(np.asarray(found).reshape(want.shape), want), net.name
 
@@ -277,6 +305,47 @@ def test_steps_that_are_no_functions_of_integers_are_refused(tmp_path, change, r
     assert any(reason in str(f) for f in findings), [str(f) for f in findings]
     with pytest.raises(ModelError):
         fold(read(path, "i8/16"))
+
+
+def masked(path, *, op="Greater", limit=0.0, turned=False, read=False):
+    """The file with its first feature as a mask of its steps, or with something else in place of that."""
+    model = onnx.load(path)
+    scan = next(n for n in model.graph.node if n.op_type == "Scan")
+    body = next(a.g for a in scan.attribute if a.name == "body")
+    for name, value in (("from", [0]), ("to", [1]), ("axis", [1])):
+        model.graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], value))
+    at = list(model.graph.node).index(scan)
+    model.graph.node.insert(at, helper.make_node("Slice", [scan.input[1], "from", "to", "axis"], ["mask"], "slice"))
+    scan.input.append("mask")
+    for a in scan.attribute:
+        if a.name == "num_scan_inputs":
+            a.i = 2
+        if a.name == "scan_input_axes":
+            a.ints.append(a.ints[0])
+    body.input.append(helper.make_tensor_value_info("m_t", 1, [1, 1]))
+    body.initializer.append(helper.make_tensor("limit", TensorProto.FLOAT, [], [limit]))
+    new = body.output[0].name
+    if read:
+        body.node.append(helper.make_node("Add", [new, "m_t"], ["more"], "read"))
+        new = "more"
+    body.node.append(helper.make_node(op, ["m_t", "limit"], ["above"], "compare"))
+    body.node.append(helper.make_node("Where", ["above", *(("h", new) if turned else (new, "h"))], ["kept"], "keep"))
+    body.output[0].name = "kept"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("gate", ["", "Greater"])
+def test_a_second_scanned_input_is_a_mask_of_steps(tmp_path, gate):
+    net = same(masked(file(tmp_path, gate=gate)), "i8/16", 40)
+    step = next(op for op in net.ops if isinstance(op, Recurrent))
+    assert len(step.inputs) == 2 and step.gated == bool(gate)
+
+
+@pytest.mark.parametrize("change", [{"op": "Less"}, {"limit": 0.5}, {"turned": True}, {"read": True}])
+def test_a_second_scanned_input_that_is_no_mask_is_refused(tmp_path, change):
+    findings = check(masked(file(tmp_path), **change), "i8/16")
+    assert any("otherwise than as a mask" in str(f) for f in findings), [str(f) for f in findings]
 
 
 def test_a_scan_that_keeps_two_states_is_refused_by_name(tmp_path):

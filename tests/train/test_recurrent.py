@@ -13,7 +13,8 @@ from hwflow.train.data import load
 from hwflow.train.export import answers, export, export_module
 from hwflow.train.layers import conv_over_time, fixed, wide
 from hwflow.train.recipes import load_recipe
-from hwflow.train.recurrent import Cell, Recurrent
+from hwflow.train.recurrent import Cell, Masked, Recurrent
+from hwflow.train.sequences import with_mask
 
 POLY = Method(act_estimator="poly")
 
@@ -59,3 +60,26 @@ def test_the_states_of_every_step_can_be_answered(tmp_path, bits, gated):
     want = network.eval()(torch.tensor(x / 8).float().permute(0, 3, 1, 2)).detach().numpy()
     assert np.array_equal(net.real(net.run(x)).reshape(want.shape), want)
     assert next(op for op in net.ops if isinstance(op, Step)).every
+
+
+@pytest.mark.parametrize(("bits", "gated", "every"), [(1, True, False), (4, False, True), (4, True, False)])
+def test_padded_sequences_end_as_each_would_by_itself(tmp_path, bits, gated, every):
+    torch.manual_seed(bits)
+    layer = Recurrent(Cell(POLY, 5, 6, bits, gated), every)
+    network = Masked(fixed(4, 2.0**-3), layer)
+    rng = np.random.default_rng(bits)
+    lengths = rng.integers(1, 10, 12)
+    x = with_mask(rng.integers(-8, 8, (12, 9, 1, 5)), lengths)  # with anything behind the ends
+    real = torch.tensor(x / 8).float().permute(0, 3, 1, 2)
+    padded = network.eval()(real)
+    for one, length, found in zip(real[:, :-1], lengths, padded, strict=True):
+        alone = layer(network.stem(one[None, :, :length]))[0]
+        end = alone[:, -1:] if every else alone
+        assert torch.equal(found[:, :length] if every else found, alone)
+        assert not every or torch.equal(found[:, length:], end.expand(-1, 9 - length, -1))
+    assert torch.equal(network.train()(real), padded)
+    path = tmp_path / "masked.onnx"
+    export_module(network, x / 8, path)
+    net = fold(read(path, "i4/8"))
+    assert np.array_equal(net.real(net.run(x)).reshape(padded.shape), padded.detach().numpy())
+    assert len(next(op for op in net.ops if isinstance(op, Step)).inputs) == 2
