@@ -95,7 +95,7 @@ def placed(flow: Dataflow, folder: Path, board: Board, work: Path, say: Say) -> 
         }  # fmt: skip
 
     try:
-        return measure_once(["tasks", *made_from(folder, board)], measure)
+        return measure_once(["tasks", *made_from(folder, board, f"{CLOCK:g} MHz")], measure)
     except HwflowError as e:
         return {"result": str(e).splitlines()[0]}
 
