@@ -11,7 +11,7 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiStreamBus, AxiStreamSink, AxiStreamSource
 
 from hwflow.driver import Words
@@ -19,6 +19,7 @@ from hwflow.driver import Words
 CASE = json.loads(Path(os.environ["CASE"]).read_text())
 X, Y = np.array(CASE["x"]), np.array(CASE["y"])
 IN, OUT = Words(**CASE["input"]), Words(**CASE["output"])
+WAIT = (20 * CASE["cycles"] * 10 + 100_000, "ns")
 MIXES = [(0.1, 0.1), (0.1, 0.8), (0.8, 0.1), (0.6, 0.6)]  # how often source and sink pause
 
 
@@ -81,3 +82,12 @@ async def reset(dut, cycles: int = 3) -> None:
     await ClockCycles(dut.clk_i, cycles)
     dut.rst_ni.value = 1
     await RisingEdge(dut.clk_i)
+
+
+async def answer(sink) -> tuple[np.ndarray, bool]:
+    """The next answer, and whether it is marked as that of a broken packet."""
+    frame = await with_timeout(sink.recv(compact=False), *WAIT)
+    assert len(frame.tdata) == OUT.bytes, f"tlast after {len(frame.tdata)} of {OUT.bytes} bytes"
+    marks = list(frame.tuser)[:: OUT.word_bytes]
+    assert not any(marks[:-1])
+    return OUT.unpack(np.frombuffer(bytes(frame.tdata), np.uint8).reshape(1, -1))[0], bool(marks[-1])

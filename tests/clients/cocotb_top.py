@@ -6,26 +6,16 @@ import random
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, with_timeout
-from cocotb_kit import CASE, IN, MIXES, OUT, Pulses, Watch, X, Y, gaps, reset, streams
+from cocotb.triggers import ClockCycles
+from cocotb_kit import CASE, IN, MIXES, OUT, Pulses, Watch, X, Y, answer, gaps, reset, streams
 
 FRAMING, WORDS = CASE["framing"], IN.words
-WAIT = (20 * CASE["cycles"] * 10 + 100_000, "ns")
 
 
 def packet(*images: int, drop: int = 0, more: int = 0) -> bytes:
     """Images one after another, without the last `drop` words, with `more` words of another image behind."""
     raw = IN.pack(X[list(images)]).tobytes()
     return raw[: len(raw) - drop * IN.word_bytes] + IN.pack(X[:1]).tobytes()[: more * IN.word_bytes]
-
-
-async def answer(sink) -> tuple[np.ndarray, bool]:
-    """The next answer, and whether it is marked as that of a broken packet."""
-    frame = await with_timeout(sink.recv(compact=False), *WAIT)
-    assert len(frame.tdata) == OUT.bytes, f"tlast after {len(frame.tdata)} of {OUT.bytes} bytes"
-    marks = list(frame.tuser)[:: OUT.word_bytes]
-    assert not any(marks[:-1])
-    return OUT.unpack(np.frombuffer(bytes(frame.tdata), np.uint8).reshape(1, -1))[0], bool(marks[-1])
 
 
 async def expect(sink, images: list[int]) -> None:

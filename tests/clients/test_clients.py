@@ -14,12 +14,14 @@ import pytest
 from small_nets import NETS, SEVERAL
 
 from hwflow import tools
+from hwflow.bits import Ints
 from hwflow.deploy import design as designs
 from hwflow.deploy.sim import around
 from hwflow.emit.rtl import emit
 from hwflow.lower import lower
 from hwflow.lower.reload import load_bytes, refill, weights_crc
 from hwflow.net import Net
+from hwflow.ops import Conv, Port, Recurrent
 from hwflow.plan import plan
 
 HERE = Path(__file__).parent
@@ -32,7 +34,7 @@ pytestmark = [
 
 def drive(
     net: Net, folding: dict | None, module: str, bench: str, folder: Path, params: dict[str, int], *,
-    reload: bool = False, images: int = 8, **case: object,
+    reload: bool = False, images: int = 8, x: np.ndarray | None = None, **case: object,
 ) -> int:  # fmt: skip
     """Build `module` around a network and run a cocotb bench in it; how many of its tests passed. AssertionError names those that did not."""
     from cocotb_tools.runner import get_runner
@@ -40,7 +42,7 @@ def drive(
     dataflow = lower(net, folding, reload) if folding or len(net.outputs) == 1 else plan(net)
     rtl = emit(dataflow, folder / "rtl")
     ints, rng = net.input.ints, np.random.default_rng(2)
-    x = rng.integers(ints.lo, ints.hi + 1, (images, *net.input.shape))
+    x = rng.integers(ints.lo, ints.hi + 1, (images, *net.input.shape)) if x is None else x
     if module != "top":
         params = {**designs.parameters(dataflow, rtl), **params}
     facts = {
@@ -83,6 +85,28 @@ def drive(
 def test_the_top_answers_right_or_says_so_whatever_its_packets_are(name: str, framing: int, tmp_path: Path):
     net, folding = (NETS | SEVERAL)[name]
     assert drive(net(), folding, "top", "cocotb_top", tmp_path, {"Framing": framing}, framing=framing) == 4
+
+
+@pytest.mark.parametrize("framing", [1, 2])
+def test_a_packet_that_ends_with_its_sequence_is_answered_as_that_sequence(framing: int, tmp_path: Path):
+    rng, states, features, steps = np.random.default_rng(4), 5, 3, 7
+    ops = (
+        Conv(name="mask", inputs=("input",), weights=np.eye(features + 1, dtype=int)[-1:, None, None]),
+        Conv(name="sums", inputs=("input",), weights=rng.integers(-2, 3, (states, 1, 1, features + 1))),
+        Recurrent(
+            name="rnn", inputs=("sums", "mask"), weights=rng.choice([-1, 1], (states, states)),
+            thresholds=np.sort(rng.integers(-9, 9, (states, 3)), 1), start=np.zeros(states), base=-1,
+        ),
+    )  # fmt: skip
+    net = Net("lengths", Port((steps, 1, features + 1), Ints(0, 15)), ops)
+    lengths = [7, 1, 4, 7, 7, 2, 6, 3]
+    x = rng.integers(0, 16, (len(lengths), steps, 1, features + 1))
+    x[..., -1] = np.maximum(x[..., -1], 1)  # every step that is sent counts
+    x *= (np.arange(steps) < np.array(lengths)[:, None])[..., None, None]  # what a short packet is filled up with
+    passed = drive(
+        net, {"rnn": {"pe": 5}}, "top", "cocotb_lengths", tmp_path, {"Framing": framing}, x=x, lengths=lengths
+    )
+    assert passed == 1
 
 
 @pytest.mark.parametrize("name", ["dense", "conv", "two"])
