@@ -23,6 +23,7 @@ from hwflow.passes import needed
 from hwflow.qonnx.products import guessed
 from hwflow.real import Graph, Pointwise, RealOp, Step, parse_input
 from hwflow.real.graph import together
+from hwflow.real.spread import spread
 
 NOISE = ("Dropout", "GaussianNoise", "SpatialDropout2D")  # of training alone
 PASSED = (*NOISE, "Softmax", "InputLayer")
@@ -79,7 +80,7 @@ class Reader:
             self.put(Pointwise(name="identity", inputs=(real.INPUT,), steps=()))
             self.values = dict.fromkeys(self.values, "identity")
         last, answer = together({n.name: n for n in self.nodes}, self.shapes, [self._end(x) for x in self._ends()])
-        graph = Graph(
+        whole = Graph(
             self.name,
             Port(shape, self.takes.ints),
             needed([*self.nodes, *([last] if isinstance(last, real.Outputs) else [])], last.name),
@@ -87,6 +88,7 @@ class Reader:
             tuple(self.notes),
             answer,
         )
+        graph = spread(whole)
         if graph.findings:
             raise ModelError(*graph.findings)
         return graph

@@ -166,9 +166,10 @@ class _Folding:
     def _maximum(self, node: real.Maximum) -> Item:
         """Values on one grid compare as their integers do; others wait for the quantizer or the sum behind them."""
         grid = self.graph.spans[node.name].grid
-        assert grid is not None
-        if node.name in self.graph.finer:
-            return Largest("", grid.lo, grid.hi, (), label=node.name, values_of=node.inputs, root=node.name)
+        if grid is None or node.name in self.graph.finer:
+            none = np.zeros(self.graph.shapes[node.name][-1], np.int64)
+            lo, hi = (none, none) if grid is None else (grid.lo, grid.hi)
+            return Largest("", lo, hi, (), label=node.name, values_of=node.inputs, root=node.name)
         sources = tuple(self.emit_moves(self.integers(i)) for i in node.inputs)
         name = self.emit(ops.Maximum(name=self.fresh(node.name), inputs=sources))
         return Item(name, grid.lo, grid.hi, grid.steps)

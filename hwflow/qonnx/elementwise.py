@@ -14,7 +14,7 @@ from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
 from hwflow.qonnx.reader import Reader, shown
 from hwflow.qonnx.values import BATCH, Const, Ref, Value, per_channel
-from hwflow.qonnx.views import relaid
+from hwflow.qonnx.views import arranged_as, relaid
 from hwflow.real import Add, Conv, Dense, Maximum, Multiply, Pointwise, Step, Upsample, Weights
 from hwflow.real.steps import tidy
 
@@ -115,17 +115,18 @@ def _values(reader: Reader, call: Call) -> Ref:
             "subtracts each image's own mean, as LayerNorm does, which no constant threshold can stand for",
             "use BatchNorm, whose statistics are constants in use",
         )
-    for other in refs[1:]:
+    for k, other in enumerate(refs[1:], 1):
         same_order = (first.order is None) == (other.order is None) and (
             first.order is None or bool((first.order == other.order).all())
         )
-        if first.axes != other.axes or first.shape != other.shape or not same_order or _key(first) != _key(other):
+        if first.axes != other.axes:
             raise Refused(
                 "input",
-                f"{VERBS.get(call.op, 'adds')} {shown(first)} and {shown(other)}"
-                + (", which hold their elements in different orders" if first.axes == other.axes else ""),
-                "give both branches one shape and one order of axes",
+                f"{VERBS.get(call.op, 'adds')} {shown(first)} and {shown(other)}",
+                "give both branches one shape",
             )
+        if first.shape != other.shape or not same_order or _key(first) != _key(other):
+            refs[k] = arranged_as(reader, call, other, first)
     if call.op == "Mul":
         if len(refs) != 2:
             raise Refused("input", f"multiplies {len(refs)} values", "multiply two at a time")

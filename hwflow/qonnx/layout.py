@@ -16,7 +16,26 @@ MOST_ELEMENTS = 1 << 28  # of one image
 
 # what may stand in front of the first operator that knows channels
 ELEMENTWISE = frozenset(
-    ["Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear", "MultiThreshold", "Mul", "Div", "Add", "Sub", "Neg", "Identity", "Dropout", "Cast", "Clip", "Relu", "Round", "Floor"]
+    [
+        "Quant",
+        "IntQuant",
+        "BipolarQuant",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "MultiThreshold",
+        "Mul",
+        "Div",
+        "Add",
+        "Sub",
+        "Neg",
+        "Identity",
+        "Dropout",
+        "Cast",
+        "Clip",
+        "Relu",
+        "Round",
+        "Floor",
+    ]
 )
 
 
@@ -52,6 +71,9 @@ def _channels_last(file: File, rank: int) -> bool:
             return True
         if (time := _scanned_axis(file, call)) is not None:
             return time == 1
+        if call.op == "Transpose" and list(call.attrs.get("perm", ())) == [1, 0, 2]:  # the batch behind time, as attention has it
+            here |= set(call.outputs)
+            continue
         if call.op == "Transpose":
             return list(call.attrs.get("perm", ())) == [0, *((3, 1, 2) if rank == 4 else (2, 1))]
         if call.op in ("MatMul", "Gemm"):

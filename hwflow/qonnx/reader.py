@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ from hwflow.qonnx.sentences import SENTENCES
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
 from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
 from hwflow.real.graph import together
+from hwflow.real.spread import spread
 from hwflow.real.steps import INTEGRAL, Both, tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
@@ -91,6 +93,9 @@ class Reader:
         """What a call writes: evaluated where it reads constants alone, else by its handler."""
         inputs = [self.values.get(name, Unknown()) if name else None for name in call.inputs]
         op = operator_of(call)
+        if (DOMAINS.get(call.domain), call.op) == ("", "MatMul") and not any(map(_constant, inputs)):
+            reason, remedy = SENTENCES["Attention"]  # said once, whatever else is refused in front of it
+            raise Silent if any(f.reason == reason for f in self.findings) else Refused("input", reason, remedy)
         if any(isinstance(v, Unknown) and (v.constant or op is not None) for v in inputs):
             raise Silent
         if call.domain in DOMAINS and inputs and all(v is None or isinstance(v, Const) for v in inputs):
@@ -107,6 +112,10 @@ class Reader:
             for v in inputs
         ]
         check(op, call, kinds)
+        from hwflow.qonnx.views import behind_view
+
+        if (done := behind_view(self, call, inputs)) is not None:
+            return done
         for name, value in zip(call.inputs, inputs, strict=True):
             if isinstance(value, Ref) and not value.named and call.op not in MOVES:
                 self.values[name] = self.ordered(call, value, [v for v in inputs if v is not value])
@@ -128,9 +137,13 @@ class Reader:
     def _unknown(self, call: Call) -> Unknown:
         """What a refused call writes: a constant where it reads nothing else."""
         read = [self.values.get(name, Unknown()) for name in call.inputs if name]
-        return Unknown(all(isinstance(v, Const) or (isinstance(v, Unknown) and v.constant) for v in read))
+        return Unknown(all(map(_constant, read)))
 
     def _finished(self) -> Graph | None:
+        still = [name for name in self.file.outputs if isinstance(self.values.get(name), Const)]
+        if 0 < len(still) < len(self.file.outputs):  # the scale and the bit width of a quantised tensor, say
+            self.notes.append(f"outputs {', '.join(still)} are constants, which the host knows; they are left out")
+            self.file = replace(self.file, outputs=tuple(o for o in self.file.outputs if o not in still))
         ends = [end for end in map(self._end, self.file.outputs) if end is not None]
         if self.findings or len(ends) < len(self.file.outputs):
             return None
@@ -138,7 +151,7 @@ class Reader:
             if len(given) not in (0, 1, self.input_shape[-1]):
                 raise RecipeError(f"{key} has {len(given)} numbers, the input {self.input_shape[-1]} channels")
         last, answer = self._together(ends)
-        return Graph(
+        graph = Graph(
             self.file.name,
             Port(self.input_shape, self.takes.ints),
             self._chosen(last),
@@ -148,20 +161,22 @@ class Reader:
             self.takes.mean,
             self.takes.std,
         )
+        return spread(graph)
 
     def _end(self, name: str) -> tuple[str, Ref] | None:
         """An output of the file and its value, in order; None with a finding where there is no such thing."""
         out = self.values.get(name)
         if out is None or isinstance(out, Const):
             reason = f"nothing produces {name!r}" if out is None else "is a constant that does not depend on the input"
-            reason = reason if out is None or len(self.file.outputs) == 1 else f"{name!r} {reason}"
             self.findings.append(Finding("graph", "output", reason, "export the network again"))
         if self.findings or not isinstance(out, Ref):
             return None
+        from hwflow.qonnx.views import ended
+
         out = self.settled(out)
         if out.view is not None:
             try:
-                out = self.ordered(self.maker(name) or self.file.calls[-1], out)
+                out = ended(self, self.maker(name) or self.file.calls[-1], out)
             except Refused as r:
                 self.findings.append(Finding("graph", "output", r.reason, r.remedy))
                 return None
@@ -169,7 +184,7 @@ class Reader:
             reason = f"{name!r} has the batch at axis {next(i for i, d in enumerate(out.dims) if 'N' in d)}"
             self.findings.append(Finding("graph", "output", reason, "keep the batch first"))
             return None
-        if len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
+        if out.view is None and len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
             self.notes.append("the answer is an image; it is given in (height, width, channel) order")
         return name, out
 
@@ -187,9 +202,15 @@ class Reader:
         _, head, channels = self.head_of(name) or ("", "", 0)
         if isinstance(self.nodes.get(out.name), TopK):
             head, channels = "", 0
-        elif not head and len(out.shape) == 3 and out.shape[:2] != (1, 1):
+        elif not head and out.view is None and len(out.shape) == 3 and out.shape[:2] != (1, 1):
             channels = out.shape[-1]  # each pixel has scores of its own; a head says what it is over
-        places = raster_order(out) if out.order is None else out.order
+        places = (
+            out.order
+            if out.order is not None
+            else raster_order(out)
+            if out.view is None
+            else np.argsort(out.view, None)
+        )
         shape = tuple(n for n, d in zip(out.axes, out.dims, strict=True) if "N" not in d)
         plain = bool((places == np.arange(len(places))).all())
         return Answer(head=head, channels=channels, shape=shape, places=places[:0] if plain else places)
@@ -391,6 +412,11 @@ class Reader:
         return Ref(node.name, self.add(node), dims_of("NC"), order=order)
 
 
+def _constant(value: Value | None) -> bool:
+    """True for a constant, one that could not be evaluated too."""
+    return value is None or isinstance(value, Const) or (isinstance(value, Unknown) and value.constant)
+
+
 class Silent(Refused):
     """A call whose input was refused already."""
 
@@ -428,8 +454,8 @@ def raster_order(ref: Ref) -> Array:
 # what may stand between a head and an output
 BEHIND_HEADS = ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "ArgMax", "TopK")
 
-# operators that only move elements, and so take them in any order
+# operators that take elements in any order, as they only move them or see to it themselves
 MOVES = (
     "Identity", "Dropout", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather",
-    "Shape", "Concat",
+    "Shape", "Concat", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin",
 )  # fmt: skip

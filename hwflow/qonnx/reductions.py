@@ -5,15 +5,20 @@ Stands on windows.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwflow import real
+from hwflow.bits import Array
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.reader import Reader, axes_of, shown
 from hwflow.qonnx.shapes import reshaped_to
 from hwflow.qonnx.values import Ref, Value, dims_of
+from hwflow.qonnx.views import LETTERS, places_of, relaid, viewed
 from hwflow.qonnx.windows import average, image
+from hwflow.real.steps import INTEGRAL
 
 
 @operator("GlobalAveragePool", "GlobalMaxPool", versions=(1, 22))
@@ -38,6 +43,10 @@ def reduce(reader: Reader, call: Call) -> Value:
     if not axes and call.attrs.get("noop_with_empty_axes"):
         return ref
     gone = sorted({a % rank for a in axes}) if axes else list(range(rank))
+    if not ref.named and len(ref.axes) - 1 in LETTERS:
+        ref = reader.ordered(call, ref)
+    if not ref.named and 0 not in gone:
+        return _of_view(reader, call, ref, gone)
     over = {a for i in gone for a in ref.dims[i]}
     if "N" in over or (ref.order is not None and over):
         raise Refused("axes", f"{call.op} over axes {gone} of {shown(ref)}", "reduce rows, columns or channels")
@@ -55,6 +64,97 @@ def reduce(reader: Reader, call: Call) -> Value:
     keep = call.attrs.get("keepdims", 1)
     dims = tuple(() if i in gone else d for i, d in enumerate(out.dims) if keep or i not in gone)
     return Ref(out.name, out.shape, dims, kind=out.kind)
+
+
+def _of_view(reader: Reader, call: Call, ref: Ref, gone: list[int]) -> Ref:
+    """Over axes of a value that has more than an image: one after the other, each as the columns of another image."""
+    places, name = places_of(ref), ref.name
+    if strided(places) is None:
+        name = relaid(reader, call, replace(ref, dims=(("N",), ()), view=places.reshape(-1), order=None)).name
+        places = np.arange(places.size).reshape(places.shape)
+    for axis in (i - 1 for i in gone if ref.axes[i] > 1):
+        order = strided(places)
+        assert order is not None, "a reduction keeps the order of what is left"
+        at, sizes = order.index(axis), [places.shape[i] for i in order]
+        before, size, behind = int(np.prod(sizes[:at])), sizes[at], int(np.prod(sizes[at + 1 :]))
+        channels = reader.shapes[name][-1]
+        if channels % (size * behind) == 0 and not _one_scale(reader, name):
+            name = _among_channels(reader, call, name, np.arange(channels).reshape(-1, size, behind))
+        else:
+            shape = (before, size, behind)
+            image = Ref(reshaped_to(reader, call, name, shape), shape, dims_of("NHWC"), kind=ref.kind)
+            name = _over_pixels(reader, call, image, (1, size)).name
+        sizes[at] = 1
+        places = np.arange(before * behind).reshape(sizes).transpose(np.argsort(order))
+    out = Ref(name, reader.shapes[name], dims_of("NHWC" if len(reader.shapes[name]) == 3 else "NC"), kind=ref.kind)
+    if call.op == "ReduceMean":
+        out = reader.pointwise(call, out, real.Step("div", np.array([int(np.prod([ref.axes[i] for i in gone]))])))
+    keep = call.attrs.get("keepdims", 1)
+    return viewed(out, places if keep else places.squeeze(tuple(i - 1 for i in gone)))
+
+
+def _among_channels(reader: Reader, call: Call, name: str, places: Array) -> str:
+    """Over groups of channels that have scales of their own, `places` (groups, size, behind): as branches of any scale."""
+    groups, size, behind = places.shape
+    if call.op in ("ReduceSum", "ReduceMean"):
+        ones = np.zeros((groups * behind, places.size), np.int64)
+        ones[np.arange(groups * behind)[:, None], places.transpose(0, 2, 1).reshape(-1, size)] = 1
+        return _product(reader, call, name, ones, "_channels")
+    minus = (real.Step("mul", np.array([-1])),)
+    parts = []
+    for k in range(size):
+        ones = np.zeros((groups * behind, places.size), np.int64)
+        ones[np.arange(groups * behind), places[:, k].reshape(-1)] = 1
+        part = _product(reader, call, name, ones, f"_part{k}")
+        if call.op == "ReduceMin":  # the largest of what is negated, negated
+            turned = real.Pointwise(name=reader.name(call, f"_minus{k}"), inputs=(part,), steps=minus)
+            reader.add(turned)
+            part = turned.name
+        parts.append(part)
+    most = real.Maximum(name=reader.name(call), inputs=tuple(parts))
+    reader.add(most)
+    if call.op == "ReduceMax":
+        return most.name
+    back = real.Pointwise(name=reader.name(call, "_back"), inputs=(most.name,), steps=minus)
+    reader.add(back)
+    return back.name
+
+
+def _product(reader: Reader, call: Call, name: str, ints: Array, suffix: str) -> str:
+    """A layer of every pixel's channels."""
+    dense = len(reader.shapes[name]) == 1
+    weights = real.Weights(ints if dense else ints[:, None, None], np.ones(1))
+    kind = real.Dense if dense else real.Conv
+    node = kind(name=reader.name(call, suffix), inputs=(name,), weights=weights)
+    reader.add(node)
+    return node.name
+
+
+def _one_scale(reader: Reader, name: str) -> bool:
+    """True where no constant or scale of a channel's own lies between a value and its last rounding or layer."""
+    while (node := reader.nodes.get(name)) is not None:
+        if isinstance(node, real.Pointwise):
+            for step in reversed(node.steps):
+                if step.per_channel or step.joins:
+                    return False
+                if step.op in INTEGRAL:
+                    return True
+        elif isinstance(node, real.Dense | real.Conv):
+            return len(node.weights.scale) == 1
+        elif not isinstance(node, real.MaxPool | real.SumPool | real.Upsample | real.Reshape | real.Flatten):
+            return isinstance(node, real.Recurrent)
+        name = node.inputs[0]
+    return True
+
+
+def strided(places: Array) -> list[int] | None:
+    """The axes from the slowest to the fastest where elements lie in raster order; None where some lie elsewhere."""
+    first = places.reshape(-1)[:1]
+    steps = [
+        int(np.take(places, [1], i).reshape(-1)[0] - first[0]) if n > 1 else 1 << 60 for i, n in enumerate(places.shape)
+    ]
+    order = sorted(range(places.ndim), key=lambda i: -steps[i])
+    return order if np.array_equal(places.transpose(order).reshape(-1), np.arange(places.size)) else None
 
 
 def _over_pixels(reader: Reader, call: Call, ref: Ref, kernel: tuple[int, int]) -> Ref:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hwflow import real
 from hwflow.bits import Array
+from hwflow.qonnx.linear import WHERE, Side, side
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.products import bias_behind, moved, weights
@@ -30,15 +31,21 @@ from hwflow.qonnx.windows import AUTO, image, pair
     },
 )  # fmt: skip
 def upsample(reader: Reader, call: Call) -> Value:
-    """Upsample and Resize to a multiple: nearest neighbour, or linear between pixels."""
-    ref, _ = image(reader, call, reader.ref(call, 0))
-    scales = _factors(reader, call, ref)
-    if (scales[:2] != 1).any() or (scales != np.rint(scales)).any() or (scales < 1).any():
+    """Upsample and Resize: nearest neighbour to a multiple, or linear between pixels to any size."""
+    ref, flat = image(reader, call, reader.ref(call, 0))
+    scales, sizes = _scales_and_sizes(reader, call, ref)
+    if (scales[:2] != 1).any() or (scales <= 0).any() or min(sizes) < 1:
         raise Refused(
-            "scales", f"{[float(s) for s in scales]} are not whole factors of height and width", "use whole factors"
+            "scales", f"{[float(s) for s in scales]} resize batch or channels", "resize rows and columns only"
         )
+    to = ((1, *sizes[2:]) if flat else sizes[2:])[:2]
     if str(call.attrs.get("mode", "nearest")) == "linear":
-        return _linear(reader, call, ref, (1, *(int(s) for s in scales[2:]))[-2:])
+        return _linear(reader, call, ref, (1.0, *(float(s) for s in scales[2:]))[-2:], to)
+    if (scales != np.rint(scales)).any():
+        raise Refused(
+            "scales", f"{[float(s) for s in scales]} are not whole factors of height and width",
+            "use whole factors, or mode linear",
+        )  # fmt: skip
     where, nearest = (
         str(call.attrs.get("coordinate_transformation_mode", "half_pixel")),
         str(call.attrs.get("nearest_mode", "round_prefer_floor")),
@@ -55,57 +62,73 @@ def upsample(reader: Reader, call: Call) -> Value:
     return reader.emit(real.Upsample(name=reader.name(call), inputs=(ref.name,), factor=(factor[0], factor[1])), ref)
 
 
-def _factors(reader: Reader, call: Call, ref: Ref) -> Array:
-    """By what each axis of the file's tensor grows, given as scales or as sizes, of all axes or of those named."""
+def _scales_and_sizes(reader: Reader, call: Call, ref: Ref) -> tuple[Array, tuple[int, ...]]:
+    """By what each axis of the file's tensor grows, and how long it is then; given for all axes or for those named."""
     rank = len(ref.dims)
     at = 1 if call.op == "Upsample" or call.opset < 11 else 2
     axes = [int(a) % rank for a in call.attrs.get("axes", range(rank))]
     if sorted(set(axes)) != sorted(axes) or max(axes, default=0) >= rank:
         raise Refused("axes", f"are {axes} for {shown(ref)}", "name each axis once")
+    now = np.array([ref.axes[a] if ref.axes[a] != BATCH else reader.static_batch or 1 for a in range(rank)])
+    scales, sizes = np.ones(rank), now.copy()
     if "scales" in call.attrs:
         given = np.asarray(call.attrs["scales"], np.float64)
     elif reader.has(call, at) and reader.const(call, at).value.size:
         given = reader.const(call, at).value.reshape(-1).astype(np.float64)
     elif call.opset >= 11 and reader.has(call, 3):
-        now = np.array([ref.axes[a] if ref.axes[a] != BATCH else reader.static_batch or 1 for a in axes], np.float64)
-        given = reader.const(call, 3).value.reshape(-1) / now
+        given = reader.const(call, 3).value.reshape(-1)
     else:
         raise Refused("scales", f"{call.op} has neither scales nor sizes", "export the network again")
     if len(given) != len(axes):
         raise Refused("scales", f"has {len(given)} numbers for {len(axes)} axes", "correct the shapes of the network")
-    scales = np.ones(rank)
-    scales[axes] = given
-    return scales
+    if given.dtype.kind == "i":
+        sizes[axes] = given
+        scales[axes] = given / now[axes]
+    else:
+        scales[axes] = given
+        sizes[axes] = np.floor(given * now[axes])  # of float32 scales in float64, which is exact
+    return scales, tuple(int(n) for n in sizes)
 
 
-def _linear(reader: Reader, call: Call, ref: Ref, factor: tuple[int, ...]) -> Ref:
-    """Linear interpolation to a multiple: zeros between pixels, and a convolution with a triangle of weights."""
+MOST_PARTS = 64  # places between two pixels
+
+
+def _linear(reader: Reader, call: Call, ref: Ref, scales: tuple[float, ...], to: tuple[int, ...]) -> Ref:
+    """Linear interpolation to any size: zeros between pixels, and a convolution with a triangle of weights."""
     where = str(call.attrs.get("coordinate_transformation_mode", "half_pixel"))
-    if where not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
-        reader.unsupported(call, "coordinate_transformation_mode", where, "use half_pixel")
-    size, channels = ref.shape[:2], ref.shape[2]
-    grow = [f > 1 for f in factor]
-    # beyond the outermost pixels the value stays
-    rows, cols = (np.clip(np.arange(-g, n + g), 0, n - 1) for g, n in zip(grow, size, strict=True))
-    wide = gathered_pixels(reader, call, ref, rows, cols)
-    wide = zeros_between(reader, call, wide, (factor[0], factor[1]))
-    sides = [_triangle(f, where == "asymmetric") for f in factor]
-    ints = np.zeros((channels, len(sides[0]), len(sides[1]), 1), np.int64)
-    ints[..., 0] = np.outer(*sides)
-    parts = int(np.prod([2 * f if f > 1 else 1 for f in factor]))
-    node = real.Conv(
-        name=reader.name(call), inputs=(wide.name,), weights=real.Weights(ints, np.array([1 / parts])), groups=channels
+    if where not in WHERE:
+        reader.unsupported(call, "coordinate_transformation_mode", where, f"use one of {', '.join(WHERE)}")
+    down, across = (side(where, n, m, s) for n, m, s in zip(ref.shape, to, scales, strict=False))
+    if max(down.parts, across.parts) > MOST_PARTS:
+        raise Refused(
+            "scales",
+            f"resizes {ref.shape[0]} x {ref.shape[1]} to {to[0]} x {to[1]} pixels, whose places divide a pixel into "
+            f"{max(down.parts, across.parts)} parts, more than {MOST_PARTS}",
+            "use a whole factor with align_corners=False",
+        )
+    rows, cols = (
+        np.clip(np.arange(-s.front, n + s.behind), 0, n - 1) for s, n in zip((down, across), ref.shape, strict=False)
     )
+    ref = gathered_pixels(reader, call, ref, rows, cols)
+    if down.stride == across.stride == 1:
+        return _interpolated(reader, call, ref, down, across)
+    # one axis after the other, so that fewer pixels have zeros between them
+    if not down.still:
+        ref = _interpolated(reader, call, ref, down, Side())
+    return ref if across.still else _interpolated(reader, call, ref, Side(), across)
+
+
+def _interpolated(reader: Reader, call: Call, ref: Ref, down: Side, across: Side) -> Ref:
+    channels = ref.shape[2]
+    wide = zeros_between(reader, call, ref, (down.parts, across.parts))
+    ints = np.zeros((channels, len(down.weights), len(across.weights), 1), np.int64)
+    ints[..., 0] = np.outer(down.weights, across.weights)
+    node = real.Conv(
+        name=reader.name(call), inputs=(wide.name,), weights=real.Weights(ints, np.array([1 / (down.whole * across.whole)])),
+        stride=(down.stride, across.stride), pads=(down.pads[0], across.pads[0], down.pads[1], across.pads[1]), groups=channels,
+        loose=down.loose + across.loose,
+    )  # fmt: skip
     return reader.emit(node, wide)
-
-
-def _triangle(factor: int, asymmetric: bool) -> Array:
-    """Weights, times 2 * factor, of the pixels around an output, counted from the pixel that was put around the image."""
-    if factor == 1:
-        return np.ones(1, np.int64)
-    middle = 0 if asymmetric else 1 - factor  # twice the distance from an output to the pixel it lies on
-    at = 2 * (np.arange(2 * factor + 1) - factor) - middle
-    return np.maximum(2 * factor - np.abs(at), 0)
 
 
 def zeros_between(reader: Reader, call: Call, ref: Ref, factor: tuple[int, int]) -> Ref:

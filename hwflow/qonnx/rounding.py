@@ -130,7 +130,7 @@ def _linear(node: real.RealOp, xs: list[Array]) -> Array:
 def _copies(node: real.RealOp) -> bool:
     """True where nothing is summed: values are handed on as they are."""
     if isinstance(node, real.Dense | real.Conv):
-        return picked_channels(node) is not None
+        return picked_channels(node) is not None and not (isinstance(node, real.Conv) and node.loose)
     return isinstance(node, real.Pad | real.Concat)
 
 
@@ -206,6 +206,8 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     start = np.abs(floats(own.grid.offset))
     terms = _terms(graph, node) + 4
     fixed = 0.0 if own.off is None else own.off  # by how much a sum of branches is rounded in fixed point
+    if isinstance(node, real.Conv) and node.loose:
+        fixed = fixed + node.loose * 2 * float(np.abs(ins[0]).max(initial=0))
     return terms * (EPS * sums[0] + LEAST) + 4 * EPS * (sums[1] + start) + own.near * sums[0] + fixed
 
 

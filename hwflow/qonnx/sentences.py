@@ -8,10 +8,10 @@ STEPS = "quantise the state behind each step and export the steps as a Scan, as 
 OWN_NORM = "divides by a deviation of each image's own, which no constant threshold can stand for"
 BATCH_NORM = "use BatchNorm, whose statistics are constants in use"
 DENSE = "use dense and convolutional layers"
-ATTENTION = "multiplies values by values, as attention does, where the weights of a matrix unit are constants"
+ATTENTION = "multiplies two values that depend on the input, as attention does, where a matrix unit's weights are constants"
 # why what nobody reads is refused, and the remedy, where there is more to say than that it is unknown
 SENTENCES = {
-    "LSTM": (STATE, STEPS), "GRU": (STATE, STEPS), "RNN": (STATE, STEPS),
+    "LSTM": (STATE, STEPS), "QuantLSTMCell": (STATE, STEPS), "GRU": (STATE, STEPS), "RNN": (STATE, STEPS),
     "Attention": (ATTENTION, DENSE), "MultiHeadAttention": (ATTENTION, DENSE),
     "LayerNormalization": (OWN_NORM, BATCH_NORM), "GroupNormalization": (OWN_NORM, BATCH_NORM),
     "InstanceNormalization": (OWN_NORM, BATCH_NORM), "RMSNormalization": (OWN_NORM, BATCH_NORM),

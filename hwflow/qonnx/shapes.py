@@ -153,8 +153,10 @@ def concat(reader: Reader, call: Call) -> Value:
     if all(len(r.shape) == 1 or len(r.dims) == 2 for r in refs) and axis == 1 and len(refs[0].dims) == 2:
         return _vectors(reader, call, refs)
     letters = [names for names in ("NCHW", "NHWC", "NCW", "NWC") if all(r.laid(names) for r in refs)]
-    if not letters and len(refs[0].dims) == 4:  # rows here are columns there
-        refs, letters = [relaid(reader, call, r) for r in refs], ["NCHW"]
+    if not letters and len(refs[0].dims) in (3, 4):  # rows here are columns there, or pixels in one row
+        last = all(r.dims[-1] == ("C",) for r in refs)
+        refs = [relaid(reader, call, r, last) for r in refs]
+        letters = [("NWC" if last else "NCW") if len(refs[0].dims) == 3 else "NHWC" if last else "NCHW"]
     if not letters or any(len(r.shape) != 3 for r in refs):
         raise _unjoined(axis, refs)
     along = letters[0][axis]

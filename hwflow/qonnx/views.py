@@ -7,16 +7,18 @@ channels and pixels, or by picking elements of a vector.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from hwflow import real
 from hwflow.bits import Array
+from hwflow.qonnx.layout import ELEMENTWISE
 from hwflow.qonnx.model import Call
-from hwflow.qonnx.operators import Refused
+from hwflow.qonnx.operators import Refused, operator_of
 from hwflow.qonnx.reader import Reader, raster_order, shown
-from hwflow.qonnx.values import Ref, dims_of
+from hwflow.qonnx.values import Const, Ref, Value, dims_of
 
 MOST_PICKED = 1 << 22  # weights of a layer that only picks elements
 LETTERS = {1: ("C",), 2: ("CW", "WC"), 3: ("CHW", "HWC")}
@@ -52,9 +54,64 @@ def viewed(ref: Ref, places: Array) -> Ref:
     return Ref(ref.name, ref.shape, (("N",), *((),) * places.ndim), view=places, kind=ref.kind)
 
 
+# operators that do the same to every element where their constants are single numbers
+ALIKE = ELEMENTWISE | {
+    "Abs", "Ceil", "Celu", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Sigmoid", "Sign", "Softplus",
+    "Softsign", "Swish", "Tanh",
+}  # fmt: skip
+
+
+def behind_view(reader: Reader, call: Call, inputs: Sequence[Value | None]) -> Ref | None:
+    """What a call gives that does the same to every element of a value with more axes than an image; None for others.
+
+    It is done on the elements as they lie.
+    """
+    refs = [i for i, v in enumerate(inputs) if isinstance(v, Ref)]
+    if len(refs) != 1 or call.op not in ALIKE:
+        return None
+    name, ref = call.inputs[refs[0]], inputs[refs[0]]
+    assert isinstance(ref, Ref)
+    single = all(not isinstance(v, Const) or v.value.size == 1 for v in inputs)
+    if ref.view is None or ref.view.ndim in LETTERS or not single:
+        return None
+    handler = operator_of(call)
+    assert handler is not None, f"{call.op} has a handler"
+    reader.values[name] = Ref(ref.name, ref.shape, dims_of("NHWC" if len(ref.shape) == 3 else "NC"), kind=ref.kind)
+    try:
+        out = handler.handler(reader, call)
+    finally:
+        reader.values[name] = ref
+    assert isinstance(out, Ref) and out.shape == ref.shape, f"{call.op} keeps the shape"
+    return replace(ref, name=out.name, kind=out.kind)
+
+
+def ended(reader: Reader, call: Call, ref: Ref) -> Ref:
+    """An output of the file that is a view, in order; one of more axes than an image as its elements lie, each once."""
+    if ref.view is None or ref.view.ndim in LETTERS:
+        return reader.ordered(call, ref)
+    if np.array_equal(np.sort(ref.view, axis=None), np.arange(int(np.prod(ref.shape)))):
+        return ref
+    flat = relaid(reader, call, replace(ref, dims=(("N",), ()), view=ref.view.reshape(-1)))
+    return replace(ref, name=flat.name, shape=flat.shape, view=np.arange(ref.view.size).reshape(ref.view.shape))
+
+
 def in_order(reader: Reader, call: Call, ref: Ref, last: bool = False) -> Ref:
     """The value with named axes, made by nodes where it is a view: (C), (C, W) or (C, H, W), channels last if `last`."""
     return ref if ref.named else relaid(reader, call, ref, last)
+
+
+def arranged_as(reader: Reader, call: Call, ref: Ref, like: Ref) -> Ref:
+    """A value whose elements lie as those of `like` do, another of the same axes."""
+    places, other = places_of(ref), places_of(like)
+    if places.shape != other.shape or other.size != int(np.prod(like.shape)):
+        raise Refused("input", f"meets {shown(ref)} and {shown(like)}", "give both branches one shape")
+    want = places.reshape(-1)[np.argsort(other, None)].reshape(like.shape)
+    name = _elements(reader, call, ref, want)
+    if reader.shapes[name] != like.shape:
+        node = real.Reshape(name=reader.name(call, "_reshape"), inputs=(name,), to=like.shape)
+        reader.add(node)
+        name = node.name
+    return replace(like, name=name, kind=ref.kind)
 
 
 def relaid(reader: Reader, call: Call, ref: Ref, last: bool = False) -> Ref:

@@ -164,10 +164,13 @@ class Graph:
                     return grids.of_grid(grid)
                 on = [s.grid for s in ins if s.grid is not None]
                 most = fixed.compared(on) if len(on) == len(ins) else None
+                low, high = (np.max([getattr(s, end) for s in ins], 0) for end in ("low", "high"))
+                if most is None and self._quantised_next(node.name):
+                    return Span(low, high, None)  # the largest of what the quantizer makes of each
                 if most is None:
-                    raise Off("its inputs are not integers on grids", "quantise both branches in front of it")
+                    raise Off("its inputs are not integers on grids", "quantise both branches, or their maximum")
                 known.finer[node.name] = most[1]
-                return Span(np.max([s.low for s in ins], 0), np.max([s.high for s in ins], 0), most[0])
+                return Span(low, high, most[0])
             case real.Recurrent():
                 return self._stepped(node, ins, known)
             case real.TopK():

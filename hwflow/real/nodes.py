@@ -54,7 +54,10 @@ class Dense(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conv(Node):
-    """A sliding product like `ops.Conv`; taps outside the image hold the real value `pad`."""
+    """A sliding product like `ops.Conv`; taps outside the image hold the real value `pad`.
+
+    `loose` is how far each weight may be from the one that the file's library computes for itself in float32.
+    """
 
     weights: Weights  # ints (rows, kh, kw, channels / groups)
     stride: tuple[int, int] = (1, 1)
@@ -62,6 +65,7 @@ class Conv(Node):
     pad: float = 0.0
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    loose: float = 0.0
 
     def shape(self, x: Shape) -> Shape:
         rows, kh, kw, depth = self.weights.ints.shape

@@ -184,6 +184,8 @@ def _product(node: real.Dense | real.Conv, grid: Grid) -> IntegerSum:
     if (picked := picked_channels(node)) is not None:  # nothing is summed, so every channel keeps its own scale
         return IntegerSum(_integer_product(node, w, pad), grid.taken(picked), (None,))
     groups = node.groups if isinstance(node, real.Conv) else 1
+    if isinstance(node, real.Conv) and any(node.pads):
+        grid = _with_padding(grid, node.pad)
     loads = _loads(node, grid)
     step, m, offset = _uniform(grid, groups, loads, EPS * max(int(np.prod(w.shape[1:])), 3))
     away = np.where(grid.moving, np.abs(floats(step * m - grid.step)), 0.0)
@@ -248,6 +250,15 @@ def _beyond(node: real.Conv) -> bool:
     """True where padding reaches beyond the window, so that whole windows lie in it."""
     spans = [(k - 1) * d + 1 for k, d in zip(node.weights.ints.shape[1:3], node.dilation, strict=True)]
     return any(p >= s for p, s in zip(node.pads, (*spans, *spans), strict=True))
+
+
+def _with_padding(grid: Grid, pad: float) -> Grid:
+    """The grid whose channels of one value hold the padding too, where it is on their grid: so they need their scale."""
+    at = np.full(len(grid.lo), pad, np.float32)
+    near = grid.nearest(at)
+    on = ~grid.moving & (np.abs(near) <= MOST_INTEGER) & (grid.values(near) == at)
+    lo, hi = (np.where(on, end(side, near), side) for end, side in ((np.minimum, grid.lo), (np.maximum, grid.hi)))
+    return replace(grid, lo=lo, hi=hi)
 
 
 def _padding(node: real.Conv, grid: Grid, step: Array, m: Array, offset: Array) -> Array | None:

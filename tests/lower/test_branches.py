@@ -192,9 +192,31 @@ def values_of_one(d: Drawn, k: int) -> str:
     return d.b.node("Add", *(d.quantised_as(y, k) for y in both))
 
 
+def layered(d: Drawn, k: int) -> str:
+    """Layers of sums that nothing quantises: a C2f block, a mean, a layer of each channel's own, an enlarged sum."""
+    b, first, second = d.b, d.branch(), d.branch()
+    total, ring = b.node("Add", first, second), (1, 1, 1, 1)
+    if k % 4 == 0:
+        inner = d.quantised(b.conv(total, d.weights(d.c, d.c, 3, 3), pads=ring))
+        both = b.node("Concat", first, total, b.node("Add", total, inner), axis=1)
+        return d.classify(
+            d.quantised(b.conv(both, d.weights(d.c, 3 * d.c, 1, 1))) if k % 8 else both, d.c if k % 8 else 3 * d.c
+        )
+    if k % 4 == 1:
+        mean = b.node("Add", b.node("GlobalAveragePool", total), b.const(d.rng.normal(0, 1, (1, d.c, 1, 1))))
+        return b.node("MatMul", b.node("Flatten", mean, axis=1), d.weights(d.c, 3))
+    if k % 4 == 2:
+        return d.classify(d.quantised(b.conv(total, d.weights(d.c, 1, 3, 3), pads=ring, group=d.c)), d.c)
+    wide = b.node(
+        "Resize", total, "", b.const([1.0, 1, 2, 2]), mode="nearest", nearest_mode="floor",
+        coordinate_transformation_mode="asymmetric",
+    )  # fmt: skip
+    return d.classify(d.quantised(b.conv(wide, d.weights(d.c, d.c, 2, 2), strides=(2, 2))), d.c)
+
+
 MADE_OF = {
     gate: "Multiply", largest: "Maximum", beside: "Concat", shortcut: "Add", moved: "Add", turned: "Threshold",
-    spread: "Conv", along_rows: "Multiply", values_of_one: "Add",
+    spread: "Conv", along_rows: "Multiply", values_of_one: "Add", layered: "Concat",
 }  # fmt: skip
 
 
@@ -308,6 +330,14 @@ def test_every_path_of_the_c_engine_multiplies(tmp_path):
         except LookupError:  # this machine has no such instructions
             continue
         assert np.array_equal(got, net.run(x)), path
+
+
+def test_a_layer_of_a_bent_sum_is_refused(tmp_path):
+    """Only what is linear can be taken apart."""
+    d = Drawn(11)
+    total = d.b.node("Relu", d.b.node("Add", d.b.quant(d.sums(), 0.3, 4), d.b.quant(d.sums(), 0.2113, 4)))
+    with pytest.raises(ModelError, match=r"its input is not integers times a scale since .*; put a quantizer"):
+        fold(read(d.b.save(tmp_path, d.classify(total, d.c)), d.takes))
 
 
 def test_what_no_integers_stand_for_is_refused(tmp_path):

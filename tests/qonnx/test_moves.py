@@ -1,5 +1,7 @@
 """Slices, shuffles, joins, borders, reductions and transposed convolutions over random shapes: equal to the reference."""
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import shared
@@ -9,7 +11,8 @@ from reading import classify, signs
 from hwflow.emit.c_plan import make_program
 from hwflow.fold import fold
 from hwflow.lower import cores
-from hwflow.qonnx import explained, read, reference
+from hwflow.qonnx import check, explained, read, reference
+from hwflow.qonnx.linear import WHERE, Side, side
 
 I64 = np.int64
 
@@ -165,6 +168,111 @@ def test_linear_resize_in_front_of_a_quantizer(where, seed, tmp_path):
     )
     x = b.quant(x, 0.25, 5)
     proven(b.save(tmp_path, classify(b, x, c * (h + 1) * (w + 1) * f[0] * f[1])), "i4/4", rng)
+
+
+def placed(one: Side, pixels: np.ndarray) -> np.ndarray:
+    """The outputs (m, ..) of pixels (n, ..) by the definition of `Side`."""
+    n = len(pixels)
+    wide = pixels[np.clip(np.arange(-one.front, n + one.behind), 0, n - 1)].astype(float)
+    zeros = np.zeros((sum(one.pads) + len(wide) * one.parts, *wide.shape[1:]))
+    zeros[one.pads[0] : len(zeros) - one.pads[1]][:: one.parts] = wide
+    count = (len(zeros) - len(one.weights)) // one.stride + 1
+    rows = [zeros[i * one.stride :][: len(one.weights)] for i in range(count)]
+    return np.array([np.tensordot(one.weights, row, 1) for row in rows]) / one.whole
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_windows_of_whole_weights_interpolate_between_any_sizes(where):
+    rng = np.random.default_rng(1)
+    for now, to in itertools.product(range(1, 9), range(1, 20)):
+        at = np.arange(to) * now / to if where == "asymmetric" else (np.arange(to) + 0.5) * now / to - 0.5
+        at = np.zeros(1) if where == "pytorch_half_pixel" and to == 1 else at
+        at = np.arange(to) * (now - 1) / max(to - 1, 1) if where == "align_corners" else at
+        at = np.clip(at, 0, now - 1)
+        x = rng.integers(0, 100, (now, 2))
+        first = np.minimum(np.floor(at).astype(int), max(now - 2, 0))
+        part = (at - first)[:, None]
+        want = x[first] * (1 - part) + x[np.minimum(first + 1, now - 1)] * part
+        got = placed(side(where, now, to, to / now), x)
+        assert got.shape == want.shape and np.allclose(got, want, rtol=0, atol=1e-9), (now, to)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("sizes", [((3, 4), (6, 5)), ((5, 7), (3, 1)), ((4, 4), (7, 8)), ((1, 3), (2, 4))])
+def test_linear_resize_to_any_size_in_front_of_a_quantizer(where, sizes, tmp_path):
+    rng = np.random.default_rng(sum(sizes[1]))
+    b = Build((1, 2, *sizes[0]))
+    x = b.node(
+        "Resize", quantised(b, rng, "x", 3), "", b.const([1, 1, *np.divide(sizes[1], sizes[0])]), mode="linear",
+        coordinate_transformation_mode=where,
+    )  # fmt: skip
+    # no level lies so near to a boundary of this quantizer that rounding decides
+    path = b.save(tmp_path, classify(b, b.quant(x, 0.3037, 5), 3 * int(np.prod(sizes[1]))))
+    graph = read(path, "i4/4")
+    net = fold(graph)
+    x = rng.integers(-8, 8, (30, *graph.input.shape))
+    assert [node for node in explained(path, x, "i4/4") if not node.explained] == []
+    want = net.scores(net.run(x))
+    assert np.array_equal(want, graph.run(graph.takes.real(x))) and np.allclose(want, reference(path, x, "i4/4"), atol=1e-4)
+    make_program(net)
+    cores(net)
+
+
+def test_places_of_a_resize_that_divide_a_pixel_into_too_many_parts_are_refused(tmp_path):
+    b = Build((1, 2, 3, 100))
+    x = b.node(
+        "Resize", quantised(b, np.random.default_rng(0), "x", 3), "", "", b.const([1, 3, 3, 200], I64), mode="linear",
+        coordinate_transformation_mode="align_corners",
+    )  # fmt: skip
+    path = b.save(tmp_path, classify(b, b.quant(x, 0.25, 5), 3 * 3 * 200))
+    assert "divide a pixel into 199 parts, more than 64" in str(check(path, "i4/4")[0])
+
+
+@pytest.mark.parametrize("op", ["ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean"])
+@pytest.mark.parametrize("axes", [[1], [2], [1, 2], [3], [2, 4]], ids=str)
+@pytest.mark.parametrize("moved", [False, True], ids=["in order", "moved"])
+def test_reductions_of_values_with_more_axes_than_an_image(op, axes, moved, tmp_path):
+    rng = np.random.default_rng(len(op) + sum(axes) + 40)
+    size = [2, 3, 3, 2]
+    b = Build((1, 2, *size[2:]))
+    x = b.node("Reshape", quantised(b, rng, "x", 6), b.const([0, *size], I64))
+    if moved:  # elements lie in no order of axes
+        x = b.node("Gather", x, b.const([1, 0, 0], I64), axis=2)
+    keep = int(rng.integers(0, 2))
+    given = {} if op == "ReduceSum" else {"axes": axes}
+    x = b.node(op, x, *((b.const(axes, I64),) if op == "ReduceSum" else ()), keepdims=keep, **given)
+    x = b.node("Add", x, b.const(0.5)) if keep else x
+    x = b.quant(x, 0.25, 4) if op == "ReduceMean" and keep else x
+    proven(
+        b.save(
+            tmp_path,
+            end(
+                b, rng, b.node("Flatten", x, axis=1), int(np.prod([n for i, n in enumerate(size) if i + 1 not in axes]))
+            ),
+        ),
+        "i4/4",
+        rng,
+    )
+
+
+@pytest.mark.parametrize("perm", [(0, 1, 3, 4, 2), (0, 1, 2, 3, 4), (0, 4, 3, 2, 1)])
+@pytest.mark.parametrize("part", [False, True], ids=["whole", "part"])
+def test_an_answer_may_have_more_axes_than_an_image(perm, part, tmp_path):
+    """A detector's answers: anchors, rows, columns, and what is said of each."""
+    rng, answers = np.random.default_rng(3), []
+    for last in (False, True):
+        b = Build((1, 2, 3, 2))
+        x = b.conv("x", b.const(np.random.default_rng(1).choice([-1.0, 1.0], (8, 2, 1, 1))))
+        if last:
+            x = b.node("Transpose", b.node("Reshape", x, b.const([0, 2, 4, 3, 2], I64)), perm=perm)
+            x = b.node("Mul", x, b.const(0.5))
+            x = b.node("Slice", x, b.const([1], I64), b.const([3], I64), b.const([perm.index(2)], I64)) if part else x
+        net = proven(b.save(tmp_path, x), "i4/4", rng)
+        ints = np.random.default_rng(2).integers(-8, 8, (9, 3, 2, 2))
+        answers.append(net.real(net.run(ints)))
+    want = answers[0].reshape(9, 2, 4, 3, 2).transpose(perm) / 2
+    want = np.take(want, [1, 2], perm.index(2)) if part else want
+    assert np.array_equal(answers[1], want)
 
 
 @pytest.mark.parametrize("op", ["ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean"])
