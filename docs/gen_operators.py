@@ -9,6 +9,7 @@ from hwflow.bridges.keras_larq import NAMES
 from hwflow.bridges.keras_layers import HANDLERS
 from hwflow.qonnx import OPERATORS
 from hwflow.qonnx.operators import ANY, Operator
+from hwflow.qonnx.sentences import SENTENCES
 
 Q = "quant"
 # what people build: its name, how Brevitas spells it, the operators and the Keras layers that it is; every handler is in one
@@ -37,10 +38,10 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
         [],
         ["QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm"],
     ),
-    ("transposed convolution", "QuantConvTranspose2d", [("", "ConvTranspose")], []),
+    ("transposed convolution", "QuantConvTranspose1d, QuantConvTranspose2d", [("", "ConvTranspose")], []),
     (
         "norm",
-        "BatchNorm2dToQuantScaleBias, nn.BatchNorm2d",
+        "nn.BatchNorm1d, nn.BatchNorm2d",
         [("", "BatchNormalization"), ("last", "BatchNormalization")],
         ["BatchNormalization", "QBatchNormalization"],
     ),
@@ -66,7 +67,7 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
     ),
     (
         "scale, offset, preprocessing",
-        "arithmetic with constants",
+        "QuantScaleBias, ScaleBias, BatchNorm1dToQuantScaleBias, BatchNorm2dToQuantScaleBias, arithmetic with constants",
         [("", n) for n in ("Mul", "Div", "Sub", "Neg", "Pow")],
         ["Rescaling"],
     ),
@@ -97,13 +98,13 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
     ),
     (
         "activation that turns back",
-        "nn.SiLU, nn.GELU, nn.Hardswish",
+        "QuantHardSwish, nn.SiLU, nn.GELU, nn.Hardswish",
         [("", n) for n in ("Abs", "Gelu", "HardSwish", "Mish", "Swish")],
         [],
     ),
     (
         "largest of a window",
-        "QuantMaxPool2d, nn.MaxPool2d",
+        "nn.MaxPool1d, nn.MaxPool2d",
         [("", "MaxPool"), ("last", "MaxPool"), (Q, "MaxPoolNHWC")],
         ["MaxPooling1D", "MaxPooling2D"],
     ),
@@ -124,10 +125,10 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
         ],
         ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"],
     ),
-    ("concatenation", "QuantCat, torch.cat", [("", "Concat")], ["Concatenate"]),
+    ("concatenation", "torch.cat", [("", "Concat")], ["Concatenate"]),
     (
         "another size",
-        "QuantUpsample, nn.Upsample",
+        "QuantUpsample, QuantUpsamplingNearest2d, QuantUpsamplingBilinear2d, nn.Upsample",
         [("", "Resize"), ("", "Upsample")],
         ["UpSampling1D", "UpSampling2D"],
     ),
@@ -158,6 +159,17 @@ CONSTRUCTS: list[tuple[str, str, list[tuple[str, str]], list[str]]] = [
     ("probabilities at the end", "nn.Softmax", [("", "Softmax"), ("", "LogSoftmax")], []),
     ("classes at the end, of pixels too", "torch.argmax, torch.topk", [("", "ArgMax"), ("", "TopK")], []),
 ]
+
+# what exporters write with operators of other rows
+COMPOSED = {"activation that turns back": ("x * Sigmoid", "x * Erf")}
+# layers of Brevitas that no row has, by the operator or the reason that `hwflow check` names
+REFUSED_LAYERS = {
+    "QuantConv3d": "three dimensions", "QuantConvTranspose3d": "three dimensions", "QuantLSTM": "LSTM", "QuantRNN": "RNN",
+    "QuantEmbedding": "a table that is looked up", "QuantMultiheadAttention": "Attention",
+    "QuantScaledDotProductAttention": "Attention", "ScaledDotProductAttention": "Attention",
+    "HadamardClassifier": "a norm of each image's own", "ClampQuantAccumulator": "not exported by Brevitas",
+    "TruncQuantAccumulator": "not exported by Brevitas", "QuantCat": "its forward fails in Brevitas 0.13: use torch.cat",
+}  # fmt: skip
 
 PAGE = Path(__file__).parent / "pages" / "reference" / "operators.md"
 DOMAINS = {"": "ONNX", "quant": "QONNX", "last": "QONNX, channels last"}
@@ -196,7 +208,7 @@ def _constructs() -> list[str]:
     lines = [
         "## What people build",
         "",
-        "A file may have several outputs. LayerNorm, attention, embeddings and ONNX's own RNN, GRU and LSTM are refused, each with its reason.",
+        "A file may have several outputs.",
         "",
         "| construct | Brevitas | ONNX, QONNX | Keras, QKeras, larq | since | realised as |",
         "|---|---|---|---|---|---|",
@@ -206,10 +218,15 @@ def _constructs() -> list[str]:
         said = list(dict.fromkeys(_said(handler) for handler in handlers))
         since = min((OPERATORS[key].since for key in keys), default="0.1.0")
         onnx_names = ", ".join(dict.fromkeys(name for _, name in keys))
+        onnx_names = ", ".join(filter(None, (onnx_names, *COMPOSED.get(construct, ()))))
         cells = (construct, brevitas, onnx_names or "none", ", ".join(names) or "none", since, " ".join(said))
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
     quantizers = ", ".join(f"`{name}`" for name in NAMES if name[0].islower() and name != "leaky_tanh")
-    return [*lines, "", f"Quantizers of larq: {quantizers}; their classes too.", ""]
+    lines += ["", f"Quantizers of larq: {quantizers}; their classes too.", ""]
+    lines += ["## What is refused", "", "| operator | it | instead |", "|---|---|---|"]
+    lines += [f"| {name} | {reason} | {remedy} |" for name, (reason, remedy) in SENTENCES.items()]
+    layers = "; ".join(f"{name} ({why})" for name, why in REFUSED_LAYERS.items())
+    return [*lines, "", f"Layers of Brevitas that are refused with it: {layers}.", ""]
 
 
 def _said(handler: object) -> str:
