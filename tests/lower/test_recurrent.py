@@ -159,17 +159,18 @@ def test_other_weights_of_the_same_shape_can_be_loaded():
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 FEATURES, STATES = 4, 6
+ROUNDED = -1  # in place of bits: whole numbers of any size
 RNG = np.random.default_rng(3)
 
 
 def file(
     tmp_path, *, gate="", joined=True, every=False, scale=0.25, state_bits=4, start=0.0, last=False, turned=False,
-    limit=0.125, stacked=2, given="Identity", weight=1.0,
+    limit=0.125, stacked=2, given="Identity", weight=1.0, signs=False,
 ):  # fmt: skip
     """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any. Where features are
     `last`, time is axis 1, or is `turned` to the front, as Keras' exporters do. `every` state is `stacked` along an axis."""
     b = Build((1, 5, FEATURES) if last else (1, FEATURES, 5))
-    x = b.quant("x", 0.25, 4)
+    x = b.sign("x") if signs else b.quant("x", 0.25, 4)
     if turned:
         x = b.node("Transpose", x, perm=[1, 0, 2] if last else [2, 0, 1])
     s = Build((1, FEATURES))  # the step
@@ -196,6 +197,10 @@ def file(
     def quant(y):
         if not state_bits:
             return y
+        if state_bits == ROUNDED:
+            return node("Round", y)
+        if signs:
+            return node("BipolarQuant", y, const(1.0), domain="qonnx.custom_op.general")
         return node(
             "Quant", y, const(scale), const(0.0), const(float(state_bits)), domain="qonnx.custom_op.general",
             signed=1, narrow=0, rounding_mode="ROUND",
@@ -277,6 +282,17 @@ def test_layers_of_a_step_with_weights_of_other_scales_share_one_sum(tmp_path, w
     same(file(tmp_path, joined=False, weight=weight), "i8/16", 40)
 
 
+def test_a_state_may_begin_beyond_what_its_quantizer_gives(tmp_path):
+    net = same(file(tmp_path, start=5.0), "i8/16", 40)
+    assert next(op for op in net.ops if isinstance(op, Recurrent)).start.tolist() == [20] * STATES
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_a_step_of_signs_alone_may_begin_between_them(tmp_path, start):
+    net = same(file(tmp_path, signs=True, start=start), "i8/16", 40)
+    assert next(op for op in net.ops if isinstance(op, Recurrent)).bipolar == (start != 0)
+
+
 def test_a_gate_may_always_be_open(tmp_path):
     step = same(file(tmp_path, gate="Greater", limit=-1e4), "i8/16", 40).ops[-2]
     assert isinstance(step, Recurrent) and step.gated
@@ -295,6 +311,7 @@ def test_a_gate_that_never_opens_asks_for_more_than_any_sum(tmp_path):
     [
         ({"every": True, "given": "Neg"}, "gives something else than its state in every step"),
         ({"state_bits": 0}, "its state is not quantised"),
+        ({"state_bits": ROUNDED}, "its input integers exceed 22 bits"),  # which grow from step to step
         ({"start": 0.3}, "starts at a value that is none of its state's levels"),
         ({"gate": "quotient"}, "Div"),
     ],

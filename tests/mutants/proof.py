@@ -8,6 +8,7 @@ from .kinds import Mutant, of_room
 PROOF, ROUNDING, VERIFY, LOOPS = "hwflow/proof.py", "hwflow/qonnx/rounding.py", "hwflow/verify.py", "hwflow/real/loops.py"
 T_PROOF, T_ROUNDING, T_FAULTS = "tests/test_proof.py", "tests/qonnx/test_rounding.py", "tests/bench/test_faults.py"
 T_STEPS = "tests/lower/test_recurrent.py -k 'scan or axis or states or steps_that or gate'"
+T_BEGIN = "tests/lower/test_recurrent.py -k 'steps_that or beyond_what or signs_alone'"
 
 # fmt: off
 MUTANTS = of_room(
@@ -34,7 +35,7 @@ MUTANTS = of_room(
     Mutant(VERIFY, "wrong = wrong | (own if own.shape == wrong.shape else own.any(axis=1, keepdims=True))", "pass", T_PROOF),
     Mutant(VERIFY, "(ya != yb) & np.any(unexplained, axis=0)", "(ya != yb) & np.all(unexplained, axis=0)", T_PROOF),
     Mutant(LOOPS, "if start is None:\n", "if False:\n", T_STEPS),
-    Mutant(LOOPS, "same and inside and (found.bipolar or not state.bipolar)", "same and (found.bipolar or not state.bipolar)", T_STEPS),
-    Mutant(LOOPS, "np.minimum(levels.lo, start), hi=np.maximum(levels.hi, start)", "levels.lo, hi=levels.hi", T_STEPS),
-    Mutant(LOOPS, "bipolar = levels.bipolar and ints_of(start).is_bipolar", "bipolar = levels.bipolar", T_STEPS + " tests/train/test_recurrent.py"),
+    Mutant(LOOPS, "same and inside and (found.bipolar or not state.bipolar)", "same and (found.bipolar or not state.bipolar)", T_BEGIN),
+    Mutant(LOOPS, "np.minimum(levels.lo, start), hi=np.maximum(levels.hi, start)", "levels.lo, hi=levels.hi", T_BEGIN),
+    Mutant(LOOPS, "bipolar = levels.bipolar and ints_of(start).is_bipolar", "bipolar = levels.bipolar", T_BEGIN),
 )
