@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.files import locked, write_text
+from hwflow.places import cache
 
 from .catalogue import MUTANTS, ROOMS
 from .kinds import Mutant
@@ -54,6 +56,14 @@ def run(chosen: list[Mutant], minutes: float | None) -> None:
     prepare()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = Tree.copied(Path(folder))
+        for kind in (
+            "verilator",
+            "events",
+        ):  # entries are named by all that they are made of, so no fault can hide in one
+            if (cache() / kind).is_dir():
+                shutil.copytree(
+                    cache() / kind, tree.root / "cache" / kind, ignore=shutil.ignore_patterns("building-*", "loading-*")
+                )
         for k, fault in enumerate(chosen):
             spent = time.monotonic() - began
             if minutes is not None and spent > 60 * minutes:

@@ -96,10 +96,13 @@ def test_a_sum_reaches_the_threshold_that_it_equals_and_no_larger_one():
 
 
 def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
-    weights = np.random.default_rng(5).integers(-1, 2, (6, 21))
-    unit = Mvu(name="zeros", inputs=("input",), x=Port((21,), TERNARY), weights=weights, pe=2, simd=7)
-    assert unit.weight_ints == TERNARY
-    check([unit], seed=6, images=9)
+    rng = np.random.default_rng(5)
+    units = [
+        Mvu(name=name, inputs=("input",), x=Port((21,), TERNARY), weights=weights, pe=2, simd=7)
+        for name, weights in (("both", rng.integers(-1, 2, (6, 21))), ("inputs", signs(rng, 6, 21)))
+    ]
+    assert units[0].weight_ints == TERNARY and units[1].weight_ints.is_bipolar
+    check(units, seed=6, images=9)
 
 
 def test_weights_go_to_memory_row_group_by_row_group():
