@@ -94,6 +94,8 @@ def _savez(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    if path.exists():
+        size_of(path)  # a device or a pipe would be replaced by a file
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}{PART}{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -190,6 +192,8 @@ def rewritten(folder: Path, drop: Callable[[str], bool] = lambda _: False) -> It
     whose name `drop` holds for. An error or a kill leaves `folder` as it was. `folder` is locked meanwhile.
     """
     with locked(folder) as target:
+        if target in _folders_here():  # whoever stands in it would be left in one that is gone
+            raise RecipeError(f"{folder}: is the folder this runs in, and it is replaced whole; cd .. and give its path")
         _sweep(target)
         part = target.with_name(f".{target.name}{PART}{os.getpid()}-{secrets.token_hex(4)}")
         part.mkdir()
@@ -207,6 +211,15 @@ def rewritten(folder: Path, drop: Callable[[str], bool] = lambda _: False) -> It
         finally:
             shutil.rmtree(part, ignore_errors=True)
             os.close(handle)
+
+
+def _folders_here() -> list[Path]:
+    """The folder this process runs in and those around it; none where it was removed."""
+    try:
+        here = Path.cwd().resolve()
+    except OSError:
+        return []
+    return [here, *here.parents]
 
 
 @contextmanager

@@ -286,3 +286,30 @@ def test_a_cache_that_cannot_be_made_says_which_variable_names_another(tmp_path,
     monkeypatch.setenv("HWFLOW_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(OSError, match="HWFLOW_CACHE may name another folder"):
         cache()
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for path in (tmp_path / "pipe.npy", tmp_path / "null", tmp_path):
+        with pytest.raises(OSError, match="it is"):
+            files.write_bytes(path, b"x")
+    with pytest.raises(OSError, match="it is no regular file"):
+        files.write_answers(tmp_path / "pipe.npy", np.zeros(2))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["null", "pipe.npy"]
+    assert (tmp_path / "pipe.npy").is_fifo()
+
+
+@pytest.mark.parametrize("inside", ["", "a", "a/b"])
+def test_the_folder_that_a_command_runs_in_is_not_taken_from_under_it(tmp_path, monkeypatch, inside):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / inside)
+    with pytest.raises(RecipeError, match="is the folder this runs in"), files.rewritten(tmp_path):
+        pass
+    assert (
+        Path.cwd() == tmp_path / inside
+        and (tmp_path / "a" / "b").is_dir()
+        and not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
+    )
+    with files.rewritten(tmp_path / "a" / "c"):
+        pass

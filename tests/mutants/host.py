@@ -43,7 +43,7 @@ MUTANTS = of_room(
     Mutant(INPUTS, "x = x.transpose(0, 2, 1)", "x = x.transpose(0, 1, 2)", T_INPUTS),
     Mutant(INPUTS, "outside = ~((steps >= takes.lo) & (steps <= takes.hi))", "outside = steps > takes.hi", T_INPUTS),
     Mutant(ANSWERS, "np.where(y == self.hi, above, below)", "below", T_ANSWERS),
-    Mutant(ANSWERS, ">= np.float32(0.5)).astype", "> np.float32(0.5)).astype", T_ANSWERS),
+    Mutant(ANSWERS, ">= np.float32(0.5)).astype", "> np.float32(0.5)).astype", T_ANSWERS + " -k one_half"),
     Mutant(ANSWERS, "own[:, self.places] = y", "own = y[:, self.places]", T_ANSWERS + " tests/qonnx/test_ends.py tests/qonnx/test_moves.py"),
 ) + of_room(
     "files",
