@@ -14,7 +14,8 @@ import statistics
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -39,109 +40,92 @@ def modules(root: Path) -> Iterator[tuple[str, str]]:
         yield path.relative_to(root).as_posix(), path.read_text()
 
 
-def unit_classes(root: Path) -> set[str]:
+@dataclass(frozen=True)
+class Facts:
+    """What one Python file says, read once for every question below."""
+
+    lines: int
+    bases: dict[str, set[str]]  # of each class, by name
+    growers: list[str]  # classes that have a random generator and append operations
+    units: dict[str, str]  # classes that name a hardware module at the top of the file: its name
+    functions: list[str]
+    words: set[str]  # names that are used or imported
+    imports: set[str]  # rooms of the package
+    instances: list[tuple[int, set[str]]]  # lines that ask for an instance, and of which classes
+    families: list[int]  # lines that compare a family with a name
+    tables: list[int]  # lines of dictionaries that are keyed by families
+    named: int  # comparisons of module names
+
+
+def facts_of(text: str) -> Facts:
+    """What there is to count in the text of a file."""
+    tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    classes = [n for n in nodes if isinstance(n, ast.ClassDef)]
+    imports = [n for n in nodes if isinstance(n, ast.ImportFrom)]
+    return Facts(
+        lines=text.count("\n"),
+        bases={c.name: {_name(b) for b in c.bases if isinstance(b, ast.Name | ast.Attribute)} for c in classes},
+        growers=[c.name for c in classes if {"rng", "ops", "append"} <= _words(ast.walk(c))],
+        units={c.name: m for c in tree.body if isinstance(c, ast.ClassDef) and (m := _module_of(c))},
+        functions=[n.name for n in nodes if isinstance(n, ast.FunctionDef)],
+        words=_words(nodes) | {a.name for n in imports for a in n.names},
+        imports={n.module.split(".")[1] for n in imports if n.module and n.module.startswith("hwflow.")},
+        instances=[found for n in nodes if (found := _instance_check(n))],
+        families=[n.lineno for n in nodes if isinstance(n, ast.Compare) and _is_family_check(n)],
+        tables=[n.lineno for n in nodes if isinstance(n, ast.Dict) and _is_family_table(n)],
+        named=len(re.findall(r"\.module (?:==|!=|in|not in) [\"\'(]", text)),
+    )
+
+
+def instance_checks(text: str, classes: set[str]) -> list[int]:
+    """The lines that ask whether something is an instance of one of these classes."""
+    return [line for line, names in facts_of(text).instances if names & classes]
+
+
+def family_checks(text: str) -> list[int]:
+    """The lines that compare a family with a name, or look one up in a table of their own."""
+    return facts_of(text).families
+
+
+def family_tables(text: str) -> list[int]:
+    """The lines of dictionaries that are keyed by names of families."""
+    return facts_of(text).tables
+
+
+def _instance_check(node: ast.AST) -> tuple[int, set[str]] | None:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+        return node.lineno, _words(ast.walk(node.args[1]))
+    return None
+
+
+def _is_family_check(node: ast.Compare) -> bool:
+    if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+        return False
+    sides = (node.left, *node.comparators)
+    about = any(isinstance(n, ast.Name | ast.Attribute) and _name(n) == "family" for n in sides)
+    return about and any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in sides)
+
+
+def _is_family_table(node: ast.Dict) -> bool:
+    names = {"xc7", "ecp5", "gowin", "ice40"}
+    return len(names & {k.value for k in node.keys if isinstance(k, ast.Constant)}) > 1
+
+
+def unit_classes(facts: Mapping[str, Facts]) -> set[str]:
     """The names of the classes that are units: those of hwflow/units that are derived from Unit."""
-    bases = {
-        node.name: {_name(b) for b in node.bases if isinstance(b, ast.Name | ast.Attribute)}
-        for path, text in modules(root)
-        if path.startswith("hwflow/units/")
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.ClassDef)
-    }
+    bases = {name: of for path, f in facts.items() if path.startswith("hwflow/units/") for name, of in f.bases.items()}
     found = {"Unit"}
     while more := {name for name, of in bases.items() if of & found} - found:
         found |= more
     return found
 
 
-def instance_checks(text: str, classes: set[str]) -> list[int]:
-    """The lines that ask whether something is an instance of one of these classes."""
-    found = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
-            names = {
-                n.id if isinstance(n, ast.Name) else n.attr
-                for n in ast.walk(node.args[1])
-                if isinstance(n, ast.Name | ast.Attribute)
-            }
-            if names & classes:
-                found.append(node.lineno)
-    return found
-
-
-def family_checks(text: str) -> list[int]:
-    """The lines that compare a family with a name, or look one up in a table of their own."""
-    found = []
-    for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
-            continue
-        sides = (node.left, *node.comparators)
-        about = any(isinstance(n, ast.Name | ast.Attribute) and _name(n) == "family" for n in sides)
-        literal = any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in sides)
-        if about and literal:
-            found.append(node.lineno)
-    return found
-
-
-def family_tables(text: str) -> list[int]:
-    """The lines of dictionaries that are keyed by names of families."""
-    names = {"xc7", "ecp5", "gowin", "ice40"}
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Dict) and len(names & {k.value for k in node.keys if isinstance(k, ast.Constant)}) > 1
-    ]
-
-
-def room_edges(root: Path) -> set[tuple[str, str]]:
-    """Which room imports which."""
-    edges = set()
-    for path, text in modules(root):
-        mine = path.split("/")[1].removesuffix(".py")
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hwflow."):
-                edges.add((mine, str(node.module).split(".")[1]))
-    return {(a, b) for a, b in edges if a != b}
-
-
-def rewrites(root: Path) -> dict[str, int]:
-    """How many functions carry out each rule of RULES."""
-    names = [
-        node.name
-        for path, text in modules(root)
-        if path.split("/")[1] in ROOMS
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef)
-    ]
-    return {rule: sum(bool(re.fullmatch(pattern, name)) for name in names) for rule, pattern in RULES.items()}
-
-
-def generators(root: Path) -> list[str]:
-    """The classes that grow a network of operations at random: each has a random generator and appends operations."""
-    found = []
-    for path, text in modules(root):
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ClassDef):
-                names = {_name(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)}
-                if {"rng", "ops", "append"} <= names:
-                    found.append(f"{path}: {node.name}")
-    return found
-
-
-def files_of_units(root: Path) -> dict[str, int]:
+def files_of_units(root: Path, facts: Mapping[str, Facts]) -> dict[str, int]:
     """How many files know each unit: the Python files that use the name of its class, and its hardware."""
-    words = {
-        p: {_name(n) for n in ast.walk(ast.parse(t)) if isinstance(n, ast.Name | ast.Attribute)}
-        | {a.name for n in ast.walk(ast.parse(t)) if isinstance(n, ast.ImportFrom) for a in n.names}
-        for p, t in modules(root)
-    }
     hardware = [p.stem for p in (root / "hls").rglob("*") if p.suffix in (".sv", ".hpp")]
-    out = {}
-    for path, text in modules(root):
-        for node in ast.parse(text).body if path.startswith("hwflow/units/") else ():
-            if isinstance(node, ast.ClassDef) and (module := _module_of(node)):
-                out[node.name] = sum(node.name in found for found in words.values()) + hardware.count(module)
-    return out
+    units = {name: m for path, f in facts.items() if path.startswith("hwflow/units/") for name, m in f.units.items()}
+    return {name: sum(name in f.words for f in facts.values()) + hardware.count(m) for name, m in units.items()}
 
 
 def _module_of(unit: ast.ClassDef) -> str:
@@ -154,29 +138,39 @@ def _module_of(unit: ast.ClassDef) -> str:
 
 def counts(root: Path) -> dict[str, int]:
     """The numbers, by what they count."""
-    texts = dict(modules(root))
-    units = unit_classes(root)
-    outside = {p: t for p, t in texts.items() if not p.startswith("hwflow/units/")}
-    named = [re.findall(r"\.module (?:==|!=|in|not in) [\"\'(]", t) for t in outside.values()]
-    families = {p: t for p, t in texts.items() if not p.startswith("hwflow/families/")}
-    known = list(files_of_units(root).values())
+    facts = {path: facts_of(text) for path, text in modules(root)}
+    units = unit_classes(facts)
+    outside = [f for p, f in facts.items() if not p.startswith("hwflow/units/")]
+    families = [f for p, f in facts.items() if not p.startswith("hwflow/families/")]
+    known = list(files_of_units(root, facts).values())
+    rooms = {path: path.split("/")[1].removesuffix(".py") for path in facts}
+    edges = {(rooms[path], other) for path, f in facts.items() for other in f.imports if other != rooms[path]}
+    written = [name for path, f in facts.items() if path.split("/")[1] in ROOMS for name in f.functions]
     return {
-        "isinstance on units outside units/": sum(len(instance_checks(t, units)) for t in outside.values()),
-        "comparisons of module names outside units/": sum(map(len, named)),
-        "`family ==` outside families/": sum(len(family_checks(t)) for t in families.values()),
-        "tables by family outside families/": sum(len(family_tables(t)) for t in families.values()),
-        "files that know a family by name": sum(bool(family_checks(t) or family_tables(t)) for t in families.values()),
-        **{f"functions that {rule}": n for rule, n in rewrites(root).items()},
-        "classes that grow random networks": len(generators(root)),
+        "isinstance on units outside units/": sum(bool(names & units) for f in outside for _, names in f.instances),
+        "comparisons of module names outside units/": sum(f.named for f in outside),
+        "`family ==` outside families/": sum(len(f.families) for f in families),
+        "tables by family outside families/": sum(len(f.tables) for f in families),
+        "files that know a family by name": sum(bool(f.families or f.tables) for f in families),
+        **{
+            f"functions that {rule}": sum(bool(re.fullmatch(pattern, name)) for name in written)
+            for rule, pattern in RULES.items()
+        },
+        "classes that grow random networks": sum(len(f.growers) for f in facts.values()),
         "files that know a unit, median": round(statistics.median(known)),
         "files that know a unit, most": max(known),
-        "rooms": len({p.split("/")[1] for p in texts}),
-        "import edges between rooms": len(room_edges(root)),
-        f"Python files of more than {LARGE} lines": sum(t.count("\n") > LARGE for t in texts.values()),
-        "lines of the longest file": max(t.count("\n") for t in texts.values()),
-        "Python files": len(texts),
-        "lines of the package": sum(t.count("\n") for t in texts.values()),
+        "rooms": len({p.split("/")[1] for p in facts}),
+        "import edges between rooms": len(edges),
+        f"Python files of more than {LARGE} lines": sum(f.lines > LARGE for f in facts.values()),
+        "lines of the longest file": max(f.lines for f in facts.values()),
+        "Python files": len(facts),
+        "lines of the package": sum(f.lines for f in facts.values()),
     }
+
+
+def _words(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that are used."""
+    return {_name(n) for n in nodes if isinstance(n, ast.Name | ast.Attribute)}
 
 
 def _name(node: ast.Name | ast.Attribute) -> str:
