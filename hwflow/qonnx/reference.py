@@ -1,6 +1,6 @@
 """A file executed as its authors mean it: by qonnx, node by node, many images at a time where the graph allows.
 
-Stands on model and the list of known domains; qonnx imports the module that a domain names, so only known ones pass.
+Stands on model, tidying and the list of known domains; qonnx imports the module that a domain names, so only known ones pass.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import onnx
 
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
+from hwflow.qonnx import tidying
 from hwflow.qonnx.model import File, load, parse
 from hwflow.qonnx.operators import DOMAINS
 from hwflow.qonnx.takes import input_of
@@ -135,10 +136,8 @@ def _whole(path: Path, file: File) -> onnx.ModelProto:
 
 def _run(model: Any, file: File, real: Array, asked: Asked) -> dict[str, Array]:
     """The outputs of a ModelWrapper for a batch, and the tensors asked for."""
-    from qonnx.core.onnx_exec import execute_onnx
-
     names, n, out = (*file.outputs, *asked.wanted, *asked.more), len(real), {}
-    context = execute_onnx(model, {file.input: real}, return_full_exec_context=len(names) > len(file.outputs))
+    context = tidying.run(model, {file.input: real}, names)
     for name in names:
         y, axis = np.asarray(context[name]), asked.axes.get(name, 0)
         y = np.moveaxis(y, axis, 0) if axis < y.ndim else y
@@ -152,14 +151,10 @@ def _run(model: Any, file: File, real: Array, asked: Asked) -> dict[str, Array]:
 def _sized(proto: onnx.ModelProto, n: int) -> Any:
     """The ModelWrapper for batches of `n`, every shape known."""
     from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.transformation.fold_constants import FoldConstants
-    from qonnx.transformation.general import GiveUniqueNodeNames, RemoveStaticGraphInputs, SortGraph
-    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.transformation.general import GiveUniqueNodeNames
 
-    model = ModelWrapper(unrolled(_batch(proto, n), n)).transform(RemoveStaticGraphInputs())
-    for step in (InferShapes(), GiveUniqueNodeNames(), SortGraph(), FoldConstants(exclude_op_types=[]), InferShapes()):
-        model = model.transform(step)
-    return model
+    # every transformation ends with qonnx' own clean-up, which sorts the nodes
+    return tidying.fold_constants(ModelWrapper(unrolled(_batch(proto, n), n)).transform(GiveUniqueNodeNames()))
 
 
 def _batch(proto: onnx.ModelProto, n: int) -> onnx.ModelProto:

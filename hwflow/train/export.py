@@ -19,22 +19,21 @@ import torch
 from brevitas.export import export_qonnx
 from brevitas.quant_tensor import QuantTensor
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.transformation.general import GiveUniqueNodeNames
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hwflow.bits import Array
 from hwflow.errors import ModelError
 from hwflow.qonnx.reference import execute_real
+from hwflow.qonnx.takes import KEY
+from hwflow.qonnx.tidying import fold_constants, name_tensors
 from hwflow.recipe import Recipe
 from hwflow.train.recurrent import Recurrent
 from hwflow.train.scan import with_scans
 from hwflow.train.tasks import as_arrays, joined
 from hwflow.train.views import Fixed
 
-INPUT_KEY = "hwflow.input"
 ROUNDING = 1e-4  # of the largest output: what the order of float32 sums may change in a user's own module
 
 
@@ -179,7 +178,7 @@ class _Tuple(nn.Module):
 
 def write(frozen: nn.Module, example: Tensor, recipe: Recipe, path: Path) -> None:
     """Write a frozen model of a recipe as QONNX with its input contract, never half-written."""
-    props = {INPUT_KEY: recipe.input, "hwflow.recipe": recipe.source or recipe.name}
+    props = {KEY: recipe.input, "hwflow.recipe": recipe.source or recipe.name}
     _write(frozen, example, path, recipe.name, props, recipe.outputs)
 
 
@@ -230,8 +229,9 @@ def _traced(
 def _tidied(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The model with constants folded and names that a reader can follow."""
     # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers
-    tidy = ModelWrapper(graph).transform(InferShapes()).transform(FoldConstants()).transform(InferShapes())
-    return tidy.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames()).model
+    tidy = fold_constants(ModelWrapper(graph), kept=("Quant", "BipolarQuant"))
+    named, _ = GiveUniqueNodeNames().apply(tidy)
+    return name_tensors(named).model
 
 
 def _rename(graph: onnx.ModelProto, names: dict[str, str]) -> None:
