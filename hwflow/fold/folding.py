@@ -21,9 +21,10 @@ from hwflow.fold.recurrent import fold_step
 from hwflow.net import Net
 from hwflow.passes import canonical, needed
 from hwflow.real import INPUT, Graph
+from hwflow.real.fixed import Finer
 from hwflow.real.grids import Grid
 from hwflow.real.steps import Beside
-from hwflow.real.sums import MOST_SUM, Finer, IntegerSum, renamed
+from hwflow.real.summed import MOST_SUM, IntegerSum
 
 
 def fold(graph: Graph) -> Net:
@@ -144,7 +145,7 @@ class _Folding:
 
     def _sum(self, node: real.RealOp, own: IntegerSum) -> Item:
         sources = tuple(self._fine(i, f, node.name) for i, f in zip(node.inputs, own.finer, strict=True))
-        name = self.emit(renamed(own.op, self.fresh(node.name), sources))
+        name = self.emit(replace(own.op, name=self.fresh(node.name), inputs=sources))
         if own.grid.bipolar and not self.ports[name].ints.is_bipolar:  # signs that were only moved are signs
             zero = np.zeros((len(own.grid.lo), 1), np.int64)
             name = self.emit(ops.Threshold(

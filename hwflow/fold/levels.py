@@ -109,16 +109,22 @@ def line(function: Callable[[Array], Array], lo: Array, hi: Array, name: str, so
 MOST_SEEN = 1 << 24  # integers of all channels together at which a function is looked at one by one
 
 
-def see(function: Callable[[Array], Array], lo: Array, hi: Array) -> tuple[Array, Array, int, int, int] | None:
+def see(
+    function: Callable[[Array], Array], lo: Array, hi: Array, front: Callable[[Array], Array] | None = None
+) -> tuple[Array, Array, int, int, int] | None:
     """Where any function rises and falls: (channels, n) places of each, its base, its least and largest level.
 
     The function is base + (places of rising at or below x) - (places of falling at or below x). A place is repeated for
     every level; "never" is hi + 1. None where there are too many integers to look at; TooWide where it rises or falls too often.
+    `front` is a monotone function to integers on whose result alone it depends, so that it changes only where that does.
     """
     first, last = int(lo.min()), int(hi.max())
     if (last - first + 1) * len(lo) > MOST_SEEN:
         return None
-    x = np.clip(np.arange(first, last + 1)[:, None], lo, hi)
+    if front is not None and few(count(front, lo, hi), len(lo)):
+        x = np.vstack([lo, np.clip(_starts(find(front, lo, hi)).T, lo, hi)])
+    else:
+        x = np.clip(np.arange(first, last + 1)[:, None], lo, hi)
     y = function(x)
     base = int(y[0].min())
     steps = np.diff(np.vstack([np.full(len(lo), base), y]), axis=0)
@@ -209,11 +215,16 @@ def identity(levels: Levels) -> int | None:
     return n if bool(same.all() and inside.all()) and not levels.falling.any() else None
 
 
-def threshold(levels: Levels, name: str, source: str, bipolar: bool) -> ops.Threshold:
-    """The function as thresholds; -1/+1 where `bipolar`."""
+def _starts(levels: Levels) -> Array:
+    """The integers from which on the function has its next level, (channels, n), ascending; hi + 1 means never."""
     rising = levels.lo[:, None] + levels.places
     falling = np.sort(levels.hi[:, None] - levels.places + 1, 1)
-    table = np.where(levels.falling[:, None], falling, rising)
+    return np.where(levels.falling[:, None], falling, rising)
+
+
+def threshold(levels: Levels, name: str, source: str, bipolar: bool) -> ops.Threshold:
+    """The function as thresholds; -1/+1 where `bipolar`."""
+    table = _starts(levels)
     base = 0 if bipolar else levels.base
     return ops.Threshold(
         name=name, inputs=(source,), thresholds=table, falling=levels.falling, base=base, bipolar=bipolar

@@ -100,37 +100,42 @@ def _narrowed(found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
     return lv.threshold(found, name, item.op, False)
 
 
-def _behind_rounding(folding: _Folding, value: str, item: Item) -> Item | None:
-    """The item behind the last rounding in front of its first function, as the integers rounded to; None where that is no narrower."""
+def _to_rounding(item: Item) -> Item | None:
+    """The item up to the last rounding in front of its first function; None without one, or where its integers are too large."""
     wavy = next(i for i, step in enumerate(item.steps) if not step.monotone)
     at = max((i for i, step in enumerate(item.steps[:wavy]) if step.op in ROUNDINGS), default=None)
     if at is None:
         return None
     front = replace(item, steps=item.steps[: at + 1], label="")  # its name is that of what comes behind
+    return front if (np.abs(front.values(np.stack([item.lo, item.hi]))) <= MOST_INTEGER).all() else None
+
+
+def _behind_rounding(folding: _Folding, value: str, item: Item, front: Item) -> Item | None:
+    """The item behind `front`, as the integers that gives; None where these are no fewer."""
     ends = front.values(np.stack([item.lo, item.hi]))
-    if not (np.abs(ends) <= MOST_INTEGER).all():
-        return None
     middle = whole(ends.min(0), ends.max(0))
     if (middle.hi - middle.lo).max() >= (item.hi - item.lo).max():
         return None
     narrow = quantised(folding, f"{value}_rounded", front, middle)
-    return replace(narrow, steps=(*narrow.steps, *item.steps[at + 1 :]), label=item.label)
+    return replace(narrow, steps=(*narrow.steps, *item.steps[len(front.steps) :]), label=item.label)
 
 
 def _wavy(folding: _Folding, value: str, item: Item, grid: Grid) -> Item:
     """A function that falls and rises: how often it rose, less how often it fell.
 
-    It is seen at every integer, or where these are too many, between the places at which it turns.
+    It is seen at every integer, of those in front of a rounding at one for each it gives; or where these are too many,
+    between the places at which it turns.
     """
+    front = _to_rounding(item)
 
     def level(k: Array) -> Array:
         return grid.integers(item.values(k))
 
-    found = lv.see(level, item.lo, item.hi)
+    found = lv.see(level, item.lo, item.hi, None if front is None else lambda k: front.values(k).astype(np.int64))
     if found is None and (chains := turns(item.steps)) is not None:
         ahead = [partial(_behind, chain) for chain in chains]
         found = lv.see_pieces(level, lv.pieces(ahead, item.lo, item.hi))
-    if found is None and (narrow := _behind_rounding(folding, value, item)) is not None:
+    if found is None and front is not None and (narrow := _behind_rounding(folding, value, item, front)) is not None:
         return _wavy(folding, value, narrow, grid)
     if found is None:
         raise TooWide(

@@ -19,7 +19,7 @@ from hwflow.net import Net
 from hwflow.ops import row_ranges
 from hwflow.real import INPUT
 from hwflow.real.loops import Loop
-from hwflow.real.sums import MOST_SUM
+from hwflow.real.summed import MOST_SUM
 
 ONE_LAYER = "make each step one layer of weights on the step's input and the state, and quantizers behind it"
 

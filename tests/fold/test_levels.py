@@ -129,6 +129,21 @@ def test_what_falls_and_rises_is_its_rises_less_its_falls_in_every_channel():
     assert lv.see(f, lo, hi + (1 << 24)) is None
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_what_depends_on_a_rounding_alone_is_seen_at_one_integer_of_each_it_gives(seed):
+    rng = np.random.default_rng(seed)
+    c = int(rng.choice([1, 5, 16]))
+    lo = -rng.integers(0, 900, c)
+    hi = lo + rng.integers(0, 1500, c)
+    front = quantized(rng.normal(0, 1, c) * 10.0 ** rng.integers(-4, 1, c), rng.normal(0, 9, c), -20, 20)
+    table = rng.integers(-3, 4, (41, c))
+    asked = []
+    f = lambda k: asked.append(len(k)) or np.take_along_axis(table, front(k) + 20, 0)  # noqa: E731
+    want, got = lv.see(f, lo, hi), lv.see(f, lo, hi, front)
+    assert all(np.array_equal(a, b) for a, b in zip(want, got, strict=True))
+    assert asked[1] <= 42
+
+
 def clipped(mul, add, least, most):
     """A line of wide integers between clips, rising, falling or constant."""
     return lambda k: np.clip(mul * k.astype(np.int64) + add, least, most)
