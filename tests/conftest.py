@@ -1,6 +1,7 @@
 """What all tests share: where real data may lie, and one digits build for those that need a whole network."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,21 @@ IMAGES = int(os.environ.get("HWFLOW_IMAGES", "0"))
 SHARED = Path(os.environ.get("HWFLOW_SHARED", ROOT.parent / "shared"))
 
 
-def pytest_configure(config):
-    """The fast tests compile C engines without optimisation, a quarter of the time; all tests compile them as users do."""
-    if config.option.markexpr == "not slow":
-        from hwflow.simulate import c
+@cache
+def as_users_do():
+    """The flags with which users' C engines are compiled."""
+    from hwflow.simulate import c
 
-        c.FLAGS = c.FAST = ("-O0", *c.FLAGS[1:])
+    return c.FLAGS, c.FAST
+
+
+def pytest_runtest_setup(item):
+    """Fast tests compile C engines without optimisation, a quarter of the time; slow ones compile them as users do."""
+    from hwflow.simulate import c
+
+    c.FLAGS, c.FAST = flags = as_users_do()
+    if item.get_closest_marker("slow") is None:
+        c.FLAGS = c.FAST = ("-O0", *flags[0][1:])
 
 
 def shared(name):

@@ -40,8 +40,8 @@ def test_residual_streams_equal_the_network_on_every_path(seed, shape, tmp_path)
 @given(seed=st.integers(0, 10**6))
 def test_any_network_equals_itself_on_every_path(seed, tmp_path_factory):
     try:
-        net = branches(seed)
-        check_all_paths(net, tmp_path_factory.mktemp("c"))
+        # what is emitted is in question, not what the compiler makes of it, as in the tests around this one
+        check_all_paths(branches(seed), tmp_path_factory.mktemp("c"), flags=("-O0", *c.FLAGS[1:]))
     except ModelError as e:
         assert "32 bits" in str(e) or "choose a smaller shift" in str(e)
 

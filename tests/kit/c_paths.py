@@ -18,13 +18,13 @@ from hwflow.simulate import c
 PATHS = ("plain", "avx2", "avx512", "neon")
 
 
-def check_all_paths(net: Net, folder: Path, n: int = 3) -> list[str]:
-    """Assert that every path of this processor equals the network; the paths that exist."""
+def check_all_paths(net: Net, folder: Path, n: int = 3, flags: tuple[str, ...] | None = None) -> list[str]:
+    """Assert that every path of this processor equals the network, compiled with `flags`; the paths that exist."""
     x = random_images(net, n, ends=True)
     want, paths = net.run(x), []
     for path in PATHS:
         try:
-            engine = c.load(net, folder, path)
+            engine = c.load(net, folder, path, flags)
         except LookupError:
             continue
         paths.append(path)
