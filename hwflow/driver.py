@@ -1,22 +1,8 @@
 """The host beside a board: `Accelerator(port).infer(images)`, the same for a serial line, PYNQ and the simulated board.
 
 Stands on numpy and pyserial alone, so that a copy of this file and of those it names is all a host needs (and design.json
-beside it): driver_line.py, inputs.py, answers.py, for a Zynq board driver_dma.py.
-
-What goes over a serial line (8 data bits, no parity, one stop bit)
-    frame    0x7E  kind  tag(2)  payload  crc(4)  0x7E       0x7E or 0x7D inside is sent as 0x7D, byte XOR 0x20
-    crc      CRC-32 of zlib over kind, tag and payload; numbers have their low byte first
-    IMAGE    0x01  host to board: tag says which image; payload is the image, packed
-    HELLO    0x02  host to board: resets the accelerator; tag is a random number; no payload
-    READ     0x03  host to board: tag is the address of a register; no payload
-    WRITE    0x04  host to board: tag's low byte is the address of a register; payload is its new value (4). Answered with the
-                   VALUE of LOADED. For LOAD, tag's high byte counts the words, and only the word that is due is taken
-    PART     0x05  host to board: tag of the image; payload is the part's number (1) and its bytes, of images of more than 64
-    ANSWER   0x81  board to host: tag of the image; payload is the answer, packed
-    HELLO    0x82  board to host: the same random number; payload is the protocol's version (1) and the design's id (4)
-    BUSY     0x83  board to host: tag of an image that was dropped, because two others wait to be computed; no payload
-    VALUE    0x84  board to host: tag is the address of the register; payload is its value (4)
-Packing: a stream word is `par` neighbouring elements, element 0 in the low bits, padded with zero bits to whole bytes.
+beside it): driver_bytes.py, driver_line.py, inputs.py, answers.py, for a Zynq board driver_dma.py. What a frame
+on the line means, driver_bytes.py says.
 
 Why no wrong answer is ever delivered: the board computes only images whose CRC is right, whole, and sends each answer
 with the tag of its image; the host takes only answers whose CRC is right and whose tag it waits for. A HELLO at the start
@@ -33,19 +19,21 @@ from __future__ import annotations
 import random
 import sys
 import time
-import zlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-IMAGE, HELLO, READ, WRITE, PART, ANSWER, HELLO_BACK, BUSY, VALUE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x81, 0x82, 0x83, 0x84
-FLAG, ESCAPE = 0x7E, 0x7D
+if TYPE_CHECKING or __package__:
+    from hwflow import driver_bytes as wire
+else:
+    import driver_bytes as wire
+
 VERSION = 3
 WINDOW = 16  # images on the way at once, at most
 MAGIC = 0x6C667768  # "hwfl"
@@ -57,11 +45,8 @@ REGISTERS = {
 }  # fmt: skip
 MIXTURE, REFUSED = 1 << 2, 1 << 3  # in STATUS: weights are half loaded; a load was refused
 TRIES = 10  # timeouts in a row before the board is given up
-PIECE = 64  # bytes of an image from which on it may go in parts
 BAD = 16  # images that go in parts after one was lost, counted from the last that had to be sent again
 MOST_PASSES = 200  # times that the parts of an image are sent before the board is given up
-
-Array = np.ndarray
 
 
 class LinkError(RuntimeError):
@@ -73,57 +58,6 @@ class SerialPort(Protocol):
 
     def read(self, size: int) -> bytes: ...
     def write(self, data: bytes) -> int | None: ...
-
-
-@dataclass(frozen=True)
-class Words:
-    """How a value travels: the integers lo .. hi in elements of `bits`, `par` elements a word, `words` words an image."""
-
-    shape: Sequence[int]
-    lo: int
-    hi: int
-    step: int
-    bits: int
-    par: int
-    words: int
-
-    @property
-    def word_bytes(self) -> int:
-        return (self.par * self.bits + 7) // 8
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of one image."""
-        return self.words * self.word_bytes
-
-    def pack(self, values: Array) -> Array:
-        """Bytes (n, bytes) uint8 of integer values (n, *shape); ValueError when one is out of range."""
-        v = np.asarray(values)
-        if v.size != len(v) * self.words * self.par:
-            raise ValueError(f"images have shape {v.shape[1:]}, the accelerator takes {self.shape}")
-        if v.dtype.kind == "f" and not np.array_equal(v, np.rint(v)):
-            raise ValueError(f"the accelerator takes integers {self.lo} .. {self.hi}; round the images first")
-        if v.size and (v.min() < self.lo or v.max() > self.hi or (self.step == 2 and (v == 0).any())):
-            raise ValueError(
-                f"images hold {v.min()} .. {v.max()}, the accelerator takes {self.lo} .. {self.hi} in steps of {self.step}"
-            )
-        codes = ((v > 0) if self.step == 2 else v.astype(np.int64) & ((1 << self.bits) - 1)).reshape(
-            len(v), self.words, self.par
-        )
-        if self.bits == 8:
-            return codes.astype(np.uint8).reshape(len(v), -1)
-        bits = (codes[..., None].astype(np.uint64) >> np.arange(self.bits, dtype=np.uint64)).astype(np.uint8) & 1
-        return np.packbits(bits.reshape(len(v), self.words, -1), axis=2, bitorder="little").reshape(len(v), -1)
-
-    def unpack(self, data: Array) -> Array:
-        """Integer values (n, elements) int64 of bytes (n, bytes); the inverse of `pack`."""
-        rows = np.asarray(data, np.uint8).reshape(-1, self.words, self.word_bytes)
-        bits = np.unpackbits(rows, axis=2, bitorder="little")[..., : self.par * self.bits]
-        place = np.int64(1) << np.arange(self.bits, dtype=np.int64)
-        codes = (bits.reshape(len(rows), -1, self.bits).astype(np.int64) * place).sum(2)
-        if self.step == 2:
-            return 2 * codes - 1
-        return np.where(codes > self.hi, codes - (1 << self.bits), codes) if self.lo < 0 else codes
 
 
 @dataclass
@@ -160,7 +94,7 @@ class Accelerator:
     ):
         path = Path(design) if isinstance(design, (str, Path)) else Path(__file__).with_name("design.json")
         self.design = design if isinstance(design, dict) else _beside("driver_line").read_design(path)
-        self.input, self.output = Words(**self.design["input"]), Words(**self.design["output"])
+        self.input, self.output = wire.Words(**self.design["input"]), wire.Words(**self.design["output"])
         self.stats = Stats()
         self.timeout = timeout or float(self.design.get("timeout_s", 1.0))
         self._own: Any = None
@@ -183,8 +117,8 @@ class Accelerator:
         self._link = _Serial(line, self)
 
     def infer(
-        self, images: Array, progress: bool | Callable[[int, int], None] = False, *, layout: str = "nhwc"
-    ) -> Array:
+        self, images: np.ndarray, progress: bool | Callable[[int, int], None] = False, *, layout: str = "nhwc"
+    ) -> np.ndarray:
         """Answers (n, outputs) int64 for images (n, *shape): integer scores in one common unit, or labels.
 
         Those of several outputs stand one after the other; `meaning().split` tells them apart.
@@ -208,11 +142,11 @@ class Accelerator:
             self.stats.compute_seconds = len(images) * float(self.design.get("cycles_per_image", 0)) / clock / 1e6
         return answers
 
-    def predict(self, images: Array, *, layout: str = "nhwc") -> Any:
+    def predict(self, images: np.ndarray, *, layout: str = "nhwc") -> Any:
         """Labels (n,) of images, as the trained network would give them; of several outputs, a dict of them by name."""
         return self.meaning().label(self.infer(images, layout=layout))
 
-    def scores(self, images: Array, *, layout: str = "nhwc") -> Any:
+    def scores(self, images: np.ndarray, *, layout: str = "nhwc") -> Any:
         """The trained network's own answers (n, ...) for images: real scores in its own shape and order.
 
         Of several outputs, a dict of them by name.
@@ -256,55 +190,15 @@ def _beside(name: str) -> Any:
     return import_module(f"{__package__}.{name}" if __package__ else name)
 
 
-def frame(kind: int, tag: int, payload: bytes = b"") -> bytes:
-    """One frame, flags and escapes included."""
-    body = bytes([kind, tag & 0xFF, tag >> 8 & 0xFF]) + payload
-    body += zlib.crc32(body).to_bytes(4, "little")
-    body = body.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e")
-    return b"\x7e" + body + b"\x7e"
-
-
-def cut(image: bytes) -> list[bytes]:
-    """The payloads of an image's PART frames: 64 bytes each, or the power of two that makes 64 parts at most."""
-    size = PIECE
-    while PIECE * size < len(image):
-        size *= 2
-    return [bytes([k]) + image[k * size : (k + 1) * size] for k in range(-(-len(image) // size))]
-
-
-class Frames:
-    """Frames out of a stream of bytes, however it is cut: (kind, tag, payload), only those whose CRC is right."""
-
-    def __init__(self) -> None:
-        self.damaged = 0
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-        *pieces, self._rest = (self._rest + data).split(b"\x7e")
-        for piece in pieces:
-            if not piece:
-                continue
-            body = _unescaped(piece)
-            if len(body) < 7 or zlib.crc32(body[:-4]).to_bytes(4, "little") != body[-4:]:
-                self.damaged += 1
-                continue
-            yield body[0], body[1] | body[2] << 8, body[3:-4]
-
-
-def _unescaped(piece: bytes) -> bytes:
-    head, *tail = piece.split(b"\x7d")
-    return head + b"".join(bytes([t[0] ^ 0x20]) + t[1:] if t else b"" for t in tail)
-
-
 class _Serial:
     """Images out and answers in over a serial line, a window of them on the way, until each has its answer."""
 
     def __init__(self, port: SerialPort, owner: Accelerator):
         self.port, self.owner = port, owner
-        self.frames = Frames()
+        self.frames = wire.Frames()
         self.round_trip = 0.0  # seconds, smoothed; 0 until one was measured
 
-    def infer(self, images: Array, tell: Callable[[int, int], None]) -> Array:
+    def infer(self, images: np.ndarray, tell: Callable[[int, int], None]) -> np.ndarray:
         out_bytes = self.owner.output.bytes
         raw = np.zeros((len(images), out_bytes), np.uint8)
         todo: deque[int] = deque(range(len(images)))
@@ -320,18 +214,18 @@ class _Serial:
                 heard += out[index] - began  # a line that takes its time is no silence
             for kind, tag, payload in self._receive():
                 index = next((i for i in out if self._tag(i) == tag), -1)
-                if kind == VALUE and self.bad:
+                if kind == wire.VALUE and self.bad:
                     silent = 0  # the board lives, it just has not all parts yet
-                if index < 0 or kind == VALUE:
+                if index < 0 or kind == wire.VALUE:
                     continue
-                if kind == BUSY:
+                if kind == wire.BUSY:
                     self.owner.stats.busy += 1
                     window = max(1.0, window / 2)
                     del out[index]
                     todo.appendleft(index)
                     time.sleep(0.001)  # a slot is free when an image has been computed
                     continue
-                if kind == ANSWER and len(payload) == out_bytes:
+                if kind == wire.ANSWER and len(payload) == out_bytes:
                     raw[index] = np.frombuffer(payload, np.uint8)
                     self._answered(index, out, todo)
                     window = min(float(WINDOW), window + 1 / window)
@@ -349,11 +243,11 @@ class _Serial:
     def register(self, address: int) -> int:
         """The value of a register; LinkError when nobody answers. Not while images are on the way."""
         for _ in range(TRIES):
-            self._send((READ, address, b""))
+            self._send((wire.READ, address, b""))
             until = time.monotonic() + min(self.owner.timeout, 1.0)
             while time.monotonic() < until:
                 for kind, tag, payload in self._receive():
-                    if (kind, tag, len(payload)) == (VALUE, address, 4):
+                    if (kind, tag, len(payload)) == (wire.VALUE, address, 4):
                         return int.from_bytes(payload, "little")
         raise LinkError(f"register {address:#04x} is not answered; is the bitstream of this folder loaded?")
 
@@ -370,11 +264,11 @@ class _Serial:
             pass
         for attempt in range(TRIES):
             nonce = random.SystemRandom().randrange(1 << 16)
-            self._send((HELLO, nonce, b""))
+            self._send((wire.HELLO, nonce, b""))
             until = time.monotonic() + min(self.owner.timeout, 0.25 * 2**attempt)
             while time.monotonic() < until:
                 for kind, tag, payload in self._receive():
-                    if (kind, tag) == (HELLO_BACK, nonce):
+                    if (kind, tag) == (wire.HELLO_BACK, nonce):
                         self._check(payload)
                         return
         raise LinkError(
@@ -398,11 +292,11 @@ class _Serial:
     def _send_image(self, tag: int, image: bytes) -> None:
         """An image as one frame, or, where whole images get lost, in parts and with a question that any living board answers."""
         if not self.bad:
-            return self._send((IMAGE, tag, image))
+            return self._send((wire.IMAGE, tag, image))
         self.passes += 1
         if self.passes > MOST_PASSES:
             raise LinkError(f"an image did not get through in {MOST_PASSES} times its parts; check the cable")
-        return self._send(*((PART, tag, part) for part in cut(image)), (READ, REGISTERS["magic"], b""))
+        return self._send(*((wire.PART, tag, part) for part in wire.cut(image)), (wire.READ, REGISTERS["magic"], b""))
 
     def _answered(self, index: int, out: OrderedDict[int, float], todo: deque[int]) -> None:
         """Take an image off the list; those sent before it and still out were lost on the way."""
@@ -427,7 +321,7 @@ class _Serial:
 
     def _is_bad(self) -> None:
         """Images were lost: those of many bytes go in parts from now on."""
-        if self.owner.input.bytes > PIECE:
+        if self.owner.input.bytes > wire.PIECE:
             self.bad = BAD
 
     def _patience(self, silent: int) -> float:
@@ -452,7 +346,7 @@ class _Serial:
             self.hello()
 
     def _send(self, *frames: tuple[int, int, bytes]) -> None:
-        data = b"".join(frame(*f) for f in frames)
+        data = b"".join(wire.frame(*f) for f in frames)
         try:
             self.port.write(data)
         except OSError as e:

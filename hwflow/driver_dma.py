@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING or __package__:
-    from hwflow.driver import MAGIC, REGISTERS, Accelerator, Array, LinkError, _beside
+    from hwflow.driver import MAGIC, REGISTERS, Accelerator, LinkError, _beside
+    from hwflow.driver_bytes import Array
 else:
-    from driver import MAGIC, REGISTERS, Accelerator, Array, LinkError, _beside
+    from driver import MAGIC, REGISTERS, Accelerator, LinkError, _beside
+    from driver_bytes import Array
 
 BATCH = 1024  # images of one DMA transfer, at most
 BUFFER = 16 << 20  # bytes of one DMA buffer, at most, unless one image is larger

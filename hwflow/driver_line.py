@@ -1,6 +1,6 @@
 """What a host opens: design.json, the serial line, the simulated board.
 
-Stands on driver.py, beside which a copy of this file lies, and on pyserial.
+Stands on driver.py and driver_bytes.py, beside which a copy of this file lies, and on pyserial.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING or __package__:
-    from hwflow.driver import LinkError, Words
+    from hwflow.driver import LinkError
+    from hwflow.driver_bytes import Words
 else:
-    from driver import LinkError, Words
+    from driver import LinkError
+    from driver_bytes import Words
 
 
 def start_board(program: Path) -> tuple[subprocess.Popen[str], str]:

@@ -1,6 +1,6 @@
 """Other weights into a board that runs: over a serial line a window of words at a time, over AXI4-Lite one by one.
 
-Stands on numpy and driver.py, beside which a copy of this file lies. hls/board/loader.sv says what the board does with them.
+Stands on driver.py and driver_bytes.py, beside which a copy of this file lies. hls/board/loader.sv says what the board does with them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from hwflow.driver import MIXTURE, REFUSED, REGISTERS, VALUE, WRITE, Accelerator, LinkError
+    from hwflow.driver import MIXTURE, REFUSED, REGISTERS, Accelerator, LinkError
+    from hwflow.driver_bytes import VALUE, WRITE
 else:
-    from driver import MIXTURE, REFUSED, REGISTERS, VALUE, WRITE, Accelerator, LinkError
+    from driver import MIXTURE, REFUSED, REGISTERS, Accelerator, LinkError
+    from driver_bytes import VALUE, WRITE
 
 WORDS = 64  # of weights on the way at once
 TRIES = 10  # timeouts in a row before the board is given up

@@ -1,6 +1,6 @@
 """The integer operations of a folded network and their meaning: `run` in numpy.
 
-Stands on bits and graph. Images are (n, H, W, C), channel fastest; vectors are (n, C). Every value is
+Stands on bits, graph and windows. Images are (n, H, W, C), channel fastest; vectors are (n, C). Every value is
 the integer it means (-1/+1, never 0/1 for it); `range` says which integers can occur, and every width
 in hardware follows from that.
 """
@@ -14,11 +14,10 @@ from typing import TypeAlias, get_args
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of
-from hwflow.errors import ModelError
 from hwflow.graph import Node, frozen
-
-Shape: TypeAlias = tuple[int, ...]
-Pads: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right
+from hwflow.windows import Pads as Pads
+from hwflow.windows import Shape as Shape
+from hwflow.windows import need, pooled_shape, window_shape, windows
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Dense(Node):
         object.__setattr__(self, "weights", frozen(self.weights, np.int32))
 
     def port(self, x: Port) -> Port:
-        _need(
+        need(
             len(x.shape) == 1 and x.channels == self.weights.shape[1],
             self,
             f"takes {self.weights.shape[1]} inputs, not {x.shape}",
@@ -91,12 +90,12 @@ class Conv(Node):
 
     def port(self, x: Port) -> Port:
         rows, _, _, depth = self.weights.shape
-        _need(
+        need(
             len(x.shape) == 3 and x.channels == depth * self.groups,
             self,
             f"takes {depth * self.groups} channels, not {x.shape}",
         )
-        _need(rows % self.groups == 0, self, f"{self.groups} groups must divide {rows} rows")
+        need(rows % self.groups == 0, self, f"{self.groups} groups must divide {rows} rows")
         h, w = window_shape(self, x.shape, self.kernel, self.stride, self.pads, self.dilation)
         lo, hi = row_ranges(self.weights.reshape(rows, -1), self.taps(x))
         return Port((h, w, rows), Ints(int(lo.min()), int(hi.max())))
@@ -105,13 +104,11 @@ class Conv(Node):
         rows, kh, kw, depth = self.weights.shape
         cols = windows(x, self.kernel, self.stride, self.pads, self.dilation, np.broadcast_to(self.pad, x.shape[-1:]))
         n, h, w = cols.shape[:3]
-        per = rows // self.groups
-        out = np.empty((n, h, w, rows), np.int64)
-        for g in range(self.groups):
-            taps = cols[..., g * depth : (g + 1) * depth].reshape(n * h * w, kh * kw * depth)
-            block = slice(g * per, (g + 1) * per)
-            out[..., block] = exact_matmul(taps, self.weights[block].reshape(per, -1).T).reshape(n, h, w, per)
-        return out
+        # one product of matrices for each group: (n h w, taps depth) by (taps depth, rows of the group)
+        taps = cols.reshape(n * h * w, kh * kw, self.groups, depth).transpose(2, 0, 1, 3)
+        a = taps.reshape(self.groups, n * h * w, kh * kw * depth)
+        b = self.weights.reshape(self.groups, rows // self.groups, -1).transpose(0, 2, 1)
+        return exact_matmul(a, b).transpose(1, 0, 2).reshape(n, h, w, rows)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -134,7 +131,7 @@ class Threshold(Node):
         return self.thresholds.shape[1]
 
     def port(self, x: Port) -> Port:
-        _need(
+        need(
             len(self.thresholds) == x.channels,
             self,
             f"has thresholds for {len(self.thresholds)} channels, not {x.channels}",
@@ -164,7 +161,7 @@ class Rescale(Node):
         object.__setattr__(self, "add", frozen(self.add, np.int64))
 
     def port(self, x: Port) -> Port:
-        _need(len(self.mul) == x.channels, self, f"scales {len(self.mul)} channels, not {x.channels}")
+        need(len(self.mul) == x.channels, self, f"scales {len(self.mul)} channels, not {x.channels}")
         ends = np.stack([(self.mul * v + self.add) >> self.shift for v in (x.ints.lo, x.ints.hi)])
         ends = np.clip(ends, self.lo, self.hi)
         return Port(x.shape, Ints(int(ends.min()), int(ends.max())))
@@ -180,7 +177,7 @@ class Add(Node):
     scales: tuple[int, ...]
 
     def port(self, *xs: Port) -> Port:
-        _need(len({x.shape for x in xs}) == 1, self, f"adds shapes {[x.shape for x in xs]}, which must be equal")
+        need(len({x.shape for x in xs}) == 1, self, f"adds shapes {[x.shape for x in xs]}, which must be equal")
         ends = [sorted((s * x.ints.lo, s * x.ints.hi)) for s, x in zip(self.scales, xs, strict=True)]
         return Port(xs[0].shape, Ints(sum(e[0] for e in ends), sum(e[1] for e in ends)))
 
@@ -193,7 +190,7 @@ class Maximum(Node):
     """y = max_i x_i, elementwise over inputs of one shape. On -1/+1 data: OR."""
 
     def port(self, *xs: Port) -> Port:
-        _need(len({x.shape for x in xs}) == 1, self, f"compares shapes {[x.shape for x in xs]}, which must be equal")
+        need(len({x.shape for x in xs}) == 1, self, f"compares shapes {[x.shape for x in xs]}, which must be equal")
         if all(x.ints.is_bipolar for x in xs):
             return xs[0]
         return Port(xs[0].shape, Ints(max(x.ints.lo for x in xs), max(x.ints.hi for x in xs)))
@@ -207,8 +204,8 @@ class Multiply(Node):
     """y = x_0 * x_1, elementwise over two inputs of one shape. On -1/+1 data: XNOR."""
 
     def port(self, *xs: Port) -> Port:
-        _need(len(xs) == 2, self, f"multiplies {len(xs)} inputs, not two")
-        _need(xs[0].shape == xs[1].shape, self, f"multiplies shapes {[x.shape for x in xs]}, which must be equal")
+        need(len(xs) == 2, self, f"multiplies {len(xs)} inputs, not two")
+        need(xs[0].shape == xs[1].shape, self, f"multiplies shapes {[x.shape for x in xs]}, which must be equal")
         if all(x.ints.is_bipolar for x in xs):
             return xs[0]
         ends = [a * b for a in (xs[0].ints.lo, xs[0].ints.hi) for b in (xs[1].ints.lo, xs[1].ints.hi)]
@@ -225,7 +222,7 @@ class Concat(Node):
     scales: tuple[int, ...]
 
     def port(self, *xs: Port) -> Port:
-        _need(
+        need(
             len({x.shape[:-1] for x in xs}) == 1,
             self,
             f"joins shapes {[x.shape for x in xs]}, which may differ in channels only",
@@ -334,7 +331,7 @@ class Reshape(Node):
     shape: Shape
 
     def port(self, x: Port) -> Port:
-        _need(prod(self.shape) == x.size, self, f"makes {self.shape} of {x.shape}, which has {x.size} elements")
+        need(prod(self.shape) == x.size, self, f"makes {self.shape} of {x.shape}, which has {x.size} elements")
         return Port(tuple(self.shape), x.ints)
 
     def run(self, x: Array) -> Array:
@@ -348,7 +345,7 @@ class TopK(Node):
     k: int = 1
 
     def port(self, x: Port) -> Port:
-        _need(self.k <= x.channels, self, f"asks for the {self.k} largest of {x.channels}")
+        need(self.k <= x.channels, self, f"asks for the {self.k} largest of {x.channels}")
         return Port((*x.shape[:-1], self.k), Ints(0, x.channels - 1))
 
     def run(self, x: Array) -> Array:
@@ -397,8 +394,8 @@ class Recurrent(Node):
 
     def port(self, x: Port, mask: Port | None = None) -> Port:
         rows = len(self.weights)
-        _need(len(x.shape) == 3 and x.channels == rows, self, f"takes images of {rows} channels, not {x.shape}")
-        _need(mask is None or mask.shape == (*x.shape[:2], 1), self, f"takes a mask of {(*x.shape[:2], 1)}")
+        need(len(x.shape) == 3 and x.channels == rows, self, f"takes images of {rows} channels, not {x.shape}")
+        need(mask is None or mask.shape == (*x.shape[:2], 1), self, f"takes a mask of {(*x.shape[:2], 1)}")
         return Port((*x.shape[:2], self.states) if self.every else (self.states,), self.ints)
 
     def run(self, x: Array, mask: Array | None = None) -> Array:
@@ -443,58 +440,11 @@ def row_ranges(weights: Array, x: Ints) -> tuple[Array, Array]:
     return up * x.lo + down * x.hi, up * x.hi + down * x.lo
 
 
-def window_shape(
-    node: Node, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads, dilation: tuple[int, int]
-) -> tuple[int, int]:
-    """Rows and columns of the output of a sliding window."""
-    _need(len(shape) == 3, node, f"slides over (H, W, C), not {shape}")
-    _need(min(*kernel, *stride, *dilation) > 0 and min(pads) >= 0, node, "has a window that is not positive")
-    _need(max(*kernel, *stride, *dilation, *pads) < 1 << 16, node, "has a window of more than 65535 pixels")
-    h = shape[0] + pads[0] + pads[2] - (kernel[0] - 1) * dilation[0] - 1
-    w = shape[1] + pads[1] + pads[3] - (kernel[1] - 1) * dilation[1] - 1
-    _need(h >= 0 and w >= 0, node, f"its {kernel} window is larger than the image {shape[:2]} with padding {pads}")
-    return h // stride[0] + 1, w // stride[1] + 1
-
-
-def pooled_shape(
-    node: Node, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads, dilation: tuple[int, int]
-) -> tuple[int, int]:
-    """Rows and columns of a maximum, which needs a pixel in every window: padding has no value to give."""
-    out = window_shape(node, shape, kernel, stride, pads, dilation)
-    for k in (0, 1) if any(pads) else ():
-        at = np.arange(out[k])[:, None] * stride[k] - pads[k] + np.arange(kernel[k]) * dilation[k]
-        inside = ((at >= 0) & (at < shape[k])).any(1)
-        _need(bool(inside.all()), node, f"has windows that lie wholly in its padding {pads}, where nothing is largest")
-    return out
-
-
-def windows(
-    x: Array, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads, dilation: tuple[int, int], pad: Array
-) -> Array:
-    """A view (n, h, w, kh, kw, C) of every window of (n, H, W, C), `pad` (C,) outside the image."""
-    if any(pads):
-        t, left, b, r = pads
-        n, h, w, c = x.shape
-        full = np.empty((n, h + t + b, w + left + r, c), np.result_type(x, pad))
-        full[...] = pad
-        full[:, t : t + h, left : left + w] = x
-        x = full
-    span = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-    view = np.lib.stride_tricks.sliding_window_view(x, span, (1, 2))  # n, h, w, C, span, span
-    view = view[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
-    return view.transpose(0, 1, 2, 4, 5, 3)
-
-
 def exact_matmul(a: Array, b: Array) -> Array:
-    """a @ b over integers as int64, by way of the fastest float that cannot round."""
-    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b.astype(np.int64)).sum(0).max(initial=0))
+    """a @ b over integers as int64, by way of the fastest float that cannot round; of matrices, or of stacks of them."""
+    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b.astype(np.int64)).sum(-2).max(initial=0))
     if bound < 1 << 24:
         return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int64)
     if bound < 1 << 53:
         return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
     return a.astype(np.int64) @ b.astype(np.int64)
-
-
-def _need(true: bool, node: Node, reason: str) -> None:
-    if not true:
-        raise ModelError(f"{node.name}: {reason}; correct the shapes of the network")

@@ -11,6 +11,7 @@ from typing import Any
 
 from hwflow.board import load_board
 from hwflow.build import MANIFEST, Build
+from hwflow.emit.system import HALVES
 from hwflow.errors import RecipeError
 from hwflow.files import locked, rewritten, write_json, write_text
 from hwflow.flow import DEFAULT_CLOCK_MHZ, Say, Target, integers_of, write_build
@@ -18,7 +19,6 @@ from hwflow.plan.split import Half, Split, split
 from hwflow.simulate import system
 from hwflow.version import VERSION
 
-HALVES = ("first", "second")
 SYSTEM = "system"
 
 

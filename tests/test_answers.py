@@ -7,6 +7,7 @@ from onnx import TensorProto
 from reading import RNG, classify
 
 from hwflow import driver
+from hwflow import driver_bytes as wire
 from hwflow.answers import Answer, Finish, Unit, headed
 from hwflow.bits import Ints
 from hwflow.deploy.design import describe
@@ -144,22 +145,22 @@ class Line:
     """A serial line to a board whose accelerator is `answer`, on the words that the design's streams have."""
 
     def __init__(self, design, answer):
-        self.design, self.answer, self.frames, self.back = design, answer, driver.Frames(), bytearray()
-        self.takes, self.gives = driver.Words(**design["input"]), driver.Words(**design["output"])
+        self.design, self.answer, self.frames, self.back = design, answer, wire.Frames(), bytearray()
+        self.takes, self.gives = wire.Words(**design["input"]), wire.Words(**design["output"])
 
     def write(self, data):
         images = []
         for kind, tag, payload in self.frames.feed(bytes(data)):
-            if kind == driver.HELLO:
-                self.back += driver.frame(
-                    driver.HELLO_BACK, tag, bytes([driver.VERSION]) + self.design["id"].to_bytes(4, "little")
+            if kind == wire.HELLO:
+                self.back += wire.frame(
+                    wire.HELLO_BACK, tag, bytes([driver.VERSION]) + self.design["id"].to_bytes(4, "little")
                 )
             else:
                 images.append((tag, np.frombuffer(payload, np.uint8)))
         if images:
             answers = self.gives.pack(self.answer(self.takes.unpack(np.stack([i for _, i in images]))))
             for (tag, _), one in zip(images, answers, strict=True):
-                self.back += driver.frame(driver.ANSWER, tag, one.tobytes())
+                self.back += wire.frame(wire.ANSWER, tag, one.tobytes())
         return len(data)
 
     def read(self, size):

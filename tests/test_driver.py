@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwflow import driver
+from hwflow import driver_bytes as wire
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.bits import words as stream_words
-from hwflow.driver import Accelerator, Frames, LinkError, Words, frame
+from hwflow.driver import Accelerator, LinkError
+from hwflow.driver_bytes import Frames, Words, frame
 from hwflow.driver_line import read_design
 
 RANGES = [Ints(0, 255), BIPOLAR, Ints(-1, 1), Ints(-128, 127), Ints(0, 1), Ints(-300, 17), Ints(0, 4095), Ints(3, 9)]
@@ -125,14 +127,14 @@ class Board:
             data = data[: len(data) // 2]
             self.frames, self.queue = Frames(), []
         for kind, tag, payload in self.frames.feed(self._line(data)):
-            if kind == driver.HELLO:
+            if kind == wire.HELLO:
                 self.queue = []
                 self.back += self._line(
-                    frame(driver.HELLO_BACK, tag, bytes([driver.VERSION]) + DESIGN["id"].to_bytes(4, "little"))  # type: ignore[attr-defined]
+                    frame(wire.HELLO_BACK, tag, bytes([driver.VERSION]) + DESIGN["id"].to_bytes(4, "little"))  # type: ignore[attr-defined]
                 )
-            elif kind == driver.IMAGE and len(payload) == IN.bytes:
+            elif kind == wire.IMAGE and len(payload) == IN.bytes:
                 if len(self.queue) >= self.slots:
-                    self.back += self._line(frame(driver.BUSY, tag))
+                    self.back += self._line(frame(wire.BUSY, tag))
                 else:
                     self.queue.append((tag, payload))
         return len(data)
@@ -141,7 +143,7 @@ class Board:
         if self.queue and self.random.random() < 0.7:
             tag, payload = self.queue.pop(0)
             image = IN.unpack(np.frombuffer(payload, np.uint8))
-            self.back += self._line(frame(driver.ANSWER, tag, OUT.pack(answer(image)).tobytes()))
+            self.back += self._line(frame(wire.ANSWER, tag, OUT.pack(answer(image)).tobytes()))
         out, self.back = self.back[:size], self.back[size:]
         return out
 
@@ -188,9 +190,9 @@ class Refusing(Board):
         self.times = times
 
     def write(self, data: bytes) -> int:
-        refused = [f for f in Frames().feed(data) if f[0] == driver.IMAGE][: self.times]
+        refused = [f for f in Frames().feed(data) if f[0] == wire.IMAGE][: self.times]
         self.times -= len(refused)
-        self.back += b"".join(frame(driver.BUSY, tag) for _, tag, _ in refused)
+        self.back += b"".join(frame(wire.BUSY, tag) for _, tag, _ in refused)
         return len(data) if refused else super().write(data)
 
 
@@ -213,16 +215,16 @@ class Narrow(Board):
 
     def write(self, data: bytes) -> int:
         for kind, tag, payload in Frames().feed(data):
-            if kind == driver.HELLO:
+            if kind == wire.HELLO:
                 super().write(frame(kind, tag, payload))
-            elif kind == driver.READ:
-                self.back += frame(driver.VALUE, tag, bytes(4))
-            elif kind == driver.PART:
+            elif kind == wire.READ:
+                self.back += frame(wire.VALUE, tag, bytes(4))
+            elif kind == wire.PART:
                 mine = self.parts.setdefault(tag, {})
                 mine[payload[0]] = payload[1:]
                 if len(mine) == 2:
                     image = LARGE.unpack(np.frombuffer(mine[0] + mine[1], np.uint8))
-                    self.back += frame(driver.ANSWER, tag, OUT.pack(answer(image)).tobytes())
+                    self.back += frame(wire.ANSWER, tag, OUT.pack(answer(image)).tobytes())
         return len(data)
 
     def read(self, size: int) -> bytes:
@@ -239,7 +241,7 @@ def test_an_image_that_no_line_carries_whole_goes_in_parts():
 
 def test_answers_left_from_before_are_not_taken():
     board = Board()
-    stale = frame(driver.ANSWER, 0, OUT.pack(np.array([[1, 2, 3]])).tobytes())
+    stale = frame(wire.ANSWER, 0, OUT.pack(np.array([[1, 2, 3]])).tobytes())
     board.back = stale * 3
     x = images(2, 5)
     assert (Accelerator(board, DESIGN).infer(x) == answer(x)).all()
@@ -255,26 +257,26 @@ class Echoing(Board):
     def write(self, data: bytes) -> int:
         for kind, tag, _ in Frames().feed(data):
             self.back += self.before(kind, tag)
-            if kind == driver.READ:
-                self.back += frame(driver.VALUE, tag, self.value.to_bytes(4, "little"))
+            if kind == wire.READ:
+                self.back += frame(wire.VALUE, tag, self.value.to_bytes(4, "little"))
         return super().write(data)
 
 
 def test_the_reply_to_an_older_hello_is_not_taken():
     other = bytes([driver.VERSION]) + (DESIGN["id"] + 1).to_bytes(4, "little")  # of another design, long ago
-    stale = lambda kind, tag: frame(driver.HELLO_BACK, tag ^ 1, other) if kind == driver.HELLO else b""  # noqa: E731
+    stale = lambda kind, tag: frame(wire.HELLO_BACK, tag ^ 1, other) if kind == wire.HELLO else b""  # noqa: E731
     x = images(3, 5)
     assert (Accelerator(Echoing(stale), DESIGN).infer(x) == answer(x)).all()
 
 
 def test_an_answer_of_another_length_is_not_taken():
-    odd = lambda kind, tag: b"".join(frame(driver.ANSWER, tag, bytes(n)) for n in (0, OUT.bytes - 1, OUT.bytes + 1)) if kind == driver.IMAGE else b""  # noqa: E731  # fmt: skip
+    odd = lambda kind, tag: b"".join(frame(wire.ANSWER, tag, bytes(n)) for n in (0, OUT.bytes - 1, OUT.bytes + 1)) if kind == wire.IMAGE else b""  # noqa: E731  # fmt: skip
     x = images(20, 5)
     assert (Accelerator(Echoing(odd), DESIGN).infer(x) == answer(x)).all()
 
 
 def test_a_register_is_the_value_of_its_own_address_whole():
-    odd = lambda kind, tag: frame(driver.VALUE, tag ^ 4, bytes(4)) + frame(driver.VALUE, tag, bytes(3)) if kind == driver.READ else b""  # noqa: E731  # fmt: skip
+    odd = lambda kind, tag: frame(wire.VALUE, tag ^ 4, bytes(4)) + frame(wire.VALUE, tag, bytes(3)) if kind == wire.READ else b""  # noqa: E731  # fmt: skip
     status = Accelerator(Echoing(odd, 7), DESIGN).status()
     assert set(status) == set(driver.REGISTERS) and set(status.values()) == {7}
 
@@ -284,7 +286,7 @@ def test_a_board_of_another_protocol_is_said_plainly(monkeypatch):
     monkeypatch.setattr(driver, "VERSION", driver.VERSION + 1)
     x = images(1, 0)
     assert (Accelerator(board, DESIGN).infer(x) == answer(x)).all()
-    old = Echoing(lambda kind, tag: frame(driver.HELLO_BACK, tag, b"\1" + bytes(4)) if kind == driver.HELLO else b"")
+    old = Echoing(lambda kind, tag: frame(wire.HELLO_BACK, tag, b"\1" + bytes(4)) if kind == wire.HELLO else b"")
     with pytest.raises(LinkError, match="speaks version 01 of the protocol, this driver"):
         Accelerator(old, DESIGN).infer(x)
 
@@ -294,8 +296,8 @@ def test_a_board_that_dies_is_given_up_after_so_many_tries():
         sent = 0
 
         def write(self, data: bytes) -> int:
-            self.slots, self.sent = 0, self.sent + (data[1] == driver.IMAGE)
-            return super().write(data) if data[1] == driver.HELLO else len(data)
+            self.slots, self.sent = 0, self.sent + (data[1] == wire.IMAGE)
+            return super().write(data) if data[1] == wire.HELLO else len(data)
 
     with pytest.raises(LinkError, match="no answer to 2 images after 10 tries"):
         Accelerator(dead := Dies(), {**DESIGN, "timeout_s": 0.005}).infer(images(5, 0))
@@ -318,7 +320,7 @@ def test_a_silent_line_and_another_design_are_said_plainly():
 
 def test_a_run_names_its_images_anew_so_that_late_answers_of_an_earlier_run_are_not_taken():
     x, tags = images(3, 5), []
-    board = Echoing(lambda kind, tag: tags.append(tag) or b"" if kind == driver.IMAGE else b"")
+    board = Echoing(lambda kind, tag: tags.append(tag) or b"" if kind == wire.IMAGE else b"")
     host = Accelerator(board, DESIGN)
     assert all((host.infer(x) == answer(x)).all() for _ in range(4))
     runs = [tuple(tags[i : i + 3]) for i in range(0, 12, 3)]

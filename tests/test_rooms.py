@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
     "errors bits places runs files schema version cluster",
-    "graph board boards families tools cached driver driver_dma driver_line driver_load answers inputs tasks",
-    "ops net real units recipe",
+    "graph board boards families tools cached driver driver_bytes driver_dma driver_line driver_load answers inputs tasks",
+    "ops windows net real units recipe",
     "fold passes qonnx train",
     "lower plan generate",
     "build emit bridges",

@@ -1,6 +1,6 @@
 // driver_example - one image through the serial link of hwflow, in C without an operating system or a library.
 //
-// The same frames as hwflow/driver.py, which says what they mean. Give it three functions of your machine: send a byte,
+// The same frames as hwflow/driver_bytes.py, which says what they mean. Give it three functions of your machine: send a byte,
 // receive a byte or -1 when none came in time, a random number. Pack the image as design.json says: `par` elements a word,
 // element 0 in the low bits, each word padded to whole bytes.
 //

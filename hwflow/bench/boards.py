@@ -22,7 +22,7 @@ from hwflow.lower import folding_of, lower
 from hwflow.net import Net
 from hwflow.places import contents, measure_once
 from hwflow.plan import plan
-from hwflow.synth import yosys
+from hwflow.synth import TIMEOUT, yosys
 from hwflow.units.kit.base import Dataflow
 
 Say = Callable[[str], None]
@@ -56,7 +56,6 @@ TARGETS = (
     Target("resnet20", "ulx3s_85f", 100, 60.0, 1),
 )
 DEEP = 16  # words of weights from which block RAM is asked for: LUT memories congest the routing
-TIMEOUT = 3600.0  # seconds of one run of one tool
 SIMULATED = Target("tfc", "sim", folding={"dense0": {"pe": 4, "simd": 28}})
 SIMULATED_IMAGES = 1000
 

@@ -17,12 +17,12 @@ from hwflow.errors import RecipeError
 from hwflow.generate import nets as drawn_nets
 from hwflow.net import Net
 from hwflow.plan import plan
+from hwflow.synth import TIMEOUT
 from hwflow.units.kit.base import Cost, Dataflow
 
 NETWORKS = ("tfc", "sfc", "resnet20", "cnv")
 SHARE = 0.8  # of the board, the default of --max-util
 PART = 1_000  # LUTs of lanes that are measured once for all that are like them; whole designs take hours of one core
-TIMEOUT = 3600.0  # seconds of one synthesis
 
 Row = dict[str, Any]
 Design = tuple[str, Board, Dataflow | None, Dataflow | None]

@@ -12,12 +12,10 @@ from typing import Any
 from hwflow.board import Board
 from hwflow.deploy import designs
 from hwflow.places import contents
-from hwflow.synth import route, synth, yosys
+from hwflow.synth import TIMEOUT, route, synth, yosys
 from hwflow.synth.pll import pick_clock
 from hwflow.synth.route import Routed
 from hwflow.units.kit.base import Dataflow
-
-TIMEOUT = 3600.0  # seconds of one run of one tool
 
 
 def place(

@@ -37,7 +37,7 @@ from hwflow.places import MODELS, contents, measure_once
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_latency
 from hwflow.simulate import rtl, verilate
-from hwflow.synth import cells, outreg, yosys
+from hwflow.synth import TIMEOUT, cells, outreg, yosys
 from hwflow.units import Mvu
 from hwflow.units.kit.base import SOURCE, Dataflow
 
@@ -56,7 +56,6 @@ RUNS = (
     ("vgg_small", 65_536, 3),
 )
 SEEDS = (1, 2, 3)  # of placements, the best of which counts
-TIMEOUT = 3600.0  # seconds of one synthesis
 STALLED = 1  # images that enter and leave with random gaps
 
 Row = dict[str, Any]

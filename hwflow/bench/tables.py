@@ -76,7 +76,6 @@ HEADINGS = {
     "carry4": "CARRY4",
     "fmax_by_seed": "Fmax by seed, MHz",
 }
-MOST_COLUMNS = 16
 FOLLOWS = "what follows"  # the only key of a row that is a sentence below the table
 
 

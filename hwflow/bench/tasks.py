@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hwflow.bench.placing import TIMEOUT, made_from, place
+from hwflow.bench.placing import made_from, place
 from hwflow.bench.trained import row as scored
 from hwflow.board import Board, load_board
 from hwflow.emit.rtl import emit
@@ -21,7 +21,7 @@ from hwflow.net import Net
 from hwflow.places import contents, measure_once
 from hwflow.plan import plan
 from hwflow.simulate import c, hls, rtl, verilate
-from hwflow.synth import synth, yosys
+from hwflow.synth import TIMEOUT, synth, yosys
 from hwflow.train.checkpoint import METRICS
 from hwflow.train.kept import NET, TRAINED, held_out
 from hwflow.train.tasks import task_of

@@ -112,7 +112,7 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
 def write(out: Path, net: Net, design: dict[str, Any], inputs: Array, how_to_load: str) -> None:
     """The files every deploy folder has: design.json, driver.py, selftest.py, a C example for a serial line, examples, README."""
     (out / "design.json").write_text(json.dumps(design, indent=1) + "\n")
-    for name in ("driver.py", "driver_line.py", "driver_load.py", "inputs.py", "answers.py"):
+    for name in ("driver.py", "driver_bytes.py", "driver_line.py", "driver_load.py", "inputs.py", "answers.py"):
         shutil.copyfile(Path(driver.__file__).with_name(name), out / name)
     shutil.copyfile(Path(__file__).with_name("selftest.py"), out / "selftest.py")
     if design["link"] == "dma":

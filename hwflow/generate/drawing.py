@@ -6,7 +6,7 @@ Stands on model and draw.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,9 +93,6 @@ class Drawing(Draw):
         shape = at.shape if shape is None else tuple(int(s) for s in shape)
         assert len(letters) == len(shape), (letters, shape)
         self.at = Tensor(name, letters, shape, grid)
-
-    def without_grid(self) -> None:
-        self.at = replace(self.at, grid=None)
 
     @property
     def general(self) -> str:

@@ -16,11 +16,11 @@ from hwflow.generate import activations, branches, heads, moves, pointwise, rear
 from hwflow.generate.draw import Choose, Draw, choices
 from hwflow.generate.drawing import Drawing, Grid, Tensor
 from hwflow.generate.quantize import quantize, ready
+from hwflow.qonnx.takes import KEY
 
 DYADIC = (("u8/256", 8, 0), ("u4/16", 4, 0), ("i4/8", 4, 1), ("i8/64", 8, 1), ("bipolar", 0, 0), ("u1", 1, 0), ("u2/4", 2, 0), ("i8", 8, 1), ("u8", 8, 0))  # fmt: skip
 OTHER = (("u8/255", 8, 0), ("i5/10", 5, 1), ("bipolar/3", 0, 0), ("u4/15", 4, 0), ("i8/100", 8, 1))
 OPSETS = (9, 9, 9, 10, 11, 12, 13, 13, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21, 22, 24, 24)
-KEY = "hwflow.input"
 
 
 @dataclass(frozen=True, eq=False)

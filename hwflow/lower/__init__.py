@@ -24,8 +24,6 @@ from hwflow.units.kit.base import SOURCE, Dataflow, Unit
 
 __all__ = ["cores", "folding_of", "load_folding", "lower", "save_folding"]
 
-NO_PADS = (0, 0, 0, 0)
-
 
 def lower(net: Net, folding: Folding | None = None, reload: bool = False) -> Dataflow:
     """The hardware of a network under a folding; units the folding leaves out stay at one element a cycle.

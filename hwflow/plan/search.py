@@ -24,9 +24,9 @@ from hwflow.lower.folding import Folding, folding_fields
 from hwflow.ops import Port
 from hwflow.units.kit.base import MULTS, SOURCE, Cost, Unit
 from hwflow.units.kit.costs import estimate
+from hwflow.units.kit.stores import STYLE
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
-STYLES = ("auto", "lut", "block", "const")  # the index is a module's Style
 LARGEST = 30_000_000  # entries of one table; more than networks of the known kinds ever need
 
 Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
@@ -142,7 +142,7 @@ class _CostModel:
         module, given = unit.structure() if self.varies else (self.module, self.base)
         params = {**given} | {k: getattr(unit, k.lower()) for k in ("Pe", "Simd") if k in given}
         if style and "Style" in params:
-            params["Style"] = STYLES.index(style["style"])
+            params["Style"] = STYLE.index(style["style"])
         if "mult" in style:
             params["Mult"] = MULTS.index(style["mult"])
         if style.get("style") in unit.own_bill:

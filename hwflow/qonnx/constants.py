@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from hwflow.bits import Array
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import DOMAINS, Refused, operator_of, schema_of
-from hwflow.qonnx.values import BATCH, Const, Integers
+from hwflow.qonnx.values import BATCH, MOST_FORMS, Const, Integers
 
 if TYPE_CHECKING:
     from hwflow.qonnx.reader import Reader
@@ -34,7 +34,6 @@ RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLik
 MOVES = ("Identity", "Dropout", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather", "Expand")
 CARRIES = (*MOVES, "Concat", "Cast", "Split")
 INTEGRAL = ("Round", "Floor", "Ceil", "Sign")
-MOST_FORMS = 1 << 16  # different scales in one constant
 
 
 def evaluate(reader: Reader, call: Call) -> tuple[Const, ...]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from hwflow.errors import Finding, ModelError
+from hwflow.net import MOST_ELEMENTS
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.values import Ref, dims_of
 from hwflow.real import INPUT
-
-MOST_ELEMENTS = 1 << 28  # of one image
 
 # what may stand in front of the first operator that knows channels
 ELEMENTWISE = frozenset(

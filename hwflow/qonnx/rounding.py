@@ -16,11 +16,12 @@ from hwflow import ops, real
 from hwflow.bits import Array
 from hwflow.real import Graph
 from hwflow.real.functions import EXACT, FUNCTIONS, MERGED
+from hwflow.real.products import picked_channels
 from hwflow.real.rationals import floats
+from hwflow.real.scales import EPS
 from hwflow.real.steps import STEPS, Both
-from hwflow.real.sums import picked_channels
+from hwflow.windows import windows
 
-EPS = 2.0**-24
 LEAST = 2.0**-149  # the smallest float32 number, which all rounding may come to among those near it
 
 
@@ -108,7 +109,7 @@ def _linear(node: real.RealOp, xs: list[Array]) -> Array:
             return np.asarray(xs[0] @ (node.weights.ints * node.weights.scale.reshape(-1, 1)).T)
         case real.Conv():
             rows, kh, kw, depth = node.weights.ints.shape
-            cols = ops.windows(xs[0], (kh, kw), node.stride, node.pads, node.dilation, np.zeros(xs[0].shape[-1]))
+            cols = windows(xs[0], (kh, kw), node.stride, node.pads, node.dilation, np.zeros(xs[0].shape[-1]))
             weights = (node.weights.ints * node.weights.scale.reshape(-1, 1, 1, 1)).reshape(
                 node.groups, -1, kh, kw, depth
             )
@@ -116,7 +117,7 @@ def _linear(node: real.RealOp, xs: list[Array]) -> Array:
             return np.asarray(np.einsum("nhwijgd,grijd->nhwgr", cols, weights).reshape(*cols.shape[:3], rows))
         case real.SumPool():
             return np.asarray(
-                ops.windows(xs[0], node.kernel, node.stride, node.pads, (1, 1), np.zeros(xs[0].shape[-1])).sum((3, 4))
+                windows(xs[0], node.kernel, node.stride, node.pads, (1, 1), np.zeros(xs[0].shape[-1])).sum((3, 4))
             )
         case real.Concat():
             return np.concatenate(xs, -1)

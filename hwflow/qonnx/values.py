@@ -14,9 +14,9 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.ops import Pads, Shape
+from hwflow.real.grids import MOST_INTEGER as MOST_INTEGER
 
 BATCH = -(1 << 40)  # stands for the size of an open batch in constants made of shapes
-MOST_INTEGER = 1 << 22
 MOST_FORMS = 1 << 16  # different scales in one constant
 Dims: TypeAlias = tuple[tuple[str, ...], ...]
 

@@ -73,8 +73,6 @@ def softplus(x: Array) -> Array:
     return np.logaddexp(0, x)
 
 
-SELU_GAMMA = 1.0507009873554804934193349852946
-
 FUNCTIONS: dict[str, Function] = {
     "sigmoid": Function(lambda x, _: sigmoid(x), _between(0, 1)),
     "tanh": Function(lambda x, _: np.tanh(x), _between(-1, 1)),

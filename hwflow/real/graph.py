@@ -17,14 +17,16 @@ from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
 from hwflow.graph import INPUT as INPUT
 from hwflow.graph import Nodes
-from hwflow.ops import Port, Shape, windows
+from hwflow.ops import Port, Shape
 from hwflow.real import fixed, grids
 from hwflow.real import nodes as real
 from hwflow.real.functions import MERGED
 from hwflow.real.grids import Grid, Span
 from hwflow.real.inputs import Input
 from hwflow.real.steps import INTEGRAL, Step
-from hwflow.real.sums import MOST_PAIRS, IntegerSum, Off, Unrelated, fixed_sum, integer_sum
+from hwflow.real.summed import IntegerSum, Off, Unrelated
+from hwflow.real.sums import MOST_PAIRS, fixed_sum, integer_sum
+from hwflow.windows import windows
 
 if TYPE_CHECKING:
     from hwflow.real.loops import Loop

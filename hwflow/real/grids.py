@@ -19,11 +19,11 @@ from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.real.functions import FUNCTIONS
 from hwflow.real.rationals import each, exact, floats, integers
+from hwflow.real.scales import EPS
 from hwflow.real.steps import IDLE, INTEGRAL, ROUNDINGS, STEPS, Both, Step, run_all, side_by_side, tidy
 
 # beyond this, float32 values no longer tell which integer they came from
 MOST_INTEGER = 1 << 22
-HALF_ULP = 2.0**-24  # of a float32 value, in units of the value
 LEAST = 2.0**-150  # half the smallest float32 number
 
 
@@ -172,7 +172,7 @@ def whole(lo: Array, hi: Array, bipolar: bool = False) -> Grid:
     """The grid of integers themselves; what float32 rounds of large ones is its error."""
     lo, hi = lo.astype(np.int64), hi.astype(np.int64)
     most = np.maximum(np.abs(lo), np.abs(hi)).astype(np.float64)
-    error = None if bool((most <= 1 << 24).all()) else np.where(most <= 1 << 24, 0, most * HALF_ULP)
+    error = None if bool((most <= 1 << 24).all()) else np.where(most <= 1 << 24, 0, most * EPS)
     return Grid(exact(np.ones(lo.shape)), exact(np.zeros(lo.shape)), lo, hi, bipolar, (), error)
 
 
@@ -291,7 +291,7 @@ def affine(grid: Grid, op: str, constant: Array) -> Grid:
     if grid.error is None and _representable(made, most):
         return replace(made, error=None)
     before = 0.0 if grid.error is None else grid.error
-    return replace(made, error=before * slope + most * HALF_ULP + LEAST)
+    return replace(made, error=before * slope + most * EPS + LEAST)
 
 
 def _representable(grid: Grid, most: Array) -> bool:

@@ -16,7 +16,7 @@ from hwflow.ops import Port
 from hwflow.real import nodes as real
 from hwflow.real.graph import INPUT, Graph
 from hwflow.real.grids import Grid, Span, beside, of_grid, whole
-from hwflow.real.sums import Off
+from hwflow.real.summed import Off
 
 GIVEN = "_given"  # no name of a file begins like this: the node that makes real values of the integers of a step's input and of the state
 MOST_TURNS = 8  # of the search for the state's range

@@ -12,10 +12,9 @@ import numpy as np
 
 from hwflow import ops
 from hwflow.bits import Array, Ints
-from hwflow.errors import ModelError
 from hwflow.graph import INPUT, Node, frozen
-from hwflow.ops import Pads, Shape, pooled_shape, window_shape
 from hwflow.real.steps import Step
+from hwflow.windows import Pads, Shape, need, pooled_shape, window_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class Dense(Node):
 
     def shape(self, x: Shape) -> Shape:
         rows, cols = self.weights.ints.shape
-        _need(x == (cols,), self, f"takes ({cols},), not {x}")
+        need(x == (cols,), self, f"takes ({cols},), not {x}")
         return (rows,)
 
 
@@ -69,8 +68,8 @@ class Conv(Node):
 
     def shape(self, x: Shape) -> Shape:
         rows, kh, kw, depth = self.weights.ints.shape
-        _need(len(x) == 3 and x[-1] == depth * self.groups, self, f"takes {depth * self.groups} channels, not {x}")
-        _need(rows % self.groups == 0, self, f"{self.groups} groups must divide {rows} rows")
+        need(len(x) == 3 and x[-1] == depth * self.groups, self, f"takes {depth * self.groups} channels, not {x}")
+        need(rows % self.groups == 0, self, f"{self.groups} groups must divide {rows} rows")
         return (*window_shape(self, x, (kh, kw), self.stride, self.pads, self.dilation), rows)
 
 
@@ -79,7 +78,7 @@ class Add(Node):
     """Sum of inputs of one shape."""
 
     def shape(self, *xs: Shape) -> Shape:
-        _need(len(set(xs)) == 1, self, f"adds shapes {xs}, which must be equal")
+        need(len(set(xs)) == 1, self, f"adds shapes {xs}, which must be equal")
         return xs[0]
 
 
@@ -88,7 +87,7 @@ class Maximum(Node):
     """The largest of inputs of one shape, element by element."""
 
     def shape(self, *xs: Shape) -> Shape:
-        _need(len(set(xs)) == 1, self, f"compares shapes {xs}, which must be equal")
+        need(len(set(xs)) == 1, self, f"compares shapes {xs}, which must be equal")
         return xs[0]
 
 
@@ -97,7 +96,7 @@ class Multiply(Node):
     """The product of two inputs of one shape, element by element."""
 
     def shape(self, *xs: Shape) -> Shape:
-        _need(len(xs) == 2 and xs[0] == xs[1], self, f"multiplies shapes {xs}, which must be two equal ones")
+        need(len(xs) == 2 and xs[0] == xs[1], self, f"multiplies shapes {xs}, which must be two equal ones")
         return xs[0]
 
 
@@ -106,7 +105,7 @@ class Concat(Node):
     """The channels of every input, one input after the other."""
 
     def shape(self, *xs: Shape) -> Shape:
-        _need(len({x[:-1] for x in xs}) == 1, self, f"joins shapes {xs}, which may differ in channels only")
+        need(len({x[:-1] for x in xs}) == 1, self, f"joins shapes {xs}, which may differ in channels only")
         return (*xs[0][:-1], sum(x[-1] for x in xs))
 
 
@@ -175,7 +174,7 @@ class Reshape(Node):
     to: Shape
 
     def shape(self, x: Shape) -> Shape:
-        _need(int(np.prod(x)) == int(np.prod(self.to)), self, f"makes {self.to} of {x}")
+        need(int(np.prod(x)) == int(np.prod(self.to)), self, f"makes {self.to} of {x}")
         return self.to
 
 
@@ -190,7 +189,7 @@ class TopK(Node):
     behind: str = ""
 
     def shape(self, x: Shape) -> Shape:
-        _need(self.k <= x[-1], self, f"asks for the {self.k} largest of {x[-1]}")
+        need(self.k <= x[-1], self, f"asks for the {self.k} largest of {x[-1]}")
         return (*x[:-1], self.k)
 
 
@@ -214,14 +213,14 @@ class Recurrent(Node):
         object.__setattr__(self, "start", frozen(self.start, np.float32))
 
     def shape(self, x: Shape, mask: Shape | None = None) -> Shape:
-        _need(len(x) == 3, self, f"steps over the pixels of an image, not {x}")
-        _need(mask in (None, (*x[:2], 1)), self, f"has a mask of {mask} for steps of {x}")
+        need(len(x) == 3, self, f"steps over the pixels of an image, not {x}")
+        need(mask in (None, (*x[:2], 1)), self, f"has a mask of {mask} for steps of {x}")
         states = (len(self.start),)
         shapes: dict[str, Shape] = {INPUT: (x[-1] + len(self.start),)}
         for node in self.body:
             shapes[node.name] = node.shape(*(shapes[i] for i in node.inputs))
         for end in (self.new, self.gate) if self.gate else (self.new,):
-            _need(shapes[end] == states, self, f"has a state of {states} and makes {shapes[end]} of it in a step")
+            need(shapes[end] == states, self, f"has a state of {states} and makes {shapes[end]} of it in a step")
         return (*x[:2], *states) if self.every else states
 
 
@@ -251,8 +250,3 @@ RealOp: TypeAlias = (
     | Outputs
     | Recurrent
 )
-
-
-def _need(true: bool, node: Node, reason: str) -> None:
-    if not true:
-        raise ModelError(f"{node.name}: {reason}; correct the shapes of the network")

@@ -15,6 +15,7 @@ from hwflow.families import FAMILIES
 from hwflow.flow import tool_versions
 from hwflow.net import Net
 from hwflow.plan import explain
+from hwflow.plan.search import RESOURCES
 from hwflow.report.checks import warnings
 
 FORMAT = 2  # of report.json; 1 had `accuracy` beside the rest and no kinds
@@ -26,7 +27,6 @@ ASSUMED, ESTIMATED, SIMULATED, SYNTHESISED, PLACED = (
     "synthesised",
     "placed and routed",
 )
-RESOURCES = ("lut", "ff", "bram", "dsp")
 
 
 def gather(build: Build) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hwflow.errors import RecipeError
 from hwflow.families import FAMILIES, family_of
 from hwflow.synth import cells, pll, route, yosys
 
-TIMEOUT = 3600.0
+TIMEOUT = 3600.0  # seconds of one run of one tool
 
 
 def synth(

@@ -17,7 +17,7 @@ from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Line, Rhythm, Steps, arange
 from hwflow.units.kit.stores import STYLE, Store
 
-STYLES = ("auto", "lut", "block")  # where its words lie; the index is the module's Style
+STYLES = STYLE[:3]  # words that come and go are no constants
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

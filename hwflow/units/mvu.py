@@ -18,13 +18,12 @@ from hwflow.ops import Port
 from hwflow.units.kit import sharing
 from hwflow.units.kit.base import MULTS, Memory, Unit, divide
 from hwflow.units.kit.costs import Bill, Params, Products, counter
-from hwflow.units.kit.matrix import STYLES, Matrix
-from hwflow.units.kit.stores import FEW, STYLE, Store
+from hwflow.units.kit.matrix import Matrix
+from hwflow.units.kit.stores import FEW, LATE, STYLE, Store
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind
 
 TABLE = 32  # words of weights that bits are compared with in the LUTs that hold them
-LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow: one more register behind it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,7 +52,7 @@ class Mvu(Matrix):
     def params(self) -> dict[str, int | str]:
         return {
             "Cols": self.cols, "Rows": self.rows, "Simd": self.simd, "Pe": self.pe,
-            **self.widths, "Style": STYLES.index(self.style), "Mult": MULTS.index(self.mult),
+            **self.widths, "Style": STYLE.index(self.style), "Mult": MULTS.index(self.mult),
             "Load": int(self.reload), **self.files,
         }  # fmt: skip
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
-from hwflow.ops import Port, windows
+from hwflow.ops import Port
 from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, result_rhythm
 from hwflow.units.kit.stores import Store
+from hwflow.windows import windows
 
 KINDS = ("max", "sum")
 

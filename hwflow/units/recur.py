@@ -20,13 +20,12 @@ from hwflow.ops import Port, row_ranges
 from hwflow.units.kit.base import MULTS, Loadable, Memory, Stream, Unit, check_mult, divide, divisors
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
-from hwflow.units.kit.stores import STYLE, Store
+from hwflow.units.kit.stores import LATE, STYLE, Store
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind, signed_bits
 
-STYLES = ("auto", "lut", "block")  # where weights lie; the index is the module's Style
+STYLES = STYLE[:3]  # its weights are always in a memory
 SUMS = Ints(-9, 9)  # of the samples, where they say nothing else
-LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow: one more register behind it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,7 +14,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiStreamBus, AxiStreamSink, AxiStreamSource
 
-from hwflow.driver import Words
+from hwflow.driver_bytes import Words
 
 CASE = json.loads(Path(os.environ["CASE"]).read_text())
 X, Y = np.array(CASE["x"]), np.array(CASE["y"])

@@ -9,8 +9,9 @@ from cocotb.triggers import with_timeout
 from cocotb_kit import CASE, IN, OUT, X, Y, reset
 from cocotbext.uart import UartSink, UartSource
 
-from hwflow import driver
-from hwflow.driver import REGISTERS, Frames, frame
+from hwflow import driver_bytes as wire
+from hwflow.driver import REGISTERS, VERSION
+from hwflow.driver_bytes import Frames, frame
 
 BAUD = CASE["params"]["Baud"]
 
@@ -40,23 +41,23 @@ class Line:
             self.found += self.frames.feed(bytes(byte))
 
     async def answer(self, tag: int) -> np.ndarray:
-        return OUT.unpack(np.frombuffer(await self.receive(driver.ANSWER, tag), np.uint8))[0]
+        return OUT.unpack(np.frombuffer(await self.receive(wire.ANSWER, tag), np.uint8))[0]
 
     async def register(self, name: str) -> int:
-        await self.send(frame(driver.READ, REGISTERS[name]))
-        return int.from_bytes(await self.receive(driver.VALUE, REGISTERS[name]), "little")
+        await self.send(frame(wire.READ, REGISTERS[name]))
+        return int.from_bytes(await self.receive(wire.VALUE, REGISTERS[name]), "little")
 
 
 def image(i: int, tag: int) -> bytes:
-    return frame(driver.IMAGE, tag, IN.pack(X[i : i + 1]).tobytes())
+    return frame(wire.IMAGE, tag, IN.pack(X[i : i + 1]).tobytes())
 
 
 @cocotb.test()
 async def images_registers_and_a_damaged_frame(dut):
     line = await Line().start(dut)
-    await line.send(frame(driver.HELLO, 0x1234))
-    about = await line.receive(driver.HELLO_BACK, 0x1234)
-    assert about == bytes([driver.VERSION]) + CASE["params"]["DesignId"].to_bytes(4, "little")
+    await line.send(frame(wire.HELLO, 0x1234))
+    about = await line.receive(wire.HELLO_BACK, 0x1234)
+    assert about == bytes([VERSION]) + CASE["params"]["DesignId"].to_bytes(4, "little")
     for i in range(3):
         await line.send(image(i, 500 + i))
         assert np.array_equal(await line.answer(500 + i), Y[i])
@@ -70,9 +71,9 @@ async def images_registers_and_a_damaged_frame(dut):
 @cocotb.test()
 async def a_hello_in_the_middle_of_an_image_and_of_an_answer(dut):
     line = await Line().start(dut)
-    await line.send(image(0, 1)[: IN.bytes // 2] + frame(driver.HELLO, 7) + image(1, 2))
-    await line.receive(driver.HELLO_BACK, 7)
+    await line.send(image(0, 1)[: IN.bytes // 2] + frame(wire.HELLO, 7) + image(1, 2))
+    await line.receive(wire.HELLO_BACK, 7)
     assert np.array_equal(await line.answer(2), Y[1])
-    await line.send(image(2, 3) + image(3, 4) + frame(driver.HELLO, 8) + image(4, 5))
-    await line.receive(driver.HELLO_BACK, 8)
+    await line.send(image(2, 3) + image(3, 4) + frame(wire.HELLO, 8) + image(4, 5))
+    await line.receive(wire.HELLO_BACK, 8)
     assert np.array_equal(await line.answer(5), Y[4])

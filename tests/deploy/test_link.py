@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import serial
 
-from hwflow import driver, tools
+from hwflow import driver_bytes as wire
+from hwflow import tools
 from hwflow.bench.link import Made, Relay, images, network, under_fire
-from hwflow.driver import Accelerator, Frames, LinkError, cut, frame
+from hwflow.driver import Accelerator, LinkError
+from hwflow.driver_bytes import Frames, cut, frame
 from hwflow.driver_line import start_board, stop_board
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
@@ -29,7 +31,7 @@ def line(made):
         def say(*sent: bytes, until: int = -1, patience: float = 0.5):
             port.write(b"".join(sent))
             heard, end = [], time.monotonic() + (20 if until >= 0 else patience)
-            while time.monotonic() < end and (driver.ANSWER, until) not in [(k, t) for k, t, _ in heard]:
+            while time.monotonic() < end and (wire.ANSWER, until) not in [(k, t) for k, t, _ in heard]:
                 heard += frames.feed(port.read(4096))
             return heard
 
@@ -70,10 +72,10 @@ def test_parts_make_an_image_in_any_order_and_nothing_damaged_or_foreign_comes_i
     assert [len(p) for p in a] == [65, 65, 65, 9] and b"".join(p[1:] for p in a) == x[0].astype(np.uint8).tobytes()
 
     def part(tag, payload, damaged=False):
-        whole = frame(driver.PART, tag, payload)
+        whole = frame(wire.PART, tag, payload)
         return whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:] if damaged else whole
 
-    line(frame(driver.HELLO, 9))
+    line(frame(wire.HELLO, 9))
     spoiled = x[:1].copy()
     spoiled[0, 128:192] = 255 - spoiled[0, 128:192]
     assert (made.net.run(spoiled) != made.net.run(x[:1])).any(), "what comes from this part's place shows in the answer"
@@ -81,20 +83,20 @@ def test_parts_make_an_image_in_any_order_and_nothing_damaged_or_foreign_comes_i
     heard = line(
         part(7, a[2]), part(7, a[0]), part(7, a[0]),
         part(7, junk, damaged=True), part(7, junk[:40]), part(7, junk + bytes(9)), part(7, bytes([4]) + bytes(64)), part(7, b""),
-        frame(driver.READ, 0), part(7, a[3]), part(7, junk, damaged=True), part(7, a[1]), until=7,
+        frame(wire.READ, 0), part(7, a[3]), part(7, junk, damaged=True), part(7, a[1]), until=7,
     )  # fmt: skip
-    assert [(t, p) for k, t, p in heard if k == driver.ANSWER] == [(7, want[0])]
+    assert [(t, p) for k, t, p in heard if k == wire.ANSWER] == [(7, want[0])]
     # a part of another image ends what was begun; so does a whole one
     heard = line(part(7, a[0]), part(7, a[1]), part(8, b[3]), part(7, a[2]), part(7, a[3]))
-    assert driver.ANSWER not in [k for k, _, _ in heard]
+    assert wire.ANSWER not in [k for k, _, _ in heard]
     heard = line(part(7, a[0]), part(7, a[1]), until=7)
-    assert [(t, p) for k, t, p in heard if k == driver.ANSWER] == [(7, want[0])]
-    heard = line(part(7, b[0]), part(7, b[1]), frame(driver.IMAGE, 5, x[0].astype(np.uint8).tobytes()), part(7, b[2]), part(7, b[3]), until=5)  # fmt: skip
+    assert [(t, p) for k, t, p in heard if k == wire.ANSWER] == [(7, want[0])]
+    heard = line(part(7, b[0]), part(7, b[1]), frame(wire.IMAGE, 5, x[0].astype(np.uint8).tobytes()), part(7, b[2]), part(7, b[3]), until=5)  # fmt: skip
     heard += line()
-    assert [(t, p) for k, t, p in heard if k == driver.ANSWER] == [(5, want[0])]
-    damaged = frame(driver.IMAGE, 6, x[0].astype(np.uint8).tobytes())
+    assert [(t, p) for k, t, p in heard if k == wire.ANSWER] == [(5, want[0])]
+    damaged = frame(wire.IMAGE, 6, x[0].astype(np.uint8).tobytes())
     heard = line(part(11, b[0]), part(11, b[1]), damaged[:-2] + bytes([damaged[-2] ^ 1]) + damaged[-1:], part(11, b[2]), part(11, b[3]))  # fmt: skip
-    assert driver.ANSWER not in [k for k, _, _ in heard], "a whole image that is damaged lies where the parts were"
+    assert wire.ANSWER not in [k for k, _, _ in heard], "a whole image that is damaged lies where the parts were"
 
 
 def test_a_line_that_is_gone_is_one_clear_line(made):

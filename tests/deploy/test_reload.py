@@ -11,7 +11,8 @@ import pytest
 
 from hwflow.bits import Ints
 from hwflow.deploy import package
-from hwflow.driver import IMAGE, REGISTERS, WRITE, Accelerator, LinkError
+from hwflow.driver import REGISTERS, Accelerator, LinkError
+from hwflow.driver_bytes import IMAGE, WRITE
 from hwflow.driver_load import write
 from hwflow.emit.rtl import emit
 from hwflow.errors import RecipeError

@@ -1,4 +1,4 @@
-"""Three networks small enough to simulate by anybody's tools in seconds, with nodes named after keywords of SystemVerilog."""
+"""Networks small enough to simulate by anybody's tools in seconds, with nodes named after keywords of SystemVerilog."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from hwflow.answers import Answer, Answers, Output
 from hwflow.bits import Ints
 from hwflow.net import Net
-from hwflow.ops import Concat, Conv, Dense, Flatten, MaxPool, Port, Threshold, TopK
+from hwflow.ops import Add, Concat, Conv, Dense, Flatten, MaxPool, Port, Threshold, TopK
 
 
 def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -65,3 +65,13 @@ NETS = {
     "conv": (conv, None),
 }
 SEVERAL = {"two": (two, None)}  # with several outputs
+
+
+def shortcut() -> Net:
+    """8 x 8 pixels of 4 channels, 4 bits each: a padded convolution, added to what it read."""
+    weights = np.random.default_rng(3).choice((-1, 1), (4, 3, 3, 4))
+    ops = (
+        Conv(name="c", inputs=("input",), weights=weights, pads=(1, 1, 1, 1)),
+        Add(name="a", inputs=("c", "input"), scales=(1, 1)),
+    )
+    return Net("s", Port((8, 8, 4), Ints(-8, 7)), ops)

@@ -21,7 +21,7 @@ from hwflow.real.fixed import Finer
 from hwflow.real.rationals import exact, floats
 from hwflow.real.scales import ROOM, near
 from hwflow.real.steps import Beside, Step, run_all, turns
-from hwflow.real.sums import MOST_SUM
+from hwflow.real.summed import MOST_SUM
 
 HARDWARE = pytest.mark.skipif(
     tools.find("verilator") is None or tools.find("g++") is None, reason="no verilator or no g++"

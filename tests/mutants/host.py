@@ -12,21 +12,22 @@ T, T_DMA, T_INPUTS, T_ANSWERS = (
     "tests/test_inputs.py",
     "tests/test_answers.py",
 )
+BYTES = "hwflow/driver_bytes.py"
 FILES, BUILD = "hwflow/files.py", "hwflow/build.py"
 
 # fmt: off
 MUTANTS = of_room(
     "driver",
-    Mutant(D, "if (kind, tag) == (HELLO_BACK, nonce):", "if kind == HELLO_BACK:", T),
-    Mutant(D, "if kind == ANSWER and len(payload) == out_bytes:", "if kind == ANSWER:", T),
-    Mutant(D, " or (self.step == 2 and (v == 0).any())", "", T),
-    Mutant(D, "if v.size and (v.min() < self.lo or v.max() > self.hi", "if v.size and (v.max() > self.hi", T),
-    Mutant(D, "np.where(codes > self.hi, codes - (1 << self.bits), codes)", "np.where(codes >= self.hi, codes - (1 << self.bits), codes)", T),
-    Mutant(D, 'body.replace(b"\\x7d", b"\\x7d\\x5d").replace(b"\\x7e", b"\\x7d\\x5e")', 'body.replace(b"\\x7e", b"\\x7d\\x5e").replace(b"\\x7d", b"\\x7d\\x5d")', T),
-    Mutant(D, '.to_bytes(4, "little") != body[-4:]:', '.to_bytes(4, "little")[:1] != body[-4:-3]:', T + " -k every_bit"),
+    Mutant(D, "if (kind, tag) == (wire.HELLO_BACK, nonce):", "if kind == wire.HELLO_BACK:", T),
+    Mutant(D, "if kind == wire.ANSWER and len(payload) == out_bytes:", "if kind == wire.ANSWER:", T),
+    Mutant(BYTES, " or (self.step == 2 and (v == 0).any())", "", T),
+    Mutant(BYTES, "if v.size and (v.min() < self.lo or v.max() > self.hi", "if v.size and (v.max() > self.hi", T),
+    Mutant(BYTES, "np.where(codes > self.hi, codes - (1 << self.bits), codes)", "np.where(codes >= self.hi, codes - (1 << self.bits), codes)", T),
+    Mutant(BYTES, 'body.replace(b"\\x7d", b"\\x7d\\x5d").replace(b"\\x7e", b"\\x7d\\x5e")', 'body.replace(b"\\x7e", b"\\x7d\\x5e").replace(b"\\x7d", b"\\x7d\\x5d")', T),
+    Mutant(BYTES, '.to_bytes(4, "little") != body[-4:]:', '.to_bytes(4, "little")[:1] != body[-4:-3]:', T + " -k every_bit"),
     Mutant(D, "if payload[:1] != bytes([VERSION]):", "if not payload:", T),
     Mutant(D, '!= self.owner.design["id"]:', '== 0:', T),
-    Mutant(D, "if (kind, tag, len(payload)) == (VALUE, address, 4):", "if kind == VALUE:", T),
+    Mutant(D, "if (kind, tag, len(payload)) == (wire.VALUE, address, 4):", "if kind == wire.VALUE:", T),
     Mutant(D, "if silent > TRIES:", "if silent > 99 * TRIES:", T),
     Mutant("hwflow/driver_line.py", "or par * words != size:", ":", T),
     Mutant("hwflow/driver_line.py", "exclusive=True", "exclusive=False", "tests/deploy/test_link.py"),

@@ -6,7 +6,7 @@ Stands on kinds.
 from .kinds import Mutant, of_room
 
 P = "hwflow/plan/"
-T = "tests/plan/test_plan.py -k "
+T = "tests/plan -k "
 T_SEARCH = T + "'no_legal_folding or elimination or least_cost or every_pace'"
 T_PLAN = (
     T + "'a_rate or nonsense or by_hand or small_network or a_plan_survives or small_network_fits or leave_no_room'"

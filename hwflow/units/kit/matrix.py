@@ -17,9 +17,9 @@ from hwflow.families import Family
 from hwflow.ops import Port, exact_matmul
 from hwflow.units.kit.base import PIXELS, Stream, divisors
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
+from hwflow.units.kit.stores import STYLE
 from hwflow.units.kit.weighted import SIGNS, Weighted, kind, staircase
 
-STYLES = ("auto", "lut", "block", "const")  # where weights lie; the index is the module's Style
 SHARED = 4096  # weights up to which the planner looks for shared adders: a fraction of a second
 
 
@@ -43,8 +43,8 @@ class Matrix(Weighted):
     def __post_init__(self) -> None:
         super().__post_init__()
         assert self.x.channels == self.cols, f"{self.name}: takes vectors of {self.cols}, not {self.x}"
-        if self.style not in STYLES:
-            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
+        if self.style not in STYLE:
+            raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLE)}, not {self.style}")
 
     @property
     def cols(self) -> int:

@@ -15,11 +15,13 @@ from hwflow.bits import Array, Ints, ints_of
 from hwflow.errors import RecipeError
 from hwflow.families import Family
 from hwflow.graph import frozen
-from hwflow.ops import Pads, Port, windows
+from hwflow.ops import Port
 from hwflow.units.kit.base import PIXELS, Stream, Unit, divisors
+from hwflow.units.kit.stores import STYLE
+from hwflow.windows import Pads, windows
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
-STYLES = ("auto", "lut", "block")  # where the rows lie; the index is the module's Style
+STYLES = STYLE[:3]  # rows are no constants
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

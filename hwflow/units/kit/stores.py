@@ -12,8 +12,8 @@ from math import ceil
 from hwflow.families import Family
 from hwflow.families.base import Ram
 
-STYLE = ("auto", "lut", "block", "const")  # by the number that is a module's Style
-
+STYLE = ("auto", "lut", "block", "const")  # where words lie, by the number that is a module's Style
+LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow: one more register behind it
 
 DEEP = 512  # words of the deepest memory that hls/parts/ram.sv leaves to LUTs
 MUX = 0.5  # what a bit of a multiplexer behind memories one above the other counts, and a write enable of theirs
