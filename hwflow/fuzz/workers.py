@@ -110,7 +110,7 @@ def saved(file: Any, verdict: Any) -> dict[str, bytes]:
     import numpy as np
     import onnx
 
-    from hwflow.generate.files import KEY
+    from hwflow.qonnx.takes import KEY
 
     model = onnx.ModelProto()
     model.CopyFrom(file.model)

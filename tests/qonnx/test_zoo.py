@@ -90,13 +90,8 @@ def test_a_residual_network_of_arbitrary_scales_differs_only_where_float_sums_ro
     assert len(alone) > 50 and alone <= exact, "steps behind a tensor of the file agree to the last bit"
 
 
-# thousands of wide channels, each looked at integer by integer: minutes, so `make test-all` has them
-LONG = ("efficientnet:efficientnet", "darts:darts")
-PAPERS = [r for r in RECIPES if IMAGES or r not in LONG]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("which", PAPERS)
+@pytest.mark.parametrize("which", RECIPES)
 def test_networks_of_the_papers(which, zoo, tmp_path):
     family = which.partition(":")[0]
     net = equal(zoo.of_recipe(which, tmp_path), IMAGES or {"mlp": 50, "resnet": 2, "vgg": 3}.get(family, 5))
