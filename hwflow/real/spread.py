@@ -18,8 +18,8 @@ from hwflow.bits import Array
 from hwflow.graph import needed
 from hwflow.real import nodes as real
 from hwflow.real.graph import Graph
+from hwflow.real.products import picked_channels
 from hwflow.real.steps import Step, tidy
-from hwflow.real.sums import picked_channels
 
 
 @dataclass(frozen=True, eq=False)
