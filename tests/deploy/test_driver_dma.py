@@ -183,7 +183,7 @@ def test_the_files_work_alone_beside_each_other(tmp_path: Path, pynq, monkeypatc
 
     import hwflow.driver
 
-    names = ("driver", "driver_dma", "inputs", "answers")
+    names = ("driver", "driver_bytes", "driver_dma", "inputs", "answers")
     for name in (f"{n}.py" for n in names):
         shutil.copyfile(Path(hwflow.driver.__file__).with_name(name), tmp_path / name)
     monkeypatch.syspath_prepend(tmp_path)
