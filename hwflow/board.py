@@ -21,8 +21,8 @@ else:
     import tomli as tomllib
 
 BOARDS = Path(__file__).resolve().parent / "boards"
-FLOWS = ("open", "vivado")
-LINKS = ("uart", "dma")
+FLOWS = ("open", "vivado", "plan")
+LINKS = ("uart", "dma", "none")
 MOST_TOML = 1 << 20  # bytes of a board file
 
 
@@ -36,9 +36,9 @@ class Board:
     name: str  # the name of its file
     title: str  # as its maker writes it
     family: str  # one of FAMILIES
-    flow: str  # "open": Yosys, nextpnr and a packer; "vivado": a complete project for AMD's tool
+    flow: str  # "open": Yosys, nextpnr and a packer; "vivado": a complete project for AMD's tool; "plan": planned for only
     part: str  # the full part number, speed grade included
-    link: str  # "uart": frames over a serial line; "dma": PYNQ and AXI DMA
+    link: str  # "uart": frames over a serial line; "dma": PYNQ and AXI DMA; "none": planned for only
     oscillator_mhz: float  # what reaches `clock_pin`; on a dma board, what the processor gives the fabric
     clock_mhz: float  # what a design is planned for; place and route then sets the highest that closes
     lut: int
@@ -65,10 +65,12 @@ class Board:
                 raise RecipeError(
                     f"board {self.name}: {field} must be one of {', '.join(allowed)}, not {getattr(self, field)!r}"
                 )
-        needed = {"open": ("device",), "vivado": ()}[self.flow]
-        needed += {"uart": ("clock_pin", "rx_pin", "tx_pin", "baud"), "dma": ("processor",)}[self.link]
+        needed = {"open": ("device",), "vivado": (), "plan": ()}[self.flow]
+        needed += {"uart": ("clock_pin", "rx_pin", "tx_pin", "baud"), "dma": ("processor",), "none": ()}[self.link]
         if absent := [f for f in needed if not getattr(self, f)]:
             raise RecipeError(f"board {self.name}: needs {', '.join(absent)} for flow {self.flow} and link {self.link}")
+        if (self.flow == "plan") != (self.link == "none"):
+            raise RecipeError(f"board {self.name}: flow plan and link none belong together: what is planned for only has no link")
         if min(self.lut, self.ff, self.bram, self.clock_mhz, self.oscillator_mhz) <= 0:
             raise RecipeError(f"board {self.name}: lut, ff, bram and clocks must be positive")
 

@@ -63,7 +63,9 @@ def moves(unit: Unit) -> None:
     edges = tuple(f"split:{k}" if k else "split" for k in range(len(unit.inputs)))
     stream = unit.ins[0]
     if len(edges) > 1 and all(s == stream for s in unit.ins):
-        fork = units.Fork(name="split", inputs=(SOURCE,), x=stream.port, copies=len(edges), par=stream.par)
+        fork = units.Fork(
+            name="split", inputs=(SOURCE,), x=stream.port, copies=len(edges), par=stream.par, by_row=stream.by_row
+        )
         simulate(Dataflow("alone", stream, (fork, replace(unit, inputs=edges))), 2)
     elif len(edges) == 1 and len(unit.outs) == 1:
         assert simulate(Dataflow("alone", stream, (replace(unit, inputs=(SOURCE,)),)), 2)

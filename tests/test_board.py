@@ -11,9 +11,17 @@ WHOLE = (BOARDS / "ulx3s_85f.toml").read_text()
 
 
 def test_every_board_that_ships_is_whole():
-    assert {"ulx3s_85f", "ulx3s_12f", "tangnano9k", "icebreaker", "arty_a7_35t", "pynq_z1", "zcu104", "kv260"} <= set(
-        names()
-    )
+    assert {
+        "ulx3s_85f",
+        "ulx3s_12f",
+        "tangnano9k",
+        "icebreaker",
+        "arty_a7_35t",
+        "pynq_z1",
+        "zcu104",
+        "kv260",
+        "vcu118",
+    } <= set(names())
     for b in boards():
         assert b.name in names() and b.title and b.part
         assert b.totals.keys() == {"lut", "ff", "bram", "dsp"}
@@ -39,6 +47,7 @@ def test_an_unknown_board_is_answered_with_the_known_ones():
         (('family = "ecp5"', 'family = "ecp6"'), "family must be one of"),
         (('rx_pin = "M1"\n', ""), "needs rx_pin"),
         (("lut = 83640", "lut = 0"), "must be positive"),
+        (('flow = "open"', 'flow = "plan"'), "belong together"),
         (("lut = 83640", "lut = "), "is not a board file"),
     ],
 )

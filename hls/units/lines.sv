@@ -2,8 +2,10 @@
 //
 //   y[p, q, i, j, c] = x[p*StrideH + i - PadTop, q*StrideW + j - PadLeft, c], or the padding outside the image
 //
-// A word of x is Pixels neighbours, a word of y as many windows, each with all its taps in the order i, j, c (c
-// fastest). Elements leave in YBits: wider than they came where the padding is no value of x (-1/+1 padded with 0:
+// A word of x is Pixels neighbours, a word of y the windows that begin there (Pixels / StrideW of them; with one pixel
+// a word one window every StrideW), each with all its taps in the order i, j, c (c fastest). Every row begins with a
+// word of its own: the last one of a row has places to spare where words do not divide it, and what lies there means
+// nothing. Elements leave in YBits: wider than they came where the padding is no value of x (-1/+1 padded with 0:
 // {00: 0, 01: +1, 11: -1}).
 //
 // Row n of the image (and of all images after it) lies in memory n mod KernelH. A column is a word wide and of the
@@ -20,8 +22,8 @@ module lines #(
   parameter int unsigned Height    = 4,
   parameter int unsigned Width     = 4,  // at least 2
   parameter int unsigned Channels  = 1,
-  parameter int unsigned Pixels    = 1,  // divides Width and the windows of a row; more than one: StrideW is 1
-  parameter int unsigned KernelH   = 3,  // at least 2
+  parameter int unsigned Pixels    = 1,  // more than one: StrideW divides it
+  parameter int unsigned KernelH   = 3,
   parameter int unsigned KernelW   = 3,
   parameter int unsigned StrideH   = 1,
   parameter int unsigned StrideW   = 1,
@@ -35,6 +37,7 @@ module lines #(
   parameter int unsigned Style     = 0,  // of the rows: 0 the tool's choice, 1 LUT RAM, 2 block RAM
   parameter int unsigned Pad       = 0,  // code of the padding, YBits wide
   parameter              PadFile   = "", // instead of Pad: a word with the code of each channel
+  localparam int unsigned Windows = Pixels > StrideW ? Pixels / StrideW : 1,  // of a word of y
   localparam int unsigned Taps = KernelH * KernelW,
   localparam int unsigned Pixel = Channels * XBits,
   localparam int unsigned Word = Pixels * Pixel,
@@ -47,12 +50,14 @@ module lines #(
   input  logic [Word-1:0]               x_data_i,
   output logic                          y_valid_o,
   input  logic                          y_ready_i,
-  output logic [Pixels*Taps*YPixel-1:0] y_data_o
+  output logic [Windows*Taps*YPixel-1:0] y_data_o
 );
   // Signed copies: what lies before the image has negative positions.
   localparam int H = Height;
   localparam int P = Pixels;
-  localparam int W = Width / Pixels;  // words of a row, which are columns
+  localparam int V = Windows;
+  localparam int Cols = Width;
+  localparam int W = (Cols + P - 1) / P;  // words of a row, which are columns
   localparam int Kh = KernelH;
   localparam int Kw = KernelW;
   localparam int Sh = StrideH;
@@ -60,28 +65,28 @@ module lines #(
   localparam int Top = PadTop;
   localparam int Left = PadLeft;
   localparam int OutH = (H + Top + PadBottom - Kh) / Sh + 1;
-  localparam int OutW = (P * W + Left + PadRight - Kw) / Sw + 1;
+  localparam int OutW = (Cols + Left + PadRight - Kw) / Sw + 1;
   localparam int LastR = (OutH - 1) * Sh;  // where the last windows begin: row, column, padding counted
-  localparam int LastC = (OutW - P) * Sw / P;
-  localparam int Late = (Kw - 1 - Left + P - 1) / P;  // columns before the one that completes a row's first windows
-  localparam int Spare = P * Late - (Kw - 1 - Left);  // pixels of the newest column that no window needs yet
-  localparam int Held = Kw - 1 + P + Spare;           // pixels of a row in the windows, the newest column included
+  localparam int Apart = P > 1 ? 1 : Sw;  // columns from one word of windows to the next
+  localparam int LastC = ((OutW + V - 1) / V - 1) * Apart;
+  localparam int Late = ((V - 1) * Sw + Kw - 1 - Left) / P;  // columns before the one that completes a row's first windows
+  localparam int Held = Left + (Late + 1) * P;        // pixels of a row in the windows, the newest column included
   localparam int Across = LastC + Late < W ? LastC + Late + 1 : W;  // columns read of a row
   localparam int After = LastC + Late + 1 - Across;
   localparam int Ring = Kh * W;
 
-  if (KernelH < 2 || W < 2 || PadTop >= KernelH || PadLeft >= KernelW || Late >= W) begin : gen_bad_kernel
+  if (W < 2 || PadTop >= KernelH || PadLeft >= KernelW || Late >= W) begin : gen_bad_kernel
     $error("lines: no kernel of %0d x %0d over rows of %0d", KernelH, KernelW, Width);
   end
   if (LastR >= H || LastC >= W) begin : gen_bad_pads
     $error("lines: more windows begin than the %0d x %0d pixels", Height, Width);
   end
-  if (Width % Pixels != 0 || OutW % P != 0 || (Pixels > 1 && StrideW > 1)) begin : gen_bad_pixels
-    $error("lines: no %0d windows of a row of %0d a cycle", Pixels, OutW);
+  if (Pixels > 1 && Pixels % StrideW != 0) begin : gen_bad_pixels
+    $error("lines: %0d pixels begin no windows that lie %0d apart", Pixels, StrideW);
   end
 
   localparam int unsigned WBits = $clog2(W);
-  localparam int unsigned TBits = $clog2(KernelH);
+  localparam int unsigned TBits = KernelH > 1 ? $clog2(KernelH) : 1;
   localparam int unsigned PBits = OutH > 1 ? $clog2(OutH) : 1;
   localparam int unsigned CBits = Across > 1 ? $clog2(Across) : 1;
 
@@ -226,13 +231,13 @@ module lines #(
     assign within_row = 1'b1;
   end
 
-  if (Sw > 1) begin : gen_stride
+  if (Apart > 1) begin : gen_stride
     localparam int unsigned SBits = $clog2(StrideW);
     logic [SBits-1:0] stride_q;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) stride_q <= SBits'(Begin % Sw);
+      if (!rst_ni) stride_q <= SBits'(Begin % Apart);
       else if (After > 1 && begins) stride_q <= '0;
-      else if (shift) stride_q <= wraps || stride_q == SBits'(Sw - 1) ? '0 : stride_q + 1'b1;
+      else if (shift) stride_q <= wraps || stride_q == SBits'(Apart - 1) ? '0 : stride_q + 1'b1;
     end
     assign stride = stride_q == '0;
   end else begin : gen_step
@@ -265,16 +270,22 @@ module lines #(
     );
   end
 
-  logic [TBits-1:0] topmost_q;
-  always_ff @(posedge clk_i) if (load) topmost_q <= turn_q;
-  always_comb begin
-    column = banks;
-    for (int k = 1; k < Kh; k++) begin
-      if (topmost_q == TBits'(k)) column = (banks >> (k * Word)) | (banks << ((Kh - k) * Word));
+  if (Kh == 1) begin : gen_one
+    assign column = banks;
+  end else begin : gen_turn
+    logic [TBits-1:0] topmost_q;
+    always_ff @(posedge clk_i) if (load) topmost_q <= turn_q;
+    always_comb begin
+      column = banks;
+      for (int k = 1; k < Kh; k++) begin
+        if (topmost_q == TBits'(k)) column = (banks >> (k * Word)) | (banks << ((Kh - k) * Word));
+      end
     end
   end
 
   logic [Kh*Held*Pixel-1:0] held;  // of each row the pixels in the windows, the leftmost one low
+  logic unused;
+  assign unused = ^held;  // those between windows that lie apart
   for (genvar i = 0; i < Kh; i++) begin : gen_row
     if (Held == P) begin : gen_column
       assign held[i*Held*Pixel+:Held*Pixel] = column[i*Word+:Word];
@@ -285,8 +296,8 @@ module lines #(
     end
   end
 
-  logic [P*Taps*YPixel-1:0] widened;  // the windows in y's encoding
-  for (genvar t = 0; t < P * Taps; t++) begin : gen_tap
+  logic [V*Taps*YPixel-1:0] widened;  // the windows in y's encoding
+  for (genvar t = 0; t < V * Taps; t++) begin : gen_tap
     // window u, row i, column j
     localparam int Place = t / Taps * Sw + t % Taps / Kw * Held + t % Kw;
     for (genvar c = 0; c < Channels; c++) begin : gen_element
@@ -307,7 +318,7 @@ module lines #(
     assign y_data_o = widened;
   end else begin : gen_padded
     logic [Kh-1:0] above, above_q;  // rows and columns of taps outside the image, now and of the window that is whole
-    logic [P*Kw-1:0] beside, beside_q;
+    logic [V*Kw-1:0] beside, beside_q;
     always_ff @(posedge clk_i) begin
       if (shift) begin
         above_q  <= above;
@@ -343,20 +354,20 @@ module lines #(
       end
     end
 
-    for (genvar n = 0; n < P * Kw; n++) begin : gen_side
-      localparam int J = n / Kw + n % Kw;                   // of the tap, from the first window's first
+    for (genvar n = 0; n < V * Kw; n++) begin : gen_side
+      localparam int J = n / Kw * Sw + n % Kw;              // of the tap, from the first window's first
       localparam int Least = Left > J ? (Left - J + P - 1) / P : 0;      // at_q from which it lies in the image
-      localparam int Most = (P * W + Left - J - 1) / P;  // and up to which
+      localparam int Most = (Cols + Left - J - 1) / P;  // and up to which
       logic ahead, behind;
       if (Least > 0 && LastC >= Least) begin : gen_ahead
         assign ahead = at_q < CBits'(Least);
       end else begin : gen_ever_ahead
         assign ahead = Least > 0;
       end
-      if (J < P * W + Left && LastC > Most) begin : gen_behind
+      if (J < Cols + Left && LastC > Most) begin : gen_behind
         assign behind = at_q > CBits'(Most);
       end else begin : gen_ever_behind
-        assign behind = J >= P * W + Left;
+        assign behind = J >= Cols + Left;
       end
       assign beside[n] = ahead || behind;
     end
@@ -369,7 +380,7 @@ module lines #(
     end else begin : gen_pad
       assign padding = {Channels{YBits'(Pad)}};
     end
-    for (genvar t = 0; t < P * Taps; t++) begin : gen_mux
+    for (genvar t = 0; t < V * Taps; t++) begin : gen_mux
       assign y_data_o[t*YPixel+:YPixel] =
           above_q[t%Taps/Kw] || beside_q[t/Taps*Kw+t%Kw] ? padding : widened[t*YPixel+:YPixel];
     end

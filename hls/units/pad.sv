@@ -2,13 +2,15 @@
 //
 //   y[p, q, c] = x[p - PadTop, q - PadLeft, c - Before] where that exists, else 0
 //
-// A word holds Pe channels; Pe divides Channels, Before and After. The zeros before an image wait for its first word.
+// A word of y holds Pe channels; Pe divides Channels, Before and After. Or it holds all the channels of Pixels pixels, and
+// a word of x as many: where no columns are padded, or of one. Then every row begins with a word of its own, and what lies
+// in its last word beyond it means nothing. The zeros before an image wait for its first word.
 // Timing: one cycle a word of y, no cycle from x to y.
 module pad #(
   parameter int unsigned Height    = 4,
   parameter int unsigned Width     = 4,
   parameter int unsigned Channels  = 1,
-  parameter int unsigned Pe        = 1,  // elements a word
+  parameter int unsigned Pe        = 1,  // elements a word of y
   parameter int unsigned PadTop    = 1,
   parameter int unsigned PadLeft   = 1,
   parameter int unsigned PadBottom = 1,
@@ -17,23 +19,32 @@ module pad #(
   parameter int unsigned After     = 0,
   parameter int unsigned XBits     = 8,  // bits of an element of x
   parameter int unsigned XKind     = 2,  // 0 bipolar, 1 unsigned, 2 signed
-  parameter int unsigned YBits     = 8   // bits of an element of y
+  parameter int unsigned YBits     = 8,  // bits of an element of y
+  localparam int unsigned Total  = Channels + Before + After,
+  localparam int unsigned Pixels = Pe / Total,  // whole ones in a word; 0 where words are parts of one
+  localparam int unsigned XPe    = Pixels > 0 ? Pixels * Channels : Pe
 ) (
   input  logic                clk_i,
   input  logic                rst_ni,
   input  logic                x_valid_i,
   output logic                x_ready_o,
-  input  logic [Pe*XBits-1:0] x_data_i,
+  input  logic [XPe*XBits-1:0] x_data_i,
   output logic                y_valid_o,
   input  logic                y_ready_i,
   output logic [Pe*YBits-1:0] y_data_o
 );
   localparam int unsigned OutH = Height + PadTop + PadBottom;
-  localparam int unsigned OutW = Width + PadLeft + PadRight;
-  localparam int unsigned Blocks = (Channels + Before + After) / Pe;
+  localparam int unsigned Across = Pixels > 1 ? (Width + Pixels - 1) / Pixels : Width;  // words of a row, by block
+  localparam int unsigned OutW = Across + PadLeft + PadRight;
+  localparam int unsigned Blocks = Pixels > 0 ? 1 : Total / Pe;
+  localparam int unsigned First = Pixels > 0 ? 0 : Before / Pe;  // block of a pixel that comes from x, and how many do
+  localparam int unsigned Count = Pixels > 0 ? 1 : Channels / Pe;
 
-  if (Channels % Pe != 0 || Before % Pe != 0 || After % Pe != 0) begin : gen_bad_pe
+  if (Pixels == 0 ? Channels % Pe != 0 || Before % Pe != 0 || After % Pe != 0 : Pe % Total != 0) begin : gen_bad_pe
     $error("pad: Pe=%0d does not divide Channels=%0d, Before=%0d and After=%0d", Pe, Channels, Before, After);
+  end
+  if (Pixels > 1 && PadLeft + PadRight > 0) begin : gen_bad_pixels
+    $error("pad: words of %0d pixels beside %0d and %0d of padding", Pixels, PadLeft, PadRight);
   end
 
   // Three counters, each with a flag that it is on the image: raised and lowered where the image begins and ends.
@@ -66,7 +77,7 @@ module pad #(
     if (!rst_ni) begin
       {b_q, p_q, q_q} <= '0;
       started_q <= 1'b0;
-      on_b_q <= Before == 0;
+      on_b_q <= First == 0;
       on_p_q <= PadTop == 0;
       on_q_q <= PadLeft == 0;
     end else if (step) begin
@@ -74,21 +85,27 @@ module pad #(
       p_q <= p_d;
       q_q <= q_d;
       started_q <= !(last_b && last_p && last_q);
-      on_b_q <= passes(32'(b_d), Before / Pe, Channels / Pe, on_b_q && !last_b);
-      if (last_b) on_q_q <= passes(32'(q_d), PadLeft, Width, on_q_q && !last_q);
+      on_b_q <= passes(32'(b_d), First, Count, on_b_q && !last_b);
+      if (last_b) on_q_q <= passes(32'(q_d), PadLeft, Across, on_q_q && !last_q);
       if (last_b && last_q) on_p_q <= passes(32'(p_d), PadTop, Height, on_p_q && !last_p);
     end
   end
 
   for (genvar e = 0; e < Pe; e++) begin : gen_element
-    logic [XBits-1:0] x;
-    logic [YBits-1:0] value;
-    assign x = x_data_i[e*XBits+:XBits];
-    if (XKind == 0) begin : gen_bipolar
-      assign value = {{YBits - 1{!x[0]}}, 1'b1};
-    end else begin : gen_number
-      assign value = XKind == 2 ? YBits'(signed'(x)) : YBits'(x);
+    localparam int unsigned C = Pixels > 0 ? e % Total : Before;  // channel of y
+    if (C < Before || C >= Before + Channels) begin : gen_zero
+      assign y_data_o[e*YBits+:YBits] = '0;
+    end else begin : gen_x
+      localparam int unsigned From = Pixels > 0 ? e / Total * Channels + C - Before : e;
+      logic [XBits-1:0] x;
+      logic [YBits-1:0] value;
+      assign x = x_data_i[From*XBits+:XBits];
+      if (XKind == 0) begin : gen_bipolar
+        assign value = {{YBits - 1{!x[0]}}, 1'b1};
+      end else begin : gen_number
+        assign value = XKind == 2 ? YBits'(signed'(x)) : YBits'(x);
+      end
+      assign y_data_o[e*YBits+:YBits] = on ? value : '0;
     end
-    assign y_data_o[e*YBits+:YBits] = on ? value : '0;
   end
 endmodule

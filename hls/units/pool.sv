@@ -3,14 +3,16 @@
 //   y[p, q, c] = max or sum over i < KernelH, j < KernelW of x[p*KernelH + i, q*KernelW + j, c]
 //
 // Rows and columns that fill no tile are dropped. Where Minimum (or a channel's bit in MinimumFile) is 1 the least is
-// taken. A word holds Pe channels; a memory holds one accumulator word for each tile of a row. The accumulator of the
-// next word is fetched while this one is worked on, and handed over directly where both are the same.
-// Timing: Height * Width * Channels / Pe cycles an image; a result leaves 1 cycle after its last pixel came.
+// taken. A word holds Pe channels of a pixel, or all the channels of several pixels: whole rows of tiles, of which y has
+// as many pixels a word, or a part of one. Every row begins with a word of its own; what lies in its last word beyond it
+// means nothing. A memory holds one accumulator word for each word of a row of y. The accumulator of the next word is
+// fetched while this one is worked on, and handed over directly where both are the same.
+// Timing: a word of x a cycle; a result leaves 1 cycle after its last pixel came.
 module pool #(
   parameter int unsigned Height   = 4,
   parameter int unsigned Width    = 4,
   parameter int unsigned Channels = 1,
-  parameter int unsigned Pe       = 1,  // elements a word, divides Channels
+  parameter int unsigned Pe       = 1,  // elements a word of x: divides Channels, or so many whole pixels
   parameter int unsigned KernelH  = 2,
   parameter int unsigned KernelW  = 2,
   parameter int unsigned XBits    = 1,  // bits of an element of x
@@ -18,7 +20,10 @@ module pool #(
   parameter int unsigned YBits    = 1,  // bits of an element of y; XBits unless Sum
   parameter int unsigned Sum      = 0,  // 1: the sum, two's complement where it can be negative
   parameter int unsigned Minimum  = 0,
-  parameter              MinimumFile = ""  // instead of Minimum: Channels/Pe words of Pe bits
+  parameter              MinimumFile = "", // instead of Minimum: a bit for each channel, the words of a pixel
+  localparam int unsigned Pixels = Pe > Channels ? Pe / Channels : 1,
+  localparam int unsigned Tiles  = Pixels > KernelW ? Pixels / KernelW : 1,  // of a word, which is pixels of y
+  localparam int unsigned Lanes  = Pe > Channels ? Channels : Pe             // of a pixel
 ) (
   input  logic                clk_i,
   input  logic                rst_ni,
@@ -27,17 +32,23 @@ module pool #(
   input  logic [Pe*XBits-1:0] x_data_i,
   output logic                y_valid_o,
   input  logic                y_ready_i,
-  output logic [Pe*YBits-1:0] y_data_o
+  output logic [Tiles*Lanes*YBits-1:0] y_data_o
 );
-  localparam int unsigned Blocks = Channels / Pe;    // words of a pixel
+  localparam int unsigned Blocks = Channels / Lanes;    // words of a pixel
+  localparam int unsigned Taps = Pixels / Tiles;        // pixels of a tile in a word
+  localparam int unsigned Kw = KernelW / Taps;          // words of a tile's row
+  localparam int unsigned Word = Tiles * Lanes * YBits;
   localparam int unsigned OutH = Height / KernelH;
-  localparam int unsigned OutW = Width / KernelW;
+  localparam int unsigned OutW = (Width / KernelW + Tiles - 1) / Tiles;  // words of a row of y
   localparam int unsigned SpareH = Height % KernelH; // rows that fill no tile
-  localparam int unsigned SpareW = Width % KernelW;
+  localparam int unsigned SpareW = (Width + Pixels - 1) / Pixels - OutW * Kw;  // words that fill none
   localparam int unsigned Entries = KernelH > 1 ? OutW * Blocks : Blocks;
 
-  if (Channels % Pe != 0) begin : gen_bad_pe
+  if (Channels % Lanes != 0 || Pe != Pixels * Lanes) begin : gen_bad_pe
     $error("pool: Pe=%0d does not divide Channels=%0d", Pe, Channels);
+  end
+  if (Tiles * Taps != Pixels || (Pixels > KernelW ? Taps != KernelW : Kw * Taps != KernelW)) begin : gen_bad_pixels
+    $error("pool: %0d pixels a word do not make tiles of %0d columns", Pixels, KernelW);
   end
   if (OutH == 0 || OutW == 0) begin : gen_bad_kernel
     $error("pool: a tile of %0d x %0d exceeds the image", KernelH, KernelW);
@@ -46,7 +57,7 @@ module pool #(
   // ---- where the word lies: block of the pixel, pixel of the tile, tile of the image -------------------------------
   localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
   localparam int unsigned IBits = KernelH > 1 ? $clog2(KernelH) : 1;
-  localparam int unsigned JBits = KernelW > 1 ? $clog2(KernelW) : 1;
+  localparam int unsigned JBits = Kw > 1 ? $clog2(Kw) : 1;
   localparam int unsigned PBits = $clog2(OutH + 1);
   localparam int unsigned QBits = $clog2(OutW + 1);
 
@@ -58,7 +69,7 @@ module pool #(
   logic last_b, last_i, last_j, last_row, last_col, spare, first, last;
   assign last_b = b_q == BBits'(Blocks - 1);
   assign last_i = i_q == IBits'(KernelH - 1);
-  assign last_j = j_q == JBits'(KernelW - 1);
+  assign last_j = j_q == JBits'(Kw - 1);
   assign last_row = SpareH == 0 ? last_i && p_q == PBits'(OutH - 1)
                                 : p_q == PBits'(OutH) && i_q == IBits'(SpareH - 1);
   assign last_col = SpareW == 0 ? last_j && q_q == QBits'(OutW - 1)
@@ -90,9 +101,9 @@ module pool #(
   end
 
   // ---- accumulators ------------------------------------------------------------------------------------------------
-  logic [Pe*YBits-1:0] old_word, new_word;
+  logic [Word-1:0] old_word, new_word;
   if (Entries == 1) begin : gen_register
-    logic [Pe*YBits-1:0] new_q;
+    logic [Word-1:0] new_q;
     always_ff @(posedge clk_i) if (step && !spare) new_q <= new_word;
     assign old_word = new_q;
   end else begin : gen_memory
@@ -106,9 +117,9 @@ module pool #(
     end
 
     // A word that counts is never read while it is written.
-    logic [Pe*YBits-1:0] fetched, new_q;
+    logic [Word-1:0] fetched, new_q;
     logic same_q;
-    ram #(.Bits(Pe * YBits), .Words(Entries)) accumulators (
+    ram #(.Bits(Word), .Words(Entries)) accumulators (
       .clk_i(clk_i), .put_i(step && !spare), .put_addr_i(addr_q), .put_data_i(new_word),
       .get_i(step), .get_addr_i(addr_d), .get_data_o(fetched)
     );
@@ -126,12 +137,22 @@ module pool #(
     end
   end
 
-  pool_step #(
-    .Pe(Pe), .Blocks(Blocks), .XBits(XBits), .XKind(XKind), .YBits(YBits), .Sum(Sum), .Minimum(Minimum),
-    .MinimumFile(MinimumFile)
-  ) lanes (
-    .first_i(first), .block_i(b_q), .x_i(x_data_i), .old_i(old_word), .new_o(new_word)
-  );
+  // The pixels of a tile in a word, one after the other.
+  for (genvar t = 0; t < Tiles; t++) begin : gen_tile
+    localparam int unsigned Tile = Lanes * YBits;
+    logic [(Taps+1)*Tile-1:0] so_far;
+    assign so_far[0+:Tile] = old_word[t*Tile+:Tile];
+    assign new_word[t*Tile+:Tile] = so_far[Taps*Tile+:Tile];
+    for (genvar k = 0; k < Taps; k++) begin : gen_pixel
+      pool_step #(
+        .Pe(Lanes), .Blocks(Blocks), .XBits(XBits), .XKind(XKind), .YBits(YBits), .Sum(Sum), .Minimum(Minimum),
+        .MinimumFile(MinimumFile)
+      ) lanes (
+        .first_i(k == 0 && first), .block_i(b_q), .x_i(x_data_i[(t*Taps+k)*Lanes*XBits+:Lanes*XBits]),
+        .old_i(so_far[k*Tile+:Tile]), .new_o(so_far[(k+1)*Tile+:Tile])
+      );
+    end
+  end
 
   // ---- result ------------------------------------------------------------------------------------------------------
   always_ff @(posedge clk_i) begin

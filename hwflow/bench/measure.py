@@ -21,7 +21,8 @@ from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
 from hwflow.errors import RecipeError, ToolError
 from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, yosys
-from hwflow.units.kit.base import Cost, Stream, Unit, divisors
+from hwflow.units.kit.base import Cost, Unit
+from hwflow.units.kit.streams import Stream, divisors
 
 TEMPLATE = "bench_units.sv.j2"
 BATCH, LUTS = 24, 6000  # units of one synthesis, and the LUTs they are estimated to take together

@@ -95,7 +95,7 @@ def boards(json: Json = False) -> None:
 
     table = Table("board", "title", "part", "family", "LUT", "FF", "BRAM", "DSP", "clock, MHz", "bitstream", "link")
     for b in known():
-        how = "open tools" if b.flow == "open" else "Vivado project"
+        how = {"open": "open tools", "vivado": "Vivado project", "plan": "planned for only"}[b.flow]
         amounts = (f"{v:,}" for v in b.totals.values())
         table.add_row(b.name, b.title, b.part, b.family, *amounts, f"{b.clock_mhz:g}", how, b.link)
     show([asdict(b) for b in known()], json, table)

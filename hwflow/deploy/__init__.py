@@ -105,6 +105,11 @@ def _package(
     clock_mhz: float | None, rounds: int, timeout: float | None, say: Say,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything of a deploy folder but deploy.json, in the empty folder `out`."""
+    if board and board.flow == "plan":
+        raise RecipeError(
+            f"{board.name}: hwflow plans for it and makes no bitstream or project for it; take --board sim, or instantiate "
+            "the top of rtl/ in a design of your own"
+        )
     yosys.sources(rtl)
     params = designs.parameters(dataflow, rtl)
     if board is None:

@@ -24,7 +24,8 @@ from hwflow.files import write_arrays
 from hwflow.lower.reload import load_bytes, structure, weights_crc
 from hwflow.net import Net
 from hwflow.places import hardware
-from hwflow.units.kit.base import Dataflow, Stream
+from hwflow.units.kit.base import Dataflow
+from hwflow.units.kit.streams import Stream
 
 TRANSFER_BYTES = (1 << 26) - 1  # of one transfer: the length field that vivado_dma.tcl asks for has 26 bits
 SIM = "sim"

@@ -16,7 +16,8 @@ import numpy as np
 from hwflow.bits import Array, sign
 from hwflow.emit.names import memory, plain, signal
 from hwflow.places import hardware, hardware_files
-from hwflow.units.kit.base import SOURCE, Dataflow, Memory, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Memory, Unit
+from hwflow.units.kit.streams import Stream
 
 STREAM_DEPTH = 2  # words between two units that no fifo joins
 ALWAYS = ("axis.hpp", "tb.cpp", "run_hls.tcl")
@@ -129,7 +130,7 @@ def sample_images(stream: Stream, n: int) -> Array:
 def to_beats(x: Array, stream: Stream) -> bytes:
     """Images (n, *shape) as the bytes of AXI-Stream beats, one word in whole bytes each."""
     ints = stream.ints
-    codes = ints.encode(np.asarray(x).reshape(-1, stream.par))
+    codes = ints.encode(stream.words_of(x))
     if ints.bits == 8:
         return codes.astype(np.uint8).tobytes()
     flags = (codes[..., None] >> np.arange(ints.bits, dtype=np.uint64)).astype(np.uint8) & np.uint8(1)
@@ -137,12 +138,12 @@ def to_beats(x: Array, stream: Stream) -> bytes:
 
 
 def from_beats(data: bytes, stream: Stream) -> Array:
-    """Elements (words, par) as int64 of the bytes of AXI-Stream beats; the inverse of `to_beats`."""
+    """Images (n, elements) as int64 of the bytes of AXI-Stream beats; the inverse of `to_beats`."""
     ints = stream.ints
     beats = np.frombuffer(data, np.uint8).reshape(-1, axis_bytes(stream))
     flags = np.unpackbits(beats, axis=1, bitorder="little")[:, : stream.bits].reshape(len(beats), stream.par, ints.bits)
     place = np.uint64(1) << np.arange(ints.bits, dtype=np.uint64)
-    return ints.decode((flags.astype(np.uint64) * place).sum(-1, dtype=np.uint64))
+    return stream.values_of(ints.decode((flags.astype(np.uint64) * place).sum(-1, dtype=np.uint64)))
 
 
 def rows(memory: Memory) -> str:

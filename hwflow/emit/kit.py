@@ -13,7 +13,8 @@ import numpy as np
 from hwflow.bits import Array, Ints, words
 from hwflow.emit.names import plain
 from hwflow.emit.rtl import TEMPLATES
-from hwflow.units.kit.base import Dataflow, Stream
+from hwflow.units.kit.base import Dataflow
+from hwflow.units.kit.streams import Stream
 
 VECTORS = 3  # images of the testbench, fewer where they are large
 LARGE = 10_000  # elements of all of them

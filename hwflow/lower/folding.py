@@ -37,8 +37,8 @@ def check_folding(folding: Folding) -> dict[str, dict[str, Any]]:
 
 
 def folding_fields(unit: Unit) -> tuple[str, ...]:
-    """The folding fields a unit has; none where it only joins others, and no `mult` where it multiplies nothing."""
-    names = {f.name for f in fields(unit)} - ({"mult"} if not unit.multiplies else set())
+    """The folding fields a unit has; none where it only joins others, and none that is no choice of this one."""
+    names = {f.name for f in fields(unit)} - {*unit.unfolded}
     return () if unit.glue else tuple(c for c in CHOICES if c in names)
 
 
@@ -93,7 +93,7 @@ def folding_of(dataflow: Dataflow) -> dict[str, dict[str, Any]]:
         if unit.capacity:
             out[unit.name] = {"depth": unit.capacity}
         elif has := folding_fields(unit):
-            out[unit.name] = {c: getattr(unit, c) for c in has}
+            out[unit.name] = {c: value for c in has if (value := getattr(unit, c))}
     return out
 
 

@@ -14,7 +14,8 @@ from typing import TypeAlias
 from hwflow import units as hw
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Unit
+from hwflow.units.kit.streams import Stream
 
 Depths: TypeAlias = Mapping[str, int]
 
@@ -26,15 +27,27 @@ def join(name: str, source: Port, units: tuple[Unit, ...], depths: Depths | None
     one that holds an image. RecipeError when `depths` names a place no fifo can have.
     """
     first = next(u for u in units if SOURCE in u.inputs)
-    start = Stream(source, first.ins[first.inputs.index(SOURCE)].par)
+    start = Stream(source, _outer(first, first.ins[first.inputs.index(SOURCE)]).par)
     joined = _Joined(Counter(i for u in units for i in u.inputs), Names({SOURCE, *(u.name for u in units)}), depths)
     joined.offer(SOURCE, start)
     for unit in units:
         joined.add(unit)
+    _outer(units[-1], units[-1].outs[0])
     if stray := sorted(set(depths or {}) - joined.placed):
         like = fifo_name(units[0], 0)
         raise RecipeError(f"{stray[0]}: there is no such fifo; a fifo is named after the unit it feeds, like {like}")
     return Dataflow(name, start, tuple(joined.units))
+
+
+def _outer(unit: Unit, stream: Stream) -> Stream:
+    """A stream that enters or leaves the hardware; RecipeError where its words do not divide an image's rows."""
+    if stream.by_row:
+        many = stream.par // stream.port.channels
+        raise RecipeError(
+            f"{unit.name}: rows of {stream.port.shape[1]} pixels are no words of {many}, which hardware takes and gives "
+            f"one after another; take one pixel a word, or a number that divides a row"
+        )
+    return stream
 
 
 def fifo_name(unit: Unit, k: int) -> str:
@@ -74,7 +87,13 @@ class _Joined:
         self.streams[edge], self.free[edge] = stream, [edge]
         if copies > 1:
             fork = self.put(
-                hw.Fork, f"{edge.replace(':', '_')}_fork", edge, x=stream.port, copies=copies, par=stream.par
+                hw.Fork,
+                f"{edge.replace(':', '_')}_fork",
+                edge,
+                x=stream.port,
+                copies=copies,
+                par=stream.par,
+                by_row=stream.by_row,
             )
             self.free[edge] = [f"{fork}:{k}" if k else fork for k in range(copies)]
 
@@ -94,12 +113,20 @@ class _Joined:
         edge, have, want = self.free[unit.inputs[k]].pop(0), self.streams[unit.inputs[k]], unit.ins[k]
         stem = fifo_name(unit, k).removesuffix("_fifo")
         if (have.ints.bits, have.ints.kind) != (want.ints.bits, want.ints.kind):
-            edge = self.put(hw.Recode, f"{stem}_recode", edge, x=have.port, to=want.ints, par=have.par)
-            have = Stream(want.port, have.par)
+            edge = self.put(
+                hw.Recode, f"{stem}_recode", edge, x=have.port, to=want.ints, par=have.par, by_row=have.by_row
+            )
+            have = Stream(want.port, have.par, have.by_row)
+        if have.by_row != want.by_row or (have.by_row and have.par != want.par):
+            takes, gives = ("rows that each begin a word" if s.by_row else "words across rows" for s in (want, have))
+            raise RecipeError(
+                f"{unit.name}: takes {want.par} elements a word, {takes}, and {unit.inputs[k]} gives {have.par}, {gives}; "
+                f"give both words of as many pixels, or of a number of them that divides a row of {(have if have.by_row else want).port.shape[1]}"
+            )
         if have.par != want.par:
             edge = self.put(hw.Width, f"{stem}_width", edge, x=have.port, par_in=have.par, par_out=want.par)
         # right before the reader, which may want its words in one burst
-        return self.buffer(unit, k, edge, Stream(have.port, want.par))
+        return self.buffer(unit, k, edge, Stream(have.port, want.par, have.by_row))
 
     def buffer(self, unit: Unit, k: int, edge: str, stream: Stream) -> str:
         """`edge` through its fifo, where it has one."""
@@ -111,7 +138,7 @@ class _Joined:
         if not depth:
             return edge
         self.placed.add(name)
-        return self.put(hw.Fifo, name, edge, x=stream.port, par=stream.par, depth=depth)
+        return self.put(hw.Fifo, name, edge, x=stream.port, par=stream.par, depth=depth, by_row=stream.by_row)
 
 
 @dataclass

@@ -18,7 +18,8 @@ from hwflow.errors import RecipeError
 from hwflow.files import brief, read_json, write_json
 from hwflow.ops import Port
 from hwflow.units import UNITS
-from hwflow.units.kit.base import Dataflow, Stream, Unit
+from hwflow.units.kit.base import Dataflow, Unit
+from hwflow.units.kit.streams import Stream
 
 FORMAT = 1
 REMEDY = "compile the model again"
@@ -96,6 +97,7 @@ def _pack(value: object) -> Any:
     if isinstance(value, Port):
         return {"port": [list(value.shape), _pack(value.ints)]}
     if isinstance(value, Stream):
+        assert not value.by_row, "what enters hardware is no stream by row"
         return {"stream": [_pack(value.port), value.par]}
     if isinstance(value, Ints):
         return {"ints": [value.lo, value.hi, value.step]}

@@ -19,7 +19,7 @@ from hwflow.lower.folding import Folding, check_folding
 from hwflow.net import Net
 from hwflow.plan.explain import explain
 from hwflow.plan.fifos import first_latency, set_pace, size_fifos
-from hwflow.plan.search import RESOURCES, Search, as_vector, weigh_resources
+from hwflow.plan.search import IMPOSSIBLE, RESOURCES, Search, as_vector, weigh_resources
 from hwflow.units.kit.base import Dataflow
 
 __all__ = ["BoundedSearch", "explain", "plan"]
@@ -127,7 +127,7 @@ def _default_cycles(search: Search, folding: Folding) -> int:
     pace = 1
     for o in search.choices:
         lanes = np.array([f.get("pe", 1) * f.get("simd", 1) for f in o.foldings])
-        pace = max(pace, int(o.cycles[lanes <= LANES].min(initial=o.cycles.max())))
+        pace = max(pace, int(o.cycles[(lanes <= LANES) & ~o.hurries].min(initial=o.cycles.max())))
     return max(pace, search.fastest)
 
 
@@ -149,7 +149,7 @@ class BoundedSearch:
             for weighing in WEIGHINGS if (self.search.lower_bound(target) <= self.limits).all() else ():
                 weights = self.worth * np.array(weighing)
                 folding, total = self.search.solve(target, weights)
-                if (total <= self.limits).all():
+                if (total <= np.minimum(self.limits, IMPOSSIBLE - 1)).all():
                     self._known[target] = (folding, total)
                 if self._known[target] or total @ weights > self.limits @ weights:
                     break
@@ -159,7 +159,7 @@ class BoundedSearch:
         """The folding within `target` cycles in which each unit is as fast as it can be for SLACK of the whole cost more;
         None when it does not fit."""
         chosen = self.search.solve(target, self.worth, SLACK)
-        return chosen if (chosen[1] <= self.limits).all() else None
+        return chosen if (chosen[1] <= np.minimum(self.limits, IMPOSSIBLE - 1)).all() else None
 
     def fastest(self, above: int = 0) -> Choice | None:
         """The fastest folding of at least `above` cycles that fits; None when none does."""

@@ -46,7 +46,7 @@ def explain(
             "unit": slow.name,
             "kind": slow.module,
             "cycles": slow.cycles,
-            "folding": {c: getattr(slow, c) for c in folding_fields(slow)},
+            "folding": {c: value for c in folding_fields(slow) if (value := getattr(slow, c))},
         },
         "doubling": _price_doubling(dataflow, cycles, board, family),
         "fmax": estimate_clock(dataflow, family, board),

@@ -29,6 +29,9 @@ from hwflow.units.kit.stores import STYLE
 RESOURCES = ("lut", "ff", "bram", "dsp")
 LARGEST = 30_000_000  # entries of one table; more than networks of the known kinds ever need
 
+IMPOSSIBLE = 1e9  # what a converter costs that cannot be
+
+Words = tuple[int, bool]  # elements of a word, and whether every row of an image begins with one
 Factor = tuple[tuple[int, ...], Array]  # the variables a table speaks of, and its cost for each of their values
 
 
@@ -46,20 +49,24 @@ def as_vector(cost: Cost) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """Every legal folding of one unit: cycles (n,), resources (n, 4), words in and out; cheapest cycles first."""
+    """Every legal folding of one unit: cycles (n,), resources (n, 4), words in and out; cheapest cycles first.
+
+    `hurries` (n,): those that take several pixels a cycle only to be fast enough.
+    """
 
     unit: Unit
     foldings: tuple[Mapping[str, Any], ...]
     cycles: Array
     costs: Array
-    pars: tuple[tuple[int, ...], ...]  # of its inputs, then of its outputs
+    words: tuple[tuple[Words, ...], ...]  # of its inputs, then of its outputs
+    hurries: Array
 
     @cached_property
-    def keys(self) -> tuple[tuple[tuple[int, ...], ...], Array]:
-        """The distinct word widths, and which of them each folding has."""
-        distinct = sorted(set(self.pars))
+    def keys(self) -> tuple[tuple[tuple[Words, ...], ...], Array]:
+        """The distinct words, and which of them each folding has."""
+        distinct = sorted(set(self.words))
         place = {p: i for i, p in enumerate(distinct)}
-        return tuple(distinct), np.array([place[p] for p in self.pars])
+        return tuple(distinct), np.array([place[p] for p in self.words])
 
     @cached_property
     def _lower_bounds(self) -> Array:
@@ -74,17 +81,22 @@ class Options:
         """Cycles of the fastest folding that costs at most `cost`."""
         return int(self.cycles[np.flatnonzero(self.costs @ weights <= cost)[0]])
 
-    def cheapest_by_width(self, target: int, weights: Array) -> tuple[Array, Array]:
-        """For each distinct width the least cost and the folding that has it, among those within `target` cycles."""
+    def cheapest_by_width(self, target: int, weights: Array, every: bool) -> tuple[Array, Array]:
+        """For each distinct words the least cost and the folding that has them, among those within `target` cycles; of
+        several pixels a cycle only where one is too slow, or `every`."""
         distinct, which = self.keys
-        score = np.where(self.cycles <= target, self.costs @ weights, np.inf)
+        within = self.cycles <= target
+        if not every and (within & ~self.hurries).any():
+            within &= ~self.hurries
+        score = np.where(within, self.costs @ weights, np.inf)
         order = np.lexsort((score, which))
         first = np.searchsorted(which[order], np.arange(len(distinct)))
         return score[order[first]], order[first]
 
 
-def list_options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
-    """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does."""
+def list_options(unit: Unit, family: str, given: Mapping[str, Any], last: bool = False) -> Options:
+    """Every legal folding of a unit that agrees with what is `given`; RecipeError when none does. `last`: of the unit
+    whose output leaves the hardware."""
     unit = unit.unconstrained()
     if unknown := [k for k in given if k not in folding_fields(unit)]:
         raise RecipeError(f"{unit.name}: has {', '.join(folding_fields(unit)) or 'nothing'} to fold, not {unknown[0]}")
@@ -98,11 +110,16 @@ def list_options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
         if given.get("style") in unit.own_bill and not allows_style(unit, folding, given["style"]):
             continue
         made = unit.folded(**folding)
-        pars = tuple(s.par for s in (*made.ins, *made.outs))
+        if any(getattr(made, k) != v for k, v in given.items() if k in ("pe", "simd")):
+            continue
+        outer = [s for s, i in zip(made.ins, made.inputs, strict=True) if i == SOURCE] + [*made.outs] * last
+        if any(s.by_row for s in outer):
+            continue
+        words = tuple((s.par, s.by_row) for s in (*made.ins, *made.outs))
         for style in list_styles(made, family, given):
             cost = price(made, style)
             if style.get("mult") != "dsp" or cost[RESOURCES.index("dsp")] or "mult" in given:
-                found.setdefault((made.cycles, pars, *cost), ({**folding, **style}, made))
+                found.setdefault((made.cycles, words, *cost), ({**folding, **style}, made))
     if not found:
         wanted = ", ".join(f"{k}={v}" for k, v in given.items())
         raise RecipeError(f"{unit.name}: has no legal folding with {wanted}; leave one of them out")
@@ -113,6 +130,7 @@ def list_options(unit: Unit, family: str, given: Mapping[str, Any]) -> Options:
         np.array([key[0] for key, _ in rows]),
         np.array([key[2:] for key, _ in rows]),
         tuple(key[1] for key, _ in rows),
+        np.array([made.hurries for _, (_, made) in rows]),
     )
 
 
@@ -179,7 +197,9 @@ class Search:
     @staticmethod
     def of(units: tuple[Unit, ...], family: str, folding: Folding) -> Search:
         """All choices of `units` that agree with a (partial) folding."""
-        return Search(units, tuple(list_options(u, family, folding.get(u.name, {})) for u in units), family)
+        return Search(
+            units, tuple(list_options(u, family, folding.get(u.name, {}), u is units[-1]) for u in units), family
+        )
 
     @cached_property
     def targets(self) -> Array:
@@ -231,26 +251,33 @@ class Search:
                 out[i] += as_vector(fork.cost(self.family))
         return out
 
-    def converter(self, edge: tuple[int, int, int, int], par_out: int, par_in: int) -> Array:
-        """What it costs (4,) to bring words of `par_out` elements to a reader of `par_in`; too much where it cannot be."""
+    def converter(self, edge: tuple[int, int, int, int], gives: Words, takes: Words) -> Array:
+        """What it costs (4,) to bring the words that one unit gives to its reader; too much where it cannot be."""
         source, _, reader, k = edge
-        if self.units[source].width_bound and par_out != par_in:
-            return np.full(4, 1e9)
+        if gives == takes:
+            return np.zeros(4)
+        if self.units[source].width_bound or gives[1] or takes[1]:
+            return np.full(4, IMPOSSIBLE)
         port = self.units[reader].ins[k].port
-        return cost_converter(port.ints, port.size, par_out, par_in, self.family)
+        return cost_converter(port.ints, port.size, gives[0], takes[0], self.family)
 
     def lower_bound(self, target: int) -> Array:
         """Resources (4,) below which no folding within `target` cycles can be."""
         return self.forks.sum(0) + sum(o.lower_bound(target) for o in self.choices)
 
-    def solve(self, target: int, weights: Array, slack: float = 0.0) -> tuple[dict[str, Mapping[str, Any]], Array]:
+    def solve(
+        self, target: int, weights: Array, slack: float = 0.0, every: bool = False
+    ) -> tuple[dict[str, Mapping[str, Any]], Array]:
         """The folding of least `weights` @ resources in which no unit takes more than `target` cycles, and its
-        resources (4,). With `slack`, each unit is as fast as it can be for that share of the whole cost more."""
-        best = [o.cheapest_by_width(target, weights) for o in self.choices]
+        resources (4,). With `slack`, each unit is as fast as it can be for that share of the whole cost more.
+
+        Units take several pixels a cycle where one is too slow; `every` one may where their neighbours' words ask for it.
+        """
+        best = [o.cheapest_by_width(target, weights, every) for o in self.choices]
         if slack:
             more = slack * sum(float(score.min()) for score, _ in best)
             best = [
-                o.cheapest_by_width(o.fastest_within(float(score.min()) + more, weights), weights)
+                o.cheapest_by_width(o.fastest_within(float(score.min()) + more, weights), weights, every)
                 for o, (score, _) in zip(self.choices, best, strict=True)
             ]
         keep = [np.flatnonzero(np.isfinite(score)) for score, _ in best]
@@ -267,6 +294,8 @@ class Search:
         total = self.forks.sum(0) + sum(o.costs[r] for o, r in zip(self.choices, rows, strict=True))
         for e, table in self.converters.items():
             total = total + table[self._widths(e[0], e[1])[1][picked[e[0]]], self._widths(e[2], e[3])[1][picked[e[2]]]]
+        if total.max() >= IMPOSSIBLE and not every:
+            return self.solve(target, weights, slack, every=True)
         return {o.unit.name: o.foldings[r] for o, r in zip(self.choices, rows, strict=True) if o.foldings[r]}, total
 
     @cached_property
@@ -281,9 +310,9 @@ class Search:
         }
 
     @cache  # noqa: B019  a search lives as long as its plan
-    def _widths(self, unit: int, stream: int) -> tuple[list[int], Array]:
+    def _widths(self, unit: int, stream: int) -> tuple[list[Words], Array]:
         """The distinct words a stream of a unit can have, and which of them each of its `keys` has."""
-        every = [pars[stream] for pars in self.choices[unit].keys[0]]
+        every = [words[stream] for words in self.choices[unit].keys[0]]
         distinct = sorted(set(every))
         return distinct, np.array([distinct.index(p) for p in every])
 
@@ -296,8 +325,6 @@ class Search:
 @cache
 def cost_converter(ints: Ints, size: int, par_in: int, par_out: int, family: str) -> Array:
     """What a width converter costs, (4,)."""
-    if par_in == par_out:
-        return np.zeros(4)
     return as_vector(
         hw.Width(name="width", inputs=("x",), x=Port((size,), ints), par_in=par_in, par_out=par_out).cost(family)
     )

@@ -21,7 +21,8 @@ from hwflow.errors import ToolError
 from hwflow.simulate.base import Run
 from hwflow.simulate.verilate import build
 from hwflow.simulate.verilate import waves as wave_format
-from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Unit
+from hwflow.units.kit.streams import Stream
 
 TOP = "top"
 IDLE = 10_000  # cycles without a handshake at either end that mean it will never come, beyond four images
@@ -275,7 +276,7 @@ def _simulate(
             tuple(_run(d, e, len(x[0]), told, total, seconds, work, program) for e in d.outs)
             for d, x in zip(designs, xs, strict=True)
         ]
-        heard = {e.id: _words(work / str(e.id), e.stream) for d in designs for e in d.taps if e.capture}
+        heard = {e.id: _values(work / str(e.id), e.stream) for d in designs for e in d.taps if e.capture}
     return runs, heard
 
 
@@ -339,7 +340,7 @@ def _run(
     rate = -(-(ends[-1] - ends[start]) // (n - 1 - start)) if n > 1 else None
     log = {"program": str(program), "first_word": sink.first - source.first, "image_ends": ends}
     return Run(
-        "rtl", _words(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
+        "rtl", _values(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
         latency=ends[0] - source.first + 1, cycles=total, occupancy={e.label: told[e.id].told for e in design.levels}, log=log,
         toggles={e.edge: told[e.id].toggles / n for e in design.taps},
     )  # fmt: skip
@@ -374,7 +375,7 @@ def _where(design: Design, told: list[Told], images: int) -> str:
 
 def pack(x: Array, stream: Stream) -> bytes:
     """Images (n, ...) as the bytes of a file of words, each rounded up to 32 bits."""
-    codes = stream.ints.encode(np.asarray(x).reshape(-1, stream.par))
+    codes = stream.ints.encode(stream.words_of(x))
     flags = (codes[..., None] >> np.arange(stream.ints.bits, dtype=np.uint64)).astype(np.uint8) & np.uint8(1)
     rows = np.packbits(flags.reshape(len(codes), -1), axis=1, bitorder="little")
     padded = np.zeros((len(rows), -(-stream.bits // 32) * 4), np.uint8)
@@ -382,11 +383,11 @@ def pack(x: Array, stream: Stream) -> bytes:
     return padded.tobytes()
 
 
-def _words(path: Path, stream: Stream) -> Array:
-    """Elements (words, par) of a file of words."""
+def _values(path: Path, stream: Stream) -> Array:
+    """Images (n, elements) of a file of words."""
     rows = np.fromfile(path, np.uint8).reshape(-1, -(-stream.bits // 32) * 4)
     flags = np.unpackbits(rows, axis=1, bitorder="little")[:, : stream.bits].reshape(
         len(rows), stream.par, stream.ints.bits
     )
     place = np.uint64(1) << np.arange(stream.ints.bits, dtype=np.uint64)
-    return stream.ints.decode((flags.astype(np.uint64) * place).sum(-1, dtype=np.uint64))
+    return stream.values_of(stream.ints.decode((flags.astype(np.uint64) * place).sum(-1, dtype=np.uint64)))

@@ -13,16 +13,20 @@ from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, elementwise_rhythm
+from hwflow.units.kit.streams import Stream, check_lanes, list_lanes
 
 MOST = 4  # inputs of one unit; longer sums are chains
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AddUnit(Unit):
-    """y = sum_i scales[i] * x_i, when a word of every input is there. One to four inputs of one shape."""
+    """y = sum_i scales[i] * x_i, when a word of every input is there. One to four inputs of one shape.
+
+    A word holds `pe` channels of one pixel, or all the channels of several pixels.
+    """
 
     module: ClassVar[str] = "add"
     xs: tuple[Port, ...]
@@ -32,7 +36,7 @@ class AddUnit(Unit):
     def __post_init__(self) -> None:
         check_inputs(self.name, self.xs, self.scales)
         assert len({x.shape for x in self.xs}) == 1, f"{self.name}: adds {self.xs}"
-        divide(self.name, "pe", self.pe, self.xs[0].channels)
+        check_lanes(self.name, self.pe, self.xs[0])
 
     @property
     def _y(self) -> Port:
@@ -40,11 +44,11 @@ class AddUnit(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return tuple(Stream(x, self.pe) for x in self.xs)
+        return tuple(Stream.of(x, self.pe) for x in self.xs)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(self._y, self.pe),)
+        return (Stream.of(self._y, self.pe),)
 
     @property
     def cycles(self) -> int:
@@ -58,7 +62,7 @@ class AddUnit(Unit):
         return elementwise_rhythm(g, self.outs[0].words, len(self.inputs))
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe} for pe in divisors(self.xs[0].channels))
+        yield from list_lanes(self.xs[0])
 
     def params(self) -> dict[str, int | str]:
         """Scale, element bits and kind of each input; those beyond Inputs are 0, 1, 1."""
@@ -82,10 +86,12 @@ class AddUnit(Unit):
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:
-        """Small instances: two equal, three mixed, negative scales."""
+        """Small instances: two equal, three mixed, negative scales, several pixels."""
         return (
             AddUnit(name="add_two", inputs=("a", "b"), xs=(Port((3, 2, 6), Ints(-128, 127)),) * 2, scales=(1, 1), pe=3),
             AddUnit(name="add_mixed", inputs=("a", "b", "c"), xs=(Port((5,), BIPOLAR), Port((5,), Ints(0, 3)), Port((5,), Ints(-9, 2))), scales=(4, -3, 1), pe=5),
+            AddUnit(name="add_four", inputs=("a", "b"), xs=(Port((2, 8, 3), Ints(-8, 7)), Port((2, 8, 3), BIPOLAR)), scales=(2, -3), pe=12),
+            AddUnit(name="add_ragged", inputs=("a", "b"), xs=(Port((3, 7, 2), Ints(-8, 7)),) * 2, scales=(1, 2), pe=4),
             AddUnit(name="add_one", inputs=("a",), xs=(Port((7,), BIPOLAR),), scales=(-5,), pe=1),
         )  # fmt: skip
 

@@ -16,9 +16,10 @@ from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
 from hwflow.units.add import check_inputs, padded, signed_digits
-from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, Steps, add_wires, arange
+from hwflow.units.kit.streams import Stream, divide, divisors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

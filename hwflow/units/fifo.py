@@ -12,10 +12,11 @@ from typing import ClassVar
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.kit.base import Stream, Unit
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Line, Rhythm, Steps, arange
 from hwflow.units.kit.stores import STYLE, Store
+from hwflow.units.kit.streams import Stream
 
 STYLES = STYLE[:3]  # words that come and go are no constants
 
@@ -30,6 +31,7 @@ class Fifo(Unit):
     par: int
     depth: int = 2
     style: str = "auto"
+    by_row: bool = False  # as its streams' field says
 
     def __post_init__(self) -> None:
         if self.depth < 2:
@@ -39,7 +41,7 @@ class Fifo(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.par),)
+        return (Stream(self.x, self.par, self.by_row),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:

@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.kit.base import Stream, Unit, divide
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, wire_rhythm
+from hwflow.units.kit.streams import Stream, divide
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,14 +25,16 @@ class Fork(Unit):
     x: Port
     copies: int = 2
     par: int = 1
+    by_row: bool = False  # as its streams' field says
 
     def __post_init__(self) -> None:
         assert self.copies >= 1, f"{self.name}: makes {self.copies} copies"
-        divide(self.name, "par", self.par, self.x.size)
+        if not self.by_row:
+            divide(self.name, "par", self.par, self.x.size)
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.par),)
+        return (Stream(self.x, self.par, self.by_row),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:

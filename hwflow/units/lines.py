@@ -25,23 +25,49 @@ from hwflow.units.window import Window
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Lines(Patches):
-    """Windows whole in a word: simd = pixels * kh * kw * C are so many neighbouring windows; a word of x is as many pixels.
+    """Windows whole in a word: simd = windows * kh * kw * C are so many neighbouring windows.
 
-    A row of the kernel has a memory, each as long as a row of the image. A column of words of the kernel's height is
-    read a cycle and shifted into the windows, so a row of windows takes as many cycles as columns are read.
+    A word of x is as many pixels, or pe = pixels * C of them, which begin that many windows of a wider stride. Rows that
+    words do not divide end with a word that has places to spare. A row of the kernel has a memory, each as long as a row
+    of the image. A column of words of the kernel's height is read a cycle and shifted into the windows, so a row of
+    windows takes as many cycles as columns are read.
     """
 
     module: ClassVar[str] = "lines"
     complete: ClassVar[bool] = True
 
     def check_width(self) -> None:
-        if not self.holds(self.simd):
-            raise RecipeError(f"{self.name}: simd must be whole windows of {self.whole}, not {self.simd}")
+        if not self.holds(self.simd, self.pe):
+            begun = f" that pe={self.pe} elements of x begin" if self.pe else ""
+            raise RecipeError(f"{self.name}: simd must be whole windows of {self.whole}{begun}, not {self.simd}")
+
+    @property
+    def windows(self) -> int:
+        """Windows of a word of y."""
+        return self.simd // self.whole
 
     @property
     def pixels(self) -> int:
-        """Windows of a word of y, pixels of a word of x."""
-        return self.simd // self.whole
+        """Pixels of a word of x."""
+        return self.pe // self.x.channels or self.windows
+
+    @property
+    def par(self) -> int:
+        return self.pixels * self.x.channels
+
+    @property
+    def hurries(self) -> bool:
+        return self.pe > 0 or self.kernel[0] == 1 or any(s.by_row for s in (*self.ins, *self.outs))
+
+    @property
+    def _words(self) -> int:
+        """Words of a row of x, which are columns."""
+        return -(-self.x.shape[1] // self.pixels)
+
+    @property
+    def _apart(self) -> int:
+        """Columns from one word of windows to the next."""
+        return self.stride[1] if self.pixels == 1 else 1
 
     @property
     def taps_per_word(self) -> int:
@@ -50,22 +76,25 @@ class Lines(Patches):
     @property
     def across(self) -> int:
         """Columns read for a row of windows."""
-        return min(self._reach, self.x.shape[1] // self.pixels)
+        return min(self._reach, self._words)
 
     @property
     def after(self) -> int:
         """Windows of a row that reach beyond the image: an image's last leave without a column."""
-        return max(self._reach - self.x.shape[1] // self.pixels, 0)
+        return max(self._reach - self._words, 0)
 
     @property
     def late(self) -> int:
         """Columns that the first windows of a row need before their last one."""
-        return ceil((self.kernel[1] - 1 - self.pads[1]) / self.pixels)
+        last = (
+            (self.windows - 1) * self.stride[1] + self.kernel[1] - 1 - self.pads[1]
+        )  # column of the first word's last tap
+        return last // self.pixels
 
     @property
     def _reach(self) -> int:
         """Columns of the image to the end of a row's last windows, those beyond the edge counted."""
-        return (self.size[1] - self.pixels) * self.stride[1] // self.pixels + self.late + 1
+        return (-(-self.size[1] // self.windows) - 1) * self._apart + self.late + 1
 
     @property
     def cycles(self) -> int:
@@ -74,14 +103,14 @@ class Lines(Patches):
     @property
     def latency(self) -> int:
         row = min(self.kernel[0] - 1 - self.pads[0], self.x.shape[0] - 1)
-        return row * self.x.shape[1] // self.pixels + self.late + 2
+        return row * self._words + self.late + 2
 
     def rhythm(self, g: EventGraph) -> Rhythm:
         """As a window, of columns: a step reads one and shifts it in. The windows that an image's end still holds are
         flushed by shifts without a column; the next image's first column comes no earlier than the last of those, and
         waits for no word."""
-        (top, *_), kh, sh, (oh, ow), many = self.pads, self.kernel[0], self.stride[0], self.size, self.pixels
-        h, w = self.x.shape[0], self.x.shape[1] // many
+        (top, *_), kh, sh, (oh, ow) = self.pads, self.kernel[0], self.stride[0], self.size
+        h, w = self.x.shape[0], self._words
         n, loads, steps = self.ins[0].words, oh * self.across, oh * self.across + self.after
         gaps = np.ones(steps, np.int64)
         gaps[0] = 0
@@ -94,7 +123,9 @@ class Lines(Patches):
         free = np.concatenate([free - n, free, free[:1] + n])
         image, a = np.divmod(np.searchsorted(free + self.depth, np.arange(n), side="right") - 1, loads)
         g.need(writer, *drop_repeats((image - 1) * steps + a, reader), 1)
-        give = (np.arange(oh)[:, None] * self.across + np.arange(ow // many) * self.stride[1] + self.late).ravel()
+        give = (
+            np.arange(oh)[:, None] * self.across + np.arange(-(-ow // self.windows)) * self._apart + self.late
+        ).ravel()
         # a word is gone before the next shift; an image's last word before the next image's first shift, or, where
         # that takes the place of its own last shift, before the one after it
         first = 1 if self.after else 0
@@ -104,7 +135,7 @@ class Lines(Patches):
     @property
     def depth(self) -> int:
         """Words of the memories together."""
-        return self.kernel[0] * self.x.shape[1] // self.pixels
+        return self.kernel[0] * self._words
 
     def params(self) -> dict[str, int | str]:
         (h, w, c) = self.x.shape
@@ -124,7 +155,7 @@ class Lines(Patches):
     @staticmethod
     def critical_path(p: Params) -> Mapping[str, float]:
         """Carries of the credits."""
-        return {"carry": counter(p["Width"] // p["Pixels"] * (2 * p["Height"] + p["KernelH"]))}
+        return {"carry": counter(-(-p["Width"] // p["Pixels"]) * (2 * p["Height"] + p["KernelH"]))}
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:
@@ -133,7 +164,9 @@ class Lines(Patches):
         def make(name: str, shape: tuple[int, int, int], ints: Ints, kernel: tuple[int, int], **more: object) -> Unit:
             pixels = int(more.pop("pixels", 1))  # type: ignore[call-overload]
             unit = Window(name=f"lines_{name}", inputs=("input",), x=Port(shape, ints), kernel=kernel, **more)  # type: ignore[arg-type]
-            return unit.folded(simd=pixels * unit.whole)
+            step = unit.stride[1] if pixels > 1 else 1
+            wide = {"pe": pixels * shape[2]} if step > 1 else {}
+            return unit.folded(simd=pixels // step * unit.whole, **wide)
 
         return (
             make("valid", (5, 6, 3), BIPOLAR, (3, 3)),
@@ -148,6 +181,13 @@ class Lines(Patches):
             make("two", (6, 8, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pixels=2),
             make("four", (5, 8, 1), Ints(0, 255), (3, 5), pads=(1, 2, 1, 2), pad=np.array([3]), pixels=4),
             make("pair", (4, 6, 2), BIPOLAR, (2, 3), stride=(2, 1), pixels=2),
+            make("apart", (6, 8, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), stride=(2, 2), pixels=2),
+            make("apart4", (5, 13, 2), Ints(0, 3), (3, 3), pads=(1, 1, 1, 1), stride=(1, 2), pixels=4),
+            make("skip", (4, 6, 2), Ints(-8, 7), (1, 1), stride=(2, 2), pixels=2),
+            make("ragged", (5, 10, 2), BIPOLAR, (3, 3), pixels=4),
+            make("ragged_same", (4, 7, 3), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), pixels=2),
+            make("ragged_out", (4, 8, 2), Ints(0, 255), (2, 3), pixels=4),
+            make("flat", (2, 9, 2), Ints(0, 3), (1, 3), pads=(0, 1, 0, 1), pixels=4),
             make("narrow", (4, 2, 1), Ints(-1, 1), (2, 2), pads=(0, 0, 1, 1)),
         )
 
@@ -155,12 +195,17 @@ class Lines(Patches):
 def count_hardware(p: Params) -> Bill:
     """As hls/units/lines.sv is made."""
     n, kh, kw, pixel = p["Pixels"], p["KernelH"], p["KernelW"], p["Channels"] * p["XBits"]
-    across, late = p["Width"] // n, kw - 1 - p["PadLeft"]
-    held = kw - 1 - late + ceil(late / n) * n  # pixels of a row, those of the newest column left out
-    above = _outside(range(kh), p["Height"], p["PadTop"], p["PadBottom"], kh, p["StrideH"])
-    columns = [u + j for u in range(n) for j in range(kw)]
-    beside = _outside(columns, p["Width"], p["PadLeft"], p["PadRight"], kw, p["StrideW"], n)
-    masked = above * n * kw + beside * kh - above * beside  # taps that lie outside the image for some window
+    step = p["StrideW"] if n > 1 else 1  # pixels between windows of a word
+    many = n // step  # windows of a word
+    across = ceil(p["Width"] / n)
+    late = ((many - 1) * step + kw - 1 - p["PadLeft"]) // n
+    held = p["PadLeft"] + late * n  # pixels of a row, those of the newest column left out
+    bottom = _last(p["Height"] + p["PadTop"] + p["PadBottom"] - kh, p["StrideH"])
+    above = _outside(range(kh), p["Height"], p["PadTop"], bottom)
+    columns = [u * step + j for u in range(many) for j in range(kw)]
+    right = _last(p["Width"] + p["PadLeft"] + p["PadRight"] - kw, n if n > 1 else p["StrideW"])
+    beside = _outside(columns, p["Width"], p["PadLeft"], right)
+    masked = above * many * kw + beside * kh - above * beside  # taps that lie outside the image for some window
     counts = {
         "one": 1,  # flags and handshake
         # col_q, at_q, write_col_q, row_q, turn_q, write_row_q
@@ -177,7 +222,11 @@ def count_hardware(p: Params) -> Bill:
     return Bill(counts, (row,) * kh)  # gen_bank
 
 
-def _outside(taps: Sequence[int], size: int, before: int, after: int, span: int, stride: int, pixels: int = 1) -> int:
+def _last(furthest: int, step: int) -> int:
+    """Where the last windows begin that leave together, at most so far."""
+    return furthest // step * step
+
+
+def _outside(taps: Sequence[int], size: int, before: int, last: int) -> int:
     """How many of these rows or columns of taps lie outside the image for some window."""
-    last = (size + before + after - span) // stride * stride - (pixels - 1)
     return sum(k < before or last + k >= size + before for k in taps)

@@ -13,29 +13,33 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, elementwise_rhythm
+from hwflow.units.kit.streams import Stream, check_lanes, list_lanes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaximumUnit(Unit):
-    """y = max(x_0, x_1), when a word of both inputs is there. `x` is what both and the result are encoded as."""
+    """y = max(x_0, x_1), when a word of both inputs is there. `x` is what both and the result are encoded as.
+
+    A word holds `pe` channels of one pixel, or all the channels of several pixels.
+    """
 
     module: ClassVar[str] = "maximum"
     x: Port
     pe: int = 1
 
     def __post_init__(self) -> None:
-        divide(self.name, "pe", self.pe, self.x.channels)
+        check_lanes(self.name, self.pe, self.x)
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe),) * 2
+        return (Stream.of(self.x, self.pe),) * 2
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe),)
+        return (Stream.of(self.x, self.pe),)
 
     @property
     def cycles(self) -> int:
@@ -49,7 +53,7 @@ class MaximumUnit(Unit):
         return elementwise_rhythm(g, self.outs[0].words, 2)
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe} for pe in divisors(self.x.channels))
+        yield from list_lanes(self.x)
 
     def params(self) -> dict[str, int | str]:
         return {"Pe": self.pe, "Bits": self.x.ints.bits, "Kind": self.x.ints.kind}
@@ -79,6 +83,8 @@ class MaximumUnit(Unit):
             make("unsigned", (7,), Ints(0, 200), 1),
             make("ternary", (4, 2), Ints(-1, 1), 2),
             make("one", (1,), Ints(0, 1), 1),
+            make("two", (2, 6, 5), Ints(-9, 7), 10),
+            make("ragged", (3, 5, 2), Ints(0, 3), 8),
         )
 
 

@@ -12,15 +12,19 @@ from typing import Any, ClassVar
 from hwflow import ops
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.kit.base import MULTS, Stream, Unit, check_mult, divide, divisors
+from hwflow.units.kit.base import MULTS, Unit, check_mult
 from hwflow.units.kit.costs import Bill, Params
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, elementwise_rhythm
+from hwflow.units.kit.streams import Stream, check_lanes, list_lanes
 from hwflow.units.kit.trees import rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MultiplyUnit(Unit):
-    """y = x_0 * x_1, when a word of both inputs is there. Of -1/+1 data it is an XNOR."""
+    """y = x_0 * x_1, when a word of both inputs is there. Of -1/+1 data it is an XNOR.
+
+    A word holds `pe` channels of one pixel, or all the channels of several pixels.
+    """
 
     module: ClassVar[str] = "multiply"
     xs: tuple[Port, Port]
@@ -29,7 +33,7 @@ class MultiplyUnit(Unit):
 
     def __post_init__(self) -> None:
         assert self.xs[0].shape == self.xs[1].shape, f"{self.name}: multiplies {self.xs}"
-        divide(self.name, "pe", self.pe, self.xs[0].channels)
+        check_lanes(self.name, self.pe, self.xs[0])
         check_mult(self.name, self.mult)
 
     @property
@@ -38,11 +42,11 @@ class MultiplyUnit(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return tuple(Stream(x, self.pe) for x in self.xs)
+        return tuple(Stream.of(x, self.pe) for x in self.xs)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(self._op.port(*self.xs), self.pe),)
+        return (Stream.of(self._op.port(*self.xs), self.pe),)
 
     @property
     def cycles(self) -> int:
@@ -60,7 +64,7 @@ class MultiplyUnit(Unit):
         return not any(x.ints.is_bipolar for x in self.xs)
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe} for pe in divisors(self.xs[0].channels))
+        yield from list_lanes(self.xs[0])
 
     def params(self) -> dict[str, int | str]:
         a, b = (x.ints for x in self.xs)
@@ -98,6 +102,8 @@ class MultiplyUnit(Unit):
             make("dsp", (5,), Ints(-500, 400), Ints(0, 255), 5, mult="dsp"),
             make("signs", (4,), Ints(0, 200), BIPOLAR, 2),
             make("one", (1,), Ints(0, 1), Ints(-2, 1), 1),
+            make("two", (3, 4, 3), Ints(-9, 7), BIPOLAR, 6),
+            make("ragged", (2, 5, 2), Ints(0, 15), Ints(-2, 1), 8),
         )
 
 

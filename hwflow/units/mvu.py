@@ -16,10 +16,11 @@ from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit import sharing
-from hwflow.units.kit.base import MULTS, Memory, Unit, divide
+from hwflow.units.kit.base import MULTS, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.matrix import Matrix
 from hwflow.units.kit.stores import FEW, LATE, STYLE, Store
+from hwflow.units.kit.streams import divide
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind
 

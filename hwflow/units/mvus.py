@@ -56,7 +56,7 @@ class Mvus(Matrix):
     @property
     def vectors(self) -> int:
         """Words of vectors."""
-        return self.x.size // self.simd
+        return self.ins[0].words
 
     @property
     def stages(self) -> int:
@@ -101,6 +101,7 @@ class Mvus(Matrix):
         return (
             make("bits", (3, 4, 9), BIPOLAR, rng.choice((-1, 1), (5, 9)), 2, thresholds=low(5, 4), bipolar=True),
             make("masked", (2, 2, 18), TERNARY, rng.choice((-1, 1), (3, 18)), 4, thresholds=low(3, 5), bipolar=True),
+            make("ragged", (2, 7, 9), BIPOLAR, rng.choice((-1, 1), (5, 9)), 4, thresholds=low(5, 4), bipolar=True),
             make("raw", (4, 7), BIPOLAR, rng.choice((-1, 1), (2, 7)), 2),
             make("pixels", (1, 6, 5), Ints(0, 255), rng.integers(-3, 4, (4, 5)), 2, thresholds=low(4, 900, 3), base=-1),
         )

@@ -14,25 +14,50 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Pads, Port
-from hwflow.units.kit.base import Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, Steps, add_wires, arange
+from hwflow.units.kit.streams import Stream, divide, divisors, several
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PadUnit(Unit):
-    """y = x with zeros around the image (top, left, bottom, right) and before and after its channels."""
+    """y = x with zeros around the image (top, left, bottom, right) and before and after its channels.
+
+    A word of y holds `pe` channels of a pixel, which divide the channels and the zeros before and after them, or all the
+    channels of one or several pixels. Several only where no columns are padded.
+    """
 
     module: ClassVar[str] = "pad"
     x: Port  # (H, W, C)
     pads: Pads = (0, 0, 0, 0)
     channels: tuple[int, int] = (0, 0)
-    pe: int = 1  # divides the channels and the zeros before and after them
+    pe: int = 1
 
     def __post_init__(self) -> None:
         assert len(self.x.shape) == 3, f"{self.name}: pads images, not {self.x}"
-        for n in (self.x.channels, *self.channels):
-            divide(self.name, "pe", self.pe, n)
+        if self.pe // self._total not in self._whole or self.pe % self._total:
+            for n in (self.x.channels, *self.channels):
+                divide(self.name, "pe", self.pe, n)
+
+    @property
+    def _total(self) -> int:
+        """Channels of a pixel of y."""
+        return self.x.channels + sum(self.channels)
+
+    @property
+    def _whole(self) -> tuple[int, ...]:
+        """How many whole pixels a word may hold."""
+        return (1,) if self.pads[1] or self.pads[3] else (1, *several(self.x))
+
+    @property
+    def pixels(self) -> int:
+        """Whole pixels of a word; 0 where words are parts of one."""
+        return self.pe // self._total
+
+    @property
+    def hurries(self) -> bool:
+        return self.pe > self._total or (self.pe == self._total and any(self.channels))
 
     @property
     def _y(self) -> Port:
@@ -41,11 +66,11 @@ class PadUnit(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe),)
+        return (Stream.of(self.x, self.pixels * self.x.channels or self.pe),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(self._y, self.pe),)
+        return (Stream(self._y, self.pe, self.ins[0].by_row),)
 
     @property
     def cycles(self) -> int:
@@ -60,14 +85,18 @@ class PadUnit(Unit):
         n = self.outs[0].words
         offered, gone, backpressure = add_wires(g, n, 1)
         (h, w, c), (t, left, _, _), before = self.x.shape, self.pads, self.channels[0]
-        at = np.arange(n).reshape(self.outs[0].port.shape[0], self.outs[0].port.shape[1], -1)
-        on = at[t : t + h, left : left + w, before // self.pe : (before + c) // self.pe].ravel()
+        w = -(-w // max(self.pixels, 1))
+        at = np.arange(n).reshape(self.outs[0].port.shape[0], w + left + self.pads[3], -1)
+        blocks = slice(None) if self.pixels else slice(before // self.pe, (before + c) // self.pe)
+        on = at[t : t + h, left : left + w, blocks].ravel()
         asks = on.copy()
         asks[0] = 0  # the zeros before an image wait for its first word
         return Rhythm((Steps(gone, on),), (Steps(offered, arange(n)),), backpressure, (Steps(offered, asks),))
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe} for pe in divisors(gcd(self.x.channels, *self.channels)))
+        parts = gcd(self.x.channels, *self.channels)
+        yield from ({"pe": pe} for pe in divisors(parts))
+        yield from ({"pe": n * self._total} for n in self._whole if n * self._total > parts)
 
     def params(self) -> dict[str, int | str]:
         (h, w, c), (t, left, b, r) = self.x.shape, self.pads
@@ -97,13 +126,17 @@ class PadUnit(Unit):
             make("beside", (2, 3, 6), Ints(-128, 127), channels=(3, 3), pe=3),
             make("both", (2, 2, 2), Ints(1, 9), pads=(0, 2, 0, 0), channels=(0, 4), pe=1),
             make("neither", (2, 2, 3), Ints(0, 255), pe=3),
+            make("whole", (2, 3, 2), Ints(-8, 7), pads=(1, 0, 2, 1), channels=(1, 2), pe=5),
+            make("two", (3, 4, 4), Ints(-128, 127), channels=(2, 2), pe=16),
+            make("four", (2, 6, 2), BIPOLAR, pads=(0, 0, 1, 0), channels=(0, 1), pe=12),
         )
 
 
 def count_hardware(p: Params) -> Bill:
     """As hls/units/pad.sv is made."""
-    tall, across = p["Height"] + p["PadTop"] + p["PadBottom"], p["Width"] + p["PadLeft"] + p["PadRight"]
-    blocks = (p["Channels"] + p["Before"] + p["After"]) / p["Pe"]
+    total = p["Channels"] + p["Before"] + p["After"]
+    tall, wide = p["Height"] + p["PadTop"] + p["PadBottom"], -(-p["Width"] // max(p["Pe"] // total, 1))
+    across, blocks = wide + p["PadLeft"] + p["PadRight"], max(total / p["Pe"], 1)
     return Bill(
         {
             "one": 1,  # the flags started_q, on_b_q, on_p_q, on_q_q

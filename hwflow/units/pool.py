@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints, words
+from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, result_rhythm
 from hwflow.units.kit.stores import Store
+from hwflow.units.kit.streams import Stream, check_lanes, list_lanes
 from hwflow.windows import windows
 
 KINDS = ("max", "sum")
@@ -27,7 +30,8 @@ KINDS = ("max", "sum")
 class Pool(Unit):
     """y[p, q, c] = max or sum of the kernel's tile at (p, q); min for the channels of `minimum`.
 
-    Stride equals kernel and nothing is padded; rows and columns that fill no tile are dropped.
+    Stride equals kernel and nothing is padded; rows and columns that fill no tile are dropped. A word of x holds `pe`
+    channels of one pixel, or all those of several pixels: of whole tiles' rows, or a part of one tile's row.
     """
 
     module: ClassVar[str] = "pool"
@@ -43,7 +47,36 @@ class Pool(Unit):
         assert self.kernel[0] <= self.x.shape[0] and self.kernel[1] <= self.x.shape[1], (
             f"{self.name}: {self.kernel} exceeds {self.x}"
         )
-        divide(self.name, "pe", self.pe, self.x.channels)
+        check_lanes(self.name, self.pe, self.x)
+        if self.pixels % self.kernel[1] and self.kernel[1] % self.pixels:
+            raise RecipeError(
+                f"{self.name}: tiles of {self.kernel[1]} columns are not made of words of {self.pixels} pixels; take pe of "
+                f"{self.x.channels} or less"
+            )
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a word of x."""
+        return max(self.pe // self.x.channels, 1)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles whose rows are in a word of x, which is the pixels of a word of y."""
+        return max(self.pixels // self.kernel[1], 1)
+
+    @property
+    def lanes_of_pixel(self) -> int:
+        """Channels of a pixel in a word."""
+        return min(self.pe, self.x.channels)
+
+    @property
+    def _across(self) -> tuple[int, int, int]:
+        """Words of a row of x, of a tile's row, and of a row of y, for each block of channels."""
+        return (
+            -(-self.x.shape[1] // self.pixels),
+            max(self.kernel[1] // self.pixels, 1),
+            -(-self.size[1] // self.tiles),
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,12 +84,12 @@ class Pool(Unit):
 
     @property
     def blocks(self) -> int:
-        return self.x.channels // self.pe
+        return self.x.channels // self.lanes_of_pixel
 
     @property
     def entries(self) -> int:
         """Accumulator words: one for each tile of a row, or of a pixel where a tile is one row high."""
-        return self.blocks * (self.size[1] if self.kernel[0] > 1 else 1)
+        return self.blocks * (self._across[2] if self.kernel[0] > 1 else 1)
 
     @property
     def _y_ints(self) -> Ints:
@@ -65,11 +98,11 @@ class Pool(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe),)
+        return (Stream.of(self.x, self.pe),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port((*self.size, self.x.channels), self._y_ints), self.pe),)
+        return (Stream.of(Port((*self.size, self.x.channels), self._y_ints), self.tiles * self.lanes_of_pixel),)
 
     @property
     def cycles(self) -> int:
@@ -77,17 +110,19 @@ class Pool(Unit):
 
     @property
     def latency(self) -> int:
-        return ((self.kernel[0] - 1) * self.x.shape[1] + self.kernel[1] - 1) * self.blocks + 1
+        across, of_tile, _ = self._across
+        return ((self.kernel[0] - 1) * across + of_tile - 1) * self.blocks + 1
 
     def rhythm(self, g: EventGraph) -> Rhythm:
         """A result after the last pixel of each tile."""
-        (h, w, _), (kh, kw) = self.x.shape, self.kernel
-        at = np.arange(self.ins[0].words).reshape(h, w, self.blocks)
-        give = at[kh - 1 : self.size[0] * kh : kh, kw - 1 : self.size[1] * kw : kw]
+        kh, (w, kw, tiles) = self.kernel[0], self._across
+        at = np.arange(self.ins[0].words).reshape(self.x.shape[0], w, self.blocks)
+        give = at[kh - 1 : self.size[0] * kh : kh, kw - 1 : tiles * kw : kw]
         return result_rhythm(g, at.size, give.ravel())
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe} for pe in divisors(self.x.channels))
+        kw, c = self.kernel[1], self.x.channels
+        yield from (f for f in list_lanes(self.x) if f["pe"] <= c or not f["pe"] // c % kw or not kw % (f["pe"] // c))
 
     def params(self) -> dict[str, int | str]:
         """Minimum 1: every channel takes the least; MinimumFile, a bit a channel, where channels differ."""
@@ -100,10 +135,14 @@ class Pool(Unit):
         }  # fmt: skip
 
     def memories(self) -> dict[str, Memory]:
-        """A bit for each channel, 1 where the least is taken, pe channels a word."""
+        """A bit for each channel, 1 where the least is taken, as many channels a word as lanes of a pixel."""
         if not mixes(self.kind, self.minimum):
             return {}
-        return {f"{self.name}_minimum.mem": Memory(self.pe, tuple(words(self.minimum.astype(np.uint64), 1, self.pe)))}
+        return {
+            f"{self.name}_minimum.mem": Memory(
+                self.lanes_of_pixel, tuple(words(self.minimum.astype(np.uint64), 1, self.lanes_of_pixel))
+            )
+        }
 
     @staticmethod
     def bill(p: Params) -> Bill:
@@ -111,8 +150,8 @@ class Pool(Unit):
 
     @staticmethod
     def critical_path(p: Params) -> Mapping[str, float]:
-        """Carries of a lane."""
-        return {"carry": p["YBits"]}
+        """Carries of a lane, of each pixel of a tile in a word after the other."""
+        return {"carry": p["YBits"] * min(max(p["Pe"] // p["Channels"], 1), p["KernelW"])}
 
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
@@ -135,6 +174,13 @@ class Pool(Unit):
             make("global", (5, 5, 4), Ints(-128, 127), (5, 5), kind="sum", pe=2),
             make("mean", (4, 6, 3), BIPOLAR, (2, 3), kind="sum", pe=3),
             make("row", (3, 9, 2), Ints(0, 255), (1, 3), kind="sum", pe=1),
+            make("two", (4, 6, 3), BIPOLAR, (2, 2), minimum=some(3) < 0.5, pe=6),
+            make("four", (5, 8, 2), Ints(-7, 9), (2, 2), minimum=np.ones(2, bool), pe=8),
+            make("ragged", (4, 7, 3), Ints(0, 3), (2, 2), minimum=some(3) < 0.5, pe=12),
+            make("spare", (4, 5, 2), Ints(-128, 127), (1, 2), kind="sum", pe=4),
+            make("part", (8, 15, 2), BIPOLAR, (3, 4), kind="sum", pe=4),
+            make("whole", (3, 8, 2), Ints(0, 255), (3, 8), kind="sum", pe=8),
+            make("tall", (4, 6, 2), Ints(0, 9), (2, 1), pe=8),
         )
 
 
@@ -153,18 +199,20 @@ def pooled(taps: Array, axes: tuple[int, ...], kind: str, minimum: Array) -> Arr
 
 def count_hardware(p: Params) -> Bill:
     """As hls/units/pool.sv is made."""
-    blocks, bits = p["Channels"] // p["Pe"], p["Pe"] * p["YBits"]
-    tall, wide = p["Height"] // p["KernelH"], p["Width"] // p["KernelW"]
+    pixels = max(p["Pe"] // p["Channels"], 1)
+    tiles, lanes = max(pixels // p["KernelW"], 1), min(p["Pe"], p["Channels"])
+    blocks, bits = p["Channels"] // lanes, tiles * lanes * p["YBits"]
+    tall, wide = p["Height"] // p["KernelH"], ceil(p["Width"] // p["KernelW"] / tiles)
     entries = blocks * (wide if p["KernelH"] > 1 else 1)
     counts = {
         "one": 1,  # flags and handshake
         # b_q, i_q, j_q, q_q, p_q and addr_q
-        "counters": counter(blocks, p["KernelH"], p["KernelW"], wide + 1, tall + 1, entries),
-        step_kind(p): bits,  # pool_step: a sum, a bit or a comparison in each lane
+        "counters": counter(blocks, p["KernelH"], max(p["KernelW"] // pixels, 1), wide + 1, tall + 1, entries),
+        step_kind(p): p["Pe"] * p["YBits"],  # pool_step: a sum, a bit or a comparison in each lane
         "kept": bits * (entries > 1),  # gen_memory: new_q, and the choice between it and `fetched`
     }
     accumulators = [Store(bits, entries, rom=False)] if entries > 1 else []
-    minima = [Store(p["Pe"], blocks)] if p["MinimumFile"] else []  # pool_step: minima
+    minima = [Store(lanes, blocks)] if p["MinimumFile"] else []  # pool_step: minima
     return Bill(counts, (*accumulators, *minima))
 
 

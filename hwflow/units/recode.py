@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.kit.base import Stream, Unit
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, wire_rhythm
+from hwflow.units.kit.streams import Stream
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,6 +25,7 @@ class Recode(Unit):
     x: Port
     to: Ints
     par: int = 1
+    by_row: bool = False  # as its streams' field says
 
     def __post_init__(self) -> None:
         assert self.to.lo <= self.x.ints.lo and self.x.ints.hi <= self.to.hi, (
@@ -33,11 +35,11 @@ class Recode(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.par),)
+        return (Stream(self.x, self.par, self.by_row),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port(self.x.shape, self.to), self.par),)
+        return (Stream(Port(self.x.shape, self.to), self.par, self.by_row),)
 
     @property
     def cycles(self) -> int:

@@ -17,10 +17,11 @@ from hwflow.errors import RecipeError
 from hwflow.families import Family
 from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
-from hwflow.units.kit.base import MULTS, Loadable, Memory, Stream, Unit, check_mult, divide, divisors
+from hwflow.units.kit.base import MULTS, Loadable, Memory, Unit, check_mult
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
 from hwflow.units.kit.stores import LATE, STYLE, Store
+from hwflow.units.kit.streams import Stream, divide, divisors
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind, signed_bits
 

@@ -14,10 +14,11 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Line, Rhythm, result_rhythm
 from hwflow.units.kit.stores import Store
+from hwflow.units.kit.streams import Stream, divide, divisors
 from hwflow.units.pool import KINDS, mixes, pooled, step_kind
 
 

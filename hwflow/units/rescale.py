@@ -16,10 +16,11 @@ from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.errors import RecipeError
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import MULTS, Loadable, Memory, Stream, Unit, check_mult, divide, divisors
+from hwflow.units.kit.base import MULTS, Loadable, Memory, Unit, check_mult
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Rhythm, arange, pipeline_rhythm
 from hwflow.units.kit.stores import Store
+from hwflow.units.kit.streams import Stream, check_lanes, list_lanes
 from hwflow.units.kit.trees import rows
 from hwflow.units.kit.weighted import signed_bits
 
@@ -36,6 +37,7 @@ class LOADED:
 class RescaleUnit(Loadable):
     """y = clip((mul[c] * x + add[c]) >> shift, lo, hi); the shift rounds towards minus infinity.
 
+    A word holds `pe` channels of one pixel, or all the channels of several pixels.
     `reload`: mul and add can be loaded, so they are as wide as LOADED says and the shift is its own.
     """
 
@@ -59,7 +61,7 @@ class RescaleUnit(Loadable):
         assert self.lo <= self.hi and self.shift >= 0, (
             f"{self.name}: clips to {self.lo} .. {self.hi} after >> {self.shift}"
         )
-        divide(self.name, "pe", self.pe, self.x.channels)
+        check_lanes(self.name, self.pe, self.x)
         check_mult(self.name, self.mult)
         if self.reload and self.shift < LOADED.shift:  # the same map with another shift
             object.__setattr__(self, "mul", frozen(self.mul << (LOADED.shift - self.shift), np.int64))
@@ -101,11 +103,11 @@ class RescaleUnit(Loadable):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe),)
+        return (Stream.of(self.x, self.pe),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port(self.x.shape, self._y_ints), self.pe),)
+        return (Stream.of(Port(self.x.shape, self._y_ints), self.pe),)
 
     @property
     def cycles(self) -> int:
@@ -123,7 +125,7 @@ class RescaleUnit(Loadable):
         return bool(self._mul_bits) or not _wires(int(self.mul[0]))
 
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe} for pe in divisors(self.x.channels))
+        yield from list_lanes(self.x)
 
     @property
     def _mul_bits(self) -> int:
@@ -140,7 +142,7 @@ class RescaleUnit(Loadable):
     def params(self) -> dict[str, int | str]:
         """MulBits 0: every channel's factor is Mul (a power of two is wires); AddBits 0: every channel adds Add."""
         return {
-            "Channels": self.x.channels, "Pe": self.pe, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
+            "Channels": max(self.x.channels, self.pe), "Pe": self.pe, "XBits": self.x.ints.bits, "XKind": self.x.ints.kind,
             "YBits": self._y_ints.bits, "SumBits": self.sum_bits, "Shift": self.shift, "Lo": self.lo, "Hi": self.hi,
             "MulBits": self._mul_bits, "AddBits": self._add_bits,
             "Mul": 0 if self._mul_bits else int(self.mul[0]), "Add": 0 if self._add_bits else int(self.add[0]),
@@ -157,6 +159,7 @@ class RescaleUnit(Loadable):
             (int(mul) & ((1 << m) - 1)) | ((int(add) & ((1 << a) - 1)) << m)
             for mul, add in zip(self.mul, self.add, strict=True)
         ]
+        records *= max(self.pe // self.x.channels, 1)  # once for each pixel of a word
         flags = np.array([[r >> b & 1 for b in range(m + a)] for r in records], np.uint64)
         return {f"{self.name}_scale.mem": Memory(self.pe * (m + a), tuple(words(flags, 1, self.pe * (m + a))))}
 
@@ -190,6 +193,8 @@ class RescaleUnit(Loadable):
             make("digits", (4, 3), Ints(-99, 99), -23, rng.integers(-99, 99, 3), shift=3, lo=-128, hi=127, pe=3, mult="lut"),
             make("dsp", (2, 2, 4), Ints(0, 4000), rng.integers(-900, 900, 4), 7, shift=9, lo=-99, hi=99, pe=2, mult="dsp"),
             make("bias", (9,), Ints(0, 255), 1, rng.integers(-99, 99, 9), shift=0, lo=-64, hi=200, pe=3),
+            make("two", (2, 4, 3), Ints(-99, 99), rng.integers(-900, 900, 3), rng.integers(-999, 999, 3), shift=9, lo=-99, hi=99, pe=6),
+            make("ragged", (2, 7, 2), BIPOLAR, 5, rng.integers(-9, 9, 2), shift=1, lo=-8, hi=7, pe=8),
             make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
         )  # fmt: skip
 

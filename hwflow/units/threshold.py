@@ -15,10 +15,11 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import Loadable, Memory, Stream, Unit, divide, divisors
+from hwflow.units.kit.base import Loadable, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange
 from hwflow.units.kit.stores import Store
+from hwflow.units.kit.streams import Stream, divide, divisors, spares
 from hwflow.units.kit.weighted import signed_bits, staircase
 
 
@@ -44,7 +45,8 @@ class ThresholdUnit(Loadable):
         assert len(self.thresholds) == len(self.falling) == self.x.channels, (
             f"{self.name}: takes {len(self.thresholds)} channels, not {self.x}"
         )
-        divide(self.name, "pe", self.pe, self.x.size if self.pe % self.x.channels == 0 else self.x.channels)
+        if not spares(self.x, self.pe):
+            divide(self.name, "pe", self.pe, self.x.size if self.pe % self.x.channels == 0 else self.x.channels)
 
     @property
     def levels(self) -> int:
@@ -52,12 +54,14 @@ class ThresholdUnit(Loadable):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.pe),)
+        return (Stream.of(self.x, self.pe),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
         return (
-            Stream(Port(self.x.shape, BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)), self.pe),
+            Stream.of(
+                Port(self.x.shape, BIPOLAR if self.bipolar else Ints(self.base, self.base + self.levels)), self.pe
+            ),
         )
 
     @property
@@ -79,6 +83,15 @@ class ThresholdUnit(Loadable):
         narrow, wide = self.x.channels, self.x.size // self.x.channels
         yield from ({"pe": pe} for pe in divisors(narrow))
         yield from ({"pe": narrow * pixels} for pixels in divisors(wide) if pixels > 1)
+        if wide % 4 and spares(self.x, 4 * narrow):
+            yield {"pe": 4 * narrow}
+        if wide % 2 and spares(self.x, 2 * narrow):
+            yield {"pe": 2 * narrow}
+
+    @property
+    def hurries(self) -> bool:
+        """False for words that run on across rows: of pixels that are the elements of a vector."""
+        return self.ins[0].by_row
 
     def params(self) -> dict[str, int | str]:
         """Falling 1: each channel's record ends with a bit that says its staircase falls."""
@@ -206,6 +219,7 @@ class ThresholdUnit(Loadable):
             make("threshold_u8", (3, 2, 6), Ints(0, 255), 1, 3, bipolar=True),
             make("threshold_bits", (4,), BIPOLAR, 1, 4, bipolar=True),
             make("threshold_levels", (2, 2, 7), Ints(-31, 63), 3, 7),
+            make("threshold_ragged", (3, 7, 2), Ints(-31, 63), 3, 8),
             make("threshold_signed", (9,), Ints(-5, 5), 15, 3, base=-8),
         )
 

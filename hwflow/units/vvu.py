@@ -13,10 +13,11 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port, row_ranges
-from hwflow.units.kit.base import MULTS, Memory, Stream, Unit, divisors
+from hwflow.units.kit.base import MULTS, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import EventGraph, Line, Rhythm, pipeline_rhythm
 from hwflow.units.kit.stores import Store
+from hwflow.units.kit.streams import Stream, divisors
 from hwflow.units.kit.trees import rows
 from hwflow.units.kit.weighted import SIGNS, Weighted, kind, staircase
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.ops import Port
-from hwflow.units.kit.base import Stream, Unit, divide
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, ceil_div, compact
+from hwflow.units.kit.streams import Stream, divide
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

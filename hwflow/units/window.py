@@ -14,12 +14,14 @@ from typing import ClassVar
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints, words
+from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.kit.base import Memory, Unit, divide
+from hwflow.units.kit.base import Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.patches import ORDERS, STYLES, Patches
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Line, Rhythm, Steps, arange, drop_repeats
 from hwflow.units.kit.stores import STYLE, Store
+from hwflow.units.kit.streams import divide
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,6 +36,11 @@ class Window(Patches):
     module: ClassVar[str] = "window"
 
     def check_width(self) -> None:
+        if self.pe:
+            raise RecipeError(
+                f"{self.name}: pe must be 2 or 4 whole pixels that begin whole windows, and simd those windows, not "
+                f"pe={self.pe} and simd={self.simd}; leave pe out"
+            )
         if self.simd != self._row:
             divide(self.name, "simd", self.simd, self.x.channels)
 

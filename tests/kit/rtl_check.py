@@ -17,7 +17,8 @@ import numpy as np
 from hwflow import tools
 from hwflow.emit.rtl import instance, sources, write_memories
 from hwflow.simulate import rtl
-from hwflow.units.kit.base import Stream, Unit
+from hwflow.units.kit.base import Unit
+from hwflow.units.kit.streams import Stream
 
 
 def values(stream: Stream, n: int, rng: np.random.Generator) -> np.ndarray:

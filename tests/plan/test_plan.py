@@ -110,7 +110,7 @@ def test_a_rate_is_reached_and_not_overshot(tfc):
 
 def test_a_rate_out_of_reach_names_the_unit_and_what_is_reachable():
     with pytest.raises(
-        RecipeError, match=r"1e\+08 images/s at 100 MHz leaves 1 cycles; p takes 16 at best. Reachable: 6250000"
+        RecipeError, match=r"1e\+08 images/s at 100 MHz leaves 1 cycles; c_window takes 8 at best. Reachable: 12500000"
     ):
         plan(small_image(), fps=1e8, clock_mhz=100)
 

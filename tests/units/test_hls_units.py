@@ -21,7 +21,8 @@ from hwflow.ops import Port
 from hwflow.places import HLS, hardware
 from hwflow.simulate import hls
 from hwflow.units import UNITS, ConcatUnit, Fork, Mvu, RescaleUnit, ThresholdUnit, Width, samples
-from hwflow.units.kit.base import SOURCE, Dataflow, Stream, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Unit
+from hwflow.units.kit.streams import Stream
 
 needs_gxx = pytest.mark.skipif(tools.find("g++") is None, reason="g++ is not on PATH")
 SAMPLES = {u.name: u for u in samples()}
@@ -82,18 +83,23 @@ def _reading(unit: Unit, inputs: tuple[str, ...]) -> Unit:
 def _feeds(ins: tuple[Stream, ...], put: Callable[[Unit], str]) -> tuple[Stream, tuple[str, ...]]:
     """One byte image, a branch for each stream: a random matrix, then exactly the range the stream has."""
     rng = np.random.default_rng(17)
-    source = Stream(Port((*ins[0].port.shape[:-1], 3), Ints(0, 255)), 3)
-    put(Fork(name="fork", inputs=(SOURCE,), x=source.port, copies=len(ins), par=3))
+    by_row = ins[0].by_row  # then every unit before takes as many pixels a word
+    n = ins[0].par // ins[0].port.channels if by_row else 1
+    source = Stream(Port((*ins[0].port.shape[:-1], 3), Ints(0, 255)), 3 * n, by_row)
+    put(Fork(name="fork", inputs=(SOURCE,), x=source.port, copies=len(ins), par=3 * n, by_row=by_row))
     feeds = []
     for i, want in enumerate(ins):
         from_fork, ints = f"fork:{i}" if i else "fork", want.ints
         mix = Mvu(name=f"mix{i}", inputs=(from_fork,), x=source.port, weights=rng.choice((-1, 1), (want.port.channels, 3)), pe=want.port.channels, simd=3)  # fmt: skip
-        put(mix)
+        put(mix.folded(pe=n * want.port.channels, simd=3 * n))
         port, channels = mix.outs[0].port, want.port.channels
         if ints.is_bipolar:
-            put(ThresholdUnit(name=f"range{i}", inputs=(mix.name,), x=port, thresholds=np.zeros((channels, 1), int), falling=np.zeros(channels, bool), bipolar=True, pe=channels))  # fmt: skip
+            put(ThresholdUnit(name=f"range{i}", inputs=(mix.name,), x=port, thresholds=np.zeros((channels, 1), int), falling=np.zeros(channels, bool), bipolar=True, pe=n * channels))  # fmt: skip
         else:
-            put(RescaleUnit(name=f"range{i}", inputs=(mix.name,), x=port, mul=np.ones(channels, int), add=np.zeros(channels, int), shift=1, lo=ints.lo, hi=ints.hi, pe=channels))  # fmt: skip
+            put(RescaleUnit(name=f"range{i}", inputs=(mix.name,), x=port, mul=np.ones(channels, int), add=np.zeros(channels, int), shift=1, lo=ints.lo, hi=ints.hi, pe=n * channels))  # fmt: skip
+        if want.par == n * channels:
+            feeds.append(f"range{i}")
+            continue
         feeds.append(
             put(Width(name=f"width{i}", inputs=(f"range{i}",), x=want.port, par_in=channels, par_out=want.par))
         )

@@ -26,10 +26,10 @@ def random_lines(rng, name):
     while True:
         h, w = (int(v) for v in rng.choice(SIZES, 2))
         channels = int(rng.choice((1, 1, 2, 3, 4, 5, 8, 31)))
-        kernel = int(rng.choice((2, 3, 3, 3, 4, 5, 7))), int(rng.choice((1, 2, 3, 3, 3, 4, 5, 7)))
+        kernel = int(rng.choice((1, 2, 3, 3, 3, 4, 5, 7))), int(rng.choice((1, 2, 3, 3, 3, 4, 5, 7)))
         stride = tuple(int(v) for v in rng.choice((1, 1, 1, 2, 3), 2))
         pads = tuple(int(rng.integers(0, k)) if rng.random() < 0.6 else 0 for k in kernel * 2)
-        if rng.random() < 0.3:  # one that may have several in a word
+        if rng.random() < 0.2:  # one of which words divide the rows
             w, stride, kernel = int(rng.choice((4, 8, 12, 16))), (stride[0], 1), (kernel[0], min(kernel[1], 3))
             pads = (min(pads[0], kernel[0] - 1), kernel[1] // 2, min(pads[2], kernel[0] - 1), (kernel[1] - 1) // 2)
         reach = h + pads[0] + pads[2] - kernel[0], w + pads[1] + pads[3] - kernel[1]
@@ -41,7 +41,7 @@ def random_lines(rng, name):
             name=name, inputs=("input",), x=Port((h, w, channels), ints), kernel=kernel, stride=stride, pads=pads, pad=pad,
             style=("auto", "lut", "block")[rng.integers(3)],
         )  # fmt: skip
-        wide = [f for f in unit.foldings() if unit.holds(f["simd"])]
+        wide = [f for f in unit.foldings() if unit.holds(**f)]
         if wide:
             return unit.folded(**wide[-1 if rng.random() < 0.5 else rng.integers(len(wide))])
 
@@ -53,13 +53,17 @@ def many(seed, count):
 
 def test_a_whole_window_is_the_last_folding_and_another_kind_of_unit():
     window = Window(name="w", inputs=("input",), x=Port((8, 9, 5), BIPOLAR), kernel=(3, 3), pads=(1, 1, 1, 1))
-    assert [f["simd"] for f in window.foldings()] == [1, 5, 15, 45]  # rows of 9 have no words of two windows
+    assert [f["simd"] for f in window.foldings()] == [1, 5, 15, 45, 90, 180]
     whole = window.folded(simd=45)
     assert isinstance(whole, Lines) and (whole.ins[0].par, whole.outs[0].par) == (5, 45)
     assert whole.cycles == 8 * 9 and window.folded(simd=15).cycles == 3 * 8 * 9
     assert type(whole.folded(simd=15)) is Window
     with pytest.raises(RecipeError, match="simd must divide 5, not 30"):
         window.folded(simd=30)
+    with pytest.raises(
+        RecipeError, match=r"pe must be 2 or 4 whole pixels that begin whole windows, .* not pe=10 and simd=45"
+    ):
+        window.folded(simd=45, pe=10)  # windows begin at every pixel, so simd says it all
     with pytest.raises(RecipeError, match="simd must be whole windows of 45, not 5"):
         Lines(name="w", inputs=("input",), x=Port((8, 9, 5), BIPOLAR), kernel=(3, 3), pads=(1, 1, 1, 1), simd=5)
 
@@ -69,17 +73,41 @@ def test_a_word_may_be_several_whole_windows():
     assert [f["simd"] for f in window.foldings()] == [1, 2, 6, 18, 36, 72]
     four = window.folded(simd=72)
     assert (four.pixels, four.ins[0].par, four.outs[0].par, four.cycles) == (4, 8, 72, 8 * 3)
-    for more in ({"stride": (1, 2)}, {"pads": (0, 0, 0, 0), "kernel": (3, 2)}):
+    for more in ({"stride": (1, 3)}, {"x": Port((8, 12, 1), BIPOLAR), "kernel": (3, 2)}):
         other = Window(**{"name": "w", "inputs": ("input",), "x": Port((8, 12, 2), BIPOLAR), "kernel": (3, 3), **more})
         assert [f["simd"] for f in other.foldings() if f["simd"] > other.whole] == []
         with pytest.raises(RecipeError, match="simd must"):
             other.folded(simd=2 * other.whole)
 
 
+def test_a_word_of_pixels_begins_as_many_windows_as_the_stride_leaves():
+    window = Window(
+        name="w", inputs=("input",), x=Port((8, 12, 2), BIPOLAR), kernel=(3, 3), pads=(1,) * 4, stride=(2, 2)
+    )
+    several = [f for f in window.foldings() if "pe" in f]
+    assert several == [{"simd": 18, "pe": 4}, {"simd": 36, "pe": 8}]
+    for f, cycles in zip(several, (8 * 6, 8 * 3), strict=True):
+        wide = window.folded(**f)
+        assert (wide.hurries, wide.cycles, wide.ins[0].par) == (True, cycles, f["pe"])
+        assert wide.folded(style="block").pe == f["pe"] and type(wide.folded(simd=2)) is Window
+    with pytest.raises(RecipeError, match="simd must be whole windows of 18 that pe=6 elements of x begin, not 18"):
+        Lines(name="w", inputs=("input",), x=Port((8, 12, 2), BIPOLAR), kernel=(3, 3), stride=(2, 2), simd=18, pe=6)
+
+
+def test_rows_that_words_do_not_divide_end_with_a_word_that_has_places_to_spare():
+    window = Window(name="w", inputs=("input",), x=Port((30, 30, 4), BIPOLAR), kernel=(3, 3))
+    four = window.folded(simd=4 * 36)
+    takes, gives = four.ins[0], four.outs[0]
+    assert (takes.by_row, takes.words, gives.by_row, gives.words, four.cycles) == (True, 30 * 8, False, 28 * 7, 30 * 8)
+    x = np.random.default_rng(0).choice((-1, 1), (2, 30, 30, 4))
+    words = takes.words_of(x)
+    assert words.shape == (480, 16) and (words[7, 8:] == 1).all() and (takes.values_of(words) == x.reshape(2, -1)).all()
+
+
 @pytest.mark.parametrize(
     ("shape", "more"),
     [
-        ((8, 8, 4), {"dilation": (1, 2)}), ((8, 8, 4), {"order": "depthwise"}), ((8, 1, 4), {"kernel": (3, 1)}), ((8, 8, 4), {"kernel": (1, 3)}),
+        ((8, 8, 4), {"dilation": (1, 2)}), ((8, 8, 4), {"order": "depthwise"}), ((8, 1, 4), {"kernel": (3, 1)}),
         ((8, 2, 4), {"pads": (0, 0, 0, 1)}), ((8, 8, 4), {"pads": (2, 1, 1, 1)}), ((8, 8, 4), {"pads": (0, 2, 0, 1)}),
     ],
 )  # fmt: skip
@@ -89,6 +117,16 @@ def test_a_window_that_cannot_leave_whole_is_not_offered_to(shape, more):
     assert all(type(window.folded(**f)) is Window for f in window.foldings())
     with pytest.raises(RecipeError, match="simd must"):
         window.folded(simd=9 * shape[2])
+
+
+def test_a_kernel_of_one_row_reads_several_pixels_a_cycle_or_parts_of_a_window():
+    window = Window(name="w", inputs=("input",), x=Port((8, 8, 4), BIPOLAR), kernel=(1, 3), pads=(0, 1, 0, 1))
+    made = [window.folded(**f) for f in window.foldings()]
+    assert [(type(u) is Lines, u.hurries, u.cycles) for u in made[-3:]] == [
+        (False, False, 64),
+        (True, True, 32),
+        (True, True, 16),
+    ]
 
 
 def test_padding_costs_no_cycle():
@@ -154,7 +192,8 @@ def folding(net, k):
     out = {}
     slow = "d" if any(isinstance(op, Add) for op in net.ops) else "c"
     for unit in cores(net):
-        widest = list(unit.foldings())[-1]
+        made = [(f, unit.folded(**f)) for f in unit.foldings()]
+        widest = [f for f, u in made if not any(s.by_row for s in (*u.ins, *u.outs))][-1]
         if unit.rate_matched:
             assert unit.whole
             out[unit.name] = widest if k == 2 else {"simd": unit.whole}

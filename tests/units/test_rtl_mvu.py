@@ -12,7 +12,8 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Mvu
-from hwflow.units.kit.base import MULTS, divisors
+from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.streams import divisors
 from hwflow.units.kit.weighted import TERNARY
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")

@@ -1,5 +1,7 @@
 """Matrix units side by side equal their reference, in the cycles of one word a cycle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import SHAPES
@@ -25,12 +27,14 @@ def random_mvus(rng, name):
 
 
 def test_several_vectors_are_the_widest_foldings_and_another_kind_of_unit():
-    one = Mvu(name="m", inputs=("input",), x=Port((4, 3, 6), BIPOLAR), weights=np.ones((2, 6), int))
+    one = Mvu(name="m", inputs=("input",), x=Port((3, 4, 6), BIPOLAR), weights=np.ones((2, 6), int))
     wide = [f for f in one.foldings() if isinstance(one.folded(**f), Mvus)]
     assert wide == [{"pe": 4, "simd": 12}, {"pe": 8, "simd": 24}]
     two = one.folded(**wide[0])
     assert (two.pixels, two.cycles, two.ins[0].par, two.outs[0].par) == (2, 6, 12, 4)
     assert type(two.folded(pe=1, simd=6)) is Mvu
+    odd = replace(one, x=Port((4, 3, 6), BIPOLAR)).folded(**wide[0])  # every row begins with a word of its own
+    assert (odd.cycles, odd.hurries, two.hurries) == (8, True, False)
     for bad, text in (
         ({"pe": 4, "simd": 6}, "pe must divide 2, not 4"),
         ({"pe": 10, "simd": 30}, "pe must divide 2, not 10"),

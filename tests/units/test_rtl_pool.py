@@ -8,7 +8,7 @@ from rtl_check import check
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import MaxPool, Port, SumPool
 from hwflow.units import pool
-from hwflow.units.kit.base import divisors
+from hwflow.units.kit.streams import divisors
 from hwflow.units.pool import Pool
 from hwflow.units.reduce import Reduce
 from hwflow.units.window import Window
@@ -35,10 +35,12 @@ def random_pool(rng, name):
     channels = int(rng.choice((1, 1, 2, 3, 4, 5, 6, 8, 63)))
     kernel = tuple(int(rng.integers(1, min(n, 5) + 1)) for n in (h, w))
     kernel = (h, w) if rng.random() < 0.2 else kernel
-    return Pool(
+    unit = Pool(
         name=name, inputs=("input",), x=Port((h, w, channels), INTS[rng.integers(len(INTS))]), kernel=kernel,
         kind=pool.KINDS[rng.integers(2)], minimum=minima(rng, channels), pe=int(rng.choice(divisors(channels))),
     )  # fmt: skip
+    several = [f for f in unit.foldings() if f["pe"] > channels]
+    return unit.folded(**several[rng.integers(len(several))]) if several and rng.random() < 0.5 else unit
 
 
 def random_reduce(rng, name):

@@ -12,7 +12,8 @@ from hwflow.ops import Port
 from hwflow.units.add import AddUnit
 from hwflow.units.concat import ConcatUnit
 from hwflow.units.fork import Fork
-from hwflow.units.kit.base import MULTS, divisors
+from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.streams import divisors
 from hwflow.units.pad import PadUnit
 from hwflow.units.rescale import RescaleUnit
 from hwflow.units.upsample import UpsampleUnit
@@ -36,7 +37,7 @@ def pick(rng, values):
 
 def port(rng, channels=None):
     channels = channels or pick(rng, (1, 1, 2, 3, 4, 5, 6, 12, 63))
-    return Port((*(int(v) for v in rng.integers(1, 6, 2)), channels), pick(rng, INTS))
+    return Port((*(int(v) for v in rng.integers(1, 9, 2)), channels), pick(rng, INTS))
 
 
 def random_rescale(rng, name):
@@ -105,7 +106,13 @@ RANDOM = {
 
 def many(kind, seed, count):
     rng = np.random.default_rng(seed)
-    return [RANDOM[kind](rng, f"{kind}{i}") for i in range(count)]
+    return [at_random(RANDOM[kind](rng, f"{kind}{i}"), rng) for i in range(count)]
+
+
+def at_random(unit, rng):
+    """The unit, or half of the time one that takes several pixels a cycle, where it can."""
+    several = [f for f in unit.foldings() if unit.folded(**f).hurries]
+    return unit.folded(**several[rng.integers(len(several))]) if several and rng.random() < 0.5 else unit
 
 
 def test_the_units_mean_what_the_network_means():

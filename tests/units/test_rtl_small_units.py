@@ -13,7 +13,8 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Fifo, Recode, ThresholdUnit, TopKUnit, Width
-from hwflow.units.kit.base import Unit, divisors
+from hwflow.units.kit.base import Unit
+from hwflow.units.kit.streams import divisors
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
 

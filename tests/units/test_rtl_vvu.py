@@ -7,7 +7,8 @@ from rtl_check import check
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
-from hwflow.units.kit.base import MULTS, divisors
+from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.streams import divisors
 from hwflow.units.vvu import Vvu
 from hwflow.units.window import Window
 

@@ -160,15 +160,17 @@ def _made(seed: int) -> _Small:
 
 def random_folding(net: Net, seed: int, lanes: int = 64, wide: bool = False) -> dict[str, dict[str, int]]:
     """A legal folding of a network at random, of at most `lanes` multipliers a unit; `wide`: windows that can be are
-    whole in a word, or several, and matrix units work on several vectors at once where they can."""
+    whole in a word, or several, and other units take several pixels a cycle where they can."""
     rng = np.random.default_rng(seed)
     out: dict[str, dict[str, int]] = {}
     for unit in cores(net):
-        legal = [f for f in unit.foldings() if f.get("pe", 1) * f.get("simd", 1) <= lanes]
-        narrow = [f for f in legal if type(unit.folded(**f)) is type(unit)]
+        made = [(f, unit.folded(**f)) for f in unit.foldings()]
+        across = [(f, u) for f, u in made if not any(s.by_row for s in (*u.ins, *u.outs))]
+        legal = [(f, u) for f, u in across if f.get("pe", 1) * f.get("simd", 1) <= lanes and not u.hurries]
+        narrow = [f for f, u in legal if type(u) is type(unit)]
         if folding_fields(unit) and not unit.width_bound and narrow:
             out[unit.name] = dict(narrow[rng.integers(len(narrow))])
-        more = [f for f in unit.foldings() if wide and type(unit.folded(**f)) is not type(unit)]
+        more = [f for f, u in across if wide and (u.hurries or type(u) is not type(unit))]
         if more:
             out[unit.name] = dict(more[rng.integers(len(more))])
     return out

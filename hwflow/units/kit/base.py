@@ -1,6 +1,6 @@
 """What every hardware unit answers, and the dataflow that joins units by streams.
 
-Stands on bits and ops' Port. A unit is one Python class here, one `hls/units/<module>.sv`, one `hls/units/<module>.hpp`:
+Stands on units.kit.streams. A unit is one Python class here, one `hls/units/<module>.sv`, one `hls/units/<module>.hpp`:
 same name, same parameters, same order; a test compares the three.
 """
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hwflow.bits import Array, Ints
+from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.families import family_of
 from hwflow.graph import INPUT, Node, Nodes
-from hwflow.ops import Port
+from hwflow.units.kit.streams import Stream
 
 if TYPE_CHECKING:
     from hwflow.families import Family
@@ -25,33 +25,7 @@ if TYPE_CHECKING:
     from hwflow.units.kit.rhythm import EventGraph, Rhythm
 
 SOURCE = INPUT  # the stream that enters a dataflow
-PIXELS = (1, 2, 4)  # of a word, in units that take several
 MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A value on the move: `par` neighbouring elements a word, in raster order, element 0 in the low bits."""
-
-    port: Port
-    par: int
-
-    def __post_init__(self) -> None:
-        assert self.port.size % self.par == 0, f"{self.par} elements a word do not divide {self.port}"
-
-    @property
-    def ints(self) -> Ints:
-        return self.port.ints
-
-    @property
-    def bits(self) -> int:
-        """Bits of one word."""
-        return self.par * self.ints.bits
-
-    @property
-    def words(self) -> int:
-        """Words of one image."""
-        return self.port.size // self.par
 
 
 @dataclass(frozen=True)
@@ -153,6 +127,16 @@ class Unit(Node):
     def width_bound(self) -> bool:
         """True where the order of its words depends on its width, so that its reader must have the same."""
         return False
+
+    @property
+    def hurries(self) -> bool:
+        """True where it takes several pixels a cycle, which the planner offers only where one a cycle is too slow."""
+        return any(s.port.channels < s.par for s in (*self.ins, *self.outs) if len(s.port.shape) == 3)
+
+    @property
+    def unfolded(self) -> tuple[str, ...]:
+        """Those of its fields pe, simd, style and mult that are no choice."""
+        return () if self.multiplies else ("mult",)
 
     @property
     def multiplies(self) -> bool:
@@ -273,7 +257,6 @@ class Loadable(Unit):
         return True
 
 
-
 @dataclass(frozen=True, eq=False)
 class Dataflow:
     """Units in topological order, joined by streams. The last unit's output is the answer.
@@ -300,7 +283,7 @@ class Dataflow:
                 assert i not in readers, f"{i} feeds {readers[i]} and {unit.name}; a fork belongs between"
                 readers[i] = unit.name
                 source = self.stream(i)
-                assert (source.bits, source.words) == (stream.bits, stream.words), (
+                assert (source.bits, source.words, source.by_row) == (stream.bits, stream.words, stream.by_row), (
                     f"{unit.name} takes {stream}, {i} gives {source}"
                 )
 
@@ -354,19 +337,7 @@ class _Edges(Node):
     """A unit's place in the order, for the checks of `Nodes`."""
 
 
-def divisors(n: int) -> list[int]:
-    """Every divisor of n, ascending."""
-    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return sorted({*low, *(n // d for d in low)})
-
-
 def check_mult(unit: str, mult: str) -> None:
     """RecipeError unless a unit's `mult` is one of MULTS."""
     if mult not in MULTS:
         raise RecipeError(f"{unit}: mult must be one of {', '.join(MULTS)}, not {mult}")
-
-
-def divide(unit: str, field: str, by: int, of: int) -> None:
-    """RecipeError unless a folding field divides what it folds."""
-    if by < 1 or of % by:
-        raise RecipeError(f"{unit}: {field} must divide {of}, not {by}")

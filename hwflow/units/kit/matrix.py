@@ -15,9 +15,9 @@ from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.families import Family
 from hwflow.ops import Port, exact_matmul
-from hwflow.units.kit.base import PIXELS, Stream, divisors
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
 from hwflow.units.kit.stores import STYLE
+from hwflow.units.kit.streams import PIXELS, Stream, divisors, spares
 from hwflow.units.kit.weighted import SIGNS, Weighted, kind, staircase
 
 SHARED = 4096  # weights up to which the planner looks for shared adders: a fraction of a second
@@ -71,11 +71,11 @@ class Matrix(Weighted):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.simd),)
+        return (Stream.of(self.x, self.simd),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
-        return (Stream(Port((*self.x.shape[:-1], self.rows), self.y_ints), self.pe),)
+        return (Stream(Port((*self.x.shape[:-1], self.rows), self.y_ints), self.pe, self.ins[0].by_row),)
 
     @property
     def cycles(self) -> int:
@@ -127,7 +127,11 @@ class Matrix(Weighted):
     def beside(self, pe: int, simd: int) -> bool:
         """True for the folding of several units side by side, as `Mvus` are: a vector each."""
         n, rest = divmod(simd, self.cols)
-        return n > 1 and not rest and pe == n * self.rows and self.x.size % simd == 0
+        return n > 1 and not rest and pe == n * self.rows and (self.x.size % simd == 0 or spares(self.x, simd))
+
+    @property
+    def hurries(self) -> bool:
+        return self.ins[0].by_row
 
     def folded(self, **folding: Any) -> Matrix:
         """The unit of that folding: of the kind that takes so many vectors a word."""

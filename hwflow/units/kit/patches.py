@@ -16,8 +16,9 @@ from hwflow.errors import RecipeError
 from hwflow.families import Family
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import PIXELS, Stream, Unit, divisors
+from hwflow.units.kit.base import Unit
 from hwflow.units.kit.stores import STYLE
+from hwflow.units.kit.streams import PIXELS, Stream, divisors
 from hwflow.windows import Pads, windows
 
 ORDERS = ("conv", "depthwise")  # kh, kw, c; or blocks of simd channels: block, kh, kw, c in the block
@@ -29,7 +30,8 @@ class Patches(Unit):
     """y[p, q, i, j, c] = x[p*sh + i*dh - top, q*sw + j*dw - left, c], or pad[c] outside the image.
 
     Padding -1/+1 data with 0 makes the elements two bits wide (Ints(-1, 1)). Which of its kinds a unit is follows
-    from its folding: `simd` elements a word are a part of a window, or several whole ones.
+    from its folding: `simd` elements a word are a part of a window, or several whole ones. Where windows lie further
+    apart than a pixel, `pe` elements a word of x may be so many whole pixels that each completes those windows.
     """
 
     rate_matched: ClassVar[bool] = True
@@ -43,6 +45,7 @@ class Patches(Unit):
     pad: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # int, (1,) or (C,)
     order: str = "conv"
     simd: int = 1
+    pe: int = 0  # 0: as many pixels of x a word as windows of y
     style: str = "auto"
 
     def __init_subclass__(cls) -> None:
@@ -89,18 +92,27 @@ class Patches(Unit):
         """Elements of a window where all can be read at once, else 0: its taps are neighbours, a row's first window
         needs no column beyond the edge, and no more windows begin than pixels come."""
         (h, w, c), (kh, kw), (sh, sw), (oh, ow) = self.x.shape, self.kernel, self.stride, self.size
-        able = self.order == "conv" and self.dilation == (1, 1) and kh > 1 and w > 1
+        able = self.order == "conv" and self.dilation == (1, 1) and w > 1
         fits = kw - self.pads[1] <= w and (oh - 1) * sh < h and (ow - 1) * sw < w
         return kh * kw * c if able and fits else 0
 
-    def holds(self, simd: int) -> bool:
-        """True where so many elements are neighbouring windows that can leave together, as many as pixels come."""
+    def holds(self, simd: int, pe: int = 0) -> bool:
+        """True where so many elements are neighbouring windows that can leave together, a word for each that comes.
+
+        A word of x is as many pixels as a word of y is windows (`pe` 0), or as windows begin `stride` apart.
+        """
         if not self.whole or simd % self.whole:
             return False
-        (_, w, _), many = self.x.shape, simd // self.whole
-        late = -((self.pads[1] + 1 - self.kernel[1]) // many)
-        rows = w % many == 0 == self.size[1] % many and w // many > max(late, 1)
-        return many == 1 or (self.stride[1] == 1 and rows)
+        (_, w, c), (_, step), windows_ = self.x.shape, self.stride, simd // self.whole
+        pixels = windows_ * step if pe else windows_
+        if pe and (pe != pixels * c or step == 1 or pixels not in PIXELS[1:]):
+            return False
+        if pixels == 1:
+            return self.kernel[0] > 1  # of one row, parts of a window are as fast
+        begin = pixels - (step if pe else 1) + self.kernel[1] - 1 - self.pads[1]  # the last column of a row's first
+        even = w % pixels == 0 == self.size[1] % windows_
+        by_row = c > 1 and pixels in PIXELS and pixels < w and windows_ <= self.size[1]
+        return (even or by_row) and (pe > 0 or step == 1) and -(-w // pixels) > max(begin // pixels, 1)
 
     @property
     def taps(self) -> Ints:
@@ -119,23 +131,40 @@ class Patches(Unit):
 
     @property
     def ins(self) -> tuple[Stream, ...]:
-        return (Stream(self.x, self.par),)
+        return (Stream.of(self.x, self.par),)
 
     @property
     def outs(self) -> tuple[Stream, ...]:
         cols = self.kernel[0] * self.kernel[1] * self.x.channels
-        return (Stream(Port((*self.size, cols), self.taps), self.simd),)
+        return (Stream.of(Port((*self.size, cols), self.taps), self.simd),)
 
     def foldings(self) -> Iterator[dict[str, int]]:
         yield from ({"simd": simd} for simd in divisors(self.x.channels))
         if self._row > self.x.channels:
             yield {"simd": self._row}
-        yield from ({"simd": n * self.whole} for n in PIXELS if self.whole and self.holds(n * self.whole))
+        if not self.whole:
+            return
+        yield from ({"simd": n * self.whole} for n in PIXELS if self.holds(n * self.whole))
+        for n in PIXELS[1:]:
+            each = {"simd": n // self.stride[1] * self.whole, "pe": n * self.x.channels}
+            if n % self.stride[1] == 0 and self.holds(**each):
+                yield each
+
+    @property
+    def unfolded(self) -> tuple[str, ...]:
+        """`pe` where every window that begins has a pixel of its own, which simd says all about."""
+        return ("pe",) if self.stride[1] == 1 else ()
+
+    @property
+    def hurries(self) -> bool:
+        return False
 
     def folded(self, **folding: Any) -> Patches:
         """The unit of that folding: of the kind whose words hold whole windows, or the other one."""
         values = {f.name: getattr(self, f.name) for f in fields(self)} | folding
-        complete = self.holds(values["simd"])
+        if "pe" not in folding and "simd" in folding:
+            values["pe"] = 0
+        complete = self.holds(values["simd"], values["pe"])
         return next(k for k in Patches.kinds if k.complete == complete)(**values)
 
     def styles(self, family: Family) -> tuple[str, ...]:

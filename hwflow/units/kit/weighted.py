@@ -13,7 +13,8 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
-from hwflow.units.kit.base import Loadable, Memory, check_mult, divide
+from hwflow.units.kit.base import Loadable, Memory, check_mult
+from hwflow.units.kit.streams import divide
 
 TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
 TERNARY_KIND = 3  # its code in XKind and WKind: a popcount with a mask, never a multiplier
