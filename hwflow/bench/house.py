@@ -31,7 +31,7 @@ RULES = {
     "turn falling channels to rising": r"_?rising|_?risen|polished",
     "join pools in a row": r"merge_pools",
 }
-ROOMS = ("passes.py", "qonnx", "fold", "lower", "emit", "bridges")
+ROOMS = ("passes.py", "graph.py", "qonnx", "fold", "lower", "emit", "bridges")
 
 
 def modules(root: Path) -> Iterator[tuple[str, str]]:
@@ -66,7 +66,7 @@ def facts_of(text: str) -> Facts:
     return Facts(
         lines=text.count("\n"),
         bases={c.name: {_name(b) for b in c.bases if isinstance(b, ast.Name | ast.Attribute)} for c in classes},
-        growers=[c.name for c in classes if {"rng", "ops", "append"} <= _words(ast.walk(c))],
+        growers=[c.name for c in classes if _grows(_words(ast.walk(c)))],
         units={c.name: m for c in tree.body if isinstance(c, ast.ClassDef) and (m := _module_of(c))},
         functions=[n.name for n in nodes if isinstance(n, ast.FunctionDef)],
         words=_words(nodes) | {a.name for n in imports for a in n.names},
@@ -91,6 +91,10 @@ def family_checks(text: str) -> list[int]:
 def family_tables(text: str) -> list[int]:
     """The lines of dictionaries that are keyed by names of families."""
     return facts_of(text).tables
+
+
+def _grows(words: set[str]) -> bool:
+    return {"ops", "append"} <= words and bool({"rng", "random"} & words)
 
 
 def _instance_check(node: ast.AST) -> tuple[int, set[str]] | None:
