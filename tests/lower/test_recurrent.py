@@ -160,7 +160,6 @@ def test_other_weights_of_the_same_shape_can_be_loaded():
 
 FEATURES, STATES = 4, 6
 ROUNDED = -1  # in place of bits: whole numbers of any size
-RNG = np.random.default_rng(3)
 
 
 def file(
@@ -169,6 +168,7 @@ def file(
 ):  # fmt: skip
     """x is quantised, scanned and answered by a dense layer; `gate` is how a gate is written, if any. Where features are
     `last`, time is axis 1, or is `turned` to the front, as Keras' exporters do. `every` state is `stacked` along an axis."""
+    rng = np.random.default_rng(3)
     b = Build((1, 5, FEATURES) if last else (1, FEATURES, 5))
     x = b.sign("x") if signs else b.quant("x", 0.25, 4)
     if turned:
@@ -186,13 +186,13 @@ def file(
         return out
 
     def layer():
-        w = RNG.choice([-1.0, 1.0], (FEATURES + STATES, STATES))
+        w = rng.choice([-1.0, 1.0], (FEATURES + STATES, STATES))
         if joined:
             return node("MatMul", node("Concat", "x_t", "h", axis=1), const(w))
         return node("Add", node("MatMul", "x_t", const(weight * w[:FEATURES])), node("MatMul", "h", const(w[FEATURES:])))
 
     def affine(y):
-        return node("Add", node("Mul", y, const(RNG.normal(size=STATES))), const(RNG.normal(size=STATES)))
+        return node("Add", node("Mul", y, const(rng.normal(size=STATES))), const(rng.normal(size=STATES)))
 
     def quant(y):
         if not state_bits:
@@ -236,7 +236,7 @@ def file(
     y, size = (f"{found}_1", 5 * STATES) if every else (found, STATES)
     if every:
         y = b.node("Flatten", y if stacked else b.node("Transpose", y, perm=[1, 0, 2]), axis=1)
-    return b.save(tmp_path, b.node("MatMul", y, b.const(RNG.choice([-1.0, 1.0], (size, 3)))))
+    return b.save(tmp_path, b.node("MatMul", y, b.const(rng.choice([-1.0, 1.0], (size, 3)))))
 
 
 @pytest.mark.parametrize(
