@@ -23,7 +23,7 @@ from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.sentences import SENTENCES
 from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
-from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
+from hwflow.real import INPUT, Concat, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
 from hwflow.real.graph import together
 from hwflow.real.spread import spread
 from hwflow.real.steps import INTEGRAL, Both, tidy
@@ -186,7 +186,14 @@ class Reader:
             return None
         if out.view is None and len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
             self.notes.append("the answer is an image; it is given in (height, width, channel) order")
-        return name, out
+        return name, replace(out, name=self._joined(out.name))
+
+    def _joined(self, name: str) -> str:
+        """The values side by side that an answer is another shape of: each keeps its own scale there."""
+        source = name
+        while isinstance(node := self.nodes.get(source), Reshape):
+            source = node.inputs[0]
+        return source if isinstance(self.nodes.get(source), Concat) else name
 
     def _together(self, ends: list[tuple[str, Ref]]) -> tuple[str, Answer | Answers]:
         """The last node and what its value means; several outputs are joined by one more node."""

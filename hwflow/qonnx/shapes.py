@@ -144,10 +144,13 @@ def concat(reader: Reader, call: Call) -> Value:
     values = [reader.value(call, i) for i in range(len(call.inputs))]
     if not all(isinstance(v, Ref) for v in values):
         raise Refused("input", "joins values and constants", "add the constant channels before the quantizer")
-    refs = [reader.ordered(call, reader.ref(call, i)) for i in range(len(values))]
+    refs = [reader.ref(call, i) for i in range(len(values))]
     if len(refs) == 1:
         return refs[0]
-    axis = int(call.attrs["axis"]) % len(refs[0].dims)
+    axis = int(call.attrs["axis"]) % len(refs[0].axes)
+    if any(r.view is not None for r in refs) and (len(refs[0].axes) > 4 or _answered(reader, call.outputs[0])):
+        return _elements_joined(reader, call, refs, axis)
+    refs = [reader.ordered(call, r) for r in refs]
     if any(len(r.dims) != len(refs[0].dims) for r in refs) or axis == 0:
         raise _unjoined(axis, refs)
     if all(len(r.shape) == 1 or len(r.dims) == 2 for r in refs) and axis == 1 and len(refs[0].dims) == 2:
@@ -174,6 +177,30 @@ def concat(reader: Reader, call: Call) -> Value:
     total = sum(r.sizes[along] for r in refs)
     name = reshaped_to(reader, call, joined.name, (total, w, c) if along == "H" else (h, total, c))
     return replace(refs[0], name=name, shape=reader.shapes[name])
+
+
+# what moves no value between a join and an output, or leaves it to the host
+KEPT = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Sigmoid", "Tanh")
+
+
+def _answered(reader: Reader, tensor: str) -> bool:
+    """True where nothing reads a tensor but outputs, at most moved and joined."""
+    users = [call for call in reader.file.calls if tensor in call.inputs]
+    ends = tensor in reader.file.outputs or bool(users)
+    return ends and all(call.op in KEPT and _answered(reader, call.outputs[0]) for call in users)
+
+
+def _elements_joined(reader: Reader, call: Call, refs: list[Ref], axis: int) -> Ref:
+    """Values whose elements lie in orders of their own, one behind the other as they lie: each keeps its own scale."""
+    sizes = [r.axes[:axis] + r.axes[axis + 1 :] for r in refs]
+    if axis == 0 or any(size != sizes[0] for size in sizes):
+        raise _unjoined(axis, refs)
+    flats = [reader.flat(call, replace(r, dims=dims_of("NHWC"), view=None)) for r in refs]
+    starts = np.cumsum([0, *(f.shape[0] for f in flats)])
+    node = real.Concat(name=reader.name(call), inputs=tuple(f.name for f in flats))
+    shape = reader.add(node)
+    places = np.concatenate([places_of(r) + start for r, start in zip(refs, starts, strict=False)], axis - 1)
+    return viewed(Ref(node.name, shape, dims_of("NC"), kind=refs[0].kind), places)
 
 
 def _unjoined(axis: int, refs: list[Ref]) -> Refused:

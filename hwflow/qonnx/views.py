@@ -86,8 +86,9 @@ def behind_view(reader: Reader, call: Call, inputs: Sequence[Value | None]) -> R
 
 
 def ended(reader: Reader, call: Call, ref: Ref) -> Ref:
-    """An output of the file that is a view, in order; one of more axes than an image as its elements lie, each once."""
-    if ref.view is None or ref.view.ndim in LETTERS:
+    """An output of the file that is a view, in order; one of more axes than an image, or joined, as its elements lie, each once."""
+    joined = isinstance(reader.nodes.get(ref.name), real.Concat) and len(ref.shape) == 1
+    if ref.view is None or (ref.view.ndim in LETTERS and not joined):
         return reader.ordered(call, ref)
     if np.array_equal(np.sort(ref.view, axis=None), np.arange(int(np.prod(ref.shape)))):
         return ref

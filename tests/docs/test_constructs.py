@@ -37,7 +37,7 @@ def level(bits=8):
     return qnn.QuantIdentity(bit_width=bits, return_quant_tensor=True)
 
 
-class Run(nn.Module):
+class Run(nn.Module):  # type: ignore[name-defined]
     """A function of quantised values, quantised again; `layers` are those that it calls."""
 
     def __init__(self, function, *layers):
@@ -123,7 +123,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-class Last(nn.Module):
+class Last(nn.Module):  # type: ignore[name-defined]
     """A choice behind a last layer."""
 
     def __init__(self, function):
@@ -134,7 +134,7 @@ class Last(nn.Module):
         return self.function(self.layer(self.level(x)))
 
 
-class Attention(nn.Module):
+class Attention(nn.Module):  # type: ignore[name-defined]
     """A value that attends to itself."""
 
     def __init__(self, layer):

@@ -75,6 +75,29 @@ def test_maps_of_two_sizes_are_joined_as_vectors_of_pixels(axis, last, tmp_path)
     assert net.answer.shape == ({1: (8, 16), 2: (3, 20)}[axis][::-1] if last else {1: (8, 16), 2: (3, 20)}[axis])
 
 
+@pytest.mark.parametrize("form", ["pixels last", "anchors last", "five axes"])
+def test_anchors_of_heads_with_biases_and_scales_of_their_own_are_joined(form, tmp_path):
+    """The answers of a detector at two scales: nothing is reordered, each element keeps its own scale."""
+    b, parts = Build((1, 2, 4, 4)), []
+    for k, size in enumerate((4, 2)):
+        y = b.conv(
+            "x", signs(b, 6, 2, 1 + k, 1 + k), strides=(1 + k, 1 + k), bias=np.random.default_rng(k).normal(0, 1, 6)
+        )
+        y = b.node(
+            "Reshape",
+            b.node("Mul", y, b.const(0.31 + k / 7)),
+            b.const([0, 2, 3, *((-1,) if form != "five axes" else (size, size))], I64),
+        )
+        perm = {"pixels last": (0, 1, 2, 3), "anchors last": (0, 3, 1, 2), "five axes": (0, 1, 3, 4, 2)}[form]
+        y = b.node("Transpose", y, perm=perm)
+        parts.append(b.node("Reshape", y, b.const([0, 2, -1, 3], I64)) if form == "five axes" else y)
+    net = proven(
+        b.save(tmp_path, b.node("Concat", *parts, axis={"pixels last": 3, "anchors last": 1, "five axes": 2}[form])),
+        exact=False,
+    )
+    assert net.answer.shape == {"pixels last": (2, 3, 20), "anchors last": (20, 2, 3), "five axes": (2, 20, 3)}[form]
+
+
 @pytest.mark.parametrize("op", ["ReduceMax", "ReduceMin", "ReduceSum", "ReduceMean"])
 @pytest.mark.parametrize("axis", [1, 2])
 def test_groups_of_channels_of_scales_of_their_own_are_reduced(op, axis, tmp_path):
