@@ -3,7 +3,7 @@
 Stands on kinds.
 """
 
-from .kinds import Mutant, equivalent, of_room, rtl, stalls
+from .kinds import Mutant, of_room, rtl, stalls
 
 V, P, B = "hls/units/", "hls/parts/", "hls/board/"
 T_LINK = "tests/deploy/test_deploy.py -k 'awkward_words or lost_doubled'"
@@ -18,7 +18,12 @@ MUTANTS = of_room(
     rtl(V + "width.sv", "assign x_ready_o = !full || y_ready_i;", "assign x_ready_o = !full;", "width"),
     rtl(V + "width.sv", "word_q <= {x_data_i, word_q[ParOut*Bits-1:ParIn*Bits]};", "word_q <= {word_q[(ParOut-ParIn)*Bits-1:0], x_data_i};", "width"),
     rtl(V + "width.sv", "left_q == '0 || (left_q == CountBits'(1) && y_ready_i)", "left_q == '0", "width"),
-    equivalent(rtl(V + "pool.sv", "assign last  = last_i && last_j && !spare;", "assign last  = last_i && last_j;", "pool"), "Rows and columns that fill no tile end before their tile's last row or column."),
+    rtl(V + "pool.sv", "assign last  = last_i && last_j && !spare;", "assign last  = last_i && last_j;", "pool"),
+    rtl(V + "pool.sv", ".first_i(k == 0 && first)", ".first_i(first)", "pool"),
+    rtl(V + "lines.sv", "localparam int LastC = ((OutW + V - 1) / V - 1) * Apart;", "localparam int LastC = (OutW / V - 1) * Apart;", "lines"),
+    rtl(V + "lines.sv", "localparam int Most = (Cols + Left - J - 1) / P;", "localparam int Most = (P * W + Left - J - 1) / P;", "lines"),
+    rtl(V + "pad.sv", "e / Total * Channels + C - Before", "e / Total * Total + C - Before", "pad"),
+    rtl(V + "upsample.sv", "word[p/Copies*Lanes*Bits+:Lanes*Bits]", "word[p%Taken*Lanes*Bits+:Lanes*Bits]", "upsample"),
     rtl(V + "pool.sv", "Blocks == 1 && same_q ? new_q : fetched", "fetched", "pool"),
     rtl(V + "pool.sv", "addr_d = addr_q - ABits'(Blocks - 1);", "addr_d = addr_q;", "pool"),
     rtl(V + "topk.sv", "if (winner[i+step][LaneBits+:EntryBits+1] > winner[i]", "if (winner[i+step][LaneBits+:EntryBits+1] >= winner[i]", "topk"),

@@ -17,12 +17,15 @@ T_EVENTS = "tests/plan/test_event_graphs.py"
 # fmt: off
 MUTANTS = of_room(
     "plan",
-    Mutant(P + "search.py", "score = np.where(self.cycles <= target,", "score = np.where(self.cycles < target,",T_SEARCH),
+    Mutant(P + "search.py", "within = self.cycles <= target", "within = self.cycles < target",T_SEARCH),
     Mutant(P + "search.py", "whole.argmin(-1)", "whole.argmax(-1)",T_SEARCH),
     Mutant(P + "search.py", "slack[j] += spread", "slack[j] -= spread",T_SEARCH),
     Mutant(P + "search.py", "return every[every >= self.fastest]", "return every[every > self.fastest]",T_SEARCH),
     Mutant(P + "search.py", "return max(int(o.cycles.min()) for o in self.choices)", "return min(int(o.cycles.min()) for o in self.choices)",T_SEARCH),
-    Mutant(P + "search.py", "if self.units[source].width_bound and par_out != par_in:", "if False:",T_SEARCH),
+    Mutant(P + "search.py", "if self.units[source].width_bound or gives[1] or takes[1]:", "if gives[1] or takes[1]:", "tests/plan/test_pixels.py -k cost_more_than"),
+    Mutant(P + "search.py", "if self.units[source].width_bound or gives[1] or takes[1]:", "if self.units[source].width_bound:", "tests/plan/test_pixels.py -k only_where"),
+    Mutant(P + "search.py", "within &= ~self.hurries", "within &= True", "tests/plan/test_pixels.py -k 'only_where or no_choice'"),
+    Mutant(P + "search.py", "if any(s.by_row for s in outer):", "if False:", "tests/plan/test_pixels.py -k joined_or_refused"),
     Mutant(P + "__init__.py", "limits = limits * (1 - RESERVE) if fit else limits", "limits = limits if fit else limits * (1 - RESERVE)",T_PLAN),
     Mutant(P + "__init__.py", "if target < search.fastest:", "if target <= search.fastest:",T_PLAN),
     Mutant(P + "__init__.py", "if not 0 < max_util <= 1:", "if not 0 < max_util <= 2:",T_PLAN),

@@ -24,7 +24,7 @@ from hwflow.ops import (
     Upsample,
 )
 from hwflow.plan import events, explain, plan
-from hwflow.plan.search import Search, weigh_resources
+from hwflow.plan.search import IMPOSSIBLE, Search, weigh_resources
 from hwflow.simulate import rtl
 from hwflow.units.kit.base import Dataflow
 
@@ -130,6 +130,38 @@ def test_words_of_pixels_that_do_not_divide_a_row_are_joined_or_refused():
     assert plan(last, fps=100e6 / 12, clock_mhz=100).cycles == 12
     with pytest.raises(RecipeError, match="leaves 6 cycles; r takes 12 at best"):
         plan(last, fps=100e6 / 6, clock_mhz=100)
+
+
+def test_rows_of_words_of_two_and_of_four_pixels_are_not_joined():
+    rng = np.random.default_rng(0)
+    conv = Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (4, 3, 2, 2)))
+    norm = Rescale(name="r", inputs=("c",), mul=np.ones(4, int), add=np.arange(4), shift=0, lo=-9, hi=9)
+    tail = (
+        Flatten(name="f", inputs=("r",)),
+        Dense(name="d", inputs=("f",), weights=rng.choice((-1, 1), (2, 2 * 15 * 4))),
+    )
+    net = Net("odd", Port((4, 16, 2), Ints(0, 3)), (conv, norm, *tail))
+    with pytest.raises(
+        RecipeError, match="r: takes 8 elements a word, rows that each begin a word, and c gives 16, rows"
+    ):
+        lower(net, {"c_window": {"simd": 48}, "c": {"pe": 16, "simd": 48}, "r": {"pe": 8}})
+
+
+def test_words_that_cannot_be_converted_cost_more_than_any_part_has():
+    rng = np.random.default_rng(0)
+    conv = Conv(name="c", inputs=("input",), weights=rng.choice((-1, 1), (8, 3, 3, 1)), groups=8)
+    blocks = Search.of(cores(Net("depthwise", Port((5, 5, 8), Ints(0, 3)), (conv,))), "xc7", {})
+    rows = Search.of(cores(of_every_kind()), "xc7", {})
+    edge = next(e for e in rows.edges if rows.units[e[2]].name == "cn")
+    assert blocks.converter(blocks.edges[0], (2, False), (4, False)).min() >= IMPOSSIBLE  # whose order is their width's
+    assert rows.converter(edge, (16, True), (8, False)).min() >= IMPOSSIBLE
+    assert rows.converter(edge, (16, True), (8, True)).min() >= IMPOSSIBLE
+    assert (
+        rows.converter(edge, (16, True), (16, True)).max()
+        == 0
+        < rows.converter(edge, (4, False), (8, False)).max()
+        < 1000
+    )
 
 
 def test_words_of_pixels_that_are_no_tiles_are_refused():
