@@ -189,7 +189,9 @@ def file(
         w = rng.choice([-1.0, 1.0], (FEATURES + STATES, STATES))
         if joined:
             return node("MatMul", node("Concat", "x_t", "h", axis=1), const(w))
-        return node("Add", node("MatMul", "x_t", const(weight * w[:FEATURES])), node("MatMul", "h", const(w[FEATURES:])))
+        return node(
+            "Add", node("MatMul", "x_t", const(weight * w[:FEATURES])), node("MatMul", "h", const(w[FEATURES:]))
+        )
 
     def affine(y):
         return node("Add", node("Mul", y, const(rng.normal(size=STATES))), const(rng.normal(size=STATES)))
