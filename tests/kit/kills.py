@@ -83,11 +83,12 @@ def trials(
     shutil.rmtree(folder)
     in_child(old)
     before = see(folder)
+    kept = Path(shutil.copytree(folder, folder.with_name(f"{folder.name}-old"), symlinks=True))
     spent = in_child(new)
     found = {"old": 0, "new": 0}
     for k in range(times):
         shutil.rmtree(folder, ignore_errors=True)
-        in_child(old)
+        shutil.copytree(kept, folder, symlinks=True)
         in_child(new, rng.random() * spent * 1.05)
         left = see(folder)
         assert left in (before, fresh), f"kill {k}: a mixture: {str(left)[:300]}"
