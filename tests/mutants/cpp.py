@@ -38,6 +38,6 @@ MUTANTS = of_room(
     hls(V + "recur.hpp", "code<1, HBits>(level) : field<HBits>(h, at)", "code<1, HBits>(level) : field<HBits>(h, 0)", "recur_gate"),
     hls(V + "recur.hpp", "(p * Record + Record - 1) * ThrBits", "p * Record * ThrBits", "recur_gate"),
     hls(V + "recur.hpp", "(p * Record + k) * ThrBits)) ? By : 0;", "(p * Record + k) * ThrBits)) ? 1 : 0;", "recur_zero"),
-    hls(V + "recur.hpp", "    h = next;\n", "", "recur_bits"),
+    hls(V + "recur.hpp", "  h = next;\n", "", "recur_bits"),
     hls(V + "multiply.hpp", "XKind0 == 0 && XKind1 == 0 ? 0 : 1, YBits", "XKind0 == 0 ? 0 : 1, YBits", "multiply_sign or multiply_signs or multiply_gate"),
 )

@@ -46,8 +46,10 @@ MUTANTS = of_room(
     Mutant(C + "run.c", "share[i].answers = answers + from * NET_OUTPUTS;", "share[i].answers = answers + from;", T_THREADS),
     Mutant(C + "recurrent.c", "if (sums[1] < limit) continue;", "if (sums[1] <= limit) continue;", T_RECURRENT),
     Mutant(C + "recurrent.c", "if (sums[0] >= limit) next[s]", "if (sums[0] > limit) next[s]", T_RECURRENT),
+    Mutant(C + "recurrent.c", "for (s = 0; live > 0 && s < n; s++) {", "for (s = 0; s < n; s++) {", T_RECURRENT, equal="What is computed in a step that the mask leaves out is never copied to the state."),
+    Mutant(C + "recurrent.c", "mask + (size_t)t * (size_t)hw_bytes(d->mask->kind, 1)", "mask", T_RECURRENT),
     Mutant(C + "recurrent.c", "next[s] += d->by;", "next[s] += 1;", T_RECURRENT),
     Mutant(C + "recurrent.c", "d->every ? t : 0", "0", T_RECURRENT),
     Mutant(C + "recurrent.c", "d->limits.kind, s * d->levels + k, 1);", "d->limits.kind, k, 1);", T_RECURRENT),
-    Mutant(C + "recurrent.c", "        memcpy(h, next, (size_t)n * sizeof *h);\n", "", T_RECURRENT),
+    Mutant(C + "recurrent.c", "if (live > 0) memcpy(h, next, (size_t)n * sizeof *h);", "", T_RECURRENT),
 )
