@@ -30,12 +30,10 @@ def unit(name, steps, states, *, seed=0, x=SMALL, reach=0, gated=False, **more):
 
 
 def test_trees_tables_and_limits_of_any_size_are_exact_to_the_cycle():
-    deep = [unit(f"deep{n}", 2, n, simd=1, pe=1, seed=n) for n in (7, 8, 9)]
-    assert {u.groups * u.passes - LATE for u in deep} >= {-15, 0, 17}, (
-        "about the size from which a table may be block RAM"
-    )
-    wide = [unit(f"wide{n}", 3, n, simd=n, pe=n, seed=n) for n in (15, 16, 17, 33)]
-    far = [unit(f"far{r}{g}", 4, 3, simd=3, pe=1, seed=r, reach=r, gated=g, x=Ints(-1, 1)) for r in (1, 99) for g in (False, True)]  # fmt: skip
+    deep = [unit(f"deep{n}", 2, n, simd=1, pe=1, seed=n) for n in (7, 8)]
+    assert {u.groups * u.passes - LATE for u in deep} == {-15, 0}, "about the size from which a table may be block RAM"
+    wide = [unit(f"wide{n}", 3, n, simd=n, pe=n, seed=n) for n in (15, 17)]
+    far = [unit(f"far{r}{g}", 4, 3, simd=3, pe=1, seed=r, reach=r, gated=g, x=Ints(-1, 1)) for r, g in ((1, False), (1, True), (99, True))]  # fmt: skip
     check([*deep, *wide, *far], seed=4)
 
 
