@@ -14,7 +14,9 @@ T_RESIDUAL = f"'{E}residual_streams_equal_the_network_on_every_path[0-shape0]'"
 T_JOIN = f"{E}joins_scale_their_parts_and_of_equal_values_the_first_is_largest"
 T_RARE = "tests/engine/test_rare_steps.py"
 T_ARM = "tests/engine/test_portability.py::test_64_bit_arm_gives_the_same_answers_with_and_without_neon -k padding"
-T_RECURRENT = "tests/lower/test_recurrent.py::test_every_engine_answers_sequences_behind_one_another_as_the_loop_does[C]"
+T_RECURRENT = (
+    "tests/lower/test_recurrent.py::test_every_engine_answers_sequences_behind_one_another_as_the_loop_does[C]"
+)
 T_THREADS = f"{E}threads_give_the_same_answers"
 
 # fmt: off

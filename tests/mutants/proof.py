@@ -5,7 +5,12 @@ Stands on kinds.
 
 from .kinds import Mutant, of_room
 
-PROOF, ROUNDING, VERIFY, LOOPS = "hwflow/proof.py", "hwflow/qonnx/rounding.py", "hwflow/verify.py", "hwflow/real/loops.py"
+PROOF, ROUNDING, VERIFY, LOOPS = (
+    "hwflow/proof.py",
+    "hwflow/qonnx/rounding.py",
+    "hwflow/verify.py",
+    "hwflow/real/loops.py",
+)
 T_PROOF, T_ROUNDING, T_FAULTS = "tests/test_proof.py", "tests/qonnx/test_rounding.py", "tests/bench/test_faults.py"
 T_STEPS = "tests/lower/test_recurrent.py -k 'scan or axis or states or steps_that or gate'"
 T_BEGIN = "tests/lower/test_recurrent.py -k 'steps_that or beyond_what or signs_alone'"

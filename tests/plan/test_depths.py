@@ -17,12 +17,20 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Port, Threshold
 from hwflow.plan import events, kernel, nearby, plan
-from hwflow.plan.fifos import find_depths, size_fifos
+from hwflow.plan.fifos import find_depths, size_fifos, unbounded_depths
 
 
 def moves(net, folding, depths):
     units = match_rates(fold_units(cores(net), folding), folding)
     return events.simulate(join(net.name, net.input, units, depths), 4)
+
+
+def test_no_depth_is_looked_for_where_the_pace_is_too_slow_already():
+    net = random_net(1)
+    units = match_rates(fold_units(cores(net), random_folding(net, 1)), random_folding(net, 1))
+    depths, pace = find_depths(net.name, net.input, units)
+    assert find_depths(net.name, net.input, units, pace) == (depths, pace) and depths != unbounded_depths(units)
+    assert find_depths(net.name, net.input, units, pace - 1) == (unbounded_depths(units), pace)
 
 
 @pytest.mark.parametrize("seed", [1, 6, 7, 12, 15, 30, 34, 40, "tfc"])
