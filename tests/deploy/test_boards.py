@@ -22,7 +22,7 @@ from hwflow.emit.c import emit as emit_c
 from hwflow.emit.hls import emit as emit_hls
 from hwflow.emit.names import plain
 from hwflow.emit.rtl import emit
-from hwflow.errors import ToolError
+from hwflow.errors import RecipeError, ToolError
 from hwflow.lower import lower
 from hwflow.synth import route, yosys
 from hwflow.synth.pll import pick_clock
@@ -118,6 +118,12 @@ def tclsh(folder: Path, release: str = "2024.1") -> subprocess.CompletedProcess[
     return subprocess.run(
         ["tclsh", str(stub), script.name, release], cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def test_a_board_that_is_only_planned_for_is_refused_with_what_to_do(digits: Emitted, tmp_path: Path):
+    with pytest.raises(RecipeError, match=r"vcu118: hwflow plans for it and makes no bitstream .*; take --board sim"):
+        vivado("vcu118", digits, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 AMD = [b.name for b in boards() if b.flow == "vivado"]
