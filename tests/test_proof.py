@@ -190,9 +190,9 @@ def test_an_answer_is_given_as_the_file_gives_its_own():
 def test_integers_of_one_score_are_those_of_the_network_folded_anew(tmp_path):
     """Where scores are clipped and no unit sorts them, another integer has the same score and is wrong all the same."""
     b = Build((None, 3), 13)
-    y = b.node("Mul", b.node("MatMul", "x", b.const(np.eye(3))), b.const([0.1, 0.1000003, 0.3000001]))
-    y = b.node("Add", y, b.const([0.7, 1e-7, 0.1]))
-    path = b.save(tmp_path, b.node("Clip", y, b.const(-100.0), b.const(100.0)))
+    line = b.node("Mul", b.node("MatMul", "x", b.const(np.eye(3))), b.const([0.1, 0.1000003, 0.3000001]))
+    line = b.node("Add", line, b.const([0.7, 1e-7, 0.1]))
+    path = b.save(tmp_path, b.node("Clip", line, b.const(-100.0), b.const(100.0)))
     graph, x = read(path, "i13"), np.random.default_rng(3).integers(-4000, 4000, (50, 3))
     net = fold(graph)
     build = build_of(tmp_path / "build", net, model=path, input="i13")
