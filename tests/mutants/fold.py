@@ -53,7 +53,7 @@ MUTANTS = of_room(
     Mutant(RECURRENT, "if not found.count and binary and found.base:", "if False:", T_SCAN),
     Mutant(RECURRENT, "return Rows(weights, hi[:, None] + 1, found.base)", "return Rows(weights, hi[:, None], found.base)", T_SCAN),
     Mutant(RECURRENT, "np.stack([weights, gate.weights], 1)", "np.stack([gate.weights, weights], 1)", T_SCAN),
-    Mutant(RECURRENT, "sum(s * p for s, p in zip", "sum(p for s, p in zip", T_SCAN),
+    Mutant(RECURRENT, "sum(s * p for s, p in zip", "sum(p for s, p in zip", "tests/lower/test_recurrent.py -k other_scales"),
     Mutant(LEVELS, "if not np.array_equal(function(x), np.clip(mul * x + add, base, top)):", "if False:", T_LEVELS + " tests/qonnx/test_activations.py"),
     Mutant(LEVELS, "np.where(rising, 1, -1) * np.minimum(left, length - 1)", "np.where(rising, 1, -1) * left", T_LEVELS + " tests/qonnx/test_activations.py"),
     Mutant(LEVELS, "if max(ups, downs) > MOST_LEVELS:", "if ups > MOST_LEVELS:", T_LEVELS + " -k rises_or_falls"),
