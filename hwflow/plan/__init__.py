@@ -121,9 +121,8 @@ def _rate(clock: float, cycles: int) -> int:
 
 def _default_cycles(search: Search, folding: Folding) -> int:
     """The pace of the slowest unit in `folding`; without one, the pace at which no unit needs more than LANES lanes."""
-    given = [int(o.cycles.min()) for o in search.choices if o.unit.name in folding]
-    if given:
-        return max(search.fastest, *given)
+    if any(o.unit.name in folding for o in search.choices):
+        return search.fastest  # no unit may be faster than what is given for it lets it be
     pace = 1
     for o in search.choices:
         lanes = np.array([f.get("pe", 1) * f.get("simd", 1) for f in o.foldings])

@@ -58,6 +58,16 @@ def tfc():
     return drawn_nets.tfc()
 
 
+def test_what_estimates_are_off_by_is_left_free_by_fit_alone():
+    board, net = load_board("icebreaker"), small()
+    whole = {"a": {"pe": 4, "simd": 6}, "b": {"pe": 3, "simd": 4}}
+    needed = as_vector(plan(net, board=board, folding=whole, max_util=1).cost(board.family))[0]
+    almost = needed * 1.02 / board.totals["lut"]  # less than fit's reserve above what is needed
+    assert as_vector(plan(net, board=board, folding=whole, max_util=almost).cost(board.family))[0] == needed
+    with pytest.raises(RecipeError, match="lut"):
+        plan(net, board=board, folding=whole, max_util=almost, fit=True)
+
+
 @pytest.mark.parametrize("net", [small(), small_image(), small(8, 12, 5)], ids=["dense", "image", "larger"])
 def test_no_legal_folding_is_cheaper(net):
     search = Search.of(cores(net), "xc7", {})
