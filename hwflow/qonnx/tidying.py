@@ -35,12 +35,14 @@ def _folded(model: Any, kept: set[str]) -> bool:
     """True where nodes of constants were replaced by what they give, in place."""
     graph, runner = model.graph, Runner(model)
     known = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    answers = {v.name for v in graph.output}  # a constant one keeps the node that gives it
     made: dict[str, Array] = {}
     rest = []
     for node in graph.node:
         constant = all(i in known for i in node.input)
         sized = node.op_type == "Shape" and node.input[0] in runner.infos
-        if node.op_type in kept or not (constant or sized) or not runner.knows(node.output):
+        stays = node.op_type in kept or not answers.isdisjoint(node.output)
+        if stays or not (constant or sized) or not runner.knows(node.output):
             rest.append(node)
             continue
         read = {i: known[i] if i in known else _zeros(runner.infos[i]) for i in node.input}

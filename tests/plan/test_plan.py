@@ -61,10 +61,11 @@ def tfc():
 def test_what_estimates_are_off_by_is_left_free_by_fit_alone():
     board, net = load_board("icebreaker"), small()
     whole = {"a": {"pe": 4, "simd": 6}, "b": {"pe": 3, "simd": 4}}
-    needed = as_vector(plan(net, board=board, folding=whole, max_util=1).cost(board.family))[0]
-    almost = needed * 1.02 / board.totals["lut"]  # less than fit's reserve above what is needed
-    assert as_vector(plan(net, board=board, folding=whole, max_util=almost).cost(board.family))[0] == needed
-    with pytest.raises(RecipeError, match="lut"):
+    needed = as_vector(plan(net, board=board, folding=whole, max_util=1).cost(board.family))
+    totals = np.array([board.totals[r] for r in ("lut", "ff")])
+    almost = float((needed[:2] / totals).max()) * 1.02  # less than fit's reserve above what is needed
+    assert (as_vector(plan(net, board=board, folding=whole, max_util=almost).cost(board.family)) == needed).all()
+    with pytest.raises(RecipeError, match="lut|ff"):
         plan(net, board=board, folding=whole, max_util=almost, fit=True)
 
 
