@@ -59,7 +59,7 @@ first: $(READY) ## how long a newcomer waits: installation, demo, the first outp
 formal: $(READY) ## proofs of what moves words: nothing lost, doubled or overtaken, progress
 	$(PYTEST) tests/formal
 
-test-all: $(READY) ## every test, 200 random shapes of each hardware unit instead of 40, 100 images of each network; an hour
+test-all: $(READY) ## every test, 200 random shapes of each hardware unit instead of 24, 100 images of each network; an hour
 	HWFLOW_SHAPES=200 HWFLOW_IMAGES=100 $(PYTEST) --durations=15
 
 lint: $(READY)  ## ruff and mypy

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 KIT = ROOT / "tests" / "kit"  # what several rooms' tests share
 GOLDEN = KIT / "golden"
 # random shapes of each hardware unit; `make test-all` takes 200
-SHAPES = int(os.environ.get("HWFLOW_SHAPES", "40"))
+SHAPES = int(os.environ.get("HWFLOW_SHAPES", "24"))
 # images of each whole network; 0 leaves each test its own few, `make test-all` takes 100
 IMAGES = int(os.environ.get("HWFLOW_IMAGES", "0"))
 SHARED = Path(os.environ.get("HWFLOW_SHARED", ROOT.parent / "shared"))
@@ -23,6 +23,13 @@ def as_users_do():
     from hwflow.simulate import c
 
     return c.FLAGS, c.FAST
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is marked long, unless every image is asked for."""
+    if not IMAGES:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def pytest_runtest_setup(item):

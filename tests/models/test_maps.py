@@ -38,6 +38,7 @@ def test_integers_are_as_good_as_pytorch_on_the_whole_split(run, tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(tools.find("g++") is None or tools.find("verilator") is None, reason="needs g++ and verilator")
 def test_every_engine_answers_a_map_as_the_exported_network_does(run):
     name, folder = run

@@ -90,8 +90,11 @@ def test_a_residual_network_of_arbitrary_scales_differs_only_where_float_sums_ro
     assert len(alone) > 50 and alone <= exact, "steps behind a tensor of the file agree to the last bit"
 
 
+LONG = ("efficientnet:efficientnet", "darts:darts")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("which", RECIPES)
+@pytest.mark.parametrize("which", [pytest.param(r, marks=pytest.mark.long) if r in LONG else r for r in RECIPES])
 def test_networks_of_the_papers(which, zoo, tmp_path):
     family = which.partition(":")[0]
     net = equal(zoo.of_recipe(which, tmp_path), IMAGES or {"mlp": 50, "resnet": 2, "vgg": 3}.get(family, 5))

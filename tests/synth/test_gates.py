@@ -39,7 +39,13 @@ class Gates:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("family", "cells"), [("ecp5", ("LUT4", "DP16KD")), ("ice40", ("SB_LUT4", "SB_RAM40_4K"))])
+@pytest.mark.parametrize(
+    ("family", "cells"),
+    [
+        ("ecp5", ("LUT4", "DP16KD")),
+        pytest.param("ice40", ("SB_LUT4", "SB_RAM40_4K"), marks=pytest.mark.long),
+    ],
+)
 def test_the_gates_of_tfc_answer_as_the_network_does(family: str, cells: tuple[str, ...], tmp_path: Path):
     net = tfc()
     dataflow = lower(net)  # the smallest: what the small boards get

@@ -12,6 +12,7 @@ from hwflow.units import samples
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_netlists_of_every_unit_equal_its_reference(tmp_path):
     check_netlists(samples(), tmp_path)
 
