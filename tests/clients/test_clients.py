@@ -81,7 +81,9 @@ def drive(
     return len(cases)
 
 
-@pytest.mark.parametrize(("name", "framing"), [("dense", 2), ("conv", 1), pytest.param("conv", 2, marks=pytest.mark.long), ("two", 2)])
+@pytest.mark.parametrize(
+    ("name", "framing"), [("dense", 2), ("conv", 1), pytest.param("conv", 2, marks=pytest.mark.long), ("two", 2)]
+)
 def test_the_top_answers_right_or_says_so_whatever_its_packets_are(name: str, framing: int, tmp_path: Path):
     net, folding = (NETS | SEVERAL)[name]
     assert drive(net(), folding, "top", "cocotb_top", tmp_path, {"Framing": framing}, framing=framing) == 4

@@ -65,7 +65,7 @@ def test_what_estimates_are_off_by_is_left_free_by_fit_alone():
     totals = np.array([board.totals[r] for r in ("lut", "ff")])
     almost = float((needed[:2] / totals).max()) * 1.02  # less than fit's reserve above what is needed
     assert (as_vector(plan(net, board=board, folding=whole, max_util=almost).cost(board.family)) == needed).all()
-    with pytest.raises(RecipeError, match="lut|ff"):
+    with pytest.raises(RecipeError, match=r"lut|ff"):
         plan(net, board=board, folding=whole, max_util=almost, fit=True)
 
 
