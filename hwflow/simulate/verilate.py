@@ -21,6 +21,11 @@ SIM_SOURCES = ("sim_main.cpp", "sim_streams.cpp", "sim_streams.h")
 SIM_MODULES = ("sim_source.sv", "sim_sink.sv", "sim_tap.sv", "sim_level.sv")
 LARGE = 1 << 20  # bytes of generated C++ from which the compiler's time is worth less than the program's
 PIECE = 400_000  # bytes of generated C++ for one run of the compiler
+# no files that hold others again, as Verilator writes for large designs: `link` puts files together itself
+OPTIONS = (
+    "--cc", "-O3", "--no-timing", "--x-initial", "unique", "--x-assign", "fast", "--output-split", "40000",
+    "--output-groups", "0", "-j", "2",
+)  # fmt: skip
 WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style")  # lint is a test of its own
 
 
@@ -45,8 +50,7 @@ def build(bench: str, modules: Sequence[Path], *, trace: str = "", by_word: bool
             shutil.copyfile(file, work / file.name)
         tools.run(
             "verilator",
-            ["--cc", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", work / "obj", "-O3", "--no-timing", "--x-initial", "unique",
-             "--x-assign", "fast", "--output-split", "40000", "-j", "2", *WARNINGS, *((f"--trace-{trace}",) if trace else ()), *(("+define+POPCOUNT_BY_WORD",) if by_word else ()),
+            ["--top-module", "bench", "--prefix", "Vbench", "--Mdir", work / "obj", *OPTIONS, *WARNINGS, *((f"--trace-{trace}",) if trace else ()), *(("+define+POPCOUNT_BY_WORD",) if by_word else ()),
              *SIM_MODULES, *(file.name for file in modules), "bench.sv"],
             cwd=work, env=tools.verilator_env(), log=work / "verilator.log",
         )  # fmt: skip
