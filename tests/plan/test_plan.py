@@ -163,6 +163,7 @@ def test_a_folding_by_hand_is_kept_and_the_rest_keeps_pace(tfc):
     assert (dataflow.by_name["dense0"].pe, dataflow.by_name["dense0"].simd) == (16, 49)
     assert dataflow.by_name["dense1"].simd == 16
     assert dataflow.cycles == 64
+    assert plan(tfc, folding={"dense2": {"pe": 8, "simd": 64}}).cycles == 8  # the others as fast as the one given
 
 
 def test_a_plan_survives_its_folding(tfc):
