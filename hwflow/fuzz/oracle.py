@@ -15,6 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from hwflow.bits import Array
+from hwflow.qonnx.tidying import square
 
 QUANT = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 LAST = "qonnx.custom_op.channels_last"
@@ -97,6 +98,8 @@ class Oracle:
             return [_constant(step.node)]
         if step.op in MOVES:
             return [MOVES[step.op](step.node, opset, *xs)]
+        if (value := square(step.op, xs)) is not None:
+            return [value]
         if any(x is not None and x.dtype in FOUR_BITS for x in xs):
             return self._reference(step.node, xs, opset)
         sized = step.op in SIZED

@@ -59,3 +59,15 @@ def test_it_computes_what_qonnx_computes(tmp_path):
             np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3, err_msg=f"seed {seed}")
         equal += 1
     assert equal > len(SEEDS) // 3
+
+
+def test_the_square_of_one_element_is_that_of_many():
+    # onnxruntime takes powf for one element: 0x3c6c4b6b, where x * x is 0x3c6c4b6a
+    x = np.array([0x3DF5F335], np.uint32).view(np.float32)
+    node = onnx.helper.make_node("Pow", ["x", "two"], ["y"])
+    two = onnx.numpy_helper.from_array(np.float32(2), "two")
+    ends = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [None, 1]) for n in "xy"]
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "square", [ends[0]], [ends[1]], [two]))
+    alone = Oracle().run(model, {"x": x.reshape(1, 1)})["y"]
+    many = Oracle().run(model, {"x": np.tile(x, 16).reshape(16, 1)})["y"]
+    assert alone.view(np.uint32).tolist() == [[0x3C6C4B6A]] and (many == alone).all()
