@@ -7,6 +7,7 @@ MODEL  ?= models/mlp.py:digits
 BUILD  ?= build/digits
 BOARD  ?= ulx3s_85f
 JOBS   ?= $(shell nproc)
+SOURCES = hwflow models tests docs
 # one thread a worker: two workers with two threads each wait for one another
 PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
 # torch's CPU wheels; the plain index holds the CUDA build, which is gigabytes larger
@@ -38,10 +39,7 @@ gpu: $(if $(findstring $(BIN),$(GPU_PYTHON)),$(READY)) ## ResNet-20 on one GPU, 
 hls: $(READY)   ## the HLS C++ project of MODEL, simulated under g++ and proven equal
 	$(BIN)/hwflow hls $(MODEL) -o $(BUILD)
 
-test: $(READY)  ## every test, lint and types
-	$(BIN)/ruff check hwflow models tests
-	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/mypy.ini tests
+test: lint      ## every test, lint and types
 	$(PYTEST) --durations=15
 
 test-fast: $(READY) ## the tests of a few seconds each, under 3 minutes
@@ -62,8 +60,9 @@ formal: $(READY) ## proofs of what moves words: nothing lost, doubled or overtak
 test-all: $(READY) ## every test, 200 random shapes of each hardware unit instead of 24, 100 images of each network; an hour
 	HWFLOW_SHAPES=200 HWFLOW_IMAGES=100 $(PYTEST) --durations=15
 
-lint: $(READY)  ## ruff and mypy
-	$(BIN)/ruff check hwflow models tests
+lint: $(READY)  ## ruff (rules and format) and mypy
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/mypy.ini tests
 

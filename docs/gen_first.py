@@ -25,7 +25,8 @@ from hwflow.version import VERSION
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "pages" / "results" / "first.md"
-LONG = ("train", "deploy", "run", "explore", "hls", "synth", "fuzz", "go", "bridge", "bench", "demo")  # verbs of minutes
+# verbs of minutes
+LONG = ("train", "deploy", "run", "explore", "hls", "synth", "fuzz", "go", "bridge", "bench", "demo")
 Rows = list[dict[str, Any]]
 
 
@@ -84,7 +85,10 @@ def install() -> Rows:
             ("to its end: every engine agrees to the last bit, and a report", demo.whole, demo.processor),
             ("all, from nothing to a bit-exact accelerator", installed[0] + demo.whole, installed[1] + demo.processor),
         ]
-        return [{"step": step, "time, s": round(seconds, 1), "processor time, s": used and round(used, 1)} for step, seconds, used in steps]
+        return [
+            {"step": step, "time, s": round(seconds, 1), "processor time, s": used and round(used, 1)}
+            for step, seconds, used in steps
+        ]
 
 
 def verbs() -> Rows:

@@ -15,7 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WIDTHS = (400, 1280, 2560)
-PAGES = ("index.html", "results/boards.html", "tutorials/first-network.html", "methods/ir-net.html", "reference/operators.html")
+PAGES = (
+    "index.html",
+    "results/boards.html",
+    "tutorials/first-network.html",
+    "methods/ir-net.html",
+    "reference/operators.html",
+)
 HEIGHT = 4000
 SCHEMES = {"dark": 0, "light": 1}  # Chromium's numbers
 
@@ -39,7 +45,8 @@ def main(build: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pages = {p.stem: p for p in (build / "report.html", build / "live.html") if p.is_file()}
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", str(ROOT / "docs" / "mkdocs.yml"), "-d", scratch]
+        options = ["--quiet", "-f", str(ROOT / "docs" / "mkdocs.yml"), "-d", scratch]
+        command = [sys.executable, "-m", "mkdocs", "build", *options]
         subprocess.run(command, check=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, timeout=180)
         pages |= {f"docs-{Path(name).stem}": Path(scratch) / name for name in PAGES}
         for name, page in pages.items():

@@ -70,7 +70,9 @@ class Board:
         if absent := [f for f in needed if not getattr(self, f)]:
             raise RecipeError(f"board {self.name}: needs {', '.join(absent)} for flow {self.flow} and link {self.link}")
         if (self.flow == "plan") != (self.link == "none"):
-            raise RecipeError(f"board {self.name}: flow plan and link none belong together: what is planned for only has no link")
+            raise RecipeError(
+                f"board {self.name}: flow plan and link none belong together: what is planned for only has no link"
+            )
         if min(self.lut, self.ff, self.bram, self.clock_mhz, self.oscillator_mhz) <= 0:
             raise RecipeError(f"board {self.name}: lut, ff, bram and clocks must be positive")
 

@@ -193,7 +193,9 @@ def rewritten(folder: Path, drop: Callable[[str], bool] = lambda _: False) -> It
     """
     with locked(folder) as target:
         if target in _folders_here():  # whoever stands in it would be left in one that is gone
-            raise RecipeError(f"{folder}: is the folder this runs in, and it is replaced whole; cd .. and give its path")
+            raise RecipeError(
+                f"{folder}: is the folder this runs in, and it is replaced whole; cd .. and give its path"
+            )
         _sweep(target)
         part = target.with_name(f".{target.name}{PART}{os.getpid()}-{secrets.token_hex(4)}")
         part.mkdir()

@@ -14,7 +14,9 @@ from hwflow.train.layers import Centre, Norm, Scale, act, conv, fixed, wide
 class Detector(nn.Module):
     """Four outputs: class scores (1 + classes, h, w) and distances (4, h, w) at stride 4, then the same at stride 8."""
 
-    def __init__(self, method: Method, channels: tuple[int, ...] = (16, 32, 64, 128), classes: int = 10, colours: int = 1):
+    def __init__(
+        self, method: Method, channels: tuple[int, ...] = (16, 32, 64, 128), classes: int = 10, colours: int = 1
+    ):
         super().__init__()
         a, b, c, d = channels
         self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, a), Norm(a), act(method, a))

@@ -16,7 +16,9 @@ from hwflow.train.layers import Centre, Norm, Scale, act, conv, fixed, wide
 class UNet(nn.Module):
     """Levels of `channels`, each half as large as the one before; a map (outputs, side, side) of class scores."""
 
-    def __init__(self, method: Method, channels: tuple[int, ...] = (16, 32, 64, 128), outputs: int = 11, colours: int = 1):
+    def __init__(
+        self, method: Method, channels: tuple[int, ...] = (16, 32, 64, 128), outputs: int = 11, colours: int = 1
+    ):
         super().__init__()
         first = channels[0]
         self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first), act(method, first))

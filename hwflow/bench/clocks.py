@@ -25,7 +25,8 @@ SEEDS = (1, 2, 3)
 # nextpnr stops improving where the clock that it is asked for is reached
 TARGETS = (
     Target("tfc", "icebreaker", clock_mhz=34.0),
-    Target("tfc", "tangnano9k", 16_000, 112.0),  # words of several bits, so that no multiplexer stands behind a block RAM
+    # words of several bits, so that no multiplexer stands behind a block RAM
+    Target("tfc", "tangnano9k", 16_000, 112.0),
     Target("tfc", "ulx3s_85f", 165_000, 140.0),  # 784 cycles an image
 )
 

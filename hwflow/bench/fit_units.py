@@ -154,7 +154,8 @@ def gates(rng: np.random.Generator) -> list[Unit]:
 def recurrent(rng: np.random.Generator) -> list[Unit]:
     """Recurrent units of bits and of numbers, with and without gates, of which random networks have none."""
     out: list[Unit] = []
-    for k, (levels, bipolar, most) in enumerate(((1, True, 0), (15, False, 0), (3, False, 3), (7, False, 0), (1, True, 1))):
+    drawn = ((1, True, 0), (15, False, 0), (3, False, 3), (7, False, 0), (1, True, 1))
+    for k, (levels, bipolar, most) in enumerate(drawn):
         pe, simd = (int(rng.choice(n)) for n in ((1, 2, 4), (4, 8, 16)))
         states, gated = max(pe, simd) * int(rng.choice((1, 2))), k % 2 == 1 or rng.random() < 0.3
         rows = states * (1 + gated)

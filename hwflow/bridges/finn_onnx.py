@@ -91,7 +91,18 @@ class _Writer:
                 self._flatten(op)
             case TopK():
                 self._topk(op)
-            case Add() | Maximum() | Multiply() | Concat() | Rescale() | SumPool() | Upsample() | Pad() | Reshape() | Recurrent():
+            case (
+                Add()
+                | Maximum()
+                | Multiply()
+                | Concat()
+                | Rescale()
+                | SumPool()
+                | Upsample()
+                | Pad()
+                | Reshape()
+                | Recurrent()
+            ):
                 self._refuse(op, "", f"FINN's standard build has no step for {type(op).__name__}", OURS)
             case _:
                 assert_never(op)

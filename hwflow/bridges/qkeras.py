@@ -39,7 +39,9 @@ def read(path: Path | str, input: str | None = None) -> Graph:
     except HwflowError:
         raise
     except Exception as e:  # what a damaged configuration makes of the layers is an open set
-        raise ModelError(f"{path}: has a configuration that cannot be read ({described(e)}); save the model again") from e
+        raise ModelError(
+            f"{path}: has a configuration that cannot be read ({described(e)}); save the model again"
+        ) from e
 
 
 class Reader:

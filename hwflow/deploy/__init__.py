@@ -54,7 +54,9 @@ def deploy(
     planned = Path(build.ask.get("board") or "").stem  # a name, or the path of a board's file
     if target is not None and planned != target.name:
         what = f"for {planned}" if planned else "without a board"
-        say(f"this build was planned {what}; its foldings may not suit {target.name}: hwflow compile {folder} --board {board}")
+        say(
+            f"this build was planned {what}; its foldings may not suit {target.name}: hwflow compile {folder} --board {board}"
+        )
     return package(
         build.net,
         build.dataflow,

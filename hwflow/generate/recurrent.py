@@ -111,7 +111,8 @@ def scanned(d: Drawing) -> None:
         attrs["scan_output_axes"] = [out - 3 if d.opset >= 11 and d.chance(30) else out]
     for side in ("input", "output") if each else ("input",):
         if d.chance(10):
-            attrs[f"scan_{side}_directions"] = [0] * len(given if side == "input" else [out])  # forwards, as when it is left out
+            # forwards, as when it is left out
+            attrs[f"scan_{side}_directions"] = [0] * (len(given) if side == "input" else 1)
     name = d.node(
         "Scan", d.b.const(start), *given, outputs=1 + each, body=step.graph(new, each, len(given) == 2),
         num_scan_inputs=len(given), **attrs,

@@ -70,7 +70,8 @@ def _channels_last(file: File, rank: int) -> bool:
             return True
         if (time := _scanned_axis(file, call)) is not None:
             return time == 1
-        if call.op == "Transpose" and list(call.attrs.get("perm", ())) == [1, 0, 2]:  # the batch behind time, as attention has it
+        # the batch behind time, as attention has it
+        if call.op == "Transpose" and tuple(call.attrs.get("perm", ())) == (1, 0, 2):
             here |= set(call.outputs)
             continue
         if call.op == "Transpose":

@@ -8,7 +8,9 @@ STEPS = "quantise the state behind each step and export the steps as a Scan, as 
 OWN_NORM = "divides by a deviation of each image's own, which no constant threshold can stand for"
 BATCH_NORM = "use BatchNorm, whose statistics are constants in use"
 DENSE = "use dense and convolutional layers"
-ATTENTION = "multiplies two values that depend on the input, as attention does, where a matrix unit's weights are constants"
+ATTENTION = (
+    "multiplies two values that depend on the input, as attention does, where a matrix unit's weights are constants"
+)
 # why what nobody reads is refused, and the remedy, where there is more to say than that it is unknown
 SENTENCES = {
     "LSTM": (STATE, STEPS), "QuantLSTMCell": (STATE, STEPS), "GRU": (STATE, STEPS), "RNN": (STATE, STEPS),

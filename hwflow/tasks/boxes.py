@@ -71,7 +71,9 @@ def decode(maps: Sequence[Array], strides: Sequence[int], least: float = 0.05) -
         rows, columns = np.nonzero(sure >= least)
         left, top, right, bottom = (np.clip(far[k, rows, columns], 0, None) * stride for k in range(4))
         x, y = (columns + 0.5) * stride, (rows + 0.5) * stride
-        found.append((np.stack([x - left, y - top, x + right, y + bottom], 1), best[rows, columns], sure[rows, columns]))
+        found.append(
+            (np.stack([x - left, y - top, x + right, y + bottom], 1), best[rows, columns], sure[rows, columns])
+        )
     boxes, classes, sure = (np.concatenate(parts) for parts in zip(*found, strict=True))
     first = np.argsort(-sure, kind="stable")[: 4 * MOST]
     kept = suppress(Objects(boxes[first], classes[first], sure[first]))

@@ -52,7 +52,9 @@ Reader = Callable[[Path, int], Split]
 def _named(source: str, readers: dict[str, Reader]) -> tuple[Reader, Path, int]:
     name, _, spec = source.partition(":")
     if name not in readers:
-        raise RecipeError(f"data: must be one of {', '.join([*KINDS, *(f'{n}:PATH[@SIZE]' for n in readers)])}, not {source!r}")
+        raise RecipeError(
+            f"data: must be one of {', '.join([*KINDS, *(f'{n}:PATH[@SIZE]' for n in readers)])}, not {source!r}"
+        )
     path, _, side = spec.partition("@")
     if not Path(path).is_dir():
         raise RecipeError(f"data: there is no folder {path}")
@@ -85,11 +87,16 @@ def _voc_boxes(path: Path) -> list[tuple[str, list[float]]]:
     try:
         tree = ElementTree.parse(path)
         return [
-            (str(o.findtext("name")), [float(o.findtext(f"bndbox/{k}") or "") for k in ("xmin", "ymin", "xmax", "ymax")])
+            (
+                str(o.findtext("name")),
+                [float(o.findtext(f"bndbox/{k}") or "") for k in ("xmin", "ymin", "xmax", "ymax")],
+            )
             for o in tree.iter("object")
         ]
     except (OSError, ElementTree.ParseError, ValueError) as e:
-        raise RecipeError(f"data: {path} is no annotation of Pascal VOC ({brief(e)}); remove its name from the list") from e
+        raise RecipeError(
+            f"data: {path} is no annotation of Pascal VOC ({brief(e)}); remove its name from the list"
+        ) from e
 
 
 def _coco(root: Path, side: int) -> Split:
@@ -126,7 +133,8 @@ def _sized(paths: Sequence[Path], rows: Sequence[Sequence[tuple[int, list[float]
         image, (width, height) = _picture(path, side)
         x.append(image)
         for k, (label, box) in enumerate(found):
-            scaled = np.rint(np.array(box) * side / np.array([width, height, width, height])).astype(np.int64).clip(0, side)
+            scaled = np.rint(np.array(box) * side / np.array([width, height, width, height]))
+            scaled = scaled.astype(np.int64).clip(0, side)
             out[i, k] = (*scaled[:2], *np.maximum(scaled[2:], scaled[:2] + 1), label)
     return Images(np.stack(x), out)
 

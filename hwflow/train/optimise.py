@@ -46,7 +46,8 @@ def train_twin(recipe: Recipe, batches: Batches, device: torch.device) -> nn.Mod
     plan = replace(recipe.plan, epochs=recipe.plan.teacher_epochs, rbd=0.0, logits=0.0, restriction=False)
     torch.manual_seed(plan.seed + 1)
     twin = recipe.network(replace(recipe.method, full=True)).to(device).train()
-    objective, optimizer, steps = Objective(plan, twin, None, task=task_of(recipe.task)), make_optimizer(recipe, twin), len(batches)
+    objective = Objective(plan, twin, None, task=task_of(recipe.task))
+    optimizer, steps = make_optimizer(recipe, twin), len(batches)
     for epoch in range(plan.epochs):
         for i, (x, y) in enumerate(batches.epoch(epoch)):
             set_rate(optimizer, learning_rate(plan, epoch * steps + i, plan.epochs * steps, steps))

@@ -48,7 +48,9 @@ def recipes_of(path: Path) -> Mapping[str, Recipe]:
         raise RecipeError(f"{path}: defines no RECIPES; a model file ends with a dict of recipes by name")
     for key, recipe in recipes.items():
         if not isinstance(key, str) or not isinstance(recipe, Recipe):
-            raise RecipeError(f"{path}: RECIPES holds {type(recipe).__name__} under {key!r}; give a Recipe under its name")
+            raise RecipeError(
+                f"{path}: RECIPES holds {type(recipe).__name__} under {key!r}; give a Recipe under its name"
+            )
     place = path.stem if path.parent == MODELS.resolve() else str(path)
     return {name: replace(recipe, source=f"{place}:{name}") for name, recipe in recipes.items()}
 

@@ -83,9 +83,10 @@ def targets(boxes: Tensor, height: int, width: int, stride: int, scale: int) -> 
         side = torch.maximum(x1 - x0, y1 - y0)
         mine = (label != NONE) & ((side >= LARGE) if scale else (side < LARGE))
         dx, dy = (x - (x0 + x1) / 2).abs(), (y - (y0 + y1) / 2).abs()
-        central = (dx <= torch.clamp(CENTRE * (x1 - x0) / 2, min=stride / 2)) & (dy <= torch.clamp(CENTRE * (y1 - y0) / 2, min=stride / 2))
+        near_x = dx <= torch.clamp(CENTRE * (x1 - x0) / 2, min=stride / 2)
+        near_y = dy <= torch.clamp(CENTRE * (y1 - y0) / 2, min=stride / 2)
         area = (x1 - x0) * (y1 - y0)
-        taken = mine & central & (area < best)
+        taken = mine & near_x & near_y & (area < best)
         best = torch.where(taken, area, best)
         classes = torch.where(taken, label.long() + 1, classes)
         far = torch.stack([x - x0, y - y0, x1 - x, y1 - y], 1) / stride

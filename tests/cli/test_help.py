@@ -74,7 +74,9 @@ def test_importing_hwflow_imports_no_heavy_package():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("code", "most"), [("import hwflow", 0.3), ("from hwflow.cli import app; app(['--help'])", 0.5)])
+@pytest.mark.parametrize(
+    ("code", "most"), [("import hwflow", 0.3), ("from hwflow.cli import app; app(['--help'])", 0.5)]
+)
 def test_importing_and_helping_take_a_fraction_of_a_second(code, most):
     """Seconds of processor time, the least of three: a busy machine stretches the time on the clock alone."""
     taken = []

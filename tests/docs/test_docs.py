@@ -57,7 +57,9 @@ def test_the_page_of_report_json_names_every_entry_of_its_schema():
     assert named == schema["properties"].keys()
 
 
-@pytest.mark.parametrize("term", ["rung", "style", "level", "grid", "fold", "folding", "threshold", "step", "plan", "kind"])
+@pytest.mark.parametrize(
+    "term", ["rung", "style", "level", "grid", "fold", "folding", "threshold", "step", "plan", "kind"]
+)
 def test_the_glossary_explains_the_words_of_the_craft(term):
     assert re.search(rf"^{term}\n:   ", (ROOT / "docs" / "pages" / "glossary.md").read_text(), re.MULTILINE)
 

@@ -74,8 +74,11 @@ def test_an_activation_in_front_of_a_quantizer_is_exact(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "SiLU", "Abs", "LeakyRelu"])
 @pytest.mark.parametrize("pooled", [False, True])
-def test_a_quantizer_in_front_of_an_activation_is_one_of_its_own_where_integers_are_wide(name, pooled, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("hwflow.fold.levels"), "MOST_SEEN", 100)  # of 4 channels: the accumulators have 511 integers each
+def test_a_quantizer_in_front_of_an_activation_is_one_of_its_own_where_integers_are_wide(
+    name, pooled, tmp_path, monkeypatch
+):
+    # of 4 channels: the accumulators have 511 integers each
+    monkeypatch.setattr(import_module("hwflow.fold.levels"), "MOST_SEEN", 100)
     rng = np.random.default_rng(len(name) + pooled)
     b = Build((1, 2, 6, 6), 20)
     x = b.conv("x", signs(b, 4, 2, 2, 2))

@@ -160,7 +160,8 @@ def test_the_odd_row_of_automatic_padding_lies_where_onnx_puts_it(auto, tmp_path
 
 
 def test_automatic_padding_covers_the_whole_dilated_window(tmp_path):
-    for auto, pads in (("SAME_UPPER", (2, 0, 2, 1)), ("SAME_LOWER", (2, 1, 2, 0))):  # onnxruntime dilates no such window
+    # onnxruntime dilates no such window
+    for auto, pads in (("SAME_UPPER", (2, 0, 2, 1)), ("SAME_LOWER", (2, 1, 2, 0))):
         b = Build((1, 2, 6, 4))
         x = b.node("Conv", b.sign("x"), signs(b, 3, 2, 3, 2), dilations=[2, 1], auto_pad=auto)
         graph = read(b.save(tmp_path, x), "i3")

@@ -14,9 +14,8 @@ from hwflow.train import data, load_recipe, loop, train
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_gpu_is_one_command_that_stops_in_time_and_goes_on():
-    said = subprocess.run(
-        ["make", "--no-print-directory", "-n", "gpu", "GPU_PYTHON=python3"], cwd=ROOT, text=True, capture_output=True, timeout=60, check=True,
-    ).stdout
+    command = ["make", "--no-print-directory", "-n", "gpu", "GPU_PYTHON=python3"]
+    said = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=60, check=True).stdout
     assert said.strip() == "python3 -m hwflow train models/resnet.py:resnet20-gpu -o build/gpu --minutes 4 --resume"
 
 

@@ -122,7 +122,9 @@ def test_inside_sees_every_norm_of_the_latest_pass():
         assert [tuple(v.shape) for v in inside.values] == [(count, 24)]
 
 
-@pytest.mark.parametrize("spec", ["mlp:digits", "cnv", "resnet20", "resnet18", "vgg-small-ir2", "mobilenet", "efficientnet", "darts"])
+@pytest.mark.parametrize(
+    "spec", ["mlp:digits", "cnv", "resnet20", "resnet18", "vgg-small-ir2", "mobilenet", "efficientnet", "darts"]
+)
 def test_the_full_precision_twin_has_the_same_norms(spec):
     recipe = load_recipe(spec)
     sizes = {"cnv": {"channels": (4, 4), "width": 8}, "resnet20": {"widths": (4, 8), "blocks": (1, 1)}, "resnet18": {"widths": (4, 8), "blocks": (1, 1)},
