@@ -81,7 +81,7 @@ def test_parts_make_an_image_in_any_order_and_nothing_damaged_or_foreign_comes_i
     assert (made.net.run(spoiled) != made.net.run(x[:1])).any(), "what comes from this part's place shows in the answer"
     junk = bytes([2]) + spoiled[0, 128:192].astype(np.uint8).tobytes()
     heard = line(
-        part(7, a[2]), part(7, a[0]), part(7, a[0]),
+        part(7, a[2]), part(7, a[0]), part(7, a[0]), part(7, bytes([1]) + junk[1:40]), part(7, bytes([1]) + junk[1:] + bytes(9)),
         part(7, junk, damaged=True), part(7, junk[:40]), part(7, junk + bytes(9)), part(7, bytes([4]) + bytes(64)), part(7, b""),
         frame(wire.READ, 0), part(7, a[3]), part(7, junk, damaged=True), part(7, a[1]), until=7,
     )  # fmt: skip

@@ -33,7 +33,7 @@ MUTANTS = of_room(
     hls(P + "dot.hpp", "return Counted ? 2 * int(acc) - Cols : int(acc);", "return Counted ? 2 * int(acc) + Cols : int(acc);", "mvu_raw"),
     hls(P + "dot.hpp", "return 2 * popcount<Simd>(counts &", "return popcount<Simd>(counts &", "mvu_pad or mvu_choice or mvu_signs"),
     hls(P + "dot.hpp", "? int(x.values[c]) : -int(x.values[c]);", "? int(x.values[c]) : int(x.values[c]);", "mvu_u8 or mvu_choice"),
-    hls(V + "recur.hpp", "value<XKind>(field<XBits>(word, r * XBits))", "value<XKind>(field<XBits>(word, 0))", "recur_bits"),
+    hls(V + "recur.hpp", "value<XKind>(field<XBits>(word, r * XBits))", "value<XKind>(field<XBits>(word, 0))", "recur_gate or recur_every"),
     hls(V + "recur.hpp", "Product::Counted ? 2 * sum - Simd : sum", "Product::Counted ? 2 * sum - States : sum", "recur_bits"),
     hls(V + "recur.hpp", "code<1, HBits>(level) : field<HBits>(h, at)", "code<1, HBits>(level) : field<HBits>(h, 0)", "recur_gate"),
     hls(V + "recur.hpp", "(p * Record + Record - 1) * ThrBits", "p * Record * ThrBits", "recur_gate"),

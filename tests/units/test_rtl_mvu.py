@@ -99,8 +99,12 @@ def test_a_sum_reaches_the_threshold_that_it_equals_and_no_larger_one():
 def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
     rng = np.random.default_rng(5)
     units = [
-        Mvu(name=name, inputs=("input",), x=Port((21,), TERNARY), weights=weights, pe=2, simd=7)
-        for name, weights in (("both", rng.integers(-1, 2, (6, 21))), ("inputs", signs(rng, 6, 21)))
+        Mvu(name=name, inputs=("input",), x=Port((3 * simd,), TERNARY), weights=weights, pe=2, simd=simd)
+        for name, simd, weights in (
+            ("both", 7, rng.integers(-1, 2, (6, 21))),
+            ("inputs", 7, signs(rng, 6, 21)),
+            ("leaf", 6, signs(rng, 6, 18)),  # counted in one cycle less where no register stands in front of the count
+        )
     ]
     assert units[0].weight_ints == TERNARY and units[1].weight_ints.is_bipolar
     check(units, seed=6, images=9)
