@@ -12,11 +12,11 @@ from types import FrameType
 
 import typer
 
-from hwflow.cli import boards, looking, making, proving
+from hwflow.cli import boards, looking, making, measuring, proving
 from hwflow.cli.common import Stopped, app, err
 from hwflow.errors import HwflowError
 
-__all__ = ["app", "boards", "looking", "main", "making", "proving"]
+__all__ = ["app", "boards", "looking", "main", "making", "measuring", "proving"]
 
 
 def main() -> None:

@@ -29,12 +29,12 @@ from hwflow.qonnx import (  # noqa: F401  they declare their operators
 )
 from hwflow.qonnx.model import File, load
 from hwflow.qonnx.operators import OPERATORS
-from hwflow.qonnx.reader import Reader, raster_order
+from hwflow.qonnx.reader import Reader
 from hwflow.qonnx.reference import Asked, execute_parts, joined, save_whole
 from hwflow.qonnx.rounding import Rounding, rounding
 from hwflow.qonnx.stages import save_stage
 from hwflow.qonnx.takes import input_of
-from hwflow.qonnx.values import Ref, Value, dims_of
+from hwflow.qonnx.values import Ref, Value, dims_of, raster_order
 from hwflow.real import INPUT, Graph
 
 __all__ = [

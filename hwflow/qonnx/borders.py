@@ -12,9 +12,9 @@ import numpy as np
 from hwflow import real
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
-from hwflow.qonnx.reader import Reader, shown
+from hwflow.qonnx.reader import Reader
 from hwflow.qonnx.resizing import gathered_pixels
-from hwflow.qonnx.values import Padding, Ref, Value
+from hwflow.qonnx.values import Padding, Ref, Value, shown
 
 
 @operator(

@@ -12,8 +12,8 @@ import numpy as np
 from hwflow.bits import Array
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, MOVED, Refused, operator
-from hwflow.qonnx.reader import Reader, shown
-from hwflow.qonnx.values import BATCH, Const, Ref, Value, per_channel
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import BATCH, Const, Ref, Value, per_channel, shown
 from hwflow.qonnx.views import arranged_as, relaid
 from hwflow.real import Add, Conv, Dense, Maximum, Multiply, Pointwise, Step, Upsample, Weights
 from hwflow.real.steps import tidy

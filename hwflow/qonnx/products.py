@@ -13,8 +13,8 @@ from hwflow import real
 from hwflow.bits import Array
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
-from hwflow.qonnx.reader import Reader, shown
-from hwflow.qonnx.values import MOST_INTEGER, Const, Integers, Ref, Value, dims_of
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import MOST_INTEGER, Const, Integers, Ref, Value, dims_of, shown
 from hwflow.qonnx.views import relaid
 from hwflow.real.scales import ROOM
 

@@ -13,8 +13,8 @@ from hwflow.bits import Array
 from hwflow.qonnx.elementwise import along, chain, step
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, Refused, operator
-from hwflow.qonnx.reader import Reader, shown
-from hwflow.qonnx.values import Const, Value
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import Const, Value, shown
 from hwflow.real import Step
 from hwflow.real.steps import limits, quantizer
 

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from hwflow.answers import Answer, Answers
-from hwflow.bits import Array
-from hwflow.errors import Finding, HwflowError, ModelError, RecipeError
-from hwflow.ops import Port
-from hwflow.passes import needed
+from hwflow.errors import Finding, HwflowError, ModelError
 from hwflow.qonnx.constants import evaluate
+from hwflow.qonnx.ends import finish
 from hwflow.qonnx.layout import input_of
 from hwflow.qonnx.model import Call, File
 from hwflow.qonnx.operators import DOMAINS, Refused, check, operator_of
 from hwflow.qonnx.sentences import SENTENCES
-from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
-from hwflow.real import INPUT, Concat, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step, TopK
-from hwflow.real.graph import together
-from hwflow.real.spread import spread
+from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of, raster_order
+from hwflow.qonnx.views import behind_view, in_order
+from hwflow.real import INPUT, Flatten, Graph, Input, Pad, Pointwise, RealOp, Reshape, Step
 from hwflow.real.steps import INTEGRAL, Both, tidy
 
 Handler = Callable[["Reader", Call], "Value | tuple[Value, ...]"]
@@ -87,7 +82,7 @@ class Reader:
                 out = self._unknown(call)
             outs = out if isinstance(out, tuple) else (out,) + (out,) * (len(call.outputs) - 1)
             self.values.update({name: value for name, value in zip(call.outputs, outs, strict=False) if name})
-        return self._finished()
+        return finish(self)
 
     def _value_of(self, call: Call) -> Value | tuple[Value, ...]:
         """What a call writes: evaluated where it reads constants alone, else by its handler."""
@@ -112,8 +107,6 @@ class Reader:
             for v in inputs
         ]
         check(op, call, kinds)
-        from hwflow.qonnx.views import behind_view
-
         if (done := behind_view(self, call, inputs)) is not None:
             return done
         for name, value in zip(call.inputs, inputs, strict=True):
@@ -129,8 +122,6 @@ class Reader:
 
     def ordered(self, call: Call, ref: Ref, others: Sequence[Value | None] = ()) -> Ref:
         """A value with named axes, channels last where the call or one of the `others` that it meets has them so."""
-        from hwflow.qonnx.views import in_order
-
         last = any(isinstance(v, Ref) and (v.laid("NHWC") or v.laid("NWC")) for v in others)
         return in_order(self, call, ref, last or DOMAINS.get(call.domain) == "last")
 
@@ -138,89 +129,6 @@ class Reader:
         """What a refused call writes: a constant where it reads nothing else."""
         read = [self.values.get(name, Unknown()) for name in call.inputs if name]
         return Unknown(all(map(_constant, read)))
-
-    def _finished(self) -> Graph | None:
-        still = [name for name in self.file.outputs if isinstance(self.values.get(name), Const)]
-        if 0 < len(still) < len(self.file.outputs):  # the scale and the bit width of a quantised tensor, say
-            self.notes.append(f"outputs {', '.join(still)} are constants, which the host knows; they are left out")
-            self.file = replace(self.file, outputs=tuple(o for o in self.file.outputs if o not in still))
-        ends = [end for end in map(self._end, self.file.outputs) if end is not None]
-        if self.findings or len(ends) < len(self.file.outputs):
-            return None
-        for key, given in (("mean", self.takes.mean), ("std", self.takes.std)):
-            if len(given) not in (0, 1, self.input_shape[-1]):
-                raise RecipeError(f"{key} has {len(given)} numbers, the input {self.input_shape[-1]} channels")
-        last, answer = self._together(ends)
-        graph = Graph(
-            self.file.name,
-            Port(self.input_shape, self.takes.ints),
-            self._chosen(last),
-            self.takes.denominator,
-            tuple(self.notes),
-            answer,
-            self.takes.mean,
-            self.takes.std,
-        )
-        return spread(graph)
-
-    def _end(self, name: str) -> tuple[str, Ref] | None:
-        """An output of the file and its value, in order; None with a finding where there is no such thing."""
-        out = self.values.get(name)
-        if out is None or isinstance(out, Const):
-            reason = f"nothing produces {name!r}" if out is None else "is a constant that does not depend on the input"
-            self.findings.append(Finding("graph", "output", reason, "export the network again"))
-        if self.findings or not isinstance(out, Ref):
-            return None
-        from hwflow.qonnx.views import ended
-
-        out = self.settled(out)
-        if out.view is not None:
-            try:
-                out = ended(self, self.maker(name) or self.file.calls[-1], out)
-            except Refused as r:
-                self.findings.append(Finding("graph", "output", r.reason, r.remedy))
-                return None
-        if "N" not in out.dims[0]:
-            reason = f"{name!r} has the batch at axis {next(i for i, d in enumerate(out.dims) if 'N' in d)}"
-            self.findings.append(Finding("graph", "output", reason, "keep the batch first"))
-            return None
-        if out.view is None and len(out.shape) == 3 and not out.laid("NHWC") and sum(n > 1 for n in out.shape) > 1:
-            self.notes.append("the answer is an image; it is given in (height, width, channel) order")
-        return name, replace(out, name=self._joined(out.name))
-
-    def _joined(self, name: str) -> str:
-        """The values side by side that an answer is another shape of: each keeps its own scale there."""
-        source = name
-        while isinstance(node := self.nodes.get(source), Reshape):
-            source = node.inputs[0]
-        return source if isinstance(self.nodes.get(source), Concat) else name
-
-    def _together(self, ends: list[tuple[str, Ref]]) -> tuple[str, Answer | Answers]:
-        """The last node and what its value means; several outputs are joined by one more node."""
-        if len(ends) == 1:
-            return ends[0][1].name, self._answer(*ends[0])
-        found = [(name, ref.name, self._answer(name, ref)) for name, ref in ends]
-        node, answer = together(self.nodes, self.shapes, found, self.fresh("outputs"))
-        self.add(node)
-        return node.name, answer
-
-    def _answer(self, name: str, out: Ref) -> Answer:
-        """The head that is left to the host, and how the file gives the answer: its shape, and where each element is."""
-        _, head, channels = self.head_of(name) or ("", "", 0)
-        if isinstance(self.nodes.get(out.name), TopK):
-            head, channels = "", 0
-        elif not head and out.view is None and len(out.shape) == 3 and out.shape[:2] != (1, 1):
-            channels = out.shape[-1]  # each pixel has scores of its own; a head says what it is over
-        places = (
-            out.order
-            if out.order is not None
-            else raster_order(out)
-            if out.view is None
-            else np.argsort(out.view, None)
-        )
-        shape = tuple(n for n, d in zip(out.axes, out.dims, strict=True) if "N" not in d)
-        plain = bool((places == np.arange(len(places))).all())
-        return Answer(head=head, channels=channels, shape=shape, places=places[:0] if plain else places)
 
     def maker(self, tensor: str) -> Call | None:
         """The call that writes a tensor."""
@@ -241,13 +149,6 @@ class Reader:
             raise Refused("", f"{call.op} behind another such head", "end with one of them")
         self.heads[call.outputs[0]] = (call.inputs[0], head, channels)
         self.notes.append(f"{call.name}: {call.op} is left to the host; the integers are the scores in front of it")
-
-    def _chosen(self, last: str) -> tuple[RealOp, ...]:
-        """The nodes the answer depends on, in order."""
-        if last == INPUT:
-            self.nodes["identity"] = Pointwise(name="identity", inputs=(INPUT,), steps=())
-            last = "identity"
-        return needed(self.nodes.values(), last)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -305,6 +206,14 @@ class Reader:
                 "use one number for the whole tensor",
             )
         return float(value.reshape(-1)[0])
+
+    def axes(self, call: Call) -> list[int] | None:
+        """The axes of a call: an attribute in old opsets, an input in new ones; None where it names none."""
+        if "axes" in call.attrs:
+            return [int(a) for a in call.attrs["axes"]]
+        if self.has(call, 1):
+            return [int(a) for a in self.const(call, 1).value.reshape(-1)]
+        return None
 
     def unsupported(self, call: Call, attribute: str, value: Any, remedy: str) -> NoReturn:
         raise Refused(attribute, f"{call.op} with {attribute} = {value} is not supported", remedy)
@@ -429,33 +338,6 @@ class Silent(Refused):
 
     def __init__(self) -> None:
         super().__init__("", "", "")
-
-
-def axes_of(reader: Reader, call: Call) -> list[int] | None:
-    """The axes of a call: an attribute in old opsets, an input in new ones; None where it names none."""
-    if "axes" in call.attrs:
-        return [int(a) for a in call.attrs["axes"]]
-    if reader.has(call, 1):
-        return [int(a) for a in reader.const(call, 1).value.reshape(-1)]
-    return None
-
-
-def shown(ref: Ref) -> str:
-    """The sizes of a value in words."""
-    return "(" + ", ".join("batch" if "N" in d else str(n) for d, n in zip(ref.dims, ref.axes, strict=True)) + ")"
-
-
-def raster_order(ref: Ref) -> Array:
-    """For each element of the flattened value in raster order, its place in the file's flattened tensor."""
-    letters = [a for d in ref.dims for a in d if a != "N"]
-    full = [a for a in ("HWC" if len(ref.shape) == 3 else "C") if a not in letters]
-    sizes = [ref.sizes[a] for a in letters]
-    places = np.arange(int(np.prod(sizes))).reshape(sizes)
-    places = places.transpose([letters.index(a) for a in "HWC" if a in letters])
-    for i, a in enumerate("HWC" if len(ref.shape) == 3 else "C"):
-        if a in full:
-            places = np.expand_dims(places, i)
-    return places.reshape(-1)
 
 
 # what may stand between a head and an output

@@ -16,8 +16,8 @@ from hwflow.bits import Array, Ints
 from hwflow.errors import ModelError
 from hwflow.qonnx.model import Body, Call, File, body_of
 from hwflow.qonnx.operators import ANY, Refused, operator
-from hwflow.qonnx.reader import Reader, shown
-from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import Const, Ref, Unknown, Value, dims_of, shown
 from hwflow.real import INPUT, Input, RealOp, Weights
 
 FORWARD = (None, [0], (0,), [0, 0], (0, 0))

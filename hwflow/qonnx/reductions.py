@@ -13,9 +13,9 @@ from hwflow import real
 from hwflow.bits import Array
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
-from hwflow.qonnx.reader import Reader, axes_of, shown
+from hwflow.qonnx.reader import Reader
 from hwflow.qonnx.shapes import reshaped_to
-from hwflow.qonnx.values import Ref, Value, dims_of
+from hwflow.qonnx.values import Ref, Value, dims_of, shown
 from hwflow.qonnx.views import LETTERS, places_of, relaid, viewed
 from hwflow.qonnx.windows import average, image
 from hwflow.real.steps import INTEGRAL
@@ -38,7 +38,7 @@ def global_pool(reader: Reader, call: Call) -> Value:
 def reduce(reader: Reader, call: Call) -> Value:
     """A sum, mean, maximum or minimum over any axes but the batch."""
     ref = reader.ref(call, 0)
-    axes = axes_of(reader, call)
+    axes = reader.axes(call)
     rank = len(ref.dims)
     if not axes and call.attrs.get("noop_with_empty_axes"):
         return ref

@@ -13,9 +13,9 @@ from hwflow.qonnx.linear import WHERE, Side, side
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.products import bias_behind, moved, weights
-from hwflow.qonnx.reader import Reader, shown
+from hwflow.qonnx.reader import Reader
 from hwflow.qonnx.shapes import reshaped_to
-from hwflow.qonnx.values import BATCH, Ref, Value
+from hwflow.qonnx.values import BATCH, Ref, Value, shown
 from hwflow.qonnx.windows import AUTO, image, pair
 
 

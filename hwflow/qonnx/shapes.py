@@ -13,8 +13,8 @@ import numpy as np
 from hwflow import real
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, MOVED, Refused, operator
-from hwflow.qonnx.reader import Reader, axes_of, shown
-from hwflow.qonnx.values import BATCH, Const, Ref, Value, dims_of, reshaped
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import BATCH, Const, Ref, Value, dims_of, reshaped, shown
 from hwflow.qonnx.views import places_of, relaid, viewed
 from hwflow.real import INPUT
 
@@ -112,7 +112,7 @@ def transpose(reader: Reader, call: Call) -> Value:
 @operator("Squeeze", versions=(1, 11, *SHAPES), attributes={"axes": ANY}, types=MOVED)
 def squeezed(reader: Reader, call: Call) -> Value:
     """Nothing."""
-    ref, axes = reader.ref(call, 0), axes_of(reader, call)
+    ref, axes = reader.ref(call, 0), reader.axes(call)
     gone = [i for i, n in enumerate(ref.axes) if n == 1] if axes is None else [a % len(ref.dims) for a in axes]
     if any(ref.axes[i] != 1 for i in gone):
         raise Refused("axes", f"squeezes axes {gone} of {shown(ref)}", "squeeze axes of one element, never the batch")
@@ -124,7 +124,7 @@ def squeezed(reader: Reader, call: Call) -> Value:
 @operator("Unsqueeze", versions=(1, 11, *SHAPES), attributes={"axes": ANY}, types=MOVED)
 def unsqueezed(reader: Reader, call: Call) -> Value:
     """Nothing."""
-    ref, axes = reader.ref(call, 0), axes_of(reader, call)
+    ref, axes = reader.ref(call, 0), reader.axes(call)
     if not axes:
         raise Refused("axes", "are absent", "export the network again")
     dims = list(ref.dims)

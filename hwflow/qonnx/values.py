@@ -229,3 +229,21 @@ def reshaped(ref: Ref, target: Sequence[int], static_batch: int | None) -> Dims 
             return None
         dims.append(tuple(taken))
     return tuple(dims)
+
+
+def shown(ref: Ref) -> str:
+    """The sizes of a value in words."""
+    return "(" + ", ".join("batch" if "N" in d else str(n) for d, n in zip(ref.dims, ref.axes, strict=True)) + ")"
+
+
+def raster_order(ref: Ref) -> Array:
+    """For each element of the flattened value in raster order, its place in the file's flattened tensor."""
+    letters = [a for d in ref.dims for a in d if a != "N"]
+    full = [a for a in ("HWC" if len(ref.shape) == 3 else "C") if a not in letters]
+    sizes = [ref.sizes[a] for a in letters]
+    places = np.arange(int(np.prod(sizes))).reshape(sizes)
+    places = places.transpose([letters.index(a) for a in "HWC" if a in letters])
+    for i, a in enumerate("HWC" if len(ref.shape) == 3 else "C"):
+        if a in full:
+            places = np.expand_dims(places, i)
+    return places.reshape(-1)

@@ -1,6 +1,6 @@
 """Values whose elements lie in another order than a stream has: followed as places, put in order only where one is read.
 
-Stands on reader. A view says for each element of the file's tensor where the graph's value has it, so that reshapes,
+Stands on values. A view says for each element of the file's tensor where the graph's value has it, so that reshapes,
 transposes and slices of any kind are numpy's own. `in_order` makes the value: by nothing, by another shape, by picking
 channels and pixels, or by picking elements of a vector.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from hwflow.bits import Array
 from hwflow.qonnx.layout import ELEMENTWISE
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import Refused, operator_of
-from hwflow.qonnx.reader import Reader, raster_order, shown
-from hwflow.qonnx.values import Const, Ref, Value, dims_of
+from hwflow.qonnx.values import Const, Ref, Value, dims_of, raster_order, shown
+
+if TYPE_CHECKING:
+    from hwflow.qonnx.reader import Reader
 
 MOST_PICKED = 1 << 22  # weights of a layer that only picks elements
 LETTERS = {1: ("C",), 2: ("CW", "WC"), 3: ("CHW", "HWC")}

@@ -14,8 +14,8 @@ from hwflow.ops import Pads
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, BYTES, Refused, operator
 from hwflow.qonnx.products import bias_behind, dense, moved, weights
-from hwflow.qonnx.reader import Reader, raster_order, shown
-from hwflow.qonnx.values import Const, Padding, Ref, Unknown, Value, dims_of
+from hwflow.qonnx.reader import Reader
+from hwflow.qonnx.values import Const, Padding, Ref, Unknown, Value, dims_of, raster_order, shown
 from hwflow.qonnx.views import in_order, places_of
 
 AUTO = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
