@@ -7,7 +7,7 @@ WORK is spent before, some fifos keep a few words more than they need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -175,12 +175,29 @@ class _Sizing:
             self.remove([place])
 
     def trim(self) -> None:
-        """Retry one word less over many images in fifos where it cost few cycles in the short run."""
+        """Retry fewer words over many images in fifos where one word less cost few cycles in the short run."""
         for place in sorted(self.marginal & set(self.depths)):
-            while (depth := self.depths[place]) > LEAST and self.local.keeps_pace_over_many(
-                less := {**self.depths, place: depth - 1}
-            ):
-                self.depths = less
+
+            def keeps(depth: int, place: str = place) -> bool:
+                return self.local.keeps_pace_over_many({**self.depths, place: depth})
+
+            self.depths = {**self.depths, place: least_depth(LEAST, self.depths[place], keeps)}
+
+
+def least_depth(low: int, high: int, keeps: Callable[[int], bool]) -> int:
+    """The least of the depths low .. high that `keeps` the pace, which `high` does, as does any depth above one that does.
+
+    One word is taken away first, for that is mostly the answer; then ever more while the pace is kept, and once it is not,
+    the search halves the interval: a fifo of hundreds of words takes a dozen trials.
+    """
+    step = 1  # words to take away; 0: halve the interval
+    while low < high:
+        depth = max(high - step, low) if step else (low + high) // 2
+        if keeps(depth):
+            high, step = depth, 3 * step
+        else:
+            low, step = depth + 1, 0
+    return high
 
 
 def extrapolate_depth(lost: list[tuple[int, int]], low: int, high: int) -> tuple[int, bool]:

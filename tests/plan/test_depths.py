@@ -17,7 +17,7 @@ from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Port, Threshold
 from hwflow.plan import events, kernel, nearby, plan
-from hwflow.plan.fifos import find_depths, size_fifos, unbounded_depths
+from hwflow.plan.fifos import LEAST, find_depths, least_depth, size_fifos, unbounded_depths
 
 
 def moves(net, folding, depths):
@@ -52,6 +52,21 @@ def test_every_sized_fifo_needs_its_last_word(seed):
             del less[name]
         trace = moves(net, folding, less)
         assert trace is None or trace.interval > least.interval, f"{name}: {depth} words are too many"
+
+
+@pytest.mark.parametrize("high", [3, 4, 5, 40, 511])
+def test_the_least_depth_is_found_in_few_trials_and_at_once_where_it_is_known(high):
+    for least in range(LEAST, high + 1):
+        tried = []
+
+        def keeps(depth, least=least, tried=tried):
+            tried.append(depth)
+            return depth >= least
+
+        assert least_depth(LEAST, high, keeps) == least
+        assert len(tried) == len(set(tried)) <= 15
+        assert all(LEAST <= depth < high for depth in tried)
+        assert least < high or len(tried) <= 1, "one trial says that the last word is needed"
 
 
 def _places(unit):
