@@ -16,7 +16,7 @@ NOWHERE = np.empty(0, np.int64)
 HEADS = ("", "softmax", "log_softmax", "sigmoid", "tanh", "top_k")
 
 
-def _kept(values: object, dtype: type) -> Array:
+def _keep(values: object, dtype: type) -> Array:
     out: Array = np.array(values, dtype, ndmin=1)
     out.setflags(write=False)
     return out
@@ -31,7 +31,7 @@ class Finish:
 
     def __post_init__(self) -> None:
         assert self.op in FINISHES, self.op
-        object.__setattr__(self, "value", _kept(self.value, np.float32))
+        object.__setattr__(self, "value", _keep(self.value, np.float32))
 
     def run(self, x: Array) -> Array:
         return FINISHES[self.op](x, self.value)
@@ -56,7 +56,7 @@ class Unit:
 
     def __post_init__(self) -> None:
         for name in ("mul", "add"):
-            object.__setattr__(self, name, _kept(getattr(self, name), np.int64))
+            object.__setattr__(self, name, _keep(getattr(self, name), np.int64))
 
     def answers(self, sums: Array) -> Array:
         """Answers (n, outputs) of sums."""
@@ -97,7 +97,7 @@ class Answer:
 
     def __post_init__(self) -> None:
         assert self.head in HEADS, self.head
-        object.__setattr__(self, "places", _kept(self.places, np.int64))
+        object.__setattr__(self, "places", _keep(self.places, np.int64))
 
     def scores(self, answers: Array) -> Array:
         """Real scores (n, outputs) float32 in front of the head, by the trained network's own arithmetic."""

@@ -151,7 +151,7 @@ def compile(
         where.mkdir(parents=True, exist_ok=True)
         input = input or DEFAULT_INPUT
         home = where if quantise_float is None else Path(tempfile.mkdtemp(prefix="hwflow-float-"))
-        model = _exported(model, x, input, home / f"{name}.onnx")
+        model = _export(model, x, input, home / f"{name}.onnx")
     target = flow.Target(board, clock_mhz, fps, fit)
     if quantise_float is not None and x is None:
         raise RecipeError("quantise_float is calibrated on images: give them as the second argument")
@@ -160,7 +160,7 @@ def compile(
     return Compiled(build, None if x is None else np.asarray(x), None if y is None else np.asarray(y))
 
 
-def _exported(module: Any, x: Array | None, input: str, path: Path) -> Path:
+def _export(module: Any, x: Array | None, input: str, path: Path) -> Path:
     """The QONNX file of a torch module, proven equal to it on the first images."""
     try:
         from hwflow.train.export import export_module

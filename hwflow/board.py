@@ -24,6 +24,9 @@ BOARDS = Path(__file__).resolve().parent / "boards"
 FLOWS = ("open", "vivado", "plan")
 LINKS = ("uart", "dma", "none")
 MOST_TOML = 1 << 20  # bytes of a board file
+# what is assumed where no board is named
+DEFAULT_FAMILY = "xc7"
+DEFAULT_MHZ = 100.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,16 @@ class Board:
     def percent(self, used: dict[str, float]) -> dict[str, float]:
         """How much of the part `used` (lut, ff, bram, dsp) takes, in percent."""
         return {k: round(100 * used.get(k, 0) / total, 1) if total else 0.0 for k, total in self.totals.items()}
+
+
+def family_for(board: Board | None) -> str:
+    """The family that estimates are for: the board's, else DEFAULT_FAMILY."""
+    return board.family if board else DEFAULT_FAMILY
+
+
+def clock_for(board: Board | None) -> float:
+    """The clock in MHz that a design is planned for where none is asked: the board's, else DEFAULT_MHZ."""
+    return board.clock_mhz if board else DEFAULT_MHZ
 
 
 def load_board(name: str) -> Board:

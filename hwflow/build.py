@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.board import Board, load_board
+from hwflow.board import Board, family_for, load_board
 from hwflow.errors import RecipeError
 from hwflow.files import digest, locked, plain, read_arrays, read_json, rewritten, write_json
 from hwflow.lower.stored import load_dataflow
@@ -54,7 +54,7 @@ class Build:
         ask = read_json(manifest, again)
         if isinstance(ask, dict) and ask.get("format", 1) != FORMAT:
             raise RecipeError(f"{manifest}: is of format {ask.get('format', 1)}, this hwflow reads {FORMAT}; {again}")
-        _checked(manifest, ask, BUILD, again)
+        _check(manifest, ask, BUILD, again)
         return Build(folder, ask)
 
     def save(self, folder: Path | None = None) -> None:
@@ -104,8 +104,8 @@ class Build:
 
     @property
     def family(self) -> str:
-        """The FPGA family estimates are for: the board's, else xc7."""
-        return self.board.family if self.board else "xc7"
+        """The FPGA family that estimates are for."""
+        return family_for(self.board)
 
     @property
     def clock_mhz(self) -> float:
@@ -173,7 +173,7 @@ class Build:
         value = read_json(path, remedy)
         known = next((spec for pattern, spec in LATER.items() if path.match(pattern)), None)
         if known is not None:
-            _checked(path, value, known, remedy)
+            _check(path, value, known, remedy)
         if not isinstance(value, dict):
             raise RecipeError(f"{path}: must hold one object, not a {type(value).__name__}; {remedy}")
         if value.get("build", self.hash) != self.hash:
@@ -196,7 +196,7 @@ def belongs(name: str) -> bool:
     return name in MADE or name in LATER_FOLDERS
 
 
-def _checked(path: Path, value: Any, spec: Any, remedy: str) -> None:
+def _check(path: Path, value: Any, spec: Any, remedy: str) -> None:
     try:
         check(value, spec)
     except SchemaError as e:

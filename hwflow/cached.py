@@ -45,7 +45,7 @@ def kept_file(kind: str, parts: Iterable[str | bytes], name: str, make: Callable
     home = cache() / kind / _key(parts)
     with _locks.setdefault(str(home), threading.Lock()):
         _look_for_crashes(home, kind)
-        return _whole(home, name) or _made(home, name, make)
+        return _whole(home, name) or _make(home, name, make)
 
 
 @contextmanager
@@ -63,11 +63,11 @@ def loading(file: Path) -> Iterator[None]:
 
 def said_version(program: Path) -> str:
     """What a program says of itself: another version of it makes another file."""
-    return _said(program, program.stat().st_mtime_ns)
+    return _say_version(program, program.stat().st_mtime_ns)
 
 
 @once
-def _said(program: Path, changed: int) -> str:  # noqa: ARG001  a program that was replaced is asked again
+def _say_version(program: Path, changed: int) -> str:  # noqa: ARG001  a program that was replaced is asked again
     return tools.run_program(program, ["--version"], cwd=Path.cwd(), timeout=60)
 
 
@@ -88,7 +88,7 @@ def _key(parts: Iterable[str | bytes]) -> str:
     return state.hexdigest()[:32]
 
 
-def _named(file: Path, name: str) -> str:
+def _name_of(file: Path, name: str) -> str:
     """What a file is called by its content; nothing where it has just been replaced."""
     try:
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
@@ -103,17 +103,17 @@ def _candidates(home: Path, name: str) -> list[Path]:
 
 def _whole(home: Path, name: str) -> Path | None:
     """The file of an entry whose content is what its name says; None where there is none."""
-    return next((f for f in _candidates(home, name) if f.is_file() and f.name == _named(f, name)), None)
+    return next((f for f in _candidates(home, name) if f.is_file() and f.name == _name_of(f, name)), None)
 
 
-def _made(home: Path, name: str, make: Callable[[Path], object]) -> Path:
+def _make(home: Path, name: str, make: Callable[[Path], object]) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     for left in home.glob("building-*"):  # of processes that were killed
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE:
                 shutil.rmtree(left, ignore_errors=True)
     for damaged in _candidates(home, name):
-        if damaged.name != _named(damaged, name):
+        if damaged.name != _name_of(damaged, name):
             damaged.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix="building-") as beside:
         folder = Path(beside)
@@ -124,7 +124,7 @@ def _made(home: Path, name: str, make: Callable[[Path], object]) -> Path:
         finally:
             for log in folder.glob("*.log"):
                 log.replace(home / log.name)
-        return (folder / name).replace(home / _named(folder / name, name))
+        return (folder / name).replace(home / _name_of(folder / name, name))
 
 
 def _look_for_crashes(home: Path, kind: str) -> None:
@@ -174,13 +174,13 @@ def shown() -> list[Kept]:
     """What the cache holds, kind by kind; what is not compiled (data, measurements) last, by the name of its folder."""
     home = cache()
     others = sorted(p.name for p in home.iterdir() if p.name not in KINDS)
-    return [_kept(home / kind, KINDS.get(kind, "not made by a compiler")) for kind in (*KINDS, *others)]
+    return [_find_kept(home / kind, KINDS.get(kind, "not made by a compiler")) for kind in (*KINDS, *others)]
 
 
-def _kept(folder: Path, what: str) -> Kept:
+def _find_kept(folder: Path, what: str) -> Kept:
     files = [f for f in ([folder] if folder.is_file() else folder.rglob("*")) if f.is_file()]
     named = [f for f in files if folder.name in KINDS and "-" in f.name and not f.name.startswith("loading-")]
-    damaged = sum(f.name != _named(f, f.name.rpartition("-")[0] + f.suffix) for f in named if f.suffix != ".log")
+    damaged = sum(f.name != _name_of(f, f.name.rpartition("-")[0] + f.suffix) for f in named if f.suffix != ".log")
     count = len(list(folder.iterdir())) if folder.is_dir() else len(files)
     return Kept(folder.name, what, count, sum(f.stat().st_size for f in files), damaged)
 
@@ -191,6 +191,6 @@ def clear(kind: str) -> int:
         raise RecipeError(f"--clear takes compiled or one of {', '.join(KINDS)}, not {kind}")
     free = 0
     for name in KINDS if kind == "compiled" else (kind,):
-        free += _kept(cache() / name, "").bytes
+        free += _find_kept(cache() / name, "").bytes
         shutil.rmtree(cache() / name, ignore_errors=True)
     return free

@@ -227,7 +227,7 @@ class _Serial:
                     continue
                 if kind == wire.ANSWER and len(payload) == out_bytes:
                     raw[index] = np.frombuffer(payload, np.uint8)
-                    self._answered(index, out, todo)
+                    self._take_off(index, out, todo)
                     window = min(float(WINDOW), window + 1 / window)
                     done, silent = done + 1, 0
                     tell(done, len(images))
@@ -298,7 +298,7 @@ class _Serial:
             raise LinkError(f"an image did not get through in {MOST_PASSES} times its parts; check the cable")
         return self._send(*((wire.PART, tag, part) for part in wire.cut(image)), (wire.READ, REGISTERS["magic"], b""))
 
-    def _answered(self, index: int, out: OrderedDict[int, float], todo: deque[int]) -> None:
+    def _take_off(self, index: int, out: OrderedDict[int, float], todo: deque[int]) -> None:
         """Take an image off the list; those sent before it and still out were lost on the way."""
         sent = out[index]
         trip = time.monotonic() - sent

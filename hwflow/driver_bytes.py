@@ -111,13 +111,13 @@ class Frames:
         for piece in pieces:
             if not piece:
                 continue
-            body = _unescaped(piece)
+            body = _unescape(piece)
             if len(body) < 7 or zlib.crc32(body[:-4]).to_bytes(4, "little") != body[-4:]:
                 self.damaged += 1
                 continue
             yield body[0], body[1] | body[2] << 8, body[3:-4]
 
 
-def _unescaped(piece: bytes) -> bytes:
+def _unescape(piece: bytes) -> bytes:
     head, *tail = piece.split(b"\x7d")
     return head + b"".join(bytes([t[0] ^ 0x20]) + t[1:] if t else b"" for t in tail)

@@ -54,7 +54,7 @@ class Dma:
     def infer(self, images: Array, tell: Callable[[int, int], None]) -> Array:
         size, answers = self.batch, [np.zeros((0, self.owner.output.words * self.owner.output.par), np.int64)]
         parts = [images[at : at + size] for at in range(0, len(images), size)]
-        ready = self._packed(parts[0]) if parts else None
+        ready = self._pack(parts[0]) if parts else None
         for index, part in enumerate(parts):
             assert ready is not None
             data, ready, began = ready, None, time.monotonic()
@@ -62,7 +62,7 @@ class Dma:
                 errors = self.errors()
                 self.port.start(data, self.back_bytes)
                 if index + 1 < len(parts) and ready is None:
-                    ready = self._packed(parts[index + 1])  # while the accelerator works
+                    ready = self._pack(parts[index + 1])  # while the accelerator works
                 try:
                     back = self.port.finish(self._patience(data))
                     if self.errors() == errors:
@@ -83,7 +83,7 @@ class Dma:
             tell(min((index + 1) * size, len(images)), len(images))
         return np.concatenate(answers)
 
-    def _packed(self, images: Array) -> Array:
+    def _pack(self, images: Array) -> Array:
         return padded(self.owner.input.pack(images), self.beat)
 
     def _patience(self, data: Array) -> float:

@@ -60,7 +60,7 @@ def read_design(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_DESIGN or not path.is_file():
             raise ValueError("it is too large" if path.is_file() else "it is no regular file")
-        return _checked(json.loads(path.read_text()))
+        return _check(json.loads(path.read_text()))
     except (OSError, ValueError, RecursionError) as e:
         reason = " ".join(str(e).split())[:160] or type(e).__name__
         raise LinkError(f"{path}: is not a design.json ({reason}); give the one of the deploy folder") from e
@@ -69,7 +69,7 @@ def read_design(path: Path) -> dict[str, Any]:
 MOST_DESIGN = 64 << 20  # bytes of design.json; it carries the steps from integers to scores
 
 
-def _checked(design: Any) -> dict[str, Any]:
+def _check(design: Any) -> dict[str, Any]:
     """The same design; ValueError unless it says what a host must know."""
     if not isinstance(design, dict):
         raise ValueError("it is no object")

@@ -58,7 +58,7 @@ def explore(
     several = (nets,) if isinstance(nets, Net) else tuple(nets)
     asks = [(n, b, r, max_util) for n in several for b in boards for r in (*rates, None)]
     found = machines.each(point, asks, cluster=cluster, jobs=jobs)
-    return tuple(_marked([p for p in found if p]))
+    return tuple(_mark_front([p for p in found if p]))
 
 
 def point(net: Net, board: Board, rate: float | None, max_util: float) -> Point | None:
@@ -77,7 +77,7 @@ def point(net: Net, board: Board, rate: float | None, max_util: float) -> Point 
     )  # fmt: skip
 
 
-def _marked(points: Sequence[Point]) -> list[Point]:
+def _mark_front(points: Sequence[Point]) -> list[Point]:
     """The points, best rate first in each network and board, with the Pareto front marked."""
     out: list[Point] = []
     for p in sorted(points, key=lambda p: (p.net, p.board, -p.fps, p.percent)):

@@ -14,7 +14,7 @@ from typing import Any
 
 from hwflow import emit, inputs, sources, tools
 from hwflow.bits import Array
-from hwflow.board import load_board
+from hwflow.board import clock_for, load_board
 from hwflow.build import INFORMATION, STAGE, TRAINED, Build, belongs
 from hwflow.emit.c import check_prefix
 from hwflow.errors import RecipeError, ToolError
@@ -33,7 +33,6 @@ from hwflow.version import VERSION
 
 __all__ = ["Target", "compile_model", "describe", "integers_of", "measure", "tool_versions", "train"]
 
-DEFAULT_CLOCK_MHZ = 100.0
 ANSWERS = ("scores", "labels")
 Say = Callable[[str], None]
 
@@ -134,7 +133,7 @@ def compile_model(
         check_prefix(prefix)
     folder = sources.folder_of(source, out)
     with locked(folder, say), TemporaryDirectory() as work:
-        from_ = sources.find(source, folder, lambda spec, where: _trained(spec, where, say))
+        from_ = sources.find(source, folder, lambda spec, where: _train_recipe(spec, where, say))
         quantised = sources.quantised_before(from_)
         if calibration is not None:
             if from_.inside:
@@ -151,7 +150,7 @@ def compile_model(
         if text := note(net):
             say(text)
         board = load_board(target.board) if target.board else None
-        clock = target.clock_mhz or (board.clock_mhz if board else DEFAULT_CLOCK_MHZ)
+        clock = target.clock_mhz or clock_for(board)
         say("choose the folding")
         dataflow = plan(
             net, board=board, clock_mhz=clock, fps=target.fps, fit=target.fit, max_util=target.max_util,
@@ -173,7 +172,7 @@ def compile_model(
     return Build.load(folder)
 
 
-def _trained(spec: str, folder: Path, say: Say) -> Path:
+def _train_recipe(spec: str, folder: Path, say: Say) -> Path:
     """Train a recipe into a folder; the folder."""
     say(f"train {spec}")
     return train(spec, folder)[0]
@@ -203,7 +202,7 @@ def integers_of(source: str, input: str | None = None) -> Net:
         return Net.load(path / "net.npz")
     if path.suffix in sources.FILES and not path.is_dir():
         return sources.integers_in(path, input)
-    return sources.find(source, None, lambda spec, folder: _trained(spec, folder, _silent)).net(input)
+    return sources.find(source, None, lambda spec, folder: _train_recipe(spec, folder, _silent)).net(input)
 
 
 def measure(

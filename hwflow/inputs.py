@@ -79,7 +79,7 @@ def integers(
     x = np.asarray(images)
     if x.dtype.kind not in "biuf":
         raise RecipeError(f"{what}: holds {x.dtype} values; give integers, or real values as floats")
-    x = _laid(x, takes, layout, what)
+    x = _lay_out(x, takes, layout, what)
     return _real(x, takes, what, dtype) if x.dtype.kind == "f" else _whole(x, takes, what, dtype)
 
 
@@ -91,7 +91,7 @@ def single(images: Array, takes: Takes, layout: str = "nhwc") -> bool:
     return images.ndim == len(takes.shape)
 
 
-def _laid(x: Array, takes: Takes, layout: str, what: str) -> Array:
+def _lay_out(x: Array, takes: Takes, layout: str, what: str) -> Array:
     """Images in the hardware's order of axes."""
     if layout not in LAYOUTS:
         raise RecipeError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
@@ -142,7 +142,7 @@ def _within(x: Array, takes: Takes) -> bool:
     return bool(x.min() >= takes.lo and x.max() <= takes.hi and (takes.step == 1 or x.all()))
 
 
-def _guaranteed(dtype: np.dtype, takes: Takes) -> bool:
+def _guarantees(dtype: np.dtype, takes: Takes) -> bool:
     """True where a type holds no integer that the network does not take."""
     lo, hi = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     return takes.step == 1 and takes.lo <= lo and hi <= takes.hi
@@ -150,7 +150,7 @@ def _guaranteed(dtype: np.dtype, takes: Takes) -> bool:
 
 def _whole(x: Array, takes: Takes, what: str, dtype: type[np.generic]) -> Array:
     """Integers, in range."""
-    if not _guaranteed(x.dtype, takes) and not all(_within(x[at], takes) for at in _blocks(x) if x[at].size):
+    if not _guarantees(x.dtype, takes) and not all(_within(x[at], takes) for at in _blocks(x) if x[at].size):
         bad = (x < takes.lo) | (x > takes.hi)
         if takes.step == 2:
             bad |= x == 0
@@ -165,12 +165,12 @@ def _real(x: Array, takes: Takes, what: str, dtype: type[np.generic]) -> Array:
         steps = np.rint(x[at].astype(np.float64) * takes.denominator)
         exact = (steps / takes.denominator).astype(x.dtype)
         if steps.size and not (_within(steps, takes) and np.array_equal(exact, x[at])):
-            return _checked(x, takes, what).astype(dtype)
+            return _check(x, takes, what).astype(dtype)
         out[at] = steps
     return out
 
 
-def _checked(x: Array, takes: Takes, what: str) -> Array:
+def _check(x: Array, takes: Takes, what: str) -> Array:
     """The same for values that are not all exact in their own type: those of float32 may stand in a wider one."""
     wide = x.astype(np.float64)
     steps = np.rint(wide * takes.denominator)

@@ -218,14 +218,14 @@ class Net:
                 ops=ops if form == FORMAT else _one_choice(ops, Port(shape, ints)),
                 answer=_unpack_meaning(head["answer"], arrays) if "answer" in head else Answer(),
             )  # fmt: skip
-            return _migrated(net, _steps(head["finish"], arrays)) if form == 1 else net
+            return _migrate(net, _steps(head["finish"], arrays)) if form == 1 else net
         except ModelError:
             raise
         except Exception as e:  # a damaged header can fail in any check of any operation
             raise ModelError(f"{path}: is not a whole net.npz ({brief(e)}); {REMEDY}") from e
 
 
-def _migrated(net: Net, finish: tuple[Finish, ...]) -> Net:
+def _migrate(net: Net, finish: tuple[Finish, ...]) -> Net:
     """A network of format 1, which kept raw sums and `finish`: their order is claimed where it is seen at every integer."""
     ints, shared = net.output.ints, all(s.value.size == 1 for s in finish)
     top = isinstance(net.ops[-1], TopK)

@@ -62,7 +62,7 @@ class Predictor:
         """
         if self.engine == "c":
             x = self.integers(images, layout, c.input_dtype(self.net))
-            return self._compiled().run(x, self.threads, progress)
+            return self._compile().run(x, self.threads, progress)
         x = self.integers(images, layout)
         parts = []
         for at in range(0, len(x), BATCH):
@@ -84,7 +84,7 @@ class Predictor:
         """
         return profile(self.net, self.folder, path)
 
-    def _compiled(self) -> c.Engine:
+    def _compile(self) -> c.Engine:
         """The engine, compiled by the first thread that asks; ModelError where the folder's is another network's."""
         with self._loading:
             if self._loaded is None:

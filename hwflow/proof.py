@@ -100,7 +100,7 @@ def judged(graph: Graph, x: Array, want: Array, parts: Iterable[Execution]) -> R
     for part in parts:
         mine = slice(at, at + len(part.answers))
         answers.append(part.answers)
-        wrong.append(_unexplained(graph, x[mine], want[mine], part, found))
+        wrong.append(_find_unexplained(graph, x[mine], want[mine], part, found))
         at = mine.stop
     assert at == len(x), f"answers of {at} images, must be {len(x)}"
     y, bad = np.concatenate(answers), np.concatenate(wrong)
@@ -108,7 +108,7 @@ def judged(graph: Graph, x: Array, want: Array, parts: Iterable[Execution]) -> R
     return Real(y, bad, int(off.sum()), found.text(int(off.any(1).sum())))
 
 
-def _unexplained(graph: Graph, x: Array, want: Array, part: Execution, found: _Sum) -> Array:
+def _find_unexplained(graph: Graph, x: Array, want: Array, part: Execution, found: _Sum) -> Array:
     """Where (n, outputs) the answers of a part differ from `want` and no chain leads to them."""
     off, size = part.answers != want, _together(graph)
     wrong, odd = np.zeros(off.shape, bool), np.flatnonzero(off.any(1))

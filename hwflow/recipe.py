@@ -197,15 +197,15 @@ def changed(recipe: Recipe, method: str | None = None, **plan: Any) -> Recipe:
 
 def method_of(spec: dict[str, Any]) -> Method:
     """The method a checkpoint names; fields this version does not know are ignored."""
-    return Method(**_known(Method, spec["method"]))
+    return Method(**_check_known(Method, spec["method"]))
 
 
 def plan_of(spec: dict[str, Any]) -> Plan:
     """The plan a checkpoint names; fields this version does not know are ignored."""
-    plan = _known(Plan, spec["plan"])
+    plan = _check_known(Plan, spec["plan"])
     return Plan(**{**plan, "augment": tuple(plan.get("augment", ()))})
 
 
-def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+def _check_known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     names = {f.name for f in fields(kind)}
     return {k: v for k, v in values.items() if k in names}

@@ -112,11 +112,11 @@ def graph_of(path: Path, input: str | None = None) -> Graph:
 
 def _in_folder(folder: Path, out: Path | None) -> Source:
     """The model of a build or of a training."""
-    ask = _asked(folder) or {}
+    ask = _read_ask(folder) or {}
     model = next((folder / n for n in (ask.get("model", KEPT[0]), *KEPT) if (folder / n).is_file()), folder / KEPT[0])
     if not model.is_file():
         raise RecipeError(f"{folder}: has no {model.name}; train or compile a model into it first")
-    says = ask.get("source") or _trained(folder) or folder.resolve().name
+    says = ask.get("source") or _read_recipe(folder) or folder.resolve().name
     source = Source(str(says), str(ask.get("name") or folder.resolve().name), model, out or folder)
     if not source.inside:
         _refuse_others(source)
@@ -125,10 +125,10 @@ def _in_folder(folder: Path, out: Path | None) -> Source:
 
 def quantised_before(source: Source) -> str:
     """What an earlier build says of the float layers that it quantised, where the source is its model."""
-    return str((_asked(source.model.parent) or {}).get("quantised", "")) if source.model.name in KEPT else ""
+    return str((_read_ask(source.model.parent) or {}).get("quantised", "")) if source.model.name in KEPT else ""
 
 
-def _asked(folder: Path) -> dict[str, Any] | None:
+def _read_ask(folder: Path) -> dict[str, Any] | None:
     """What the build in a folder was asked for; None where there is none, or one that is not whole or older."""
     try:
         return Build.load(folder).ask
@@ -147,7 +147,7 @@ def _recipe(spec: str) -> Recipe:
 def _of_recipe(spec: str, folder: Path, train: Train) -> Source:
     """The training of a recipe, which is done where it has not been."""
     recipe = _recipe(spec)  # an unknown one is an error, whatever lies in the folder
-    says, there = _short(recipe.source), _trained(folder)
+    says, there = _short(recipe.source), _read_recipe(folder)
     if there is None:
         _refuse_others(Source(says, recipe.name, folder / "model.onnx", folder), trained=False)
         folder = train(spec, folder)
@@ -158,7 +158,7 @@ def _of_recipe(spec: str, folder: Path, train: Train) -> Source:
     return Source(says, recipe.name, folder / "model.onnx", folder)
 
 
-def _trained(folder: Path) -> str | None:
+def _read_recipe(folder: Path) -> str | None:
     """The recipe whose training a folder holds, FILE:RECIPE."""
     try:
         return _short(str(read_json(folder / TRAINING[0], "")["source"]))
@@ -180,7 +180,7 @@ def _refuse_others(source: Source, trained: bool = True) -> None:
     folder, advice = source.folder, "give another folder with -o, or remove it"
     mine = digest(source.model) if trained else ""
     if (folder / MANIFEST).is_file():
-        ask = _asked(folder)  # a build that is not whole, or an older one, is nobody's loss
+        ask = _read_ask(folder)  # a build that is not whole, or an older one, is nobody's loss
         if ask and Path(ask["source"]).name != source.says and ask.get("model_sha256") != mine:
             raise RecipeError(f"{folder}: holds the build of {ask['source']}, not of {source.says}; {advice}")
         return
@@ -188,7 +188,7 @@ def _refuse_others(source: Source, trained: bool = True) -> None:
         return
     if any((folder / name).exists() for name in TRAINING):
         raise RecipeError(
-            f"{folder}: holds a training of {_trained(folder) or 'another recipe'}, not {source.says}; {advice}"
+            f"{folder}: holds a training of {_read_recipe(folder) or 'another recipe'}, not {source.says}; {advice}"
         )
     kept = folder / source.kept
     if kept.is_file() and not source.integers and digest(kept) != mine:

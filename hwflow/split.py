@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hwflow.board import load_board
+from hwflow.board import clock_for, family_for, load_board
 from hwflow.build import MANIFEST, Build
 from hwflow.emit.system import HALVES
 from hwflow.errors import RecipeError
 from hwflow.files import locked, rewritten, write_json, write_text
-from hwflow.flow import DEFAULT_CLOCK_MHZ, Say, Target, integers_of, write_build
+from hwflow.flow import Say, Target, integers_of, write_build
 from hwflow.plan.split import Half, Split, split
 from hwflow.simulate import system
 from hwflow.version import VERSION
@@ -45,7 +45,7 @@ def split_model(
             f"{folder}: holds {sorted(held)[0]}, which is no part of a split; give another folder with -o"
         )
     board = load_board(target.board) if target.board else None
-    clock = target.clock_mhz or (board.clock_mhz if board else DEFAULT_CLOCK_MHZ)
+    clock = target.clock_mhz or clock_for(board)
     say("choose the cut and the folding of either half")
     made = split(net, board=board, clock_mhz=clock, fps=target.fps, fit=target.fit, max_util=target.max_util)
     with locked(folder, say), rewritten(folder, lambda _: True) as part:
@@ -75,7 +75,7 @@ def _write(folder: Path, half: Half, name: str, source: str, clock: float, targe
 
 
 def _facts(folder: Path, made: Split, clock: float, board: str | None) -> dict[str, Any]:
-    stream, family = made.first.dataflow.output, load_board(board).family if board else "xc7"
+    stream, family = made.first.dataflow.output, family_for(load_board(board) if board else None)
     return {
         "folder": str(folder), "behind": made.behind, "board": board, "clock_mhz": clock, "cycles_per_image": made.cycles,
         "images_per_s": clock * 1e6 / made.cycles, "shares": list(made.shares),

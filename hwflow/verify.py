@@ -16,6 +16,7 @@ import numpy as np
 from hwflow import proof, tools
 from hwflow.answers import Answer, Answers
 from hwflow.bits import Array
+from hwflow.board import DEFAULT_FAMILY
 from hwflow.build import Build
 from hwflow.files import digest
 from hwflow.fold import Difference, first_difference, fold
@@ -100,7 +101,7 @@ def verify(
         if engine in REAL:
             exported = exported if len(exported) else proof.exported(build.graph, x)
             if engine in FLOAT:
-                real[engine] = _judged(build, engine, x, exported)
+                real[engine] = _judge(build, engine, x, exported)
             answers[engine] = real[engine].answers if engine in FLOAT else exported
             continue
         take = (
@@ -153,7 +154,7 @@ def _absent(build: Build, engine: str) -> str:
 def _affordable(build: Build, engine: str, images: int) -> int:
     cycles = max(build.dataflow.cycles, 1)
     budget = CYCLE_BUDGET if engine.startswith("rtl") else 20 * CYCLE_BUDGET
-    weight = sum(u.cost("xc7").lut for u in build.dataflow.units) / 20_000 + 0.5
+    weight = sum(u.cost(DEFAULT_FAMILY).lut for u in build.dataflow.units) / 20_000 + 0.5
     return int(min(images, max(2, budget / weight // cycles)))
 
 
@@ -225,7 +226,7 @@ def _by_output(build: Build, wrong: Array) -> dict[str, int]:
     return {part.name: int(wrong[:, end - part.size : end].sum()) for part, end in zip(parts, ends, strict=True)}
 
 
-def _judged(build: Build, engine: str, x: Array, want: Array) -> proof.Real:
+def _judge(build: Build, engine: str, x: Array, want: Array) -> proof.Real:
     """The answers of torch or qonnx beside the exported arithmetic."""
     if engine == "torch":  # its tensors are unknown: what is inside must be certain in any order of sums
         return proof.judged(build.graph, x, want, [Execution(_torch(build, x), {})])

@@ -208,8 +208,11 @@ def test_no_unit_and_no_family_is_known_by_name_outside_its_room():
         "tables by family outside families/",
     ):
         assert numbers[what] == 0, what
-    assert house.instance_checks("isinstance(unit, hw.Mvu)", {"Mvu"}) == [1]
+    asked = ("isinstance(unit, hw.Mvu)", "match unit:\n    case hw.Mvu():\n        pass", "{hw.Mvu: 1}[type(unit)]")
+    assert [bool(house.instance_checks(text, {"Mvu"})) for text in asked] == [True] * 3
+    assert house.instance_checks("hw.Mvu(name='one')", {"Mvu"}) == []
     assert house.family_checks('board.family == "xc7"') == [1]
+    assert house.family_checks('family in ("xc7", "xcup")') == [1] and house.family_checks("family in FAMILIES") == []
     assert house.family_tables('{"xc7": 1, "ecp5": 2}') == [1]
 
 

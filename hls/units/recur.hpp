@@ -65,6 +65,15 @@ void recur_step(Stream<Pe * (1 + Gate) * XBits> &x, Stream<Pe * HBits> &y, Word<
   h = next;
 }
 
+// What holds of every recurrent unit, with a mask and without.
+template <int Steps, int States, int Simd, int Pe, int Words>
+void recur_check() {
+#pragma HLS INLINE
+  static_assert(States % Simd == 0, "recur: Simd must divide States");
+  static_assert(States % Pe == 0, "recur: Pe must divide States");
+  static_assert(Words == Steps * (States / Pe), "recur: a sequence has Steps steps");
+}
+
 template <int Steps, int States, int Simd, int Pe, int Gate, int Every, int MaskBits, int MaskKind, int XBits, int XKind,
           int HBits, int HKind, int WBits, int WKind, int AccBits, int Levels, int ThrBits, int Base, int By, int Style,
           int Mult, int Load, int Words>
@@ -72,9 +81,7 @@ void recur(Stream<Pe * (1 + Gate) * XBits> &x, Stream<Pe * HBits> &y,
            const Memory<Pe * (1 + Gate) * Simd * WBits, (States / Simd) * (States / Pe)> &weights,
            const Memory<Pe * (Levels + Gate) * ThrBits, States / Pe> &thresholds,
            const Memory<States * HBits, 1> &start) {
-  static_assert(States % Simd == 0, "recur: Simd must divide States");
-  static_assert(States % Pe == 0, "recur: Pe must divide States");
-  static_assert(Words == Steps * (States / Pe), "recur: a sequence has Steps steps");
+  recur_check<Steps, States, Simd, Pe, Words>();
   static_assert(MaskBits == 0, "recur: MaskBits are those of the mask it takes");
 #pragma HLS ARRAY_PARTITION variable = weights complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = thresholds complete dim = 2
@@ -92,9 +99,7 @@ void recur(Stream<Pe * (1 + Gate) * XBits> &x, Stream<(MaskBits > 0 ? MaskBits :
            const Memory<Pe * (1 + Gate) * Simd * WBits, (States / Simd) * (States / Pe)> &weights,
            const Memory<Pe * (Levels + Gate) * ThrBits, States / Pe> &thresholds,
            const Memory<States * HBits, 1> &start) {
-  static_assert(States % Simd == 0, "recur: Simd must divide States");
-  static_assert(States % Pe == 0, "recur: Pe must divide States");
-  static_assert(Words == Steps * (States / Pe), "recur: a sequence has Steps steps");
+  recur_check<Steps, States, Simd, Pe, Words>();
   static_assert(MaskBits > 0, "recur: MaskBits are those of the mask it takes");
 #pragma HLS ARRAY_PARTITION variable = weights complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = thresholds complete dim = 2

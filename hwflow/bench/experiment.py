@@ -80,7 +80,7 @@ def compare(
     held-out split at the last epoch, a seed each), mean, deviation (of the sample), gain over BASE in points and p, the
     two-sided paired t-test of the accuracies against BASE's with the same seeds.
     """
-    table = _opened(setting, path)
+    table = _open_run(setting, path)
     base = load_recipe(setting.spec)
     for contender in contenders:
         if contender.name in setting.without:
@@ -165,7 +165,7 @@ def verdict(rows: list[dict[str, Any]], level: float = 0.05) -> str:
     return f"{text[:1].upper()}{text[1:]} (Holm, {100 * level:g} %)."
 
 
-def _opened(setting: Setting, path: Path) -> dict[str, Any]:
+def _open_run(setting: Setting, path: Path) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     recipe = load_recipe(setting.spec)
     head = {

@@ -56,7 +56,7 @@ def planted(name: str, folder: Path, each: int, images: int = IMAGES) -> Iterato
     assert verify(built, x, engines=("graph", "numpy")).exact, f"{name}: is not exact without a fault"
     for kind, fault in KINDS.items():
         for _ in range(each):
-            wrong = _planted(fault, net, rng)
+            wrong = _plant(fault, net, rng)
             if wrong is None:
                 continue
             broken = Build(built.folder, built.ask)
@@ -65,7 +65,7 @@ def planted(name: str, folder: Path, each: int, images: int = IMAGES) -> Iterato
             yield kind, _changes(net, right, wrong, wrong.run(x)), caught
 
 
-def _planted(fault: Fault, net: Net, rng: Rng) -> Net | None:
+def _plant(fault: Fault, net: Net, rng: Rng) -> Net | None:
     try:
         return fault(net, rng)
     except (HwflowError, AssertionError):  # a network that cannot be is refused before anybody asks for a proof

@@ -51,7 +51,7 @@ class Facts:
     functions: list[str]
     words: set[str]  # names that are used or imported
     imports: set[str]  # rooms of the package
-    instances: list[tuple[int, set[str]]]  # lines that ask for an instance, and of which classes
+    instances: list[tuple[int, set[str]]]  # lines that ask for a class: by isinstance, a case or a key of a dictionary
     families: list[int]  # lines that compare a family with a name
     tables: list[int]  # lines of dictionaries that are keyed by families
     named: int  # comparisons of module names
@@ -79,12 +79,12 @@ def facts_of(text: str) -> Facts:
 
 
 def instance_checks(text: str, classes: set[str]) -> list[int]:
-    """The lines that ask whether something is an instance of one of these classes."""
+    """The lines that ask whether something is of one of these classes: isinstance, a case, a key of a dictionary."""
     return [line for line, names in facts_of(text).instances if names & classes]
 
 
 def family_checks(text: str) -> list[int]:
-    """The lines that compare a family with a name, or look one up in a table of their own."""
+    """The lines that compare a family with names."""
     return facts_of(text).families
 
 
@@ -100,19 +100,24 @@ def _grows(words: set[str]) -> bool:
 def _instance_check(node: ast.AST) -> tuple[int, set[str]] | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
         return node.lineno, _words(ast.walk(node.args[1]))
+    if isinstance(node, ast.MatchClass):
+        return node.cls.lineno, _words([node.cls])
+    if isinstance(node, ast.Dict):
+        return node.lineno, _words(key for key in node.keys if key is not None)
     return None
 
 
 def _is_family_check(node: ast.Compare) -> bool:
-    if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+    if not isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn):
         return False
     sides = (node.left, *node.comparators)
     about = any(isinstance(n, ast.Name | ast.Attribute) and _name(n) == "family" for n in sides)
-    return about and any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in sides)
+    named = (n for side in sides for n in ast.walk(side) if isinstance(n, ast.Constant))
+    return about and any(isinstance(n.value, str) for n in named)
 
 
 def _is_family_table(node: ast.Dict) -> bool:
-    names = {"xc7", "ecp5", "gowin", "ice40"}
+    names = {"xc7", "xcup", "ecp5", "nexus", "gowin", "ice40"}
     return len(names & {k.value for k in node.keys if isinstance(k, ast.Constant)}) > 1
 
 

@@ -195,7 +195,7 @@ def under_fire(
                     if resets and done % resets == 0:
                         os.kill(process.pid, signal.SIGUSR1)
                     if hosts and done == at:
-                        found.refused += _refused(relay.path, design)
+                        found.refused += _refuses(relay.path, design)
                     if armed and done == at:
                         relay.unplug()
 
@@ -241,7 +241,7 @@ class _Nothing:
         return len(data)
 
 
-def _refused(path: str, design: dict[str, Any]) -> bool:
+def _refuses(path: str, design: dict[str, Any]) -> bool:
     try:
         Accelerator(path, design).close()
     except LinkError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,10 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.net import Net
-from hwflow.units import Lines, Mvu, Mvus, ThresholdUnit, TopKUnit, Window
-from hwflow.units.kit.base import Dataflow, Unit
-from hwflow.units.kit.patches import Patches
+from hwflow.units.kit.base import Dataflow
 
 MOST_PRODUCTS = 4_000_000_000  # of one comparison
 CLOCK_NS = 5.0
-Layer = tuple[str, str, dict[str, int]]  # kind, the style its name ends in once specialised, folding in its own words
 README = """{name} for FINN: model.onnx (MultiThreshold, bipolar annotations), folding_config.json, dataflow_build_config.json.
 Build it inside FINN's repository: ./run-docker.sh build_dataflow {folder}
 Its input takes integers {lo} .. {hi} (the trained network's value times {denominator}), images as NCHW; its answer is {answer}.
@@ -74,52 +70,10 @@ def _layers(dataflow: Dataflow) -> list[tuple[str, str, int, dict[str, int]]]:
     numbers: Counter[str] = Counter()
     out = []
     for unit in dataflow.units:
-        for layer, style, fold in _of(unit):
+        for layer, style, fold in unit.finn_layers():
             out.append((layer, style, numbers[layer], fold))
             numbers[layer] += 1
     return out
-
-
-def _of(unit: Unit) -> list[Layer]:
-    """FINN's layers for one of our units; none for what FINN inserts itself."""
-    return LAYERS[type(unit)](unit) if type(unit) in LAYERS else []
-
-
-def _matrix(unit: Mvu) -> list[Layer]:
-    return [("MVAU", "hls", {"PE": unit.pe, "SIMD": unit.simd})]
-
-
-def _matrices(unit: Mvus) -> list[Layer]:
-    """FINN has no units side by side."""
-    return [("MVAU", "hls", {"PE": unit.rows, "SIMD": unit.cols})]
-
-
-def _thresholds(unit: ThresholdUnit) -> list[Layer]:
-    """A word of FINN's is channels of one pixel."""
-    return [("Thresholding", "rtl", {"PE": min(unit.pe, unit.x.channels)})]
-
-
-def _labels(unit: TopKUnit) -> list[Layer]:
-    return [("LabelSelect", "hls", {"PE": unit.simd})]
-
-
-def _window(unit: Patches) -> list[Layer]:
-    """FINN pads in a layer of its own and has another one for windows of one pixel."""
-    fold = {"SIMD": min(unit.simd, unit.x.channels)}
-    pad: list[Layer] = [("FMPadding", "rtl", dict(fold))] if any(unit.pads) else []
-    if unit.kernel == (1, 1):
-        return [*pad, *([("DownSampler", "hls", fold)] if unit.stride != (1, 1) else [])]
-    return [*pad, ("ConvolutionInputGenerator", "rtl", fold)]
-
-
-LAYERS: dict[type[Unit], Callable[[Any], list[Layer]]] = {
-    Mvu: _matrix,
-    Mvus: _matrices,
-    Window: _window,
-    Lines: _window,
-    ThresholdUnit: _thresholds,
-    TopKUnit: _labels,
-}
 
 
 def _styles(dataflow: Dataflow) -> dict[str, dict[str, str]]:

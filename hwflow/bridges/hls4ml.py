@@ -85,7 +85,7 @@ def _compare(model: Path, net: Net, x: Array, folder: Path, merging: bool) -> di
         try:
             theirs = _convert(model, folder, images, merging)
             real = np.ascontiguousarray(x.astype(np.float32) / np.float32(net.denominator))
-            answer, traced = theirs.trace(_shaped(theirs, real))
+            answer, traced = theirs.trace(_shape_as(theirs, real))
         except Exception as e:
             raise ModelError(
                 f"{model.name}: hls4ml {hls4ml.__version__} cannot take this network ({type(e).__name__}: {_line(e)}); see {folder / 'hls4ml.log'}"
@@ -138,15 +138,15 @@ def _places(net: Net, values: dict[str, Array], theirs: Any, traced: dict[str, A
     for op, layer in zip(sums, layers, strict=True):
         before = layer.get_input_node()
         if before is not None and before.name in traced and op.inputs[0] != "input":
-            yield _compared(op, before.name, "input", traced[before.name], values[op.inputs[0]], net)
+            yield _compare_values(op, before.name, "input", traced[before.name], values[op.inputs[0]], net)
         if layer.name in traced:
-            yield _compared(op, layer.name, "sums", traced[layer.name], values[op.name], net)
+            yield _compare_values(op, layer.name, "sums", traced[layer.name], values[op.name], net)
 
 
 SUMS = ("Dense", "Conv1D", "Conv2D", "PointwiseConv1D", "PointwiseConv2D", "DepthwiseConv2D", "Conv2DBatchnorm")
 
 
-def _compared(op: Op, name: str, what: str, got: Array, want: Array, net: Net) -> Compared:
+def _compare_values(op: Op, name: str, what: str, got: Array, want: Array, net: Net) -> Compared:
     """Values that differ, once theirs are brought to our integers: 0/1 for -1/+1, a common scale; of sums each row's line.
 
     `fold` negates the weights of a row whose norm falls, so that its sums are the negative of the file's; an input
@@ -240,7 +240,7 @@ def _passes(merging: bool) -> Iterator[None]:
         update_flow("vivado:quantization", remove_optimizers=list(flow.optimizers), add_optimizers=kept)
 
 
-def _shaped(theirs: Any, real: Array) -> Array:
+def _shape_as(theirs: Any, real: Array) -> Array:
     shape = [int(n) for n in theirs.get_input_variables()[0].shape]
     return np.ascontiguousarray(real.reshape(len(real), *shape))
 

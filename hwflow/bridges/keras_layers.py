@@ -74,7 +74,7 @@ def _separable(r: Reader, layer: Layer, at: list[str]) -> str:
     return r.biased(layer, r.put(point))
 
 
-def _folded(r: Reader, layer: Layer, at: list[str]) -> str:
+def _fold_norm(r: Reader, layer: Layer, at: list[str]) -> str:
     """A convolution whose norm is folded into its weights before they are quantised, as QKeras does in use."""
     a, deep = layer.arrays, "depthwise_kernel" in layer.arrays
     kernel = "depthwise_kernel" if deep else "kernel"
@@ -225,10 +225,10 @@ def _reshape(r: Reader, layer: Layer, at: list[str]) -> str:
     to = [int(n) for n in layer.config["target_shape"]]
     if -1 in to:
         to[to.index(-1)] = size // max(-int(np.prod(to)), 1)
-    return _shaped(r, layer.name, at[0], tuple(to))
+    return _view_as(r, layer.name, at[0], tuple(to))
 
 
-def _shaped(r: Reader, name: str, at: str, to: tuple[int, ...]) -> str:
+def _view_as(r: Reader, name: str, at: str, to: tuple[int, ...]) -> str:
     """The value in a shape of Keras: (C,), (T, C) or (H, W, C)."""
     if to == r.shape_of(at):
         return at
@@ -247,13 +247,13 @@ def _permute(r: Reader, layer: Layer, at: list[str]) -> str:
     places = np.arange(int(np.prod(shape))).reshape(shape).transpose([d - 1 for d in layer.config["dims"]])
     order, to = places.reshape(-1), places.shape
     if (order == np.arange(len(order))).all():
-        return _shaped(r, layer.name, at[0], to)
+        return _view_as(r, layer.name, at[0], to)
     if len(order) ** 2 > MOST_PICKED:
         raise Refusal(f"it moves {len(order)} elements", "train with the order of axes that the next layer takes")
     flat = at[0] if len(shape) == 1 else r.put(real.Flatten(name=f"{layer.name}_flat", inputs=(at[0],)))
     ones = Weights(np.eye(len(order), dtype=np.int32)[order], np.ones(1))
     picked = r.put(real.Dense(name=f"{layer.name}_picks", inputs=(flat,), weights=ones))
-    return _shaped(r, layer.name, picked, to)
+    return _view_as(r, layer.name, picked, to)
 
 
 def _zero_pad(r: Reader, layer: Layer, at: list[str]) -> str:
@@ -288,7 +288,7 @@ HANDLERS: dict[str, Handler] = {
     "QDense": _dense, "Dense": _dense, "QConv2D": _conv, "Conv2D": _conv, "QConv1D": _conv1d, "Conv1D": _conv1d,
     "QDepthwiseConv2D": _depthwise, "DepthwiseConv2D": _depthwise,
     "QSeparableConv2D": _separable, "SeparableConv2D": _separable,
-    "QConv2DBatchnorm": _folded, "QDepthwiseConv2DBatchnorm": _folded,
+    "QConv2DBatchnorm": _fold_norm, "QDepthwiseConv2DBatchnorm": _fold_norm,
     "QuantDense": _larq(_dense), "QuantConv2D": _larq(_conv), "QuantConv1D": _larq(_conv1d),
     "QuantDepthwiseConv2D": _larq(_depthwise), "QuantSeparableConv2D": _larq(_separable),
     "BatchNormalization": _norm, "QBatchNormalization": _norm,

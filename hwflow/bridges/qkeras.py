@@ -143,9 +143,9 @@ class Reader:
         if layer.kind in NOISE and layer.inputs and layer.inputs[0] in self.heads:
             self.heads[layer.name] = self.heads[layer.inputs[0]]
         value = at[0] if layer.kind in PASSED else HANDLERS[layer.kind](self, layer, at)
-        self.values[layer.name] = self._activated(layer, value)
+        self.values[layer.name] = self._activate(layer, value)
 
-    def _activated(self, layer: Layer, at: str) -> str:
+    def _activate(self, layer: Layer, at: str) -> str:
         """The activation a layer carries itself."""
         if layer.kind in ("QActivation", "Activation", "ReLU", "LeakyReLU"):
             return at

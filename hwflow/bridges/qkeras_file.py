@@ -60,10 +60,10 @@ def layers_of(path: Path) -> tuple[str, tuple[Layer, ...]]:
                     raise ValueError(f"it would take more than {MOST_BYTES} bytes of memory")
                 config = json.loads(archive.read("config.json"))
                 weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
-            return _layers(config, lambda entry, kinds: _numbered(weights, entry, kinds))
+            return _layers(config, lambda entry, kinds: _arrays_by_number(weights, entry, kinds))
         with h5py.File(path, "r") as file:
             config = json.loads(file.attrs["model_config"])
-            return _layers(config, lambda entry, _: _named(file["model_weights"], entry["config"]["name"]))
+            return _layers(config, lambda entry, _: _arrays_by_name(file["model_weights"], entry["config"]["name"]))
     except Exception as e:  # what damaged archives and configurations raise is an open set: zlib, HDF5, zip, types
         raise ModelError(
             f"{path}: is not a whole Keras model ({described(e)}); save it with model.save under TF_USE_LEGACY_KERAS=1"
@@ -139,7 +139,7 @@ ORDER = {
 }
 
 
-def _numbered(file: Any, entry: dict[str, Any], kinds: dict[str, int]) -> dict[str, Array]:
+def _arrays_by_number(file: Any, entry: dict[str, Any], kinds: dict[str, int]) -> dict[str, Array]:
     """Arrays of a .keras file: folders are named by class and count, arrays by number."""
     kind = entry["class_name"].rpartition(">")[2]
     base = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)).lower()
@@ -164,7 +164,7 @@ def _in_order(file: Any, place: str, order: tuple[str, ...], own: dict[str, Any]
     return dict(zip(names, stored, strict=True))
 
 
-def _named(group: Any, layer: str) -> dict[str, Array]:
+def _arrays_by_name(group: Any, layer: str) -> dict[str, Array]:
     """Arrays of an .h5 file by their own names, without folders and `:0`."""
     out: dict[str, Array] = {}
     if layer in group:

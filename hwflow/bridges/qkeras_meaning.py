@@ -44,7 +44,7 @@ def weights(call: Function | None, w: Array) -> tuple[Array, Array]:
         case "ternary" | "stochastic_ternary":
             return _ternary(w, a)
         case "quantized_bits":
-            return _fixed(w, a)
+            return _fixed_point(w, a)
         case "quantized_po2":
             return as_integers(_power(w, a))
     raise Refusal(f"weights by {call.name} have no integers", "use binary, ternary, quantized_bits or quantized_po2")
@@ -87,7 +87,7 @@ def activation(call: Function) -> tuple[Step, ...]:
             above = np.array([[np.nextafter(-t, F(np.inf)), t]], F)  # above -t, and at or above t
             return (Step("count", above), _step("sub", 1), *_times(a))
         case "quantized_bits":
-            return _fixed_steps(a)
+            return _fixed_point_steps(a)
         case "quantized_relu":
             return _relu_steps(a)
         case "quantized_tanh":
@@ -134,7 +134,7 @@ def _times(a: dict[str, Any]) -> tuple[Step, ...]:
     return () if alpha is None or alpha == 1 else (_step("mul", float(alpha)),)
 
 
-def _fixed_steps(a: dict[str, Any]) -> tuple[Step, ...]:
+def _fixed_point_steps(a: dict[str, Any]) -> tuple[Step, ...]:
     bits, integer, keep = int(a.get("bits", 8)), int(a.get("integer", 0)), bool(a.get("keep_negative", True))
     unsigned = bits - keep
     if unsigned <= 0:
@@ -214,7 +214,7 @@ def _ternary(w: Array, a: dict[str, Any]) -> tuple[Array, Array]:
     return q, scale
 
 
-def _fixed(w: Array, a: dict[str, Any]) -> tuple[Array, Array]:
+def _fixed_point(w: Array, a: dict[str, Any]) -> tuple[Array, Array]:
     bits, integer, keep = int(a.get("bits", 8)), int(a.get("integer", 0)), bool(a.get("keep_negative", True))
     m, unit, alpha = F(2.0 ** (bits - keep)), F(2.0**integer), _weight_alpha(a)
     if not isinstance(alpha, str):

@@ -117,11 +117,11 @@ def _package(
     if board is None:
         say("compile the simulated board")
         made, how = (
-            _simulated(params, rtl, out),
+            _simulate(params, rtl, out),
             "a simulated board, `board_sim`, which selftest.py and driver.py start by themselves.",
         )
     elif board.flow == "open":
-        made = _routed(board, params, rtl, out, clock_mhz, rounds, timeout, say)
+        made = _route(board, params, rtl, out, clock_mhz, rounds, timeout, say)
         how = f"load it with `openFPGALoader -b {board.loader} {made['bitstream']}`."
     else:
         made = vivado.project(board, params, rtl, out, net.name)
@@ -137,14 +137,14 @@ def _package(
     return {"board": design["board"], **made}
 
 
-def _simulated(params: dict[str, int], rtl: Path, out: Path) -> dict[str, Any]:
+def _simulate(params: dict[str, int], rtl: Path, out: Path) -> dict[str, Any]:
     shutil.copy2(uart_board(params, rtl), out / "board_sim")
     for memory in rtl.glob("*.mem"):
         shutil.copyfile(memory, out / memory.name)
     return {"clock_mhz": 0.0}
 
 
-def _routed(
+def _route(
     board: Board,
     params: dict[str, int],
     rtl: Path,

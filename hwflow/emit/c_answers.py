@@ -105,7 +105,7 @@ int {part.own("net_label")}(const net_output *answer);
 /* The same for each of the {part.own("NET_LABELS").upper()} pixels of an image of scores. */
 void {part.own("net_labels")}(const net_output *answer, int *labels);
 
-/* The trained network's own {part.own("NET_SCORES").upper()} real scores, in its own order{_headed(part)}. Where that is 0 there are none:
+/* The trained network's own {part.own("NET_SCORES").upper()} real scores, in its own order{_apply_head(part)}. Where that is 0 there are none:
  * the hardware sends labels. */
 void {part.own("net_scores")}(const net_output *answer, float *scores);
 """
@@ -156,7 +156,7 @@ def _half(part: Part) -> str:
     return "; of a single score, whether it reaches one half" if decides else ""
 
 
-def _headed(part: Part) -> str:
+def _apply_head(part: Part) -> str:
     return f", its {part.answer.head} applied" if part.answer.head not in ("", "top_k") else ""
 
 

@@ -30,7 +30,7 @@ def emit(first: Dataflow, second: Dataflow, folder: Path) -> Path:
     for half, dataflow in zip(HALVES, (first, second), strict=True):
         prefix = f"{half}_"
         for name, text in (("top", top(dataflow)), (SHELL, shell), ("network", network(dataflow, prefix=prefix))):
-            (folder / f"{prefix}{name}.sv").write_text(_renamed(text, prefix))
+            (folder / f"{prefix}{name}.sv").write_text(_rename(text, prefix))
         for unit in dataflow.units:
             write_memories(unit, folder, prefix)
     text = TEMPLATES.get_template("system.sv.j2").render(
@@ -40,7 +40,7 @@ def emit(first: Dataflow, second: Dataflow, folder: Path) -> Path:
     return folder
 
 
-def _renamed(text: str, prefix: str) -> str:
+def _rename(text: str, prefix: str) -> str:
     """A module's text under a name of its own, instances of the other two likewise; comments stay."""
     for name in OWN:
         text = re.sub(rf"(?m)^(\s*(?:module )?){name}(?= #\(| \w+ \(| \()", rf"\g<1>{prefix}{name}", text)

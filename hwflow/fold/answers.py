@@ -224,12 +224,12 @@ def unused(net: Net, name: str = "scores") -> str:
 def labelled(net: Net) -> Net:
     """The network with its decisions on chip: labels instead of scores, of every output; RecipeError where they cannot be exact."""
     if not isinstance(net.answer, Answers):
-        return _decided(net, net.answer)
+        return _decide(net, net.answer)
     *before, join = net.ops
     made, sources, outputs = list(before), [], []
     for part, source in zip(net.answer.outputs, join.inputs, strict=True):
         alone = Net(net.name, net.input, needed(made, source), net.denominator, part.answer)
-        own = _decided(alone, part.answer, part.name)
+        own = _decide(alone, part.answer, part.name)
         known = {op.name for op in made}
         made += [op for op in own.ops if op.name not in known]
         if len(own.output.shape) > 1:
@@ -239,7 +239,7 @@ def labelled(net: Net) -> Net:
     return replace(net, ops=(*made, replace(join, inputs=tuple(sources))), answer=Answers(tuple(outputs)))
 
 
-def _decided(net: Net, answer: Answer, output: str = "") -> Net:
+def _decide(net: Net, answer: Answer, output: str = "") -> Net:
     """`labelled` for one output, which may be an image, flattened or not: each pixel is decided."""
     if answer.labels or net.gives_labels:
         return net

@@ -87,7 +87,7 @@ class _Folding:
                 # a flat input can enter many elements a cycle, an image only the channels of a pixel
                 return self.flushed(moved) if isinstance(node, real.Flatten) and moved.op == INPUT else moved
             case real.Reshape():
-                return self._reshaped(node)
+                return self._reshape(node)
             case real.TopK():
                 return self._top_k(node)
             case real.Recurrent():
@@ -106,7 +106,7 @@ class _Folding:
                 return self._sum(node, own) if own else self._beside(node)
         assert_never(node)
 
-    def _reshaped(self, node: real.Reshape) -> Item:
+    def _reshape(self, node: real.Reshape) -> Item:
         """The value as another image; steps that differ from channel to channel are done before where they must be."""
         value = node.inputs[0]
         item = self._in_other_channels(self.items[value], node)

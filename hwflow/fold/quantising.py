@@ -45,7 +45,7 @@ def quantised(folding: _Folding, value: str, item: Item, grid: Grid) -> Item:
     if shift == 0:
         return replace(item, steps=grid.steps)  # the float32 operations that the file makes of these integers
     name = folding.fresh(item.label or value)
-    op = _sign(found, item, name) if grid.bipolar else _narrowed(found, item, grid, name)
+    op = _sign(found, item, name) if grid.bipolar else _narrow(found, item, grid, name)
     return Item(folding.emit(op), grid.lo, grid.hi, grid.steps, _moves(item, grid))
 
 
@@ -81,7 +81,7 @@ def _sign(found: lv.Levels, item: Item, name: str) -> ops.Threshold:
     return lv.threshold(replace(found, places=found.places[:, -1:]), name, item.op, True)  # from -1 to +1 at one place
 
 
-def _narrowed(found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
+def _narrow(found: lv.Levels, item: Item, grid: Grid, name: str) -> ops.Op:
     """The op of a function of several levels: a rescale from 4 bits on where one is exact, else thresholds."""
     if found.count >= lv.RESCALE_FROM:
         op = lv.rescale(found, item.slope() / grid.scale, name, item.op)

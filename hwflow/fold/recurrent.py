@@ -63,7 +63,7 @@ def _rows(net: Net, level: Callable[[Array], Array], binary: bool, name: str) ->
     lo, hi = row_ranges(weights, net.input.ints)
     if max(int(-lo.min()), int(hi.max())) > MOST_SUM:
         raise ModelError(Finding(name, "", f"reaches {lo.min()} .. {hi.max()}, more than 32 bits", "use fewer bits"))
-    found = lv.find(lambda k: level(_chained(chain, k)), lo, hi)
+    found = lv.find(lambda k: level(_chain(chain, k)), lo, hi)
     if found.count > lv.MOST_LEVELS:
         reason = f"has a state of {found.count + 1} levels"
         raise ModelError(Finding(name, "", reason, f"quantise it to at most {lv.MOST_LEVELS + 1}"))
@@ -77,7 +77,7 @@ def _rows(net: Net, level: Callable[[Array], Array], binary: bool, name: str) ->
     return Rows(weights * turn, table, found.base)
 
 
-def _chained(chain: Sequence[ops.Op], sums: Array) -> Array:
+def _chain(chain: Sequence[ops.Op], sums: Array) -> Array:
     for op in chain:
         sums = op.run(sums)
     return sums

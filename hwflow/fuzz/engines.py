@@ -21,7 +21,7 @@ from hwflow.emit.c import input_type
 from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.simulate import hls, rtl
-from hwflow.simulate.c import FLAGS, TYPES
+from hwflow.simulate.c import FLAGS, TYPES, fill_by_image
 
 SPLIT = '#include "net.h"\n'  # the engine, the same for all, is before it; a network's own data behind it
 LINKAGE = re.compile(r'#ifdef __cplusplus\n(?:extern "C" \{|\})\n#endif\n')
@@ -58,17 +58,18 @@ class NetsInC:
 
     def labels(self, k: int, answers: Array) -> Array:
         """What net_labels of network `k` makes of its answers, (n, labels)."""
-        return self._told(f"n{k}_labels", answers, np.empty((len(answers), c_answers.labels(self.nets[k])), np.int32))
+        return self._by_image(
+            f"n{k}_labels", answers, np.empty((len(answers), c_answers.labels(self.nets[k])), np.int32)
+        )
 
     def scores(self, k: int, answers: Array) -> Array:
         """What net_scores of network `k` makes of its answers, (n, scores) float32."""
-        return self._told(f"n{k}_scores", answers, np.empty((len(answers), c_answers.scores(self.nets[k])), np.float32))
+        return self._by_image(
+            f"n{k}_scores", answers, np.empty((len(answers), c_answers.scores(self.nets[k])), np.float32)
+        )
 
-    def _told(self, name: str, answers: Array, out: Array) -> Array:
-        y = np.ascontiguousarray(answers, np.int32)
-        for image, row in zip(y, out, strict=True):
-            self._function(name, None)(_at(image), _at(row))
-        return out
+    def _by_image(self, name: str, answers: Array, out: Array) -> Array:
+        return fill_by_image(self._function(name, None), answers, out)
 
     def _function(self, name: str, kind: Any) -> Any:
         function = getattr(self.library, name)
@@ -123,13 +124,13 @@ def differing_in_c(nets: Sequence[Net], xs: Sequence[Array], effort: str = "-O2"
         for k, (net, x) in enumerate(zip(nets, xs, strict=True)):
             want = net.run(x)
             wrong = [str(p or "best") for p in (None, "plain") if not np.array_equal(made.run(k, x, p), want)]
-            text = f"C differs on the paths {', '.join(wrong)}" if wrong else _told_wrongly(made, k, want)
+            text = f"C differs on the paths {', '.join(wrong)}" if wrong else _find_wrong_answers(made, k, want)
             out.append(text)
         return out
 
 
-def _told_wrongly(made: NetsInC, k: int, answers: Array) -> str:
-    """What labels or scores of right answers are not, in C; scores behind an exponential are left out."""
+def _find_wrong_answers(made: NetsInC, k: int, answers: Array) -> str:
+    """Which labels or scores of right answers are wrong in C; scores behind an exponential are left out."""
     labels, scores = made.labels(k, answers), made.scores(k, answers)
     at = 0
     for part in c_answers.parts(made.nets[k]):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.bits import Array
+from hwflow.board import DEFAULT_FAMILY
 from hwflow.errors import HwflowError
 from hwflow.net import Net
 
@@ -166,7 +167,7 @@ def _simulated(net: Net, turn: int) -> bool:
         return True
     if dataflow.cycles > MOST_CYCLES:
         return False
-    return turn % LARGE_EVERY == 0 or sum(unit.cost("xc7").lut for unit in dataflow.units) <= SMALL
+    return turn % LARGE_EVERY == 0 or sum(unit.cost(DEFAULT_FAMILY).lut for unit in dataflow.units) <= SMALL
 
 
 def _tell(

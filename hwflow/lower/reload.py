@@ -30,7 +30,7 @@ def weights_crc(data: bytes) -> int:
 def structure(dataflow: Dataflow) -> str:
     """A hash of all that loading cannot change, in 32 hexadecimal digits: units, widths, wiring, fixed memories; no names."""
     places = {SOURCE: 0} | {u.name: i + 1 for i, u in enumerate(dataflow.units)}
-    text = json.dumps([_fixed(u, places) for u in dataflow.units])
+    text = json.dumps([_fixed_part(u, places) for u in dataflow.units])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -47,7 +47,7 @@ def refill(kept: Net, dataflow: Dataflow, other: Net) -> Dataflow:
             f"{other.name}: takes {other.takes} of shape {other.input.shape}, the hardware {kept.takes} of shape "
             f"{kept.input.shape}; take a network trained on the same inputs"
         )
-    made = lower(_renamed(other, kept), folding_of(dataflow), reload=True)
+    made = lower(_rename(other, kept), folding_of(dataflow), reload=True)
     places = {SOURCE: 0} | {u.name: i + 1 for i, u in enumerate(dataflow.units)}
     for ours, theirs in zip(dataflow.units, made.units, strict=False):
         _same(other, ours, theirs, places)
@@ -61,7 +61,7 @@ def refill(kept: Net, dataflow: Dataflow, other: Net) -> Dataflow:
 def _same(other: Net, ours: Unit, theirs: Unit, places: dict[str, int]) -> None:
     """RecipeError where a unit differs in what loading cannot change."""
     (kind, numbers, wiring, fixed), (other_kind, other_numbers, other_wiring, other_fixed) = (
-        _fixed(u, places) for u in (ours, theirs)
+        _fixed_part(u, places) for u in (ours, theirs)
     )
     where = f"{other.name}: has another structure than the hardware: {ours.name}"
     if kind != other_kind or wiring != other_wiring:
@@ -73,7 +73,7 @@ def _same(other: Net, ours: Unit, theirs: Unit, places: dict[str, int]) -> None:
         raise RecipeError(f"{where} has other constants, which cannot be loaded; compile it")
 
 
-def _fixed(unit: Unit, places: dict[str, int]) -> tuple[str, dict[str, Any], list[str], list[str]]:
+def _fixed_part(unit: Unit, places: dict[str, int]) -> tuple[str, dict[str, Any], list[str], list[str]]:
     """What loading cannot change of a unit: its module, its numbers, what it reads, the memories that are constants."""
     module, params = unit.rtl()
     files = unit.memories()
@@ -87,7 +87,7 @@ def _bytes(memory: Memory) -> bytes:
     return b"".join(int(w).to_bytes((memory.bits + 7) // 8, "little") for w in memory.words)
 
 
-def _renamed(net: Net, like: Net) -> Net:
+def _rename(net: Net, like: Net) -> Net:
     """The same network with the operations' names of another; as it is where they are not as many."""
     if len(net.ops) != len(like.ops):
         return net

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwflow.bits import Array
-from hwflow.board import Board
+from hwflow.board import Board, clock_for, family_for
 from hwflow.errors import RecipeError
 from hwflow.lower import cores, lower
 from hwflow.lower.folding import Folding, check_folding
@@ -57,14 +57,14 @@ def plan(
     `reload`: weights can be loaded while the hardware runs.
     RecipeError with what is reachable, and why, when it cannot be.
     """
-    clock = clock_mhz or (board.clock_mhz if board else 100.0)
+    clock = clock_mhz or clock_for(board)
     _check(board, clock, fps, fit, max_util, latency_us)
     folding = check_folding(folding or {})
     units = cores(net, reload)
     depths = {name: int(f["depth"]) for name, f in folding.items() if "depth" in f}
     if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):
         raise RecipeError(f"{unknown[0]}: is no unit of {net.name}; its units are {', '.join(u.name for u in units)}")
-    family = board.family if board else "xc7"
+    family = family_for(board)
     search = Search.of(units, family, {n: f for n, f in folding.items() if n not in depths})
     limits = np.array([board.totals[r] for r in RESOURCES]) * max_util if board else np.full(4, np.inf)
     limits = limits * (1 - RESERVE) if fit else limits

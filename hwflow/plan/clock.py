@@ -9,13 +9,12 @@ from __future__ import annotations
 from math import log2
 from typing import Any
 
-from hwflow.board import Board, boards, load_board
+from hwflow.board import DEFAULT_MHZ, Board, boards, load_board
 from hwflow.families import clock_table, family_of
 from hwflow.units.kit.base import Dataflow
 
 UNMEASURED = "no design of this family was placed and routed"
 PLANNED = "it is the clock that designs are planned for, not a measurement"
-DEFAULT_MHZ = 100.0  # what a design of a family without a board is planned for
 
 
 def critical_paths(dataflow: Dataflow, family: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.board import Board
+from hwflow.board import DEFAULT_FAMILY, Board, clock_for
 from hwflow.lower.folding import folding_fields
 from hwflow.lower.join import unjoin
 from hwflow.plan.clock import estimate_clock
@@ -25,7 +25,7 @@ def explain(
     dataflow: Dataflow,
     board: Board | None = None,
     clock_mhz: float | None = None,
-    family: str = "xc7",
+    family: str = DEFAULT_FAMILY,
     toggles: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """bottleneck, doubling, limit, unused, latency, fmax and power of a design, with `text` that says it in lines.
@@ -34,7 +34,7 @@ def explain(
     `toggles`: bits that change an image on each stream in the RTL simulation, where it ran.
     """
     family = board.family if board else family
-    clock = clock_mhz or (board.clock_mhz if board else 100.0)
+    clock = clock_mhz or clock_for(board)
     used = as_vector(dataflow.cost(family))
     slow, cycles = dataflow.bottleneck, dataflow.cycles
     trace = simulate(dataflow, 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwflow.board import Board
+from hwflow.board import Board, clock_for, family_for
 from hwflow.errors import HwflowError, RecipeError
 from hwflow.lower import cores
 from hwflow.net import INPUT, Net
@@ -89,7 +89,7 @@ def split(
     `fps`, `fit`, `clock_mhz`, `max_util`: as `plan` takes them, for each board. With `fit`, the half that could be faster
     is made as cheap as the other's rate allows. RecipeError where no place is crossed by one tensor alone, or no halves fit.
     """
-    clock = clock_mhz or (board.clock_mhz if board else 100.0)
+    clock = clock_mhz or clock_for(board)
     places = cuts(net)
     if not places:
         raise RecipeError(
@@ -108,7 +108,7 @@ def split(
             pace = max(f.cycles for f in flows)
             if fit:
                 flows = [f if f.cycles == pace else plan(n, fps=clock * 1e6 / pace, **ask) for n, f in zip(nets, flows, strict=True)]  # fmt: skip
-            second = _fed(flows[1], flows[0])
+            second = _feed(flows[1], flows[0])
             return Split(Half(nets[0], flows[0]), Half(nets[1], second), net.ops[at - 1].name, shares[at])
         except HwflowError as e:
             why = why or str(e)
@@ -123,8 +123,7 @@ def cost_shares(
     Costs are those of the whole network planned without a limit; what joins units belongs to none of them.
     """
     whole = plan(net, clock_mhz=clock, fps=fps)
-    family = board.family if board else "xc7"
-    costs = {u.name: as_vector(u.cost(family)) for u in whole.units if not u.glue}
+    costs = {u.name: as_vector(u.cost(family_for(board))) for u in whole.units if not u.glue}
     total = np.sum(list(costs.values()), axis=0)
     limit = np.array([board.totals[r] for r in RESOURCES]) if board else np.maximum(total, 1)
     out = {}
@@ -135,7 +134,7 @@ def cost_shares(
     return out  # type: ignore[return-value]
 
 
-def _fed(second: Dataflow, first: Dataflow) -> Dataflow:
+def _feed(second: Dataflow, first: Dataflow) -> Dataflow:
     """The second half as it takes the first half's words: a width converter in front where they differ."""
     give, take = first.output, second.input
     if give.par == take.par:

@@ -66,7 +66,7 @@ def reference(path: Path | str, x: Array, input: str | None = None, *, head: boo
     """
     reader, graph = _readable(path, input)
     ends = _ends(reader, graph, head)
-    raw = _executed(path, x, input, reader, Asked(tuple(end.tensor for end in ends), axes=_axes(reader.values)))
+    raw = _execute(path, x, input, reader, Asked(tuple(end.tensor for end in ends), axes=_axes(reader.values)))
     return np.concatenate([_raster(raw[end.tensor], end.layout) for end in ends], 1)
 
 
@@ -95,8 +95,8 @@ def explained(path: Path | str, x: Array, input: str | None = None) -> tuple[Rou
     """Node by node, given the reference's own inputs: what it computes differently from the graph, and whether float32 sums explain it."""
     reader, graph = _readable(path, input)
     refs = _refs(reader, graph)
-    raw = _executed(path, x, input, reader, Asked(more=_inner(reader, refs), axes=_axes(reader.values)))
-    return _explained(graph, refs, x, raw)
+    raw = _execute(path, x, input, reader, Asked(more=_inner(reader, refs), axes=_axes(reader.values)))
+    return _explain(graph, refs, x, raw)
 
 
 def _inner(reader: Reader, refs: Mapping[str, tuple[str, Ref]]) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _refs(reader: Reader, graph: Graph) -> dict[str, tuple[str, Ref]]:
     return refs | {end.node: (end.tensor, end.layout) for end in _ends(reader, graph)}
 
 
-def _explained(
+def _explain(
     graph: Graph, refs: Mapping[str, tuple[str, Ref]], x: Array, raw: Mapping[str, Array]
 ) -> tuple[Rounding, ...]:
     first = graph.takes.real(np.asarray(x).reshape(len(x), *graph.input.shape))
@@ -179,7 +179,7 @@ def _readable(path: Path | str, input: str | None) -> tuple[Reader, Graph]:
     return reader, graph
 
 
-def _executed(path: Path | str, x: Array, input: str | None, reader: Reader, asked: Asked) -> dict[str, Array]:
+def _execute(path: Path | str, x: Array, input: str | None, reader: Reader, asked: Asked) -> dict[str, Array]:
     return joined(execute_parts(path, x, input, *_layout(reader), asked))
 
 
@@ -238,7 +238,7 @@ class Reading:
 
     def explained(self, x: Array, values: Mapping[str, Array]) -> tuple[Rounding, ...]:
         """`explained` for tensors of the file by name, whoever computed them."""
-        return _explained(self.graph, self.refs, x, values)
+        return _explain(self.graph, self.refs, x, values)
 
     def execution(self, values: Mapping[str, Array], n: int) -> Execution:
         """Tensors of the file by name, of `n` images, as `executions` has them."""

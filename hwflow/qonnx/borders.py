@@ -47,7 +47,7 @@ def pad(reader: Reader, call: Call) -> Value:
         raise Refused("pads", "pads an axis that is no height, width or channel", "pad images only")
     (t, b), (left, r) = by.get("H", (0, 0)), by.get("W", (0, 0))
     if (mode := str(call.attrs.get("mode", "constant"))) != "constant":
-        return _mirrored(reader, call, ref, mode, by)
+        return _mirror(reader, call, ref, mode, by)
     if any(by.get("C", ())):
         if fill != 0 or len(ref.shape) != 3:
             raise Refused("value", "pads channels with something else than 0", "pad channels of images with 0")
@@ -59,7 +59,7 @@ def pad(reader: Reader, call: Call) -> Value:
     return replace(ref, border=Padding((t, left, b, r), fill))
 
 
-def _mirrored(reader: Reader, call: Call, ref: Ref, mode: str, by: dict[str, tuple[int, int]]) -> Ref:
+def _mirror(reader: Reader, call: Call, ref: Ref, mode: str, by: dict[str, tuple[int, int]]) -> Ref:
     if any(by.get("C", ())) or len(ref.shape) != 3:
         raise Refused("mode", f"pads channels by {mode}", "pad rows and columns only")
     rows, cols = (

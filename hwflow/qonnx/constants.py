@@ -72,7 +72,7 @@ def _check_declared(op: Any, call: Call) -> None:
 def _by_onnx(call: Call, inputs: list[Array | None]) -> tuple[Array, ...]:
     schema_of(call)
     node, feed = _alone(call, inputs, call.domain)
-    _bounded(node, feed, call)
+    _check_size(node, feed, call)
     from onnx.reference import ReferenceEvaluator
 
     opset = max(call.opset, EVALUATED_FROM.get(call.op, 0))
@@ -80,7 +80,7 @@ def _by_onnx(call: Call, inputs: list[Array | None]) -> tuple[Array, ...]:
         with np.errstate(all="ignore"):
             outs = ReferenceEvaluator(_model(node, feed, (), opset)).run(None, feed)
     except Exception as e:  # numpy, onnx and its operators each raise their own kinds
-        raise _unevaluated(call, e) from None
+        raise _refuse(call, e) from None
     for y in outs:
         if not isinstance(y, np.ndarray | np.generic):
             raise Refused("output", f"{call.op} writes no tensor", "keep it outside the exported network")
@@ -98,11 +98,11 @@ def _by_qonnx(call: Call, inputs: list[Array | None]) -> tuple[Array, ...]:
         with np.errstate(all="ignore"):
             execute_custom_node(node, context, None, onnx_opset_version=max(call.opset, 1))
     except Exception as e:  # qonnx raises whatever its operators do
-        raise _unevaluated(call, e) from None
+        raise _refuse(call, e) from None
     return tuple(np.asarray(context[name]) for name in node.output)
 
 
-def _unevaluated(call: Call, error: Exception) -> Refused:
+def _refuse(call: Call, error: Exception) -> Refused:
     text = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
     return Refused("", f"{call.op} of constants cannot be evaluated ({text})", "fold it before the export")
 
@@ -123,11 +123,11 @@ def _alone(
     return node, {n: x for n, x in zip(names, inputs, strict=True) if x is not None}
 
 
-def _bounded(node: onnx.NodeProto, feed: dict[str, Array], call: Call) -> None:
+def _check_size(node: onnx.NodeProto, feed: dict[str, Array], call: Call) -> None:
     """Refused where a result would be larger, or a product longer, than a network's constants are."""
     values = list(feed.values())
     if call.op in GROWING:
-        size = _inferred(node, feed, call.opset)
+        size = _infer_size(node, feed, call.opset)
     elif call.op in ("MatMul", "Gemm", "Conv", "ConvTranspose") and len(values) >= 2:
         rows = values[0].size // max(values[0].shape[-1] if values[0].ndim else 1, 1)
         size = rows * values[1].size // max(values[1].shape[0] if values[1].ndim else 1, 1)
@@ -162,7 +162,7 @@ def _model(node: onnx.NodeProto, feed: dict[str, Array], known: Sequence[str], o
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
 
 
-def _inferred(node: onnx.NodeProto, feed: dict[str, Array], opset: int) -> int | None:
+def _infer_size(node: onnx.NodeProto, feed: dict[str, Array], opset: int) -> int | None:
     """How many elements ONNX's shape inference says a node writes."""
     model = _model(node, feed, [k for k, v in feed.items() if v.size <= 64], opset)
     shape = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.output[0].type.tensor_type
@@ -191,15 +191,15 @@ def _integers(call: Call, consts: list[Const], out: Const) -> Integers | None:
         return Integers.plain(out.value)
     own = consts[0].integers
     if call.op in MOVES and own is not None:
-        return _moved(call, consts, own)
+        return _move(call, consts, own)
     if call.op == "Neg" and own is not None:
-        return _checked(own.affine("Mul", np.array(-1.0)), out.value)
+        return _check(own.affine("Mul", np.array(-1.0)), out.value)
     if call.op in ("Mul", "Div", "Add", "Sub") and len(consts) == 2:
         a, b = consts
         if own is not None:
-            return _checked(own.affine(call.op, b.value), out.value)
+            return _check(own.affine(call.op, b.value), out.value)
         if b.integers is not None and call.op in ("Mul", "Add"):
-            return _checked(b.integers.affine(call.op, a.value), out.value)
+            return _check(b.integers.affine(call.op, a.value), out.value)
     return None
 
 
@@ -220,7 +220,7 @@ def _of_scale(value: Array, scale: Array) -> Integers | None:
     return Integers(ints.astype(np.int64), index.astype(np.int64).reshape(shape), forms)
 
 
-def _moved(call: Call, consts: list[Const], own: Integers) -> Integers | None:
+def _move(call: Call, consts: list[Const], own: Integers) -> Integers | None:
     rest = [c.value for c in consts[1:]]
     ints = _by_onnx(call, [own.ints, *rest])[0]
     if own.index.size == 1:
@@ -228,7 +228,7 @@ def _moved(call: Call, consts: list[Const], own: Integers) -> Integers | None:
     return Integers(ints, _by_onnx(call, [np.broadcast_to(own.index, own.ints.shape).copy(), *rest])[0], own.forms)
 
 
-def _checked(found: Integers | None, value: Array) -> Integers | None:
+def _check(found: Integers | None, value: Array) -> Integers | None:
     """The integers, where the value tells every one of them from its neighbours."""
     if found is None or found.ints.shape != value.shape:
         return None

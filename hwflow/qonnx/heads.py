@@ -28,7 +28,7 @@ def softmax(reader: Reader, call: Call) -> Value:
     if "N" in letters or (set(letters) - {"C"} and others):
         raise Refused("axis", f"{call.op} over axis {axis} of {ref.axes[1:]}", "put it over the classes")
     channels = ref.shape[-1] if others else 0
-    return _stripped(reader, call, ref, channels, (*MOVES, *LABELS))
+    return _strip(reader, call, ref, channels, (*MOVES, *LABELS))
 
 
 @operator("Sigmoid", "Tanh", versions=(1, 6, 13))
@@ -37,10 +37,10 @@ def squash(reader: Reader, call: Call) -> Value:
     ref = reader.ref(call, 0)
     if _later(reader, call, MOVES):
         return squashed(reader, call)
-    return _stripped(reader, call, ref, ref.shape[-1] if len(ref.shape) == 3 else 0, MOVES)
+    return _strip(reader, call, ref, ref.shape[-1] if len(ref.shape) == 3 else 0, MOVES)
 
 
-def _stripped(reader: Reader, call: Call, ref: Ref, channels: int, behind: tuple[str, ...]) -> Ref:
+def _strip(reader: Reader, call: Call, ref: Ref, channels: int, behind: tuple[str, ...]) -> Ref:
     """The value in front of a head, which the reader notes down; refused where more than moves comes behind it."""
     if later := _later(reader, call, behind):
         raise Refused(

@@ -58,7 +58,7 @@ def load(path: Path | str) -> File:
     proto = parse(Path(path))
     findings: list[Finding] = []
     constants = dict(_constants(proto.graph, Path(path).parent, findings))
-    calls = _ordered(list(_calls(proto, constants, Path(path).parent, findings)), constants, proto, findings)
+    calls = _order(list(_calls(proto, constants, Path(path).parent, findings)), constants, proto, findings)
     inputs = [i for i in proto.graph.input if text(i.name) not in constants]
     if len(inputs) != 1:
         names = ", ".join(text(i.name) for i in inputs) or "none"
@@ -121,7 +121,7 @@ def body_of(call: Call, known: Mapping[str, Array]) -> Body | None:
     read = dict.fromkeys(i for names in (*(c.inputs for c in calls), outputs) for i in names if i not in made)
     constants |= {name: known[name] for name in read if name in known}
     outside = tuple(name for name in read if name not in known)
-    order = [] if outside else _ordered(calls, constants, proto, findings)
+    order = [] if outside else _order(calls, constants, proto, findings)
     inputs = tuple(text(i.name) for i in graph.input if text(i.name) not in constants)
     return Body(tuple(order), constants, inputs, outputs, tuple(findings), outside)
 
@@ -277,7 +277,7 @@ def _constant(attrs: dict[str, Any]) -> Array | None:
     return None
 
 
-def _ordered(
+def _order(
     calls: list[Call], constants: dict[str, Array], proto: onnx.ModelProto, findings: list[Finding]
 ) -> list[Call]:
     """Calls after the calls they read; findings for cycles, for names written twice and for names nobody writes."""

@@ -122,8 +122,8 @@ def _step(reader: Reader, body: Body, channels: int, states: int) -> _Step:
     end = _made_of(body, body.outputs[0])
     calls = body.calls
     if body.inputs[2:]:
-        calls, end = _unmasked(body, end, state, body.inputs[2])
-    calls, new, gate, turned = _gated(body, calls, end, state)
+        calls, end = _strip_mask(body, end, state, body.inputs[2])
+    calls, new, gate, turned = _find_gate(body, calls, end, state)
     outputs = tuple(dict.fromkeys(n for n in (new, gate) if n))
     file = File("step", calls, body.constants, "", (1, channels + states), outputs, findings=body.findings)
     inner = Reader(file, Input(Ints(0, 1)))
@@ -145,7 +145,7 @@ def _step(reader: Reader, body: Body, channels: int, states: int) -> _Step:
         if tensor and not (isinstance(ref, Ref) and ref.shape == (states,) and ref.order is None and ref.view is None):
             raise Refused("body", "makes a state of another shape", "give the state as (batch, states)")
         names.append(ref.name if isinstance(ref, Ref) and tensor else "")
-    nodes, renamed = _merged(tuple(inner.nodes.values()), picked)
+    nodes, renamed = _merge(tuple(inner.nodes.values()), picked)
     new, gate = (renamed.get(n, n) for n in names)
     if turned:
         closed = inner.fresh("open")
@@ -159,7 +159,7 @@ def _step(reader: Reader, body: Body, channels: int, states: int) -> _Step:
     return _Step(nodes, new, gate)
 
 
-def _unmasked(body: Body, end: str, state: str, mask: str) -> tuple[tuple[Call, ...], str]:
+def _strip_mask(body: Body, end: str, state: str, mask: str) -> tuple[tuple[Call, ...], str]:
     """The calls of a step without its mask, and the value that the mask lets through; Refused for any other use of it."""
     by_output = {c.outputs[0]: c for c in body.calls if c.outputs}
     last = by_output.get(end)
@@ -173,7 +173,7 @@ def _unmasked(body: Body, end: str, state: str, mask: str) -> tuple[tuple[Call, 
     return tuple(others), _made_of(body, last.inputs[1])
 
 
-def _gated(body: Body, calls: tuple[Call, ...], end: str, state: str) -> tuple[tuple[Call, ...], str, str, bool]:
+def _find_gate(body: Body, calls: tuple[Call, ...], end: str, state: str) -> tuple[tuple[Call, ...], str, str, bool]:
     """The calls of a step, its new value, its gate (or none), and whether the gate is open where it is 0."""
     last = next((c for c in calls if end in c.outputs), None)
     if last is None or last.op != "Where" or last.domain not in ("", "ai.onnx"):
@@ -193,7 +193,7 @@ def _made_of(body: Body, name: str) -> str:
     return name
 
 
-def _merged(nodes: tuple[RealOp, ...], picked: dict[str, Array]) -> tuple[tuple[RealOp, ...], dict[str, str]]:
+def _merge(nodes: tuple[RealOp, ...], picked: dict[str, Array]) -> tuple[tuple[RealOp, ...], dict[str, str]]:
     """The nodes with what only picks from the step's two values joined into the layers behind; new names of such values."""
     rows, renamed = dict(picked), dict[str, str]()
     out: list[RealOp] = []

@@ -74,15 +74,15 @@ def execute_parts(
     elif len(layout) == 3:
         real = real[:, 0].transpose(0, *("NWC".index(a) for a in layout[1:]))
     real = real.reshape(len(x), *(d or 0 for d in file.input_dims[1:]))
-    return _executed(Path(path), file, real, asked, most)
+    return _execute(Path(path), file, real, asked, most)
 
 
 def execute_real(path: Path | str, real: Array) -> dict[str, Array]:
     """The raw float32 outputs (n, ...) of a file by name, for real inputs (n, ...) in the file's own order of axes."""
-    return joined(_executed(Path(path), load(path), real, Asked()))
+    return joined(_execute(Path(path), load(path), real, Asked()))
 
 
-def _executed(path: Path, file: File, real: Array, asked: Asked, most: int = BATCH) -> Iterator[dict[str, Array]]:
+def _execute(path: Path, file: File, real: Array, asked: Asked, most: int = BATCH) -> Iterator[dict[str, Array]]:
     """Tensors of many images at a time where the graph allows, else of one."""
     real = np.ascontiguousarray(real.astype(file.input_type))
     proto = _whole(path, file)
@@ -92,7 +92,7 @@ def _executed(path: Path, file: File, real: Array, asked: Asked, most: int = BAT
         part = real[at : at + size]
         try:
             if model is None or ready != len(part):
-                model, ready = _sized(proto, len(part)), len(part)
+                model, ready = _resize(proto, len(part)), len(part)
             found = _run(model, file, part, asked)
         except Exception as e:  # qonnx, onnx and onnxruntime each raise their own kinds where a batch does not fit
             if len(part) == 1:
@@ -148,7 +148,7 @@ def _run(model: Any, file: File, real: Array, asked: Asked) -> dict[str, Array]:
     return out
 
 
-def _sized(proto: onnx.ModelProto, n: int) -> Any:
+def _resize(proto: onnx.ModelProto, n: int) -> Any:
     """The ModelWrapper for batches of `n`, every shape known."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.general import GiveUniqueNodeNames

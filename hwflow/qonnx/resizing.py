@@ -111,14 +111,14 @@ def _linear(reader: Reader, call: Call, ref: Ref, scales: tuple[float, ...], to:
     )
     ref = gathered_pixels(reader, call, ref, rows, cols)
     if down.stride == across.stride == 1:
-        return _interpolated(reader, call, ref, down, across)
+        return _interpolate(reader, call, ref, down, across)
     # one axis after the other, so that fewer pixels have zeros between them
     if not down.still:
-        ref = _interpolated(reader, call, ref, down, Side())
-    return ref if across.still else _interpolated(reader, call, ref, Side(), across)
+        ref = _interpolate(reader, call, ref, down, Side())
+    return ref if across.still else _interpolate(reader, call, ref, Side(), across)
 
 
-def _interpolated(reader: Reader, call: Call, ref: Ref, down: Side, across: Side) -> Ref:
+def _interpolate(reader: Reader, call: Call, ref: Ref, down: Side, across: Side) -> Ref:
     channels = ref.shape[2]
     wide = zeros_between(reader, call, ref, (down.parts, across.parts))
     ints = np.zeros((channels, len(down.weights), len(across.weights), 1), np.int64)

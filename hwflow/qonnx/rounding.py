@@ -147,7 +147,7 @@ def _room(graph: Graph, node: real.RealOp, ins: list[Array], rooms: list[Array],
         spread = [np.broadcast_to(room, x.shape).astype(np.float64) for room, x in zip(rooms, ins, strict=True)]
         if _copies(node):
             return _linear(node, spread)
-        return _bound(graph, node, ins) + _carried(node, graph.sums[node.name].op, ins, spread)
+        return _bound(graph, node, ins) + _carry(node, graph.sums[node.name].op, ins, spread)
     if isinstance(node, real.Pointwise):
         return _spread(node.steps, ins[0], rooms[0].astype(np.float64), terms)[1]
     return np.full(1, max(float(room.max()) for room in rooms)) if open_ else np.zeros(1)
@@ -167,10 +167,10 @@ def _spread(steps: tuple[real.Step, ...], x: Array, room: Array, terms: int) -> 
             if not (ra.any() or rb.any()):
                 x, room = y, np.zeros(1)
                 continue
-            ends = [STEPS[step.op](_moved(a, i * ra), _moved(b, j * rb)) for i in (-1, 1) for j in (-1, 1)]
+            ends = [STEPS[step.op](_move(a, i * ra), _move(b, j * rb)) for i in (-1, 1) for j in (-1, 1)]
         else:
             y = step.run(x)
-            ends = [step.run(_moved(x, i * room)) for i in (-1, 1)] if room.any() else [y]
+            ends = [step.run(_move(x, i * room)) for i in (-1, 1)] if room.any() else [y]
             if terms and step.op in ("add", "sub"):
                 bias = (terms + 4) * EPS * np.abs(step.value.astype(np.float64))
         room = np.max([np.abs(end.astype(np.float64) - y) for end in ends], 0) + bias
@@ -180,7 +180,7 @@ def _spread(steps: tuple[real.Step, ...], x: Array, room: Array, terms: int) -> 
     return x, room if room.any() else np.zeros(1)
 
 
-def _moved(x: Array, by: Array) -> Array:
+def _move(x: Array, by: Array) -> Array:
     return (x.astype(np.float64) + by).astype(np.float32)
 
 
@@ -202,7 +202,7 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     pad = abs(node.pad) if isinstance(node, real.Conv) else 0.0
     sums = [
         _absolute(node, own.op, [np.abs(x.astype(np.float64)) for x in ins], pad),
-        _carried(node, own.op, ins, left) if any(part.any() for part in left) else 0.0,
+        _carry(node, own.op, ins, left) if any(part.any() for part in left) else 0.0,
     ]
     start = np.abs(floats(own.grid.offset))
     terms = _terms(graph, node) + 4
@@ -212,7 +212,7 @@ def _bound(graph: Graph, node: real.RealOp, ins: list[Array]) -> Array:
     return terms * (EPS * sums[0] + LEAST) + 4 * EPS * (sums[1] + start) + own.near * sums[0] + fixed
 
 
-def _carried(node: real.RealOp, op: ops.Op, ins: list[Array], off: list[Array]) -> Array:
+def _carry(node: real.RealOp, op: ops.Op, ins: list[Array], off: list[Array]) -> Array:
     """How far the result is off where each input is off by no more than so much."""
     if not isinstance(op, ops.Multiply):
         return _absolute(node, op, off, 0.0)

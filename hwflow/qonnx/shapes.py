@@ -42,10 +42,10 @@ def reshape(reader: Reader, call: Call) -> Value:
     sizes = [int(v) for v in given]
     if call.attrs.get("allowzero") and 0 in sizes:
         raise Refused("allowzero", "makes an axis of no elements", "export with real sizes")
-    return _reshaped(reader, reader.ref(call, 0), sizes)
+    return _view_as(reader, reader.ref(call, 0), sizes)
 
 
-def _reshaped(reader: Reader, ref: Ref, sizes: list[int]) -> Ref:
+def _view_as(reader: Reader, ref: Ref, sizes: list[int]) -> Ref:
     """Named axes stay named where they are only joined; else the elements are followed one by one."""
     if ref.view is None:
         dims = reshaped(ref, sizes, reader.static_batch)
@@ -148,11 +148,11 @@ def concat(reader: Reader, call: Call) -> Value:
     if len(refs) == 1:
         return refs[0]
     axis = int(call.attrs["axis"]) % len(refs[0].axes)
-    if any(r.view is not None for r in refs) and (len(refs[0].axes) > 4 or _answered(reader, call.outputs[0])):
-        return _elements_joined(reader, call, refs, axis)
+    if any(r.view is not None for r in refs) and (len(refs[0].axes) > 4 or _is_answered(reader, call.outputs[0])):
+        return _join_elements(reader, call, refs, axis)
     refs = [reader.ordered(call, r) for r in refs]
     if any(len(r.dims) != len(refs[0].dims) for r in refs) or axis == 0:
-        raise _unjoined(axis, refs)
+        raise _refuse_join(axis, refs)
     if all(len(r.shape) == 1 or len(r.dims) == 2 for r in refs) and axis == 1 and len(refs[0].dims) == 2:
         return _vectors(reader, call, refs)
     letters = [names for names in ("NCHW", "NHWC", "NCW", "NWC") if all(r.laid(names) for r in refs)]
@@ -161,11 +161,11 @@ def concat(reader: Reader, call: Call) -> Value:
         refs = [relaid(reader, call, r, last) for r in refs]
         letters = [("NWC" if last else "NCW") if len(refs[0].dims) == 3 else "NHWC" if last else "NCHW"]
     if not letters or any(len(r.shape) != 3 for r in refs):
-        raise _unjoined(axis, refs)
+        raise _refuse_join(axis, refs)
     along = letters[0][axis]
     refs = [r.as_laid(letters[0]) for r in refs]
     if any(len({r.sizes[a] for r in refs}) > 1 for a in "HWC" if a != along):
-        raise _unjoined(axis, refs)
+        raise _refuse_join(axis, refs)
     if along == "C":
         return reader.emit(real.Concat(name=reader.name(call), inputs=tuple(r.name for r in refs)), refs[0])
     h, w, c = refs[0].shape
@@ -183,18 +183,18 @@ def concat(reader: Reader, call: Call) -> Value:
 KEPT = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Sigmoid", "Tanh")
 
 
-def _answered(reader: Reader, tensor: str) -> bool:
+def _is_answered(reader: Reader, tensor: str) -> bool:
     """True where nothing reads a tensor but outputs, at most moved and joined."""
     users = [call for call in reader.file.calls if tensor in call.inputs]
     ends = tensor in reader.file.outputs or bool(users)
-    return ends and all(call.op in KEPT and _answered(reader, call.outputs[0]) for call in users)
+    return ends and all(call.op in KEPT and _is_answered(reader, call.outputs[0]) for call in users)
 
 
-def _elements_joined(reader: Reader, call: Call, refs: list[Ref], axis: int) -> Ref:
+def _join_elements(reader: Reader, call: Call, refs: list[Ref], axis: int) -> Ref:
     """Values whose elements lie in orders of their own, one behind the other as they lie: each keeps its own scale."""
     sizes = [r.axes[:axis] + r.axes[axis + 1 :] for r in refs]
     if axis == 0 or any(size != sizes[0] for size in sizes):
-        raise _unjoined(axis, refs)
+        raise _refuse_join(axis, refs)
     flats = [reader.flat(call, replace(r, dims=dims_of("NHWC"), view=None)) for r in refs]
     starts = np.cumsum([0, *(f.shape[0] for f in flats)])
     node = real.Concat(name=reader.name(call), inputs=tuple(f.name for f in flats))
@@ -203,7 +203,7 @@ def _elements_joined(reader: Reader, call: Call, refs: list[Ref], axis: int) -> 
     return viewed(Ref(node.name, shape, dims_of("NC"), kind=refs[0].kind), places)
 
 
-def _unjoined(axis: int, refs: list[Ref]) -> Refused:
+def _refuse_join(axis: int, refs: list[Ref]) -> Refused:
     return Refused(
         "axis", f"joins axis {axis} of {' and '.join(shown(r) for r in refs)}", "give them one order of axes"
     )
@@ -251,10 +251,10 @@ def sliced(reader: Reader, call: Call) -> Value:
             raise Refused("steps", "are 0", "correct the constant")
         stop = None if int(by) < 0 and int(end) < -size else int(end)
         cut[int(axis)] = slice(int(start), stop, int(by))
-    return _taken(ref, tuple(cut[1:]))
+    return _take(ref, tuple(cut[1:]))
 
 
-def _taken(ref: Ref, cut: tuple[Any, ...]) -> Ref:
+def _take(ref: Ref, cut: tuple[Any, ...]) -> Ref:
     """Part of a value by numpy's indexing of all axes but the batch."""
     places = places_of(ref)[cut]
     if places.size == 0:
@@ -281,7 +281,7 @@ def split(reader: Reader, call: Call) -> Value | tuple[Value, ...]:
         raise Refused("split", f"{sizes} of an axis of {size} into {len(call.outputs)} outputs", "correct the sizes")
     ends = np.cumsum(sizes)
     cuts = [(slice(None),) * (axis - 1) + (slice(int(e - n), int(e)),) for e, n in zip(ends, sizes, strict=True)]
-    return tuple(_taken(ref, cut) for cut in cuts)
+    return tuple(_take(ref, cut) for cut in cuts)
 
 
 @operator("Gather", versions=(1, 11, 13), attributes={"axis": ANY}, types=MOVED)
@@ -301,4 +301,4 @@ def gathered(reader: Reader, call: Call) -> Value:
         raise Refused(
             "axis", f"takes {index.reshape(-1)[:4].tolist()} of axis {axis} of {shown(ref)}", "leave the batch whole"
         )
-    return _taken(ref, (slice(None),) * (axis - 1) + (index % size,))
+    return _take(ref, (slice(None),) * (axis - 1) + (index % size,))

@@ -27,11 +27,11 @@ def fold_constants(model: Any, kept: Iterable[str] = ()) -> Any:
     while True:
         # a shape may be known only once the constants in front of it are
         model, _ = InferShapes().apply(model)
-        if not _folded(model, set(kept)):
+        if not _fold_constants(model, set(kept)):
             return model.cleanup()
 
 
-def _folded(model: Any, kept: set[str]) -> bool:
+def _fold_constants(model: Any, kept: set[str]) -> bool:
     """True where nodes of constants were replaced by what they give, in place."""
     graph, runner = model.graph, Runner(model)
     known = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
@@ -88,12 +88,12 @@ class Runner:
         if not node.domain and not any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute):
             inputs = [_info(name, np.asarray(read[name])) for name in dict.fromkeys(node.input) if name]
             around = SimpleNamespace(input=inputs, output=[self.infos[name] for name in written], value_info=[])
-        self._sanitised(context, node.input)
+        self._sanitise(context, node.input)
         execute_node(node, context, around, self.opsets.get(node.domain, get_preferred_qonnx_opset()))
-        self._sanitised(context, node.output)
+        self._sanitise(context, node.output)
         return {name: np.asarray(context[name]) for name in written}
 
-    def _sanitised(self, context: dict[str, Any], names: Iterable[str]) -> None:
+    def _sanitise(self, context: dict[str, Any], names: Iterable[str]) -> None:
         from qonnx.util.basic import get_sanitize_quant_tensors, sanitize_quant_values
 
         if (own := [name for name in names if name in self.annotated]) and get_sanitize_quant_tensors():

@@ -32,14 +32,14 @@ def unrolled(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
         shape = wrapped.get_tensor_shape(node.input[1])
         if shape is None or len(node.input) != 1 + scanned:
             raise ModelError(Finding(node.name, "input", "scans a tensor of unknown shape", "export with fixed sizes"))
-        made = _written_out(model.graph, node, shape, batch)
+        made = _write_out(model.graph, node, shape, batch)
         after = list(model.graph.node)[place + 1 :]
         del model.graph.node[place:]
         model.graph.node.extend([*made, *after])
     return model
 
 
-def _written_out(graph: onnx.GraphProto, node: onnx.NodeProto, shape: list[int], batch: int) -> list[onnx.NodeProto]:
+def _write_out(graph: onnx.GraphProto, node: onnx.NodeProto, shape: list[int], batch: int) -> list[onnx.NodeProto]:
     """The nodes that stand for a Scan; constants go into the graph."""
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     axes_in = [a % len(shape) for a in attrs.get("scan_input_axes") or [0] * (len(node.input) - 1)]

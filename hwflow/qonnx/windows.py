@@ -100,7 +100,7 @@ def conv(reader: Reader, call: Call) -> Value:
     stride, dilation = pair(call, "strides", flat), pair(call, "dilations", flat)
     pads, pad = pads_of(call, ref, flat, kernel, stride, dilation), 0.0
     if border is not None:
-        pads, pad, ref = _joined(pads, border, ref)
+        pads, pad, ref = _join_border(pads, border, ref)
     groups = int(call.attrs.get("group", 1))
     if groups < 1 or w.value.shape[0] % groups or w.value.shape[1] * groups != ref.shape[-1]:
         raise Refused(
@@ -124,7 +124,7 @@ def _conv_of_vector(reader: Reader, call: Call, ref: Ref, w: Const) -> Ref:
     return Ref(out.name, out.shape, (("N",), ("C",), (), ()))
 
 
-def _joined(pads: Pads, border: Padding, ref: Ref) -> tuple[Pads, float, Ref]:
+def _join_border(pads: Pads, border: Padding, ref: Ref) -> tuple[Pads, float, Ref]:
     """A border and a convolution's own padding as one."""
     if any(pads) and border.value != 0:
         raise Refused("pads", f"pads with 0 around a border of {border.value:g}", "pad once, with one value")
@@ -151,7 +151,7 @@ def max_pool(reader: Reader, call: Call) -> Value:
         raise Refused("kernel_shape", "is absent", "export the network again")
     pads = pads_of(call, ref, flat, kernel, stride, dilation)
     if call.attrs.get("ceil_mode"):
-        pads = _rounded_up(ref, kernel, stride, dilation, pads)
+        pads = _round_up(ref, kernel, stride, dilation, pads)
     if any(p >= (k - 1) * d + 1 for p, k, d in zip(pads, (*kernel, *kernel), (*dilation, *dilation), strict=True)):
         raise Refused("pads", f"{pads} reach beyond the window {kernel}", "use less padding")
     return reader.emit(
@@ -162,7 +162,7 @@ def max_pool(reader: Reader, call: Call) -> Value:
     )
 
 
-def _rounded_up(
+def _round_up(
     ref: Ref, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], pads: Pads
 ) -> Pads:
     more = []
@@ -190,7 +190,7 @@ def average_pool(reader: Reader, call: Call) -> Value:
     pads = pads_of(call, ref, flat, kernel, stride, (1, 1))
     inside = pads if call.attrs.get("count_include_pad") else (0, 0, 0, 0)
     if call.attrs.get("ceil_mode"):
-        pads = _rounded_up(ref, kernel, stride, (1, 1), pads)
+        pads = _round_up(ref, kernel, stride, (1, 1), pads)
     return average(reader, call, ref, kernel, stride, pads, inside)
 
 

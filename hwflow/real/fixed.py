@@ -89,11 +89,11 @@ def after(grid: Grid, step: Step) -> tuple[Grid, Bend | None] | None:
     if step.affine:
         return affine(grid, step.op, step.value), None
     if step.op in ("leaky", "max", "min"):
-        return _bent(grid, step)
+        return _bend(grid, step)
     return None
 
 
-def _bent(grid: Grid, step: Step) -> tuple[Grid, Bend] | None:
+def _bend(grid: Grid, step: Step) -> tuple[Grid, Bend] | None:
     value = np.broadcast_to(step.value, grid.lo.shape).astype(np.float64)
     if not np.isfinite(value).all():
         return None

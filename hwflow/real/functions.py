@@ -48,7 +48,7 @@ def _between(low: float, high: float) -> Callable[[Array, Array, Array], tuple[A
     return lambda a, b, _: (np.full(a.shape, np.float32(low)), np.full(b.shape, np.float32(high)))
 
 
-def _gated(a: Array, b: Array, _: Array) -> tuple[Array, Array]:
+def _bound_gated(a: Array, b: Array, _: Array) -> tuple[Array, Array]:
     """Bounds of x times something between 0 and 1."""
     return np.minimum(a, 0), np.maximum(b, 0)
 
@@ -82,11 +82,11 @@ FUNCTIONS: dict[str, Function] = {
     "softplus": Function(lambda x, _: softplus(x), lambda a, b, _: (0 * a, np.maximum(b, 0) + 1)),
     "elu": Function(lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))), _leaning),
     "celu": Function(lambda x, alpha: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(np.minimum(x, 0) / alpha)), _leaning),
-    "gelu": Function(lambda x, _: 0.5 * x * (1 + erf(x / math.sqrt(2))), _gated, gates=True),
-    "gelu_tanh": Function(lambda x, _: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), _gated, gates=True),
-    "swish": Function(lambda x, alpha: x * sigmoid(alpha * x), _gated, gates=True),
-    "mish": Function(lambda x, _: x * np.tanh(softplus(x)), _gated, gates=True),
+    "gelu": Function(lambda x, _: 0.5 * x * (1 + erf(x / math.sqrt(2))), _bound_gated, gates=True),
+    "gelu_tanh": Function(lambda x, _: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), _bound_gated, gates=True),
+    "swish": Function(lambda x, alpha: x * sigmoid(alpha * x), _bound_gated, gates=True),
+    "mish": Function(lambda x, _: x * np.tanh(softplus(x)), _bound_gated, gates=True),
     "abs": Function(lambda x, _: np.abs(x), lambda a, b, _: (0 * a, np.maximum(np.abs(a), np.abs(b)))),
     "nonzero": Function(lambda x, _: (x != 0).astype(np.float64), _between(0, 1)),
-    "above": Function(lambda x, least: np.where(x > least, x, 0), _gated),
+    "above": Function(lambda x, least: np.where(x > least, x, 0), _bound_gated),
 }  # fmt: skip

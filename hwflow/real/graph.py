@@ -152,7 +152,7 @@ class Graph:
                             "to",
                         )
                     span = grids.after(span, step)
-                return replace(span, wide=self._bent(node, ins[0], known) if span.grid is None else None)
+                return replace(span, wide=self._bend(node, ins[0], known) if span.grid is None else None)
             case real.Flatten():
                 return ins[0].wider(int(np.prod(self.shapes[node.inputs[0]][:-1])))
             case real.Reshape():
@@ -167,14 +167,14 @@ class Graph:
                 on = [s.grid for s in ins if s.grid is not None]
                 most = fixed.compared(on) if len(on) == len(ins) else None
                 low, high = (np.max([getattr(s, end) for s in ins], 0) for end in ("low", "high"))
-                if most is None and self._quantised_next(node.name):
+                if most is None and self._is_quantised_next(node.name):
                     return Span(low, high, None)  # the largest of what the quantizer makes of each
                 if most is None:
                     raise Off("its inputs are not integers on grids", "quantise both branches, or their maximum")
                 known.finer[node.name] = most[1]
                 return Span(low, high, most[0])
             case real.Recurrent():
-                return self._stepped(node, ins, known)
+                return self._step(node, ins, known)
             case real.TopK():
                 if node.behind and (least := _least_step(ins[0])) < MERGED:
                     raise Off(
@@ -203,7 +203,7 @@ class Graph:
         known.sums[node.name] = found
         return found.span
 
-    def _stepped(self, node: real.Recurrent, ins: list[Span], known: _Analysis) -> Span:
+    def _step(self, node: real.Recurrent, ins: list[Span], known: _Analysis) -> Span:
         from hwflow.real.loops import loop_of  # a step is a graph of its own
 
         x, mask = ins[0].grid, ins[1].grid if ins[1:] else None
@@ -212,7 +212,7 @@ class Graph:
         loop = known.loops[node.name] = loop_of(node, x, mask)
         return loop.span
 
-    def _bent(self, node: real.Pointwise, span: Span, known: _Analysis) -> Grid | None:
+    def _bend(self, node: real.Pointwise, span: Span, known: _Analysis) -> Grid | None:
         """The grid in fixed point behind steps that a sum of branches can wait for; None for other steps."""
         grid, bends = span.taken, []
         for step in node.steps:
@@ -231,9 +231,9 @@ class Graph:
         if len(on) != 2 or any((g.step != g.step[0]).any() for g in on):
             return False
         pairs = int(np.prod([int(g.hi.max() - g.lo.min()) + 1 for g in on])) * len(on[0].lo)
-        return pairs <= MOST_PAIRS and self._quantised_next(node.name)
+        return pairs <= MOST_PAIRS and self._is_quantised_next(node.name)
 
-    def _quantised_next(self, name: str) -> bool:
+    def _is_quantised_next(self, name: str) -> bool:
         """True where every reader of a value quantises it before it is turned, summed, compared or answered."""
         users = list(self.by_name.users(name))
         for user in users:
@@ -242,7 +242,7 @@ class Graph:
             if isinstance(user, real.Pointwise) and any(step.op in INTEGRAL for step in user.steps):
                 continue
             moves = isinstance(user, real.Pointwise | real.MaxPool | real.Upsample | real.Flatten | real.Reshape)
-            if not (moves and self._quantised_next(user.name)):
+            if not (moves and self._is_quantised_next(user.name)):
                 return False
         return bool(users)
 
@@ -294,9 +294,9 @@ class Graph:
             for bend in self.bends[node.name]:
                 ks = [bend.run(ks[0])]
             return ks[0]
-        return self._moved(node, ks, self.spans[node.inputs[0]].taken)
+        return self._move(node, ks, self.spans[node.inputs[0]].taken)
 
-    def _moved(self, node: real.RealOp, xs: list[Array], grid: Grid | None = None) -> Array:
+    def _move(self, node: real.RealOp, xs: list[Array], grid: Grid | None = None) -> Array:
         """Values behind a node that only moves or chooses them; integers where `grid` says which way they rise."""
         x = xs[0]
         match node:
@@ -324,7 +324,7 @@ class Graph:
                     x = step.run(x)
                 return x
             case real.Concat() | real.MaxPool() | real.Upsample() | real.Flatten() | real.Reshape():
-                return self._moved(node, xs)
+                return self._move(node, xs)
             case real.Add():
                 return xs[0] + xs[1]  # of unrelated scales
             case real.Maximum():

@@ -253,7 +253,7 @@ def _grid_after(grid: Grid | None, step: Step, low: Array, high: Array, same: bo
     if step.op in ("max", "min") and not bool(np.isfinite([*low, *high]).all()):
         return None  # the other end of the clip is still to come
     if step.op in ("max", "min"):
-        found = _clipped(grid, step.value, low, high)
+        found = _clip(grid, step.value, low, high)
         return found and centred(found)
     return grid if step.op in ROUNDINGS else None
 
@@ -321,7 +321,7 @@ def centred(grid: Grid) -> Grid:
     return Grid(grid.step / 2, 0 * grid.offset, -ones, ones, True, (*start, *grid.steps), grid.error)
 
 
-def _clipped(grid: Grid, at: Array, low: Array, high: Array) -> Grid | None:
+def _clip(grid: Grid, at: Array, low: Array, high: Array) -> Grid | None:
     """The grid between new ends; None where a channel's new end is none of its values and more than two are left."""
     ends = grid.values(grid.lo), grid.values(grid.hi)
     moved = (low != np.minimum(*ends)) | (high != np.maximum(*ends))

@@ -55,7 +55,7 @@ def parse_input(text: str) -> Input:
     denominator = int(per or 1)
     if denominator < 1:
         raise RecipeError(f"input {text!r}: the denominator must be 1 or more")
-    prepared = _prepared(text, more)
+    prepared = _preprocessing(text, more)
     if bipolar:
         return Input(BIPOLAR, denominator, *prepared)
     bits, least = int(digits), 2 if sign == "i" else 1
@@ -65,7 +65,7 @@ def parse_input(text: str) -> Input:
     return Input(ints, denominator, *prepared)
 
 
-def _prepared(text: str, parts: list[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _preprocessing(text: str, parts: list[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of the preprocessing named behind the type."""
     given: dict[str, tuple[float, ...]] = {}
     for part in parts:

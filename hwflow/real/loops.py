@@ -63,7 +63,7 @@ def loop_of(node: real.Recurrent, x: Grid, mask: Grid | None = None) -> Loop:
     levels, same = _grid(_step(node, x, whole(none, none), node.new), node.new), False
     for _ in range(MOST_TURNS):
         start = levels.place(node.start)
-        state = _joined(levels, none if start is None else start)
+        state = _join(levels, none if start is None else start)
         new = _step(node, x, state, node.new)
         found = _grid(new, node.new)
         same = bool((found.step == state.step).all() and (found.offset == state.offset).all())
@@ -116,7 +116,7 @@ def _grid(graph: Graph, end: str) -> Grid:
     return grid
 
 
-def _joined(levels: Grid, start: Array) -> Grid:
+def _join(levels: Grid, start: Array) -> Grid:
     """The grid of the levels and of the first state."""
     bipolar = levels.bipolar and ints_of(start).is_bipolar
     return replace(levels, lo=np.minimum(levels.lo, start), hi=np.maximum(levels.hi, start), bipolar=bipolar)

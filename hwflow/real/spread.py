@@ -81,7 +81,7 @@ class _Spreading:
         size = channels // groups
         if groups > 1:  # the channels of a group, part by part, in front of those of the next
             order = np.arange(len(parts) * channels).reshape(len(parts), groups, size).swapaxes(0, 1).reshape(-1)
-            source = self._picked(source, order, node.name)
+            source = self._pick(source, order, node.name)
         ints = node.weights.ints
         if groups > 1:
             wide = np.concatenate([ints * len(ats) for _, ats in parts], -1)
@@ -124,7 +124,7 @@ class _Spreading:
                 ]
             case real.Pointwise():
                 linear = all(step.affine and not step.joins for step in node.steps)
-                return [replace(p, name=self._scaled(node, p)) for p in known[0]] if linear else None
+                return [replace(p, name=self._scale(node, p)) for p in known[0]] if linear else None
             case (
                 real.Dense() | real.Conv() | real.Maximum() | real.Multiply() | real.MaxPool() | real.Pad()
                 | real.Reshape() | real.TopK() | real.Outputs() | real.Recurrent()
@@ -140,7 +140,7 @@ class _Spreading:
             self._add(replace(node, name=self.copies[key], inputs=(source,)))
         return self.copies[key]
 
-    def _scaled(self, node: real.Pointwise, part: _Part) -> str:
+    def _scale(self, node: real.Pointwise, part: _Part) -> str:
         """The part behind affine steps; constants are added to the channels that it owns."""
         steps = []
         for step in node.steps:
@@ -166,7 +166,7 @@ class _Spreading:
             self._add(real.Concat(name=self.copies[key], inputs=tuple(names)))
         return self.copies[key]
 
-    def _picked(self, source: str, order: Array, name: str) -> str:
+    def _pick(self, source: str, order: Array, name: str) -> str:
         """The channels of a value in another order."""
         ones = np.zeros((len(order), 1, 1, len(order)), np.int64)
         ones[np.arange(len(order)), 0, 0, order] = 1

@@ -144,15 +144,15 @@ class Both(Step):
         return any(s.per_channel for s in (*self.left, *self.right))
 
     def wider(self, times: int) -> Step:
-        return self._changed(lambda s: s.wider(times))
+        return self._change(lambda s: s.wider(times))
 
     def repeats(self, channels: int) -> bool:
         return all(s.repeats(channels) for s in (*self.left, *self.right))
 
     def taken(self, channels: Array) -> Step:
-        return self._changed(lambda s: s.taken(channels))
+        return self._change(lambda s: s.taken(channels))
 
-    def _changed(self, change: Callable[[Step], Step]) -> Step:
+    def _change(self, change: Callable[[Step], Step]) -> Step:
         return replace(self, left=tuple(map(change, self.left)), right=tuple(map(change, self.right)))
 
 

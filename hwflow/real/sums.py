@@ -31,7 +31,7 @@ def integer_sum(node: Summed, *spans: Span) -> IntegerSum | None:
     """The integer sum of a node, or None for a concatenation that can stay elementwise; `Off` says why not."""
     if any(s.grid is None for s in spans):
         wide = [s.taken for s in spans if s.taken is not None]
-        if len(wide) == len(spans) and _in_fixed_point(node):
+        if len(wide) == len(spans) and _is_fixed_point(node):
             if isinstance(node, real.SumPool):
                 return _held(_fixed_sum_pool(node, wide[0]))
             moved = fixed_sum(node, wide) if isinstance(node, real.Add) else _sum_of_kind(node, wide)
@@ -54,7 +54,7 @@ def _held(found: IntegerSum) -> IntegerSum:
     return found
 
 
-def _in_fixed_point(node: Summed) -> bool:
+def _is_fixed_point(node: Summed) -> bool:
     """True for sums that take the integers of a float shortcut as they are: of branches, of pixels, of nothing."""
     if isinstance(node, real.Dense | real.Conv):
         return picked_channels(node) is not None

@@ -110,18 +110,16 @@ class Engine:
         return out.astype(np.int64)
 
     def labels(self, answers: Array) -> Array:
-        """Labels (n, labels) of answers as net_labels tells them, what a C program gets."""
-        return self._told("net_labels", answers, np.empty((len(answers), c_answers.labels(self.net)), np.int32))
+        """Labels (n, labels) of answers by net_labels, which C programs call."""
+        return fill_by_image(
+            self.library.net_labels, answers, np.empty((len(answers), c_answers.labels(self.net)), np.int32)
+        )
 
     def scores(self, answers: Array) -> Array:
-        """Real scores (n, scores) of answers as net_scores tells them, what a C program gets."""
-        return self._told("net_scores", answers, np.empty((len(answers), c_answers.scores(self.net)), np.float32))
-
-    def _told(self, function: str, answers: Array, out: Array) -> Array:
-        y = np.ascontiguousarray(answers, np.int32)
-        for k in range(len(y)):
-            getattr(self.library, function)(*(a[k].ctypes.data_as(ctypes.c_void_p) for a in (y, out)))
-        return out
+        """Real scores (n, scores) of answers by net_scores, which C programs call."""
+        return fill_by_image(
+            self.library.net_scores, answers, np.empty((len(answers), c_answers.scores(self.net)), np.float32)
+        )
 
     def call(self, images: Array, out: Array, threads: int = 1) -> Callable[[], None]:
         """What runs contiguous images of the engine's own type into contiguous int32 answers, as often as it is called.
@@ -150,6 +148,13 @@ class Engine:
 def _pointer(values: Array) -> ctypes.c_void_p:
     """The address of an array, which it keeps alive."""
     return values.ctypes.data_as(ctypes.c_void_p)
+
+
+def fill_by_image(function: Callable[..., None], answers: Array, out: Array) -> Array:
+    """Call a C function with each image's answer (int32) and the row of `out` that it fills; `out`."""
+    for image, row in zip(np.ascontiguousarray(answers, np.int32), out, strict=True):
+        function(_pointer(image), _pointer(row))
+    return out
 
 
 def load(net: Net, folder: Path | None, path: str | None = None, flags: tuple[str, ...] | None = None) -> Engine:

@@ -82,8 +82,8 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a simulation said of one stream: handshakes, the cycles of the first and the latest, ends of images."""
+class StreamState:
+    """What a simulation saw of one stream: handshakes, the cycles of the first and the latest, ends of images."""
 
     moved: int
     first: int
@@ -91,7 +91,7 @@ class Told:
     bad_last: bool
     valid: bool
     ready: bool
-    told: int  # words past a tap, or the most words in a fifo
+    words: int  # past a tap, or the most in a fifo
     toggles: int  # bits that changed from word to word at a tap
     image_ends: tuple[int, ...]
 
@@ -114,14 +114,14 @@ def run(
     is stuck when nothing moves any more.
     """
     design = of_dataflow(dataflow, "dut")
-    runs, _ = _simulate([design], [(x,)], _emitted(dataflow, folder), folder, stalls, trace, progress, reset_at)
+    runs, _ = _simulate([design], [(x,)], _emit(dataflow, folder), folder, stalls, trace, progress, reset_at)
     return runs[0][0]
 
 
 def values(dataflow: Dataflow, folder: Path, x: Array, *, stalls: int | None = None) -> dict[str, Array]:
     """Every stream's values by edge name, as `Dataflow.values` gives them, out of one run of the RTL."""
     design = of_dataflow(dataflow, "dut", capture=True)
-    _, heard = _simulate([design], [(x,)], _emitted(dataflow, folder), folder, stalls)
+    _, heard = _simulate([design], [(x,)], _emit(dataflow, folder), folder, stalls)
     return {
         edge: heard[end.id].reshape(len(x), *end.stream.port.shape)
         for edge, end in zip(_edges(dataflow), design.taps, strict=True)
@@ -236,7 +236,7 @@ def _edges(dataflow: Dataflow) -> list[str]:
     return [SOURCE, *named]
 
 
-def _emitted(dataflow: Dataflow, folder: Path) -> list[Path]:
+def _emit(dataflow: Dataflow, folder: Path) -> list[Path]:
     written = folder / "network.sv"
     if not written.is_file() or written.read_text() != network(dataflow):
         emit(dataflow, folder)
@@ -269,11 +269,11 @@ def _simulate(
         start = time.perf_counter()
         status = _watch([program, work / "plan", work / "result", idle, reset_at, *written], folder, progress)
         seconds = time.perf_counter() - start
-        total, told = _read_result(work / "result")
+        total, states = _read_result(work / "result")
         if status:
-            raise ToolError(_stuck(designs, xs, told, idle))
+            raise ToolError(_stuck(designs, xs, states, idle))
         runs = [
-            tuple(_run(d, e, len(x[0]), told, total, seconds, work, program) for e in d.outs)
+            tuple(_run(d, e, len(x[0]), states, total, seconds, work, program) for e in d.outs)
             for d, x in zip(designs, xs, strict=True)
         ]
         heard = {e.id: _values(work / str(e.id), e.stream) for d in designs for e in d.taps if e.capture}
@@ -320,19 +320,21 @@ def _watch(command: Sequence[object], folder: Path, progress: Callable[[int], No
     return process.returncode
 
 
-def _read_result(path: Path) -> tuple[int, list[Told]]:
+def _read_result(path: Path) -> tuple[int, list[StreamState]]:
     lines = path.read_text().splitlines()
-    told = []
+    states = []
     for line in lines[1:]:
         moved, first, latest, bad, valid, ready, more, toggles, *ends = (int(v) for v in line.split())
-        told.append(Told(moved, first, latest, bool(bad), bool(valid), bool(ready), more, toggles, tuple(ends)))
-    return int(lines[0]), told
+        states.append(
+            StreamState(moved, first, latest, bool(bad), bool(valid), bool(ready), more, toggles, tuple(ends))
+        )
+    return int(lines[0]), states
 
 
 def _run(
-    design: Design, end: End, n: int, told: list[Told], total: int, seconds: float, work: Path, program: Path
+    design: Design, end: End, n: int, states: list[StreamState], total: int, seconds: float, work: Path, program: Path
 ) -> Run:
-    sink, source = told[end.id], told[design.ins[0].id]
+    sink, source = states[end.id], states[design.ins[0].id]
     if sink.bad_last:
         raise ToolError(f"{design.module}: tlast does not mark the last word of each image")
     ends = sink.image_ends
@@ -341,20 +343,22 @@ def _run(
     log = {"program": str(program), "first_word": sink.first - source.first, "image_ends": ends}
     return Run(
         "rtl", _values(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
-        latency=ends[0] - source.first + 1, cycles=total, occupancy={e.label: told[e.id].told for e in design.levels}, log=log,
-        toggles={e.edge: told[e.id].toggles / n for e in design.taps},
+        latency=ends[0] - source.first + 1, cycles=total, occupancy={e.label: states[e.id].words for e in design.levels}, log=log,
+        toggles={e.edge: states[e.id].toggles / n for e in design.taps},
     )  # fmt: skip
 
 
-def _stuck(designs: Sequence[Design], xs: Sequence[tuple[Array, ...]], told: list[Told], idle: int) -> str:
+def _stuck(designs: Sequence[Design], xs: Sequence[tuple[Array, ...]], states: list[StreamState], idle: int) -> str:
     """Which stream holds everything up: the last one that offers a word nobody takes, else the first that is empty."""
     reasons = []
     for design, x in zip(designs, xs, strict=True):
-        late = [e for e in design.outs if told[e.id].moved < len(x[0]) * e.stream.words]
+        late = [e for e in design.outs if states[e.id].moved < len(x[0]) * e.stream.words]
         for sink in late:
-            where = _where(design, told, len(x[0]))
-            counts = ", ".join(f"{e.label} {told[e.id].told}/{len(x[0]) * e.stream.words}" for e in design.taps[-40:])
-            moved = f"{told[sink.id].moved} of {len(x[0]) * sink.stream.words} words left through {sink.label}"
+            where = _where(design, states, len(x[0]))
+            counts = ", ".join(
+                f"{e.label} {states[e.id].words}/{len(x[0]) * e.stream.words}" for e in design.taps[-40:]
+            )
+            moved = f"{states[sink.id].moved} of {len(x[0]) * sink.stream.words} words left through {sink.label}"
             reasons.append(
                 f"{design.module} is stuck, nothing moved for {idle} cycles: {where}; {moved}"
                 + (f"; words by stream: {counts}" if counts else "")
@@ -362,14 +366,14 @@ def _stuck(designs: Sequence[Design], xs: Sequence[tuple[Array, ...]], told: lis
     return "\n".join(reasons) + "\nenlarge the fifo before that stream, or report a defect of the unit behind it"
 
 
-def _where(design: Design, told: list[Told], images: int) -> str:
+def _where(design: Design, states: list[StreamState], images: int) -> str:
     """The stream at fault: the last that offers a word in vain, else the first that gives too few words."""
-    refused = [e for e in design.taps if told[e.id].valid and not told[e.id].ready]
-    silent = [e for e in design.taps if told[e.id].told < images * e.stream.words]
+    refused = [e for e in design.taps if states[e.id].valid and not states[e.id].ready]
+    silent = [e for e in design.taps if states[e.id].words < images * e.stream.words]
     if refused:
         return f"{refused[-1].label} offers a word that is not taken"
     if silent:
-        return f"{silent[0].label} gives no more words after {told[silent[0].id].told} of {images * silent[0].stream.words}"
+        return f"{silent[0].label} gives no more words after {states[silent[0].id].words} of {images * silent[0].stream.words}"
     return "words are lost at the end"
 
 

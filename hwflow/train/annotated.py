@@ -28,7 +28,7 @@ def boxes(source: str) -> Split:
     """`SOURCE` (digits, mnist), `voc:PATH[@SIZE]` or `coco:PATH[@SIZE]`: images and their boxes (n, most, 5)."""
     if source in KINDS:
         return tuple(Images(s.x, s.boxes) for s in _scenes(source))  # type: ignore[return-value]
-    reader, path, side = _named(source, {"voc": _voc, "coco": _coco})
+    reader, path, side = _split_name(source, {"voc": _voc, "coco": _coco})
     return reader(path, side)
 
 
@@ -36,7 +36,7 @@ def masks(source: str) -> Split:
     """`SOURCE` (digits, mnist) or `folder:PATH[@SIZE]`: images and the class of each of their pixels (n, side, side)."""
     if source in KINDS:
         return tuple(Images(s.x, s.masks) for s in _scenes(source))  # type: ignore[return-value]
-    reader, path, side = _named(source, {"folder": _masked})
+    reader, path, side = _split_name(source, {"folder": _read_masks})
     return reader(path, side)
 
 
@@ -49,7 +49,7 @@ def _scenes(source: str) -> tuple[Scenes, Scenes]:
 Reader = Callable[[Path, int], Split]
 
 
-def _named(source: str, readers: dict[str, Reader]) -> tuple[Reader, Path, int]:
+def _split_name(source: str, readers: dict[str, Reader]) -> tuple[Reader, Path, int]:
     name, _, spec = source.partition(":")
     if name not in readers:
         raise RecipeError(
@@ -72,7 +72,7 @@ def _voc(root: Path, side: int) -> Split:
 
     def split(name: str) -> Images:
         found = [[(names.index(label), box) for label, box in rows] for rows in read[name]]
-        return _sized([root / "JPEGImages" / f"{i}.jpg" for i in lists[name]], found, side)
+        return _resize([root / "JPEGImages" / f"{i}.jpg" for i in lists[name]], found, side)
 
     return split("train"), split(held)
 
@@ -114,14 +114,14 @@ def _coco(root: Path, side: int) -> Split:
                 x, y, w, h = a["bbox"]
                 rows[a["image_id"]].append((order[a["category_id"]], [x, y, x + w, y + h]))
             folder = root / found[0].stem.removeprefix("instances_")
-            return _sized([folder / i["file_name"] for i in kept["images"]], list(rows.values()), side)
+            return _resize([folder / i["file_name"] for i in kept["images"]], list(rows.values()), side)
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise RecipeError(f"data: {found[0]} is no COCO annotation of instances ({brief(e)})") from e
 
     return split("train"), split("val")
 
 
-def _sized(paths: Sequence[Path], rows: Sequence[Sequence[tuple[int, list[float]]]], side: int) -> Images:
+def _resize(paths: Sequence[Path], rows: Sequence[Sequence[tuple[int, list[float]]]], side: int) -> Images:
     """Images of `paths` at side x side and their boxes, scaled with them and rounded to whole pixels, never empty."""
     if not paths:
         raise RecipeError("data: the list of images is empty")
@@ -149,7 +149,7 @@ def _picture(path: Path, side: int) -> tuple[Array, tuple[int, int]]:
         raise RecipeError(f"data: {path} is not an image ({e}); remove it from the list") from e
 
 
-def _masked(root: Path, side: int) -> Split:
+def _read_masks(root: Path, side: int) -> Split:
     """train/images/*, train/masks/* and the same below test: a mask's pixels are class numbers, under the image's name."""
     from PIL import Image
 

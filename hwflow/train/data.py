@@ -279,10 +279,10 @@ class Batches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """uint8 images (b, C, H, W) and labels (b,) of this process, batch after batch from batch `first` on."""
-        made = self._made(number, first)
+        made = self._make(number, first)
         return made if self.plan.threads == 1 else ahead(made)
 
-    def _made(self, number: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _make(self, number: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         dice = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + number)
         order = torch.randperm(len(self.images), generator=dice)
         part = self.batch // self.world
@@ -294,7 +294,7 @@ class Batches:
                 continue  # its random numbers are drawn all the same
             rows = rows[mine].to(self.images.device)
             x = self.images[rows].permute(0, 3, 1, 2)
-            yield self._augmented(x, {k: m[mine].to(rows.device) for k, m in moves.items()}), self.y[rows]
+            yield self._augment(x, {k: m[mine].to(rows.device) for k, m in moves.items()}), self.y[rows]
 
     def _moves(self, count: int, dice: torch.Generator) -> dict[str, Tensor]:
         """The random numbers of one global batch; every process draws all of them and uses its own rows."""
@@ -307,7 +307,7 @@ class Batches:
             moves["flip"] = torch.randint(0, 2, (count,), generator=dice)
         return moves
 
-    def _augmented(self, x: Tensor, moves: dict[str, Tensor]) -> Tensor:
+    def _augment(self, x: Tensor, moves: dict[str, Tensor]) -> Tensor:
         if "warp" in moves:
             x = warped(x, moves["warp"])
         if "shift" in moves:

@@ -101,9 +101,9 @@ def export_module(module: nn.Module, images: Array, path: Path) -> None:
     a quantizer that balances them.
     """
     module = copy.deepcopy(module).cpu().eval()
-    x = _taken(module, torch.as_tensor(np.asarray(images), dtype=torch.float32))
+    x = _take(module, torch.as_tensor(np.asarray(images), dtype=torch.float32))
     with torch.no_grad():
-        found = _named(module(x))
+        found = _name_answers(module(x))
     _write(
         _Tuple(module).eval(), x[:1], path, type(module).__name__, {}, tuple(found), "input" if "x" in found else "x"
     )
@@ -119,7 +119,7 @@ def export_module(module: nn.Module, images: Array, path: Path) -> None:
 
 
 @torch.no_grad()
-def _taken(module: nn.Module, x: Tensor) -> Tensor:
+def _take(module: nn.Module, x: Tensor) -> Tensor:
     """Images as the module takes them: channels first, as torch's own layers do, where that runs, else as they are."""
     if x.ndim not in (3, 4):
         return x
@@ -138,7 +138,7 @@ def _taken(module: nn.Module, x: Tensor) -> Tensor:
     return first
 
 
-def _named(answers: object) -> dict[str, Array]:
+def _name_answers(answers: object) -> dict[str, Array]:
     """The answers of a module by the name of their output."""
     if isinstance(answers, Mapping):
         parts = {str(name): _plain(value) for name, value in answers.items()}
@@ -191,10 +191,10 @@ def _write(
     layers = [m for m in frozen.modules() if isinstance(m, Recurrent)]
     for key, layer in enumerate(layers):
         layer.key = key
-    graph = _traced(frozen, (example,), (source,), outputs, part)
+    graph = _trace(frozen, (example,), (source,), outputs, part)
     if layers:
-        graph = with_scans(graph, layers, lambda cell, x, i, o: _tidied(_traced(cell, x, i, o, part)))
-    graph = _tidied(graph)
+        graph = with_scans(graph, layers, lambda cell, x, i, o: _tidy(_trace(cell, x, i, o, part)))
+    graph = _tidy(graph)
     named = [value.name for value in graph.graph.output]
     _rename(graph, {"global_in": source, **dict(zip(named, outputs, strict=True))})
     graph.graph.name = name
@@ -203,7 +203,7 @@ def _write(
     part.replace(path)
 
 
-def _traced(
+def _trace(
     module: nn.Module, example: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str], part: Path
 ) -> onnx.ModelProto:
     """What Brevitas writes of a module; `part` is a file it may use."""
@@ -226,7 +226,7 @@ def _traced(
     return onnx.load(part)
 
 
-def _tidied(graph: onnx.ModelProto) -> onnx.ModelProto:
+def _tidy(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The model with constants folded and names that a reader can follow."""
     # the exporter writes paddings as little graphs of constants and knows no shapes behind quantizers
     tidy = fold_constants(ModelWrapper(graph), kept=("Quant", "BipolarQuant"))

@@ -49,9 +49,9 @@ class Conv(_Gained, QuantConv2d):
 def dense(method: Method, inputs: int, outputs: int, shift: bool = True) -> nn.Module:
     """A fully connected layer of `method`; without `shift` all its rows share the scale 1."""
     if method.full:
-        return _started(nn.Linear(inputs, outputs, bias=False))
+        return _start(nn.Linear(inputs, outputs, bias=False))
     quant = weight_quantizer(method, shift)
-    return _viewed(Dense(inputs, outputs, bias=False, weight_quant=quant), method, outputs, shift)
+    return _view(Dense(inputs, outputs, bias=False, weight_quant=quant), method, outputs, shift)
 
 
 def conv(
@@ -63,9 +63,9 @@ def conv(
         "kernel_size": kernel, "stride": stride, "padding": padding, "groups": groups, "dilation": dilation, "bias": False,
     }  # fmt: skip
     if method.full:
-        return _started(nn.Conv2d(inputs, outputs, **shape))
+        return _start(nn.Conv2d(inputs, outputs, **shape))
     layer = Conv(inputs, outputs, weight_quant=weight_quantizer(method), **shape)
-    return _viewed(layer, method, outputs, True)
+    return _view(layer, method, outputs, True)
 
 
 def conv_over_time(method: Method, inputs: int, outputs: int, kernel: int = 3, dilation: int = 1) -> nn.Module:
@@ -77,12 +77,12 @@ def conv_over_time(method: Method, inputs: int, outputs: int, kernel: int = 3, d
         "bias": False,
     }
     if method.full:
-        return _started(nn.Conv2d(inputs, outputs, **shape))
+        return _start(nn.Conv2d(inputs, outputs, **shape))
     layer = Conv(inputs, outputs, weight_quant=weight_quantizer(method), **shape)
-    return _viewed(layer, method, outputs, True)
+    return _view(layer, method, outputs, True)
 
 
-def _started(layer: nn.Module, bits: int = 1) -> nn.Module:
+def _start(layer: nn.Module, bits: int = 1) -> nn.Module:
     """`layer` with weights of variance 2 / inputs of a row, normal: Kaiming's start, which the references take everywhere.
 
     Weights of 2 to 7 bits start uniform: their step holds the largest, so a normal's tail would round most of them to 0.
@@ -92,8 +92,8 @@ def _started(layer: nn.Module, bits: int = 1) -> nn.Module:
     return layer
 
 
-def _viewed(layer: nn.Module, method: Method, rows: int, gained: bool) -> nn.Module:
-    _started(layer, method.weight_bits)
+def _view(layer: nn.Module, method: Method, rows: int, gained: bool) -> nn.Module:
+    _start(layer, method.weight_bits)
     layer.weight_bits = method.weight_bits  # type: ignore[assignment]
     layer.gain = None  # type: ignore[assignment]
     if method.weight_bits > 1:

@@ -71,7 +71,7 @@ def train(
             run.note(out)
 
         def pause() -> bool:
-            late = ends is not None and _agreed(time.monotonic() > ends, device, world)
+            late = ends is not None and _any_late(time.monotonic() > ends, device, world)
             if rank == 0 and (late or time.monotonic() - saved > SAVE_EVERY):
                 save()
             return late
@@ -107,7 +107,7 @@ def stopped(safe: tuple[int, int] | None, epochs: int, out: Path) -> str:
     return f"stopped; {out / CHECKPOINT} holds {done} of {epochs} epochs{more}: the same command with --resume goes on from there"
 
 
-def _agreed(late: bool, device: torch.device, world: int) -> bool:
+def _any_late(late: bool, device: torch.device, world: int) -> bool:
     """Whether any of the processes is late: all of them must stop at the same step."""
     if world == 1:
         return late

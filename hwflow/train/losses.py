@@ -114,12 +114,12 @@ class Objective:
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Answers]:
         plan = self.plan
         scores = model(x)
-        loss = self._judged(scores, y)
+        loss = self._judge(scores, y)
         inside = list(self.inside.values) if self.inside else []
         if self.attention is not None:
             seen, mean = self.attention.value, x.new_zeros(1) if self.mean is None else self.mean
             erased = x if seen is None else restricted(x, seen, mean)
-            loss = 0.5 * (loss + self._judged(model(erased), y))
+            loss = 0.5 * (loss + self._judge(model(erased), y))
         if self.twin is not None and (plan.rbd or plan.logits):
             with torch.no_grad():
                 target = self.twin(x)
@@ -143,5 +143,5 @@ class Objective:
         model.train(training)
         return [float(f"{d:.4g}") for d in distances(self.inside.values, self.twins_inside.values)]
 
-    def _judged(self, answers: Answers, y: Tensor) -> Tensor:
+    def _judge(self, answers: Answers, y: Tensor) -> Tensor:
         return self.task.loss(answers, y, self.plan.label_smoothing)

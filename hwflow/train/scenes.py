@@ -63,7 +63,7 @@ def compose(images: Images, kind: Kind, count: int, seed: int) -> Scenes:
     for i in range(count):
         for k in range(int(dice.integers(1, kind.most + 1))):
             which = int(dice.integers(len(images)))
-            digit = _resized(images.x[which, ..., 0], int(dice.integers(kind.low, kind.high + 1)))
+            digit = _resize(images.x[which, ..., 0], int(dice.integers(kind.low, kind.high + 1)))
             height, width = digit.shape
             for _ in range(TRIES):
                 top_row = int(dice.integers(0, kind.side - height + 1))
@@ -80,7 +80,7 @@ def compose(images: Images, kind: Kind, count: int, seed: int) -> Scenes:
     return Scenes(x[..., None], boxes, masks)
 
 
-def _resized(digit: Array, height: int) -> Array:
+def _resize(digit: Array, height: int) -> Array:
     """A digit cut to its ink and resized to `height` pixels, its proportions kept; uint8, at most as wide as high."""
     from PIL import Image
 

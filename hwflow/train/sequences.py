@@ -40,7 +40,7 @@ def tones(source: str = "") -> Split:
     if source and not source.isdecimal():
         raise RecipeError(f"data: tones:N takes a number of sounds, not {source!r}")
     count = int(source or 8000)
-    return _made(count, 0), _made(max(400, count // 8), 1)
+    return _make(count, 0), _make(max(400, count // 8), 1)
 
 
 def sounds(source: str) -> Split:
@@ -79,7 +79,7 @@ def spectrum(samples: Array) -> Array:
     return np.rint((level.clip(FLOOR, LOUDEST) - FLOOR) * (255 / (LOUDEST - FLOOR))).astype(np.uint8)[:, None, :]
 
 
-def _made(count: int, seed: int) -> Images:
+def _make(count: int, seed: int) -> Images:
     dice = np.random.default_rng(seed)
     y = dice.integers(0, len(KINDS), count)
     return Images(np.stack([spectrum(_sound(int(label), dice)) for label in y]), y.astype(np.int64))

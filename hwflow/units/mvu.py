@@ -16,7 +16,7 @@ from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit import sharing
-from hwflow.units.kit.base import MULTS, Memory, Unit
+from hwflow.units.kit.base import MULTS, FinnLayer, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.matrix import Matrix
 from hwflow.units.kit.stores import FEW, LATE, STYLE, Store
@@ -163,6 +163,9 @@ class Mvu(Matrix):
     @property
     def synthesises_quickly(self) -> bool:
         return self.weights.size <= 4096 if self.network is not None else super().synthesises_quickly
+
+    def finn_layers(self) -> list[FinnLayer]:
+        return [("MVAU", "hls", {"PE": self.pe, "SIMD": self.simd})]
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.kit.base import Memory, Unit
+from hwflow.units.kit.base import FinnLayer, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params
 from hwflow.units.kit.matrix import Matrix
 from hwflow.units.kit.weighted import TERNARY
@@ -84,6 +84,10 @@ class Mvus(Matrix):
     @property
     def instances(self) -> tuple[Unit, ...]:
         return (self.one,) * self.pixels
+
+    def finn_layers(self) -> list[FinnLayer]:
+        """FINN has no units side by side: one takes a vector a cycle."""
+        return [("MVAU", "hls", {"PE": self.rows, "SIMD": self.cols})]
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:

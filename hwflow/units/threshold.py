@@ -15,7 +15,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, words
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import Loadable, Memory, Unit
+from hwflow.units.kit.base import FinnLayer, Loadable, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange
 from hwflow.units.kit.stores import Store
@@ -191,6 +191,10 @@ class ThresholdUnit(Loadable):
             return np.where(self.falling, -y, y)
         count = staircase(x, self.thresholds, 0, False)
         return self.base + np.where(self.falling, self.levels - count, count)
+
+    def finn_layers(self) -> list[FinnLayer]:
+        """A word of FINN's is channels of one pixel."""
+        return [("Thresholding", "rtl", {"PE": min(self.pe, self.x.channels)})]
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:

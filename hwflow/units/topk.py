@@ -14,7 +14,7 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
-from hwflow.units.kit.base import Unit
+from hwflow.units.kit.base import FinnLayer, Unit
 from hwflow.units.kit.costs import Bill, Params, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange
 from hwflow.units.kit.streams import Stream, divide, divisors
@@ -88,6 +88,9 @@ class TopKUnit(Unit):
     def run(self, *xs: Array) -> tuple[Array, ...]:
         x = xs[0].reshape(len(xs[0]), *self.x.shape).astype(np.int64)
         return (np.argsort(-x, axis=-1, kind="stable")[..., : self.k],)
+
+    def finn_layers(self) -> list[FinnLayer]:
+        return [("LabelSelect", "hls", {"PE": self.simd})]
 
     @classmethod
     def samples(cls) -> tuple[Unit, ...]:

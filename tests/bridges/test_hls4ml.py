@@ -104,7 +104,7 @@ def test_values_agree_up_to_bits_for_signs_a_scale_and_a_rows_own_sign() -> None
     signs = np.where(sums >= 0, 1, -1)
 
     def differing(op: object, what: str, got: object, want: object) -> int:
-        return hls4ml._compared(op, "theirs", what, np.asarray(got), np.asarray(want), net).differing  # type: ignore[arg-type]
+        return hls4ml._compare_values(op, "theirs", what, np.asarray(got), np.asarray(want), net).differing  # type: ignore[arg-type]
 
     assert differing(d, "sums", sums * 0.125, sums) == 0
     assert differing(d, "sums", sums * [1, -1, 1], sums) == 0

@@ -109,4 +109,4 @@ def test_processes_that_build_the_same_entry_all_answer(cache, tmp_path):
     runs = [subprocess.Popen([sys.executable, "-c", program, tmp_path]) for _ in range(3)]
     assert [run.wait(300) for run in runs] == [0, 0, 0]
     (entry,) = cache.iterdir()
-    assert [f.name for f in entry.iterdir()] == [cached._named(f, "net.so") for f in entry.iterdir()]
+    assert [f.name for f in entry.iterdir()] == [cached._name_of(f, "net.so") for f in entry.iterdir()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hwflow.units.kit.rhythm import EventGraph, Rhythm
 
 SOURCE = INPUT  # the stream that enters a dataflow
+# a layer of FINN: its kind, the style its name ends in once specialised, its folding in its own words
+FinnLayer: TypeAlias = tuple[str, str, dict[str, int]]
 MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
 
 
@@ -206,6 +208,10 @@ class Unit(Node):
     def macs(self) -> int:
         """Products of an input and a weight that it makes and adds up in a cycle; 0 where it has no weights."""
         return 0
+
+    def finn_layers(self) -> list[FinnLayer]:
+        """The layers of FINN that do the same, and how they are folded; none where FINN folds such a layer by itself."""
+        return []
 
     # ---- how it is measured and tested
 

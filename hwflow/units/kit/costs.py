@@ -85,10 +85,10 @@ def estimate(module: str, bill: Bill, family: Family) -> Cost:
     """
     loaded = [s for s in bill.stores if s.loads and s.bits]
     fixed = replace(bill, stores=tuple(s for s in bill.stores if not s.loads))
-    return sum((_priced(LOADER, bill_loader(s), family) for s in loaded), _priced(module, fixed, family))
+    return sum((_price(LOADER, bill_loader(s), family) for s in loaded), _price(module, fixed, family))
 
 
-def _priced(module: str, bill: Bill, family: Family) -> Cost:
+def _price(module: str, bill: Bill, family: Family) -> Cost:
     known = cost_table(family.name)["modules"]
     found, bram, dsp = counts(bill, family)
     lut = ff = guess = 0.0

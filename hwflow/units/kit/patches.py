@@ -16,7 +16,7 @@ from hwflow.errors import RecipeError
 from hwflow.families import Family
 from hwflow.graph import frozen
 from hwflow.ops import Port
-from hwflow.units.kit.base import Unit
+from hwflow.units.kit.base import FinnLayer, Unit
 from hwflow.units.kit.stores import STYLE
 from hwflow.units.kit.streams import PIXELS, Stream, divisors
 from hwflow.windows import Pads, windows
@@ -182,6 +182,14 @@ class Patches(Unit):
         """Every window of images (n, *shape): (n, rows, columns, kh, kw, channels)."""
         x = x.reshape(len(x), *self.x.shape)
         return windows(x, self.kernel, self.stride, self.pads, self.dilation, np.broadcast_to(self.pad, x.shape[-1:]))
+
+    def finn_layers(self) -> list[FinnLayer]:
+        """FINN pads in a layer of its own and has another one for windows of one pixel."""
+        folding = {"SIMD": min(self.simd, self.x.channels)}
+        pad: list[FinnLayer] = [("FMPadding", "rtl", dict(folding))] if any(self.pads) else []
+        if self.kernel == (1, 1):
+            return [*pad, *([("DownSampler", "hls", folding)] if self.stride != (1, 1) else [])]
+        return [*pad, ("ConvolutionInputGenerator", "rtl", folding)]
 
     @property
     def edges(self) -> dict[str, int]:
