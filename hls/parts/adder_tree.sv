@@ -54,6 +54,15 @@ module adder_tree #(
     ) right_level (
       .clk_i(clk_i), .en_i(en_i), .d_i(right), .q_o(right_q)
     );
+`ifdef YOSYS
+    // Yosys would merge adders with no register between them into one sum of many terms, which it builds from full
+    // adders in LUTs, two a bit, beside carry chains left unused. It merges no adder whose sum a kept wire uses too; its
+    // lowest bit is enough, and the others stay free to be trimmed.
+    if (Cut == 0) begin : gen_apart
+      (* keep *) logic [1:0] used;
+      assign used = {Rest > 1 && left_q[0], Half > 1 && right_q[0]};
+    end
+`endif
     assign sum_o = SumBits'($signed(left_q)) + SumBits'($signed(right_q));
   end
 endmodule

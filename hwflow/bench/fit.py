@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,23 @@ from hwflow.units.kit.costs import LOADER
 
 
 def measure_known(
-    family: str, modules: Sequence[str] = (), kept: bool = False, minutes: float | None = None
+    family: str,
+    modules: Sequence[str] = (),
+    kept: bool = False,
+    minutes: float | None = None,
+    having: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Module, shape and measurement of every unit of the fit: of `modules` alone where there are any, of those
-    measured before alone where `kept`, of those and what can be measured in so many `minutes` where that is given."""
+    measured before alone where `kept`, of those and what can be measured in so many `minutes` where that is given, of
+    those with one of the counts `having` where there are any."""
     some = [u for seed in SEEDS for u in units(seed) if not modules or u.module in modules]
     # some families' LUTs hold no memory that is written
     some = [
         u.folded(style="auto") if getattr(u, "style", "") == "lut" and "auto" in u.styles(family_of(family)) else u
         for u in some
     ]
+    if having:
+        some = [u for u in some if chosen(costs.counts(u.bill(u.structure()[1]), family_of(family))[0], having)]
     if minutes is not None:
         measure_within(minutes, some, family)
     if kept or minutes is not None:
@@ -143,17 +151,38 @@ def fit(family: str, kept: bool = False, only: Sequence[str] = (), minutes: floa
 
 
 def coefficients(
-    entries: Sequence[dict[str, Any]], family: str, guesses: Mapping[str, Any] | None = None
+    entries: Sequence[dict[str, Any]],
+    family: str,
+    guesses: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, dict[str, list[float]]]:
-    """LUTs, flip-flops and the number of measurements of every count, module by module."""
-    out, guesses = {}, guesses or {}
+    """LUTs, flip-flops and the number of measurements of every count, module by module; those `fixed` are left out."""
+    out, guesses, fixed = {}, guesses or {}, fixed or {}
     for module in sorted({e["module"] for e in entries}):
         rows = [e for e in entries if e["module"] == module]
         found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
-        luts, flipflops = (solve(rows, module, family, r, guesses.get(module, {})) for r in ("lut", "ff"))
+        luts, flipflops = (solve(rows, module, family, r, guesses.get(module, {}), fixed) for r in ("lut", "ff"))
         number = {name: sum(f.get(name, 0) > 0 for f in found) for name in luts}
         out[module] = {name: [luts[name], flipflops[name], number[name]] for name in luts}
     return out
+
+
+def refit(family: str, module: str, patterns: Sequence[str], minutes: float) -> dict[str, Any]:
+    """A family's table with the coefficients of one module that match a pattern fitted anew, all others as they are.
+
+    For a change of one part that a module stands on: units that have the part are measured alone.
+    """
+    table = {**cost_table(family), "date": datetime.now(timezone.utc).date().isoformat()}
+    old: dict[str, list[float]] = table["modules"][module]
+    fixed = {name: row for name, row in old.items() if not chosen([name], patterns)}
+    new = coefficients(measure_known(family, [module], minutes=minutes, having=patterns), family, fixed=fixed)[module]
+    table["modules"] = {**table["modules"], module: {**old, **{name: row for name, row in new.items() if row[2]}}}
+    return table
+
+
+def chosen(names: Iterable[str], patterns: Sequence[str]) -> bool:
+    """Whether one of the names matches one of the patterns, `*` any letters."""
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def fit_loads(family: str) -> dict[str, Any]:
@@ -176,27 +205,33 @@ def save(table: dict[str, Any], family: str) -> Path:
 
 
 def solve(
-    rows: Sequence[dict[str, Any]], module: str, family: str, resource: str, guesses: Mapping[str, Sequence[float]]
+    rows: Sequence[dict[str, Any]],
+    module: str,
+    family: str,
+    resource: str,
+    guesses: Mapping[str, Sequence[float]],
+    fixed: Mapping[str, Sequence[float]],
 ) -> dict[str, float]:
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess: `guesses`, rows
-    of another family's table, else PRIOR."""
+    of another family's table, else PRIOR's. What has a row in `fixed` costs what that says."""
     found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
-    names = sorted({n for f in found for n in f} | set(RARE.get(module, ())))
+    names = sorted(({n for f in found for n in f} | set(RARE.get(module, ()))) - set(fixed))
     if not names:
         return {}
     column = ("lut", "ff").index(resource)
     guess = np.array([guesses[n][column] if n in guesses else prior(n, family, resource) for n in names], float)
     y = np.array([e["measured"][resource] for e in rows], float)
+    known = np.array([sum(f.get(n, 0.0) * row[column] for n, row in fixed.items()) for f in found])
     a = np.array([[f.get(n, 0.0) for n in names] for f in found]).reshape(len(rows), len(names))
     firm = np.array([SIBLING if n in guesses else HOLD for n in names])
     hold, x = np.diag(firm / (guess + 0.1)), guess
     trust = np.ones(len(rows))
     for _ in range(4):
         weight = trust / (y + 8)
-        rows_, ends = a * weight[:, None], y * weight
+        rows_, ends = a * weight[:, None], (y - known) * weight
         x = nonnegative(np.concatenate([rows_, hold]), np.concatenate([ends, hold @ guess]), x)
         # a unit that the tool found a shortcut in, equal rows or an answer that never changes, tells little of others
-        trust = 1 / np.sqrt(1 + (((a @ x - y) / (y + 8)) / ODD) ** 2)
+        trust = 1 / np.sqrt(1 + (((a @ x + known - y) / (y + 8)) / ODD) ** 2)
     return {n: round(float(c), 4) for n, c in zip(names, x, strict=True)}
 
 
@@ -216,8 +251,11 @@ def nonnegative(a: Array, b: Array, x: Array) -> Array:
 def main(args: Sequence[str]) -> None:
     """Nothing: measure and fit every fitted family; `kept`: fit what was measured; `only MODULE ...`: measure and fit these
     anew; `loads`: memories that can be loaded; `family NAME [MODULE ...]`: measure and fit a family, or some modules of it;
-    `family NAME minutes N`: measure for N minutes at most and fit what was measured until now."""
+    `family NAME minutes N`: measure for N minutes at most and fit what was measured until now; `part NAME MODULE minutes N
+    PATTERN ...`: the like for the coefficients that match, all others as they are."""
     match list(args):
+        case ["part", family, module, "minutes", most, *patterns] if patterns:
+            print(f"fitted {save(refit(family, module, patterns, float(most)), family)}")
         case ["family", family, "minutes", most]:
             print(f"fitted {save(fit(family, minutes=float(most)), family)}")
         case ["family", family, *modules]:
@@ -233,7 +271,7 @@ def main(args: Sequence[str]) -> None:
                 print(f"fitted {', '.join(modules)} in {save(fit(family, only=modules), family)}")
         case _:
             raise SystemExit(
-                "python -m hwflow.bench.fit [kept | loads | only MODULE ... | family NAME [MODULE ... | minutes N]]"
+                "python -m hwflow.bench.fit [kept | loads | only MODULE ... | family NAME [MODULE ... | minutes N] | part NAME MODULE minutes N PATTERN ...]"
             )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwflow.bench.fit import nonnegative
+from hwflow.bench.fit import chosen, coefficients, nonnegative
 from hwflow.bench.fit_units import units
 from hwflow.bench.measure import measure
 from hwflow.bits import Ints
@@ -204,6 +204,24 @@ def test_the_fit_finds_coefficients_that_explain_exact_data():
     a, true = rng.random((40, 5)), np.array([1.0, 0.0, 2.5, 0.3, 0.0])
     assert np.allclose(nonnegative(a, a @ true, np.ones(5)), true, atol=1e-6)
     assert (nonnegative(a, -(a @ true), np.ones(5)) == 0).all()
+
+
+def test_a_part_is_fitted_anew_while_the_rest_costs_what_it_did():
+    rng = np.random.default_rng(1)
+    bills = [Bill({"one": 1, "word": int(w), "tree": int(t)}) for w, t in rng.integers(0, 400, (30, 2))]
+    rows = [
+        {"module": "add", "bill": b, "measured": {"lut": 5 + b.counts["word"] + 2.5 * b.counts["tree"], "ff": 0}}
+        for b in bills
+    ]
+    fixed = {"one": [5.0, 0.0, 30], "word": [1.0, 0.0, 30]}
+    found = coefficients(rows, "xc7", fixed=fixed)["add"]
+    assert found["tree"][0] == pytest.approx(2.5, rel=0.01)
+    assert found["tree"][2] == 30
+    assert not {"one", "word"} & set(found)
+    wrong = coefficients(rows, "xc7", fixed={**fixed, "word": [0.0, 0.0, 30]})["add"]
+    assert wrong["tree"][0] > 2.6, "what is fixed explains its part of the data, and no other"
+    assert chosen(["one", "tree_select"], ["tree*"])
+    assert not chosen(["one", "subtree"], ["tree*", "two"])
 
 
 def products() -> list[Unit]:

@@ -1,5 +1,7 @@
 """Synthesis is measured, not guessed: cells become LUTs as Yosys counts them, clocks are those a PLL makes, names are safe."""
 
+import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from hwflow.bench import measure
 from hwflow.bench.measure import measure_units, side_by_side, total
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.board import boards, load_board
-from hwflow.emit.rtl import emit
+from hwflow.emit.rtl import emit, sources
 from hwflow.errors import RecipeError, ToolError
 from hwflow.families import FAMILIES
 from hwflow.lower import lower
@@ -47,6 +49,23 @@ def test_luts_that_share_a_lut6_are_counted_once_as_yosys_does(luts: list[int], 
 )  # fmt: skip
 def test_cells_weigh_what_the_method_says(family: str, counted: dict[str, int], want: tuple[float, ...]):
     assert tuple(cells.sum_resources(Counter(counted), family).values()) == want
+
+
+@pytest.mark.parametrize(("terms", "adders"), [(3, 2), (4, 3), (7, 6), (13, 12)])
+def test_yosys_leaves_every_adder_of_a_tree_its_carry_chain(terms: int, adders: int, tmp_path: Path):
+    """Merged into sums of many terms they are full adders in LUTs, two a bit: a third more LUTs on 7-series."""
+    for file in sources(["adder_tree"]):
+        shutil.copyfile(file, tmp_path / file.name)
+    script = [
+        *(f"read_verilog -defer -sv {file.name}" for file in sources(["adder_tree"])),
+        f"chparam -set N {terms} -set Bits 9 adder_tree",
+        "hierarchy -top adder_tree",
+        "proc; flatten; opt; wreduce; opt_clean; alumacc; opt_clean",
+        "tee -o count stat",
+    ]
+    yosys.run_script(script, tmp_path, "tree", 300)
+    counted = {kind: int(n) for n, kind in re.findall(r"^ +(\d+) +(\$\w+)$", (tmp_path / "count").read_text(), re.M)}
+    assert counted.get("$alu", 0) == adders, counted
 
 
 def test_a_hierarchy_is_counted_through_and_each_instance_by_itself():
