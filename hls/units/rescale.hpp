@@ -31,7 +31,8 @@ void rescale(Stream<Pe * XBits> &x, Stream<Pe * YBits> &y, const Scales &scale) 
       const Product factor = MulBits ? Product(value<2>(m)) : Product(Mul);
       const Product product = Times<Mult, Product>::of(factor, Product(value<XKind>(field<XBits>(word, p * XBits))));
       const Total addend = AddBits ? Total(value<2>(a)) : Total(Add);
-      const Total sum = Total(Total(product) + addend);
+      // factors and addends may have lost bits that the sum, which fits, does not need: it is what its low bits are
+      const Total sum = Total(value<2>(code<2, SumBits>(Total(Total(product) + addend))));
       const Total shifted = Total(sum >> Shift);
       const Int<32> y_p = shifted < Lo ? Int<32>(Lo) : shifted > Hi ? Int<32>(Hi) : Int<32>(shifted);
       set_field<YBits>(out, p * YBits, code<1, YBits>(y_p));

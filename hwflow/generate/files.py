@@ -96,12 +96,12 @@ SPATIAL: dict[Callable[[Drawing], None], int] = {
     spatial.conv: 8, spatial.max_pool: 6, spatial.average: 4, pointwise.residual: 3, pointwise.met: 1, spatial.concat: 2,
     spatial.resized: 2, spatial.padded: 2, spatial.sliced: 1, moves.turned: 3, moves.there_and_back: 1,
     rearrange.split: 1, rearrange.gathered: 1, rearrange.cropped: 1, rearrange.blocks: 9, rearrange.shuffled: 1,
-    rearrange.reduced_largest: 2, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
+    rearrange.reduced_any: 3, rearrange.interpolated: 2, rearrange.transposed_conv: 2, rearrange.beside: 1, activations.gated: 1,
     branches.met: 3, branches.shortcut: 1, recurrent.scanned: 6,
 }  # fmt: skip
 FLAT: dict[Callable[[Drawing], None], int] = {
     heads.dense: 6, pointwise.residual: 2, pointwise.met: 1, moves.there_and_back: 1, heads.as_convolution: 1, rearrange.split: 1,
-    rearrange.gathered: 1, rearrange.beside: 1, activations.gated: 1,
+    rearrange.gathered: 1, rearrange.beside: 1, rearrange.reduced_any: 1, activations.gated: 1,
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hwflow.generate.drawing import Drawing, Grid, plus
 from hwflow.generate.quantize import ready, weighted, weights
-from hwflow.generate.spatial import BACK, FIRST, MOST_PIXELS, shaped
+from hwflow.generate.spatial import BACK, FIRST, MOST_PIXELS, divided, shaped
 
 
 def split(d: Drawing) -> None:
@@ -108,18 +108,73 @@ def shuffled(d: Drawing) -> None:
     d.to(d.node("Reshape", y, d.const([-1, c, h, w], np.int64)), at.grid)
 
 
-def reduced_largest(d: Drawing) -> None:
-    """ReduceMax or ReduceMin over pixels, axes kept."""
+def reduced_any(d: Drawing) -> None:
+    """A maximum, minimum, sum or mean over any axes but the batch, kept or not; without them what is left stays an image."""
     at = d.at
-    if at.letters not in FIRST + BACK:
+    if at.letters not in (*FIRST, *BACK, "NC"):
         return
-    gone = [i for i, a in enumerate(at.letters) if a in "HW"]
-    op = d.pick(("ReduceMax", "ReduceMin"))
-    if d.opset >= 18:
-        y = d.node(op, at.name, d.const(gone, np.int64), keepdims=1)
+    op = d.pick(("ReduceMax", "ReduceMin", "ReduceSum", "ReduceMean"))
+    if op in ("ReduceSum", "ReduceMean"):
+        ready(d)
+        at = d.at
+    axes = list(range(1, len(at.shape)))
+    gone = [i for i in axes if at.letters[i] in "HW"] if d.chance(40) else [i for i in axes if d.chance(50)]
+    if not gone:
+        return
+    named = [i - len(at.shape) if d.chance(40) else i for i in gone]
+    keep = d.choose(0, 1)
+    attrs: dict[str, Any] = {"keepdims": keep} if not keep or d.chance(60) else {}
+    if d.opset >= (13 if op == "ReduceSum" else 18):
+        y = d.node(op, at.name, d.const(named, np.int64), **attrs)
     else:
-        y = d.node(op, at.name, axes=gone, keepdims=1)
-    d.to(y, at.grid, shape=[1 if i in gone else s for i, s in enumerate(at.shape)])
+        y = d.node(op, at.name, axes=named, **attrs)
+    letters, shape = at.letters, [1 if i in gone else s for i, s in enumerate(at.shape)]
+    if not keep:
+        left = "".join(
+            "N" if i == 0 else "C" if at.letters[i] == "C" else "W" for i in range(len(shape)) if i not in gone
+        )
+        if left in ("NC", "NCW", "NWC"):
+            letters, shape = left, [s for i, s in enumerate(shape) if i not in gone]
+        elif d.opset >= 13:
+            y = d.node("Unsqueeze", y, d.const(gone, np.int64))
+        else:
+            y = d.node("Unsqueeze", y, axes=gone)
+    taps, grid = int(np.prod([at.shape[i] for i in gone])), at.grid
+    if op == "ReduceSum" and grid is not None:
+        grid = d.summed(Grid(grid.step, grid.most * taps, grid.dyadic))
+    elif op == "ReduceMean" and grid is not None:
+        grid = divided(d, grid, taps)
+    d.to(y, grid, letters, shape)
+
+
+def interpolated(d: Drawing) -> None:
+    """Resize between pixels, to any size, at the places of any of its rules."""
+    at = d.at
+    if at.letters not in FIRST or d.opset < 11:
+        return
+    ready(d)
+    at = d.at
+    pixels = [at.size(a) for a in at.letters if a in "HW"]
+    out = [d.choose(1, 2 * s + 1) if d.chance(50) else s * d.choose(1, 2) for s in pixels]
+    if int(np.prod(out)) > MOST_PIXELS:
+        return
+    attrs: dict[str, Any] = {"mode": "linear"}
+    if d.chance(75):
+        where = d.pick(("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"))
+        attrs["coordinate_transformation_mode"] = where
+    roi = "" if d.opset >= 13 else d.const(np.zeros(0))
+    if d.chance(50) or not isinstance(d.b.shape[0], int):
+        scales = np.array([1, 1, *(o / s for o, s in zip(out, pixels, strict=True))], np.float32)
+        out = [int(np.floor(float(f) * s)) for f, s in zip(scales[2:], pixels, strict=True)]
+        if min(out) < 1:
+            return
+        y = d.node("Resize", at.name, roi, d.const(scales), **attrs)
+    else:
+        empty = "" if d.opset >= 13 else d.const(np.zeros(0))
+        y = d.node("Resize", at.name, roi, empty, d.const([1, at.size("C"), *out], np.int64), **attrs)
+    if out != pixels:
+        d.exact = False  # places and weights of outputs are float32 numbers
+    d.to(y, at.grid if out == pixels else None, shape=shaped(d, out))
 
 
 def transposed_conv(d: Drawing) -> None:

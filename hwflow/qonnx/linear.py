@@ -64,6 +64,11 @@ def side(where: str, now: int, to: int, scale: float) -> Side:
     return Side(front, behind, parts, stride, (max(-first, 0), max(-spare, 0)), tuple(weights), whole // common, loose)
 
 
+def parts_of_a_pixel(where: str, now: int, to: int, scale: float) -> int:
+    """Into how many parts the places of outputs divide a pixel; millions for a scale of float32 that is no ratio of sizes."""
+    return _places(where, now, to, scale)[1].denominator
+
+
 def _places(where: str, now: int, to: int, scale: float) -> tuple[Fraction, Fraction]:
     """The place of the first output among the pixels, and how far the next lies behind it."""
     one = Fraction(1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwflow import real
 from hwflow.bits import Array
-from hwflow.qonnx.linear import WHERE, Side, side
+from hwflow.qonnx.linear import WHERE, Side, parts_of_a_pixel, side
 from hwflow.qonnx.model import Call
 from hwflow.qonnx.operators import ANY, Refused, operator
 from hwflow.qonnx.products import bias_behind, moved, weights
@@ -98,14 +98,16 @@ def _linear(reader: Reader, call: Call, ref: Ref, scales: tuple[float, ...], to:
     where = str(call.attrs.get("coordinate_transformation_mode", "half_pixel"))
     if where not in WHERE:
         reader.unsupported(call, "coordinate_transformation_mode", where, f"use one of {', '.join(WHERE)}")
-    down, across = (side(where, n, m, s) for n, m, s in zip(ref.shape, to, scales, strict=False))
-    if max(down.parts, across.parts) > MOST_PARTS:
+    ends = list(zip(ref.shape, to, scales, strict=False))
+    parts = max(parts_of_a_pixel(where, *end) for end in ends)
+    if parts > MOST_PARTS:
         raise Refused(
             "scales",
-            f"resizes {ref.shape[0]} x {ref.shape[1]} to {to[0]} x {to[1]} pixels, whose places divide a pixel into "
-            f"{max(down.parts, across.parts)} parts, more than {MOST_PARTS}",
+            f"resizes {ref.shape[0]} x {ref.shape[1]} to {to[0]} x {to[1]} pixels by {' x '.join(f'{s:g}' for s in scales)}, "
+            f"whose places divide a pixel into {parts} parts, more than {MOST_PARTS}",
             "use a whole factor with align_corners=False",
         )
+    down, across = (side(where, *end) for end in ends)
     rows, cols = (
         np.clip(np.arange(-s.front, n + s.behind), 0, n - 1) for s, n in zip((down, across), ref.shape, strict=False)
     )

@@ -261,7 +261,7 @@ def _pick(scores: Array, room: Array, want: Array) -> float:
 
 def _absolute(node: real.RealOp, op: ops.Op, sizes: list[Array], pad: float) -> Array:
     """The node with the size of everything: of weights, and of values at or above zero; never less than that."""
-    units = [max(float(x.max(initial=0)), 1e-300) / (1 << 20) for x in sizes]
+    units = [max(float(x.max(initial=0)), pad, 1e-300) / (1 << 20) for x in sizes]
     upper = [np.ceil(x / u).astype(np.int64) for x, u in zip(sizes, units, strict=True)]
     if isinstance(node, real.Dense | real.Conv) and isinstance(op, ops.Dense | ops.Conv):
         plain = replace(op, weights=np.abs(node.weights.ints))

@@ -195,6 +195,8 @@ class RescaleUnit(Loadable):
             make("bias", (9,), Ints(0, 255), 1, rng.integers(-99, 99, 9), shift=0, lo=-64, hi=200, pe=3),
             make("two", (2, 4, 3), Ints(-99, 99), rng.integers(-900, 900, 3), rng.integers(-999, 999, 3), shift=9, lo=-99, hi=99, pe=6),
             make("ragged", (2, 7, 2), BIPOLAR, 5, rng.integers(-9, 9, 2), shift=1, lo=-8, hi=7, pe=8),
+            # factors and addends of more bits than their sums
+            make("near", (2, 5, 3), Ints(-131, -128), [2, -3, 1], [276, -390, 136], shift=0, lo=0, hi=24, pe=3),
             make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
         )  # fmt: skip
 
