@@ -24,6 +24,7 @@ PARTS = {
     "fits": ("hwflow.bench.fits", "rows"),
     "rtl": ("hwflow.bench.rtl", "rows"),
     "nets": ("hwflow.bench.rtl", "network_rows"),
+    "wide": ("hwflow.bench.rtl", "wide_rows"),
     "breadth": ("hwflow.bench.breadth", "breadth_rows"),
     "boards": ("hwflow.bench.boards", "bench_rows"),
     "clocks": ("hwflow.bench.clocks", "rows"),

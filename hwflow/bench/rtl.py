@@ -55,6 +55,8 @@ RUNS = (
     ("cnv", 32_768, 4),
     ("vgg_small", 65_536, 3),
 )
+WIDE = (("cnv", 400, 6), ("resnet20", 512, 6))  # the like, with words of several pixels
+WIDE_BOARD = "vcu118"  # they are larger than the other boards
 SEEDS = (1, 2, 3)  # of placements, the best of which counts
 STALLED = 1  # images that enter and leave with random gaps
 
@@ -72,13 +74,15 @@ def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
         yield f"mvu {simd}x8, weights in block RAM", partial(matrix, 128, 4 * simd, 8, simd, "block")
     for name, cycles, share in NETWORKS:
         within = f" in {share:.0%} of a {load_board(BOARD).title}" if share else ""
-        yield f"{name} at {cycles} cycles{within}", partial(at_rate, drawn_nets.NETS[name](0), cycles, share)
+        board = BOARD if share else None
+        make = partial(at_rate, drawn_nets.NETS[name](0), cycles, board, share or 1.0)
+        yield f"{name} at {cycles} cycles{within}", make
 
 
-def at_rate(net: Net, cycles: int, share: float | None = None) -> Dataflow:
-    """The cheapest hardware of a network for an image every so many cycles, in a share of BOARD where one is named."""
-    board = load_board(BOARD) if share else None
-    return plan(net, board=board, clock_mhz=CLOCK_MHZ, fps=CLOCK_MHZ * 1e6 / cycles, max_util=share or 1.0)
+def at_rate(net: Net, cycles: int, board: str | None = None, share: float = 1.0) -> Dataflow:
+    """The cheapest hardware of a network for an image every so many cycles, within a share of a board where one is named."""
+    part = load_board(board) if board else None
+    return plan(net, board=part, clock_mhz=CLOCK_MHZ, fps=CLOCK_MHZ * 1e6 / cycles, max_util=share)
 
 
 def matrix(rows: int, cols: int, pe: int, simd: int, style: str) -> Dataflow:
@@ -227,15 +231,22 @@ def placed(work: Path, seed: int, aim_mhz: float) -> tuple[float, str]:
     return min(c["achieved"] for c in report["fmax"].values()), f"{wires:.1f} of {whole:.1f} ns are wires"
 
 
-def network_rows(say: Callable[[str], None]) -> list[Row]:
+def network_rows(say: Callable[[str], None]) -> Iterator[Row]:
     """One row for each network of RUNS: images, how many differ, cycles and latency claimed and simulated, seconds."""
-    return [network_row(name, cycles, n, say) for name, cycles, n in RUNS]
+    for name, cycles, n in RUNS:
+        yield network_row(name, cycles, n, say)
 
 
-def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> Row:
+def wide_rows(say: Callable[[str], None]) -> Iterator[Row]:
+    """One row for each network of WIDE, planned within WIDE_BOARD: what `network_rows` says of others."""
+    for name, cycles, n in WIDE:
+        yield network_row(name, cycles, n, say, WIDE_BOARD)
+
+
+def network_row(name: str, cycles: int, n: int, say: Callable[[str], None], board: str | None = None) -> Row:
     """A network's RTL against its Net, and against what is claimed of it; stalls on some images."""
     net = drawn_nets.NETS[name](0)
-    flow = at_rate(net, cycles)
+    flow = at_rate(net, cycles, board)
     x, drawn = inputs(net, n)
     with tempfile.TemporaryDirectory() as scratch:
         folder = emit(flow, Path(scratch) / "rtl")
@@ -264,11 +275,18 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None]) -> R
         facts = measure_once(key, measure)
     claims = {
         "network": name,
+        **({"board": board, "LUTs in use, %, estimated": in_use(flow, board)} if board else {}),
         "drawn_from": drawn,
         "cycles_claimed": flow.cycles,
         "latency_claimed": first_latency(flow),
     }
     return {**claims, **facts}
+
+
+def in_use(flow: Dataflow, board: str) -> float:
+    """Percent of a board's LUTs, as estimated."""
+    part = load_board(board)
+    return round(100 * flow.cost(part.family).lut / part.lut, 1)
 
 
 def inputs(net: Net, n: int) -> tuple[Array, str]:

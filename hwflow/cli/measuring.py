@@ -102,7 +102,7 @@ def bench(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, breadth, boards, clocks, faults, link, soak, train, steps, experiment, trained or tasks; all without it."
+            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, trained or tasks; all without it."
         ),
     ] = None,
     pages: Annotated[
