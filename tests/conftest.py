@@ -4,6 +4,7 @@ import os
 from functools import cache
 from pathlib import Path
 
+import budgets
 import numpy as np
 import pytest
 
@@ -39,6 +40,16 @@ def pytest_runtest_setup(item):
     c.FLAGS, c.FAST = flags = as_users_do()
     if item.get_closest_marker("slow") is None:
         c.FLAGS = c.FAST = ("-O0", *flags[0][1:])
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What each room took beside its budget, where several rooms ran."""
+    reports = [r for some in terminalreporter.stats.values() for r in some if hasattr(r, "duration")]
+    found = budgets.seconds_by_room((r.nodeid, r.duration) for r in reports)
+    if len(found) > 3:
+        terminalreporter.section("seconds of one worker by room, and their budgets")
+        for line in budgets.report(found):
+            terminalreporter.write_line(line)
 
 
 def shared(name):

@@ -3,8 +3,10 @@
 import ast
 from pathlib import Path
 
+import budgets
 import pytest
 
+TESTS = Path(__file__).parent
 PACKAGE = Path(__file__).parents[1] / "hwflow"
 FLOORS = (
     "errors bits places runs files schema version cluster",
@@ -68,5 +70,19 @@ def test_foreign_frameworks_stay_in_their_rooms(path):
 
 
 def test_no_module_is_larger_than_one_sitting():
-    large = {str(p): n for p in MODULES if (n := len(p.read_text().splitlines())) > 500}
+    large = {str(p): n for p in MODULES if (n := len(p.read_text().splitlines())) > 450}
     assert not large, f"rooms with more than one subject: {large}"
+
+
+def test_every_room_of_tests_has_a_budget_and_all_of_them_half_an_hour_of_two_workers():
+    rooms = {budgets.room_of(p.relative_to(TESTS).as_posix()) for p in TESTS.rglob("test_*.py")}
+    assert set(budgets.BUDGETS) == rooms
+    assert sum(budgets.BUDGETS.values()) <= budgets.WHOLE
+
+
+def test_a_room_beyond_its_budget_is_said_first():
+    found = budgets.seconds_by_room(
+        [("tests/fold/test_a.py::b", 70.0), ("tests/fold/test_a.py::c[1]", 30.5), ("tests/test_x.py::y", 2)]
+    )
+    assert found == {"fold": 100.5, ".": 2}
+    assert next(line.split() for line in budgets.report(found)) == ["fold", "100", "s", "of", "80", "OVER"]

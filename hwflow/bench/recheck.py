@@ -1,7 +1,8 @@
 """One row of each table of docs/pages/results, measured again and compared with what the page says.
 
 Stands on the parts of the bench. `python -m hwflow.bench.recheck [PART ...]` ends with 1 where a number no longer holds;
-the page is then written again by `hwflow bench PART --write docs/pages/results`.
+the page is then written again by `hwflow bench PART --write docs/pages/results`. Where that takes hours, `--write` puts
+the one row that was measured into its page, which says below the table which row is of which day.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.bench import boards, cpu, fifos, fits, micro, rtl, trained
-from hwflow.bench.tables import cell, heading
+from hwflow.bench.tables import cell, heading, measured_by
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
 from hwflow.generate import nets as drawn_nets
@@ -106,9 +107,33 @@ def table(part: str, page: Path | None = None) -> list[dict[str, str]]:
     return [dict(zip(parts[0], row, strict=True)) for row in parts[2:]]
 
 
+def replace_row(part: str, check: Check, found: Row, page: Path | None = None) -> None:
+    """Put a measured row in place of the page's, and below the table the day and the command it comes from."""
+    file = page or PAGES / f"{part}.md"
+    head, body = file.read_text().split(f"<!-- bench {part} -->", 1)
+    body, tail = body.split("<!-- end -->", 1)
+    lines = body.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    rows, cells = table(part, file), {heading(key): cell(value) for key, value in found.items()}
+    at = next(i for i, row in enumerate(rows) if _is_row(check, found, row))
+    lines[first + 2 + at] = "| " + " | ".join(cells.get(key, old) for key, old in rows[at].items()) + " |"
+    begin = f"The row {', '.join(cell(found[k]) for k in check.found_by)} was measured again by "
+    lines = [line for line in lines if not line.startswith(begin)]
+    while not lines[-1]:
+        lines.pop()
+    source = measured_by(f"python -m hwflow.bench.recheck {part} --write").split(";")[0]
+    file.write_text(
+        "\n".join([f"{head}<!-- bench {part} -->", *lines[1:], "", f"{begin}{source}.", f"<!-- end -->{tail}"])
+    )
+
+
+def _is_row(check: Check, found: Row, row: dict[str, str]) -> bool:
+    return all(row.get(heading(k)) == cell(found[k]) for k in check.found_by)
+
+
 def compare(check: Check, found: Row, rows: Sequence[dict[str, str]]) -> list[str]:
     """What differs between a measured row and the page, a sentence each."""
-    kept = [r for r in rows if all(r.get(heading(k)) == cell(found[k]) for k in check.found_by)]
+    kept = [r for r in rows if _is_row(check, found, r)]
     if not kept:
         return [f"the page has no row for {', '.join(cell(found[k]) for k in check.found_by)}"]
     out = []
@@ -136,19 +161,23 @@ def _number(text: str) -> float | None:
         return None
 
 
-def recheck(part: str, say: Say) -> list[str]:
-    """What no longer holds of one row of a part."""
+def recheck(part: str, say: Say, write: bool = False) -> list[str]:
+    """What no longer holds of one row of a part; with `write` the page has the measured row from now on."""
     check = CHECKS[part]
-    return compare(check, check.measure(say), table(part))
+    found = check.measure(say)
+    wrong = compare(check, found, table(part))
+    if wrong and write:
+        replace_row(part, check, found)
+    return wrong
 
 
-def main(parts: Sequence[str]) -> int:
-    """Measure one row of each of `parts`, of every table where none is named, and say what differs; 1 where something does."""
-    wrong = 0
+def main(arguments: Sequence[str]) -> int:
+    """Measure one row of each part named, of every table where none is, and say what differs; 1 where something does."""
+    wrong, parts = 0, [a for a in arguments if a != "--write"]
     for part in parts or CHECKS:
         if part not in CHECKS:
             raise SystemExit(f"{part}: no row of it is measured within a minute; known: {', '.join(CHECKS)}")
-        said = recheck(part, lambda line: print(f"  {line}", file=sys.stderr))
+        said = recheck(part, lambda line: print(f"  {line}", file=sys.stderr), "--write" in arguments)
         wrong += len(said)
         print(f"{part}: {'holds' if not said else '; '.join(said)}", flush=True)
     return int(wrong > 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from hwflow.bench import recheck
-from hwflow.bench.recheck import CHECKS, PAGES, Check, compare, table
+from hwflow.bench.recheck import CHECKS, PAGES, Check, compare, replace_row, table
 from hwflow.bench.tables import markdown
 from hwflow.errors import RecipeError
 
@@ -32,6 +32,18 @@ def test_a_row_that_holds_says_nothing_and_each_difference_is_named(tmp_path):
     assert compare(check, {**found, "fmax_mhz": 89.0}, rows) == ["Fmax, MHz: the page says 95, measured 89, beyond 5%"]
     assert compare(check, {**found, "network": "c"}, rows) == ["the page has no row for c"]
     assert compare(check, {**found, "dsp": 3}, rows) == ["DSP: the page says nothing, measured 3"]
+
+
+def test_a_row_that_no_longer_holds_is_put_into_its_page_with_its_day(tmp_path):
+    kept = {"network": "a", "lut": 1200, "seconds": 9.1}, {"network": "b", "lut": 7}
+    written(tmp_path, *kept)
+    page, check = tmp_path / "nets.md", Check(lambda _: {}, ("network",), {})
+    for lut in (1201, 1300):
+        replace_row("nets", check, {"network": "a", "lut": lut, "seconds": 8.0}, page)
+    assert [r["LUT"] for r in table("nets", page)] == ["1,300", "7"]
+    text = page.read_text()
+    assert text.startswith("# Nets\n<!-- bench nets -->\n|") and text.endswith("<!-- end -->\n") and "\nhere\n" in text
+    assert text.count("The row a was measured again by `python -m hwflow.bench.recheck nets --write`, 20") == 1
 
 
 def test_the_command_ends_with_1_where_a_number_no_longer_holds(monkeypatch, capsys):
