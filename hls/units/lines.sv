@@ -11,11 +11,11 @@
 // Row n of the image (and of all images after it) lies in memory n mod KernelH. A column is a word wide and of the
 // kernel's height: one is read a cycle, turned so that its topmost word comes first, and shifted into the windows;
 // columns follow each other from row to row, and masks hide those of another row. So a row of windows takes a cycle
-// for each column of the image whatever its padding is. Windows that reach beyond the right edge leave while the next
-// row's first columns come; only those of an image's last row wait for none: After shifts without a column, the last of
-// them at once with the next image's first column where that is there. Two credits say how far writer and reader go:
-//   avail  words that came beyond the last one the next column needs
-//   room   words that may still come before they would overwrite the top of the next column
+// for each column of the image whatever its padding is. Windows that extend past the right edge are output while the
+// next row's first columns are read. After an image's last row there is nothing left to read, so they are flushed by
+// After shifts without a column; the last of these takes the next image's first column where it has come. Credits say
+// how far writer and reader may go: a column is read when its last word has come, a word is taken when it overwrites
+// nothing that the next column needs.
 // Timing: Height * Width / Pixels cycles an image (or the columns read and After - 1, where that is more); the first
 // word leaves 1 cycle after the last tap of its windows came. x_ready_o comes from a register.
 module lines #(
@@ -130,16 +130,9 @@ module lines #(
   typedef logic signed [NBits-1:0] credit_t;
 
   logic full_p, edge_p;
-  if (FullP >= OutH - 1) begin : gen_inside
-    assign full_p = 1'b1;
-    assign edge_p = 1'b0;
-  end else if (FullP <= 0) begin : gen_outside
-    assign full_p = 1'b0;
-    assign edge_p = FullP == 0 && row_q == '0;
-  end else begin : gen_edge
-    assign full_p = row_q < PBits'(FullP);
-    assign edge_p = row_q == PBits'(FullP);
-  end
+  image_edge #(.Full(FullP), .Windows(OutH), .Bits(PBits)) edge_of_image (
+    .at_i(row_q), .full_o(full_p), .edge_o(edge_p)
+  );
 
   credit_t need_more, freed;
   always_comb begin
@@ -159,21 +152,12 @@ module lines #(
     end
   end
 
-  credit_t avail_q, room_q;  // room_q is one less than the room, so that its sign says "none"
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      avail_q <= credit_t'(-RowFirst * W - 1);
-      room_q  <= credit_t'(Ring - Top * W - 1);
-    end else begin
-      avail_q <= avail_q - need_more + (write ? credit_t'(1) : '0);
-      room_q  <= room_q + freed - (write ? credit_t'(1) : '0);
-    end
-  end
-
   logic ready, open;  // the next column is there; nothing holds the window
-  assign x_ready_o = !room_q[NBits-1];
-  assign ready     = !avail_q[NBits-1];
-  assign open      = !y_valid_o || y_ready_i;
+  credits #(.Bits(NBits), .Need(RowFirst * W + 1), .Room(Ring - Top * W)) credit (
+    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .more_i(need_more), .freed_i(freed),
+    .ready_o(ready), .room_o(x_ready_o)
+  );
+  assign open = !y_valid_o || y_ready_i;
 
   // ---- where the window is -----------------------------------------------------------------------------------------
   // The next shift completes the window that begins at column at_q, where one does: every StrideW columns up to LastC.

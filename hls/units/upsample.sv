@@ -5,9 +5,8 @@
 // A word of y holds Pe channels of a pixel, or all the channels of several: of so many repeats of one pixel, or of all
 // the repeats of several, which are a word of x. Then every row begins with a word of its own, and what lies in its last
 // word beyond it means nothing. A ring of Depth words holds the row that is being repeated (one pixel where rows do not
-// repeat; words of several pixels count as one) and at least one more pixel that comes meanwhile. Two credits say how far writer and reader may go:
-//   avail  words that came beyond the pixel being read
-//   room   words that may still come
+// repeat; words of several pixels count as one) and at least one more pixel that comes meanwhile. Credits say how far
+// writer and reader may go.
 // Timing: one cycle a word of y; the first word leaves 1 cycle after the last word of its pixel came. x_ready_o comes
 // from a register.
 module upsample #(
@@ -101,18 +100,13 @@ module upsample #(
   assign pixel_done = go && last_b && last_j;
   // the next pixel is read for the first time: in the row's first pass, or where its last pass ends
   assign fresh = last_q ? last_i : i_q == '0;
-  credit_t avail_q, room_q;  // room_q is one less than the room, so that its sign says "none"
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      avail_q <= credit_t'(-int'(Blocks));
-      room_q  <= credit_t'(Depth - 1);
-    end else begin
-      avail_q <= avail_q - (pixel_done && fresh ? credit_t'(Blocks) : '0) + (write ? credit_t'(1) : '0);
-      room_q  <= room_q + (pixel_done && last_i ? credit_t'(Blocks) : '0) - (write ? credit_t'(1) : '0);
-    end
-  end
-  assign x_ready_o = !room_q[CBits-1];
-  assign go        = !avail_q[CBits-1] && (!y_valid_o || y_ready_i);
+  logic ready;  // every word of the pixel has come
+  credits #(.Bits(CBits), .Need(Blocks), .Room(Depth)) credit (
+    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write),
+    .more_i(pixel_done && fresh ? credit_t'(Blocks) : '0), .freed_i(pixel_done && last_i ? credit_t'(Blocks) : '0),
+    .ready_o(ready), .room_o(x_ready_o)
+  );
+  assign go = ready && (!y_valid_o || y_ready_i);
 
   // A word that counts is never read while it is written.
   logic [XPe*Bits-1:0] word;

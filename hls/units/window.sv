@@ -9,9 +9,8 @@
 // they came where the padding is no value of x, so that -1/+1 data padded with 0 leaves as {00: 0, 01: +1, 11: -1}.
 //
 // Rows lie in a ring of Depth words. Word n of the image (and of all images after it) lies at n mod Depth, padding
-// has addresses too, so one adder walks all taps of all windows. Two credits say how far writer and reader may go:
-//   avail  words that came beyond the last one the current window needs
-//   room   words that may still come before they would overwrite the first tap of the current window
+// has addresses too, so one adder walks all taps of all windows. Credits say how far writer and reader may go: a tap is
+// read when every word of its window has come, a word is taken when it overwrites no tap of the current window.
 // Timing: max(words in, words out) cycles an image when Depth is what hwflow/units/window.py computes; the first
 // word leaves 1 cycle after the last tap of its window came. x_ready_o comes from a register.
 module window #(
@@ -183,26 +182,12 @@ module window #(
   typedef logic signed [CBits-1:0] credit_t;
 
   logic full_p, full_q, edge_p, edge_q;
-  if (FullQ >= OutW - 1) begin : gen_inside_q
-    assign full_q = 1'b1;
-    assign edge_q = 1'b0;
-  end else if (FullQ <= 0) begin : gen_outside_q
-    assign full_q = 1'b0;
-    assign edge_q = FullQ == 0 && q_q == '0;
-  end else begin : gen_edge_q
-    assign full_q = q_q < QBits'(FullQ);
-    assign edge_q = q_q == QBits'(FullQ);
-  end
-  if (FullP >= OutH - 1) begin : gen_inside_p
-    assign full_p = 1'b1;
-    assign edge_p = 1'b0;
-  end else if (FullP <= 0) begin : gen_outside_p
-    assign full_p = 1'b0;
-    assign edge_p = FullP == 0 && p_q == '0;
-  end else begin : gen_edge_p
-    assign full_p = p_q < PBits'(FullP);
-    assign edge_p = p_q == PBits'(FullP);
-  end
+  image_edge #(.Full(FullQ), .Windows(OutW), .Bits(QBits)) edge_of_row (
+    .at_i(q_q), .full_o(full_q), .edge_o(edge_q)
+  );
+  image_edge #(.Full(FullP), .Windows(OutH), .Bits(PBits)) edge_of_image (
+    .at_i(p_q), .full_o(full_p), .edge_o(edge_p)
+  );
 
   credit_t need_more, freed;
   always_comb begin
@@ -223,19 +208,12 @@ module window #(
     end
   end
 
-  credit_t avail_q, room_q;  // room_q is one less than the room, so that its sign says "none"
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      avail_q <= credit_t'(-NeedFirst);
-      room_q  <= credit_t'(Ring - Top * Line - Left * Blocks - 1);
-    end else begin
-      avail_q <= avail_q - need_more + (write ? credit_t'(1) : '0);
-      room_q  <= room_q + freed - (write ? credit_t'(1) : '0);
-    end
-  end
-
-  assign x_ready_o = !room_q[CBits-1];
-  assign go        = !avail_q[CBits-1] && (!y_valid_o || y_ready_i);
+  logic ready;  // every word of the current window has come
+  credits #(.Bits(CBits), .Need(NeedFirst), .Room(Ring - Top * Line - Left * Blocks)) credit (
+    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .more_i(need_more), .freed_i(freed),
+    .ready_o(ready), .room_o(x_ready_o)
+  );
+  assign go = ready && (!y_valid_o || y_ready_i);
 
   // ---- the ring ----------------------------------------------------------------------------------------------------
   // A word that counts is never read while it is written.

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow import tools
 from hwflow.bits import U8, Array, Ints, ints_of
@@ -249,7 +250,7 @@ class _Writer:
     def call(self, i: int, step: EngineStep) -> str:
         name, reads = f"step{i}", [f"&{self.names[r]}" for r in step.reads]
         note = f" /* {plain(step.name)} */"
-        match step.kind:
+        match step.routine:
             case "top":
                 return f"    HW_STEP({i}, hw_top(run, {reads[0]}, &{self.names[step.output]}, {step.shape[2]})){note}"
             case "gemm":
@@ -276,14 +277,14 @@ class _Writer:
                 lines = self.lines(step) if step.stages else "{0, 0, 0, 0, 0}"
                 values = (reads[0], _braces(window(op)), what, self.bits(minimum), lines)
                 self.declared.append(f"static const hw_pool {name} = {{{', '.join(values)}}};")
-                if step.kind == "pool":
+                if step.routine == "pool":
                     return f"    HW_STEP({i}, hw_run_pool(run, &{name})){note}"
                 return f"    HW_STEP({i}, hw_pool_bits(run, &{name}, &{self.names[step.output]})){note}"
             case "join":
                 self.declared.append(f"static const hw_join {name} = {self.join(step, reads)};")
                 return f"    HW_STEP({i}, hw_run_join(run, &{name})){note}"
             case _:
-                raise AssertionError(step.kind)
+                assert_never(step.routine)
 
     def recurrent(self, step: EngineStep, reads: list[str]) -> str:
         op = step.op

@@ -23,11 +23,11 @@ def row_bytes(program: Program) -> int:
     """Bytes of the longest gathered row, in whole cache lines."""
     rows = [64]
     for step in program.steps:
-        if step.kind == "gemm":
+        if step.routine == "gemm":
             win, depth = window(step.op), program.tensors[step.reads[0]].shape[2] // getattr(step.op, "groups", 1)
             taps, row = win[0] * win[1], step.options["row"]
             rows.append(taps * (-(-depth // 8) if row == "BIT" else depth * (2 if row == "I16" else 4)))
-        if step.kind == "recurrent":  # the states, and the next ones
+        if step.routine == "recurrent":  # the states, and the next ones
             rows.append(8 * step.shape[2])
     return -(-max(rows) // 64) * 64
 
@@ -39,7 +39,7 @@ def spread_bytes(program: Program) -> int:
     """
     images = [0]
     for step in program.steps:
-        if step.kind == "gemm" and step.options["row"] != "I32":
+        if step.routine == "gemm" and step.options["row"] != "I32":
             kh, kw, sh, sw, dh, dw = window(step.op)[:6]
             rows, cols = (step.shape[0] - 1) * sh + (kh - 1) * dh + 1, (step.shape[1] - 1) * sw + (kw - 1) * dw + 1
             channels = program.tensors[step.reads[0]].shape[2]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 from typing_extensions import assert_never
@@ -35,6 +36,7 @@ from hwflow.ops import (
     Upsample,
 )  # fmt: skip
 
+Routine: TypeAlias = Literal["gemm", "depthwise", "pool", "pool_bits", "join", "recurrent", "top"]
 ALIGN = 64
 WORD = Ints(-(1 << 31), (1 << 31) - 2)  # what a line holds, with one to spare for a threshold above it all
 SIZES = {"U8": 1, "I8": 1, "I16": 2, "I32": 4}
@@ -86,7 +88,7 @@ class Stage:
 class EngineStep:
     """One call of the engine. `stages` is empty where the step writes `output` itself."""
 
-    kind: str  # gemm, depthwise, pool, pool_bits, join, recurrent, top
+    routine: Routine  # of the engine
     name: str
     op: Op
     reads: tuple[str, ...]
@@ -281,11 +283,11 @@ class _Planner:
             self.store(op.name)
             self.copy(op, view, op.name)
 
-    def lines(self, kind: str, op: Op, reads: tuple[str, ...], options: dict[str, object]) -> None:
-        self.chain(kind, op, reads, options, [], op.name)
+    def lines(self, routine: Routine, op: Op, reads: tuple[str, ...], options: dict[str, object]) -> None:
+        self.chain(routine, op, reads, options, [], op.name)
 
     def chain(
-        self, kind: str, op: Op, reads: tuple[str, ...], options: dict[str, object], stages: list[Stage], at: str
+        self, routine: Routine, op: Op, reads: tuple[str, ...], options: dict[str, object], stages: list[Stage], at: str
     ) -> None:
         """One step: its source, then every elementwise operation that can follow while the lines are at hand."""
         while True:
@@ -302,7 +304,7 @@ class _Planner:
             self.absorbed.add(following.name)
             at = following.name
         shape = image(self.net.ports[op.name])
-        self.steps.append(EngineStep(kind, op.name, op, reads, shape, tuple(stages), options=options))
+        self.steps.append(EngineStep(routine, op.name, op, reads, shape, tuple(stages), options=options))
 
     def can_follow(self, user: Op, at: str) -> bool:
         others = [i for i in user.inputs if i != at]

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow.bits import Array
 from hwflow.emit.c_plan import EngineStep, make_program
@@ -112,7 +113,7 @@ def products(step: EngineStep, size: int) -> int:
     """Multiplications of one image, -1/+1 ones included."""
     return (
         step.op.weights[0].size * size
-        if isinstance(step.op, (Conv, Dense)) and step.kind in ("gemm", "depthwise")
+        if isinstance(step.op, (Conv, Dense)) and step.routine in ("gemm", "depthwise")
         else 0
     )
 
@@ -120,7 +121,7 @@ def products(step: EngineStep, size: int) -> int:
 def work(step: EngineStep) -> str:
     """What a step does, in a few words: its operation, then what is fused behind it."""
     op = step.op
-    match step.kind:
+    match step.routine:
         case "gemm" | "depthwise":
             assert isinstance(op, (Conv, Dense))
             kernel = "x".join(map(str, op.kernel)) if isinstance(op, Conv) else "dense"
@@ -128,8 +129,8 @@ def work(step: EngineStep) -> str:
             first = f"{kernel} {op.weights[0].size // (op.weights.shape[1] * op.weights.shape[2] if isinstance(op, Conv) else 1)} to {len(op.weights)} {kind}"
         case "join":
             first = type(op).__name__.lower()
-        case "pool" | "pool_bits" | "top":
-            first = step.kind.replace("_", " ")
+        case "pool" | "pool_bits" | "top" | "recurrent":
+            first = step.routine.replace("_", " ")
         case _:
-            raise AssertionError(step.kind)
+            assert_never(step.routine)
     return " + ".join([first, *(s.what.lower() for s in step.stages)])

@@ -5,9 +5,14 @@ import pytest
 
 from hwflow import tools
 from hwflow.bench.cpu import macs
+from hwflow.bits import BIPOLAR
+from hwflow.emit.c_plan import make_program
 from hwflow.generate.nets import random_images, tfc
+from hwflow.net import Net
+from hwflow.ops import Conv, Port, Recurrent
 from hwflow.predict import load
 from hwflow.simulate import c
+from hwflow.simulate.profile import work
 
 pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="no C++ compiler: apt install g++")
 
@@ -43,3 +48,17 @@ def test_a_profile_changes_no_answer(user):
     before = user.predict(x)
     user.profile()
     assert (user.predict(x) == before).all()
+
+
+def test_a_profile_says_what_a_recurrent_step_does():
+    """Planted: without a case for it the profile of such a network ended in an assertion."""
+    rng = np.random.default_rng(5)
+    ops = (
+        Conv(name="sums", inputs=("input",), weights=rng.choice((-1, 1), (4, 1, 1, 3))),
+        Recurrent(
+            name="states", inputs=("sums",), weights=rng.choice((-1, 1), (4, 4)), thresholds=np.zeros((4, 1)), start=np.ones(4), bipolar=True,
+        ),
+    )  # fmt: skip
+    program = make_program(Net(name="rows", input=Port((5, 1, 3), BIPOLAR), ops=ops))
+    assert [step.routine for step in program.steps] == ["join", "gemm", "recurrent"]
+    assert [work(step) for step in program.steps][1:] == ["1x1 3 to 4 bits + store", "recurrent + store"]

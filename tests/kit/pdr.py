@@ -13,7 +13,7 @@ from hwflow.synth import yosys
 STATUS = {"snl_UNSAT": "proved", "snl_SAT": "refuted", "snl_UNK": "open"}
 
 
-def prove(sources: Sequence[Path], params: Mapping[str, int], folder: Path, seconds: int = 120, frames: int = 0) -> str:
+def prove(sources: Sequence[Path], params: Mapping[str, int], folder: Path, seconds: int = 240, frames: int = 0) -> str:
     """ "proved", "refuted" (some assertion fails) or "open" (no verdict in time) for module `t` in `sources`.
 
     With `frames`, only that many cycles after the reset are looked at: "open" means that none of them breaks an assertion.

@@ -1,0 +1,35 @@
+// credits - how far the writer and the reader of a ring of words may go.
+//
+//   ready_o  every word that the reader needs next has been written
+//   room_o   there is a free word, so that writing loses none that the reader still needs
+// Timing: a word that is written, and what the reader asks and frees, counts from the next cycle on; both outputs come
+// from registers.
+module credits #(
+  parameter int unsigned Bits = 8,  // of a signed number of words; one bit more than the most words need
+  parameter int          Need = 1,  // words without which the reader cannot begin
+  parameter int          Room = 1   // words that can be written before the reader frees any
+) (
+  input  logic                   clk_i,
+  input  logic                   rst_ni,
+  input  logic                   write_i,  // a word is written
+  input  logic signed [Bits-1:0] more_i,   // words that the reader needs more from the next cycle on
+  input  logic signed [Bits-1:0] freed_i,  // words that it has read for the last time
+  output logic                   ready_o,
+  output logic                   room_o
+);
+  typedef logic signed [Bits-1:0] credit_t;
+  credit_t avail_q, room_q;  // words beyond the last one needed; one less than the room, so that its sign says "none"
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      avail_q <= credit_t'(-Need);
+      room_q  <= credit_t'(Room - 1);
+    end else begin
+      avail_q <= avail_q - more_i + (write_i ? credit_t'(1) : '0);
+      room_q  <= room_q + freed_i - (write_i ? credit_t'(1) : '0);
+    end
+  end
+
+  assign ready_o = !avail_q[Bits-1];
+  assign room_o  = !room_q[Bits-1];
+endmodule
