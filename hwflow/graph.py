@@ -1,6 +1,6 @@
 """A graph of named nodes in topological order; the one container for real and integer mathematics.
 
-Stands on numpy alone. `Graph` (real.py) and `Net` (net.py) are both made of these.
+Stands on numpy alone. `Graph` (real/graph.py) and `Net` (net.py) are both made of these.
 """
 
 from __future__ import annotations

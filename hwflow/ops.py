@@ -1,8 +1,8 @@
 """The integer operations of a folded network and their meaning: `run` in numpy.
 
 Stands on bits, graph and windows. Images are (n, H, W, C), channel fastest; vectors are (n, C). Every value is
-the integer it means (-1/+1, never 0/1 for it); `range` says which integers can occur, and every width
-in hardware follows from that.
+the integer it means (-1/+1, never 0/1 for it); a Port says which integers can occur, and every width in
+hardware follows from that. What an operation does to shapes alone (`shape`) holds for real numbers too.
 """
 
 from __future__ import annotations
@@ -16,24 +16,9 @@ import numpy as np
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of
 from hwflow.graph import Node, frozen
 from hwflow.windows import Pads as Pads
+from hwflow.windows import Port as Port
 from hwflow.windows import Shape as Shape
 from hwflow.windows import need, pooled_shape, window_shape, windows
-
-
-@dataclass(frozen=True)
-class Port:
-    """What a value is: its shape for one image, (H, W, C) or (C,), and the integers it can hold."""
-
-    shape: Shape
-    ints: Ints
-
-    @property
-    def channels(self) -> int:
-        return self.shape[-1]
-
-    @property
-    def size(self) -> int:
-        return prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,13 +31,10 @@ class Dense(Node):
         object.__setattr__(self, "weights", frozen(self.weights, np.int32))
 
     def port(self, x: Port) -> Port:
-        need(
-            len(x.shape) == 1 and x.channels == self.weights.shape[1],
-            self,
-            f"takes {self.weights.shape[1]} inputs, not {x.shape}",
-        )
+        rows, cols = self.weights.shape
+        need(len(x.shape) == 1 and x.channels == cols, self, f"takes {cols} inputs, not {x.shape}")
         lo, hi = row_ranges(self.weights, x.ints)
-        return Port((self.weights.shape[0],), Ints(int(lo.min()), int(hi.max())))
+        return Port((rows,), Ints(int(lo.min()), int(hi.max())))
 
     def run(self, x: Array) -> Array:
         return exact_matmul(x, self.weights.T)
@@ -189,11 +171,15 @@ class Add(Node):
 class Maximum(Node):
     """y = max_i x_i, elementwise over inputs of one shape. On -1/+1 data: OR."""
 
+    def shape(self, *xs: Shape) -> Shape:
+        need(len(set(xs)) == 1, self, f"compares shapes {[*xs]}, which must be equal")
+        return xs[0]
+
     def port(self, *xs: Port) -> Port:
-        need(len({x.shape for x in xs}) == 1, self, f"compares shapes {[x.shape for x in xs]}, which must be equal")
+        shape = self.shape(*(x.shape for x in xs))
         if all(x.ints.is_bipolar for x in xs):
             return xs[0]
-        return Port(xs[0].shape, Ints(max(x.ints.lo for x in xs), max(x.ints.hi for x in xs)))
+        return Port(shape, Ints(max(x.ints.lo for x in xs), max(x.ints.hi for x in xs)))
 
     def run(self, *xs: Array) -> Array:
         return np.max([x.astype(np.int64) for x in xs], axis=0)
@@ -203,13 +189,17 @@ class Maximum(Node):
 class Multiply(Node):
     """y = x_0 * x_1, elementwise over two inputs of one shape. On -1/+1 data: XNOR."""
 
-    def port(self, *xs: Port) -> Port:
+    def shape(self, *xs: Shape) -> Shape:
         need(len(xs) == 2, self, f"multiplies {len(xs)} inputs, not two")
-        need(xs[0].shape == xs[1].shape, self, f"multiplies shapes {[x.shape for x in xs]}, which must be equal")
+        need(xs[0] == xs[1], self, f"multiplies shapes {[*xs]}, which must be equal")
+        return xs[0]
+
+    def port(self, *xs: Port) -> Port:
+        shape = self.shape(*(x.shape for x in xs))
         if all(x.ints.is_bipolar for x in xs):
             return xs[0]
         ends = [a * b for a in (xs[0].ints.lo, xs[0].ints.hi) for b in (xs[1].ints.lo, xs[1].ints.hi)]
-        return Port(xs[0].shape, Ints(min(ends), max(ends)))
+        return Port(shape, Ints(min(ends), max(ends)))
 
     def run(self, *xs: Array) -> Array:
         return xs[0].astype(np.int64) * xs[1]
@@ -272,11 +262,13 @@ class SumPool(Node):
     stride: tuple[int, int]
     pads: Pads = (0, 0, 0, 0)
 
+    def shape(self, x: Shape) -> Shape:
+        return (*window_shape(self, x, self.kernel, self.stride, self.pads, (1, 1)), x[-1])
+
     def port(self, x: Port) -> Port:
-        h, w = window_shape(self, x.shape, self.kernel, self.stride, self.pads, (1, 1))
         taps = self.kernel[0] * self.kernel[1]
         ends = Ints(taps * x.ints.lo, taps * x.ints.hi)
-        return Port((h, w, x.channels), ends.join(x.ints) if any(self.pads) else ends)
+        return Port(self.shape(x.shape), ends.join(x.ints) if any(self.pads) else ends)
 
     def run(self, x: Array) -> Array:
         zero = np.zeros(x.shape[-1], np.int64)
@@ -289,8 +281,11 @@ class Upsample(Node):
 
     factor: tuple[int, int]
 
+    def shape(self, x: Shape) -> Shape:
+        return (x[0] * self.factor[0], x[1] * self.factor[1], x[2])
+
     def port(self, x: Port) -> Port:
-        return Port((x.shape[0] * self.factor[0], x.shape[1] * self.factor[1], x.channels), x.ints)
+        return Port(self.shape(x.shape), x.ints)
 
     def run(self, x: Array) -> Array:
         return x.repeat(self.factor[0], 1).repeat(self.factor[1], 2)
@@ -303,10 +298,12 @@ class Pad(Node):
     pads: Pads = (0, 0, 0, 0)
     channels: tuple[int, int] = (0, 0)
 
-    def port(self, x: Port) -> Port:
+    def shape(self, x: Shape) -> Shape:
         t, left, b, r = self.pads
-        shape = (x.shape[0] + t + b, x.shape[1] + left + r, x.channels + sum(self.channels))
-        return Port(shape, x.ints.join(Ints(0, 0)))
+        return (x[0] + t + b, x[1] + left + r, x[2] + sum(self.channels))
+
+    def port(self, x: Port) -> Port:
+        return Port(self.shape(x.shape), x.ints.join(Ints(0, 0)))
 
     def run(self, x: Array) -> Array:
         t, left, b, r = self.pads
@@ -317,8 +314,11 @@ class Pad(Node):
 class Flatten(Node):
     """An image as one vector in raster order, channel fastest. Costs nothing on a stream."""
 
+    def shape(self, x: Shape) -> Shape:
+        return (prod(x),)
+
     def port(self, x: Port) -> Port:
-        return Port((x.size,), x.ints)
+        return Port(self.shape(x.shape), x.ints)
 
     def run(self, x: Array) -> Array:
         return x.reshape(len(x), -1)

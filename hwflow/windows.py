@@ -1,20 +1,38 @@
-"""Windows that slide over an image: the shape of what they give, and a view of all of them.
+"""What a value is: shape and integers; and windows that slide over an image: what they give, and a view of all of them.
 
-Stands on graph. Images are (n, H, W, C), channel fastest.
+Stands on bits and graph. Images are (n, H, W, C), channel fastest.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
-from hwflow.bits import Array
+from hwflow.bits import Array, Ints
 from hwflow.errors import ModelError
 from hwflow.graph import Node
 
 Shape: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right
+
+
+@dataclass(frozen=True)
+class Port:
+    """What a value is: its shape for one image, (H, W, C) or (C,), and the integers it can hold."""
+
+    shape: Shape
+    ints: Ints
+
+    @property
+    def channels(self) -> int:
+        return self.shape[-1]
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
 
 
 def window_shape(

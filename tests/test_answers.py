@@ -129,6 +129,7 @@ def in_c(net, folder, x):
     return y, engine.labels(y), engine.scores(y)
 
 
+@pytest.mark.slow
 def test_c_programs_are_told_the_zoo_networks_labels_and_scores(tmp_path):
     path = zoo(tmp_path)
     net = fold(read(path, "i8/16"))

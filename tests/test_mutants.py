@@ -34,6 +34,7 @@ def test_every_room_has_its_faults_and_their_tests_are_there():
         assert m.equal == "" or m.equal.endswith("."), m.equal
 
 
+@pytest.mark.slow
 def test_a_fault_is_killed_by_a_test_that_sees_it_and_survives_one_that_does_not(tmp_path):
     (tmp_path / "room.py").write_text("def double(x):\n    return 2 * x\n")
     (tmp_path / "test_it.py").write_text(

@@ -1,6 +1,7 @@
 """The operations of a trained network as read from a file: float32 values, weights as integers times a scale.
 
-Stands on steps and graph. Images are (n, H, W, C), vectors (n, C), as in `ops`; layouts of files end in the reader.
+Stands on steps, graph and ops: operations that carry no data are those of `ops`. Images are (n, H, W, C), vectors
+(n, C); layouts of files end in the reader.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwflow import ops
-from hwflow.bits import Array, Ints
+from hwflow.bits import Array
 from hwflow.graph import INPUT, Node, frozen
+from hwflow.ops import Flatten as Flatten
+from hwflow.ops import Maximum as Maximum
+from hwflow.ops import Multiply as Multiply
+from hwflow.ops import Pad as Pad
+from hwflow.ops import SumPool as SumPool
+from hwflow.ops import Upsample as Upsample
 from hwflow.real.steps import Step
 from hwflow.windows import Pads, Shape, need, pooled_shape, window_shape
 
@@ -83,24 +89,6 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Maximum(Node):
-    """The largest of inputs of one shape, element by element."""
-
-    def shape(self, *xs: Shape) -> Shape:
-        need(len(set(xs)) == 1, self, f"compares shapes {xs}, which must be equal")
-        return xs[0]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Multiply(Node):
-    """The product of two inputs of one shape, element by element."""
-
-    def shape(self, *xs: Shape) -> Shape:
-        need(len(xs) == 2 and xs[0] == xs[1], self, f"multiplies shapes {xs}, which must be two equal ones")
-        return xs[0]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Node):
     """The channels of every input, one input after the other."""
 
@@ -120,51 +108,6 @@ class MaxPool(Node):
 
     def shape(self, x: Shape) -> Shape:
         return (*pooled_shape(self, x, self.kernel, self.stride, self.pads, self.dilation), x[-1])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SumPool(Node):
-    """Sum of the taps, zero outside the image. An average is this and a division."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    pads: Pads = (0, 0, 0, 0)
-
-    def shape(self, x: Shape) -> Shape:
-        return (*window_shape(self, x, self.kernel, self.stride, self.pads, (1, 1)), x[-1])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Upsample(Node):
-    """Nearest neighbour: every pixel `factor` times in each direction."""
-
-    factor: tuple[int, int]
-
-    def shape(self, x: Shape) -> Shape:
-        return (x[0] * self.factor[0], x[1] * self.factor[1], x[2])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Pad(Node):
-    """Zeros around the image and around its channels."""
-
-    pads: Pads = (0, 0, 0, 0)
-    channels: tuple[int, int] = (0, 0)
-
-    def shape(self, x: Shape) -> Shape:
-        return (
-            ops.Pad(name=self.name, inputs=self.inputs, pads=self.pads, channels=self.channels)
-            .port(ops.Port(x, Ints(0, 0)))
-            .shape
-        )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Flatten(Node):
-    """An image as one vector in raster order, channel fastest."""
-
-    def shape(self, x: Shape) -> Shape:
-        return (int(np.prod(x)),)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -90,6 +90,7 @@ def test_the_name_of_a_network_ends_no_comment_string_or_line(tmp_path: Path):
 SERIAL = [b for b in boards() if b.link == "uart"]
 
 
+@pytest.mark.slow
 def test_every_board_with_a_serial_line_elaborates_with_its_own_pll(digits: Emitted, tmp_path: Path):
     assert {b.family for b in SERIAL} == set(MODELS) and len(SERIAL) == 8
     elaborate(SERIAL, digits, tmp_path)

@@ -171,6 +171,7 @@ def test_no_compiler_warns(compiler, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_example_program_answers(tmp_path):
     net = drawn_nets.tfc(1)
     emit(net, tmp_path)

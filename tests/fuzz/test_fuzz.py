@@ -111,6 +111,7 @@ def test_a_fault_is_shrunk_to_the_node_that_makes_it(tmp_path, monkeypatch):
     assert "Concat" in {node.op_type for node in less.model.graph.node}
 
 
+@pytest.mark.slow
 def test_a_run_ends_on_time_and_counts_every_operator(tmp_path):
     started = time.monotonic()
     facts = fuzz(minutes=0.15, seed=7000, folder=tmp_path)

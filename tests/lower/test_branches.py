@@ -246,6 +246,7 @@ def test_levels_that_a_negative_scale_turns_are_chosen_by_value(op, pooled, tmp_
 
 
 @pytest.mark.skipif(tools.find("g++") is None, reason="no g++")
+@pytest.mark.slow
 def test_the_c_engine_answers_as_networks_of_branches_do(tmp_path):
     made = []
     for k, kind in enumerate(MADE_OF):

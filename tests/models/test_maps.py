@@ -25,6 +25,7 @@ def run(request, tmp_path_factory):
     return name, folder
 
 
+@pytest.mark.slow
 def test_integers_are_as_good_as_pytorch_on_the_whole_split(run, tmp_path, monkeypatch):
     name, folder = run
     module = load_recipe(f"models/{name}.py:{name}-digits")

@@ -100,6 +100,7 @@ def test_fewer_bits_make_a_larger_error_and_wrong_requests_are_refused(tmp_path)
 
 
 @pytest.mark.skipif(tools.find("verilator") is None or tools.find("g++") is None, reason="no verilator or no g++")
+@pytest.mark.slow
 def test_the_public_network_with_a_float_first_layer_is_exact_in_every_engine_behind_its_quantizer(tmp_path):
     path = shared("cases/refused/op_floatfirst.onnx")
     with np.load(path.with_suffix(".npz")) as kept:

@@ -135,6 +135,7 @@ def test_options_change_the_plan_and_the_method_and_keep_the_sharpness_of_the_re
         changed(recipe, lr=0)
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_with_its_options_stops_and_lists(tmp_path):
     def hwflow(*args):
         done = subprocess.run(
