@@ -145,7 +145,7 @@ def in_fixed_point(folding: _Folding, value: str) -> Item:
             start, ends = refined(folding, folding.emit_moves(out), out, bend.start, f"{value}_at")
             slope, _ = refined(folding, start, ends, bend.slope, f"{value}_slope")
             name = folding.emit(ops.Maximum(name=folding.fresh(f"{value}_bent"), inputs=(start, slope)))
-            out = Item(name, *ends_of(bend, out), ())
+            out = Item(name, *ends_of(bend, widened(out, len(bend.start.mul))), ())
     elif isinstance(node, real.MaxPool | real.Upsample | real.Flatten | real.Reshape):
         moved = folding.integers(node.inputs[0]).moved(node)
         out = Item(folding.emit_moves(moved), grid.lo, grid.hi, ())
@@ -157,12 +157,19 @@ def in_fixed_point(folding: _Folding, value: str) -> Item:
 
 def refined(folding: _Folding, source: str, item: Item, finer: Finer, name: str) -> tuple[str, Item]:
     """Integers times a factor, shifted: the name of the operation, and their ends as an item."""
+    item = widened(item, len(finer.mul))
     ends = np.sort([finer.run(k) for k in (item.lo, item.hi)], 0)
     out = folding.emit(ops.Rescale(
         name=folding.fresh(name), inputs=(source,), mul=finer.mul, add=finer.add, shift=finer.shift,
         lo=int(ends.min()), hi=int(ends.max()),
     ))  # fmt: skip
     return out, Item(out, ends[0], ends[1], ())
+
+
+def widened(item: Item, channels: int) -> Item:
+    """The ends of each of so many channels, where a move that waits flattens pixels of fewer."""
+    times = channels // len(item.lo)
+    return replace(item, lo=np.tile(item.lo, times), hi=np.tile(item.hi, times))
 
 
 def ends_of(bend: Bend, item: Item) -> tuple[Array, Array]:
