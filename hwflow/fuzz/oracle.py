@@ -15,13 +15,11 @@ import onnx
 from onnx import helper, numpy_helper
 
 from hwflow.bits import Array
-from hwflow.qonnx.tidying import square
+from hwflow.qonnx.tidying import FOUR_BITS, alone, by_reference, square
 
 QUANT = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 LAST = "qonnx.custom_op.channels_last"
-IR = 10
 MOST_SESSIONS = 6000
-FOUR_BITS = {helper.tensor_dtype_to_np_dtype(t) for t in (onnx.TensorProto.UINT4, onnx.TensorProto.INT4)}
 SIZED = ("Resize", "Upsample")  # whose checks want to know how many sizes and scales there are
 
 
@@ -101,7 +99,7 @@ class Oracle:
         if (value := square(step.op, xs)) is not None:
             return [value]
         if any(x is not None and x.dtype in FOUR_BITS for x in xs):
-            return self._reference(step.node, xs, opset)
+            return by_reference(step.node, xs, opset)
         sized = step.op in SIZED
         key = (
             step.key,
@@ -115,41 +113,14 @@ class Oracle:
             session = self.sessions[key] = self._session(step.node, xs, opset)
         return session.run(None, {f"i{k}": x for k, x in enumerate(xs) if x is not None})
 
-    def _reference(self, node: onnx.NodeProto, xs: list[Array | None], opset: int) -> list[Array]:
-        """A node on integers of 4 bits, which onnxruntime does not take from Python, by onnx's reference evaluator."""
-        from onnx.reference import ReferenceEvaluator
-
-        named = {f"i{k}": x for k, x in enumerate(xs) if x is not None}
-        return ReferenceEvaluator(self._alone(node, xs, opset)).run(None, named)
-
     def _session(self, node: onnx.NodeProto, xs: list[Array | None], opset: int) -> Any:
         import onnxruntime
 
         return onnxruntime.InferenceSession(
-            self._alone(node, xs, opset).SerializeToString(), self.options, providers=["CPUExecutionProvider"]
+            alone(node, xs, opset, node.op_type in SIZED).SerializeToString(),
+            self.options,
+            providers=["CPUExecutionProvider"],
         )
-
-    def _alone(self, node: onnx.NodeProto, xs: list[Array | None], opset: int) -> onnx.ModelProto:
-        """A model of one node, for inputs of these types and ranks."""
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.domain = ""
-        del copy.input[:], copy.output[:]
-        copy.input.extend("" if x is None else f"i{k}" for k, x in enumerate(xs))
-        copy.output.extend(f"o{k}" if name else "" for k, name in enumerate(node.output))
-        ins = [
-            helper.make_tensor_value_info(
-                f"i{k}", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape if node.op_type in SIZED else [None] * x.ndim
-            )
-            for k, x in enumerate(xs)
-            if x is not None
-        ]
-        outs = [onnx.ValueInfoProto(name=name) for name in copy.output if name]
-        model = helper.make_model(
-            helper.make_graph([copy], "one", ins, outs), opset_imports=[helper.make_opsetid("", opset)]
-        )
-        model.ir_version = IR
-        return model
 
     def _custom(self, step: _Step, xs: list[Array | None], opsets: dict[str, int]) -> Array:
         """An operator of qonnx by its own class; those that wrap an ONNX node around a transpose by that node."""

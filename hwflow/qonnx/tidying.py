@@ -16,6 +16,9 @@ from onnx import helper, numpy_helper
 
 from hwflow.bits import Array
 
+IR = 10
+FOUR_BITS = {helper.tensor_dtype_to_np_dtype(t) for t in (onnx.TensorProto.UINT4, onnx.TensorProto.INT4)}
+
 
 def fold_constants(model: Any, kept: Iterable[str] = ()) -> Any:
     """A ModelWrapper with every shape inferred, without the nodes that read constants alone, but for operators in `kept`.
@@ -83,13 +86,18 @@ class Runner:
         if not node.domain and (value := square(node.op_type, [read[i] for i in node.input if i])) is not None:
             return {node.output[0]: value}
         written = [name for name in node.output if name]
+        opset = self.opsets.get(node.domain, get_preferred_qonnx_opset())
+        kinds = {np.asarray(x).dtype for x in read.values()}
+        kinds |= {helper.tensor_dtype_to_np_dtype(self.infos[name].type.tensor_type.elem_type) for name in written}
+        if not node.domain and kinds & FOUR_BITS:
+            return dict(zip(written, by_reference(node, [read.get(i) for i in node.input], opset), strict=True))
         context = {**read, "": None, **{name: _zeros(self.infos[name]) for name in written}}
         around: Any = self.graph
         if not node.domain and not any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute):
             inputs = [_info(name, np.asarray(read[name])) for name in dict.fromkeys(node.input) if name]
             around = SimpleNamespace(input=inputs, output=[self.infos[name] for name in written], value_info=[])
         self._sanitise(context, node.input)
-        execute_node(node, context, around, self.opsets.get(node.domain, get_preferred_qonnx_opset()))
+        execute_node(node, context, around, opset)
         self._sanitise(context, node.output)
         return {name: np.asarray(context[name]) for name in written}
 
@@ -98,6 +106,37 @@ class Runner:
 
         if (own := [name for name in names if name in self.annotated]) and get_sanitize_quant_tensors():
             sanitize_quant_values(self.model, own, context)
+
+
+def alone(node: onnx.NodeProto, xs: Sequence[Array | None], opset: int, sized: bool = False) -> onnx.ModelProto:
+    """A model of one node, for inputs i0, i1 .. of these types and ranks, or with `sized` of these shapes."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.domain = ""
+    del copy.input[:], copy.output[:]
+    copy.input.extend("" if x is None else f"i{k}" for k, x in enumerate(xs))
+    copy.output.extend(f"o{k}" if name else "" for k, name in enumerate(node.output))
+    ins = [
+        helper.make_tensor_value_info(
+            f"i{k}", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape if sized else [None] * x.ndim
+        )
+        for k, x in enumerate(xs)
+        if x is not None
+    ]
+    outs = [onnx.ValueInfoProto(name=name) for name in copy.output if name]
+    model = helper.make_model(
+        helper.make_graph([copy], "one", ins, outs), opset_imports=[helper.make_opsetid("", opset)]
+    )
+    model.ir_version = IR
+    return model
+
+
+def by_reference(node: onnx.NodeProto, xs: Sequence[Array | None], opset: int) -> list[Array]:
+    """What a node writes, by onnx's reference evaluator: integers of 4 bits, which onnxruntime does not take from Python."""
+    from onnx.reference import ReferenceEvaluator
+
+    named = {f"i{k}": x for k, x in enumerate(xs) if x is not None}
+    return [np.asarray(y) for y in ReferenceEvaluator(alone(node, xs, opset)).run(None, named)]
 
 
 def square(op: str, xs: Sequence[Array | None]) -> Array | None:

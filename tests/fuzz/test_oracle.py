@@ -5,9 +5,10 @@ import onnx
 import pytest
 
 from hwflow.fuzz.judge import executed, images, judge
-from hwflow.fuzz.oracle import FOUR_BITS, Oracle
+from hwflow.fuzz.oracle import Oracle
 from hwflow.generate import random_file
 from hwflow.qonnx import reading
+from hwflow.qonnx.tidying import FOUR_BITS
 
 SEEDS = range(5000, 5060)
 
