@@ -1,6 +1,6 @@
 """One file judged: read, folded and run on integers against what the file itself computes.
 
-Stands on qonnx, fold and the oracle. Whatever hwflow raises that is no refusal is a fault, and so is silence for ten seconds.
+Stands on qonnx, fold and the executor. Whatever hwflow raises that is no refusal is a fault, and so is silence for ten seconds.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from hwflow import proof
 from hwflow.bits import Array
 from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold
-from hwflow.fuzz.oracle import Oracle
 from hwflow.generate import RandomFile
 from hwflow.generate.nets import random_images
 from hwflow.net import Net
 from hwflow.qonnx import Reading, reading
+from hwflow.qonnx.executor import Executor
 
 IMAGES = 8
 HANG = 10.0  # processor seconds after which a file counts as a hang
@@ -71,18 +71,18 @@ def within(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def judge(file: RandomFile, oracle: Oracle, folder: Path, seed: int = 0, seconds: float = HANG) -> Verdict:
+def judge(file: RandomFile, executor: Executor, folder: Path, seed: int = 0, seconds: float = HANG) -> Verdict:
     """The verdict on a file, which is written to `folder` as hwflow's users have it."""
     path = folder / "net.onnx"
     path.write_bytes(file.model.SerializeToString())
     try:
         with within(seconds):
-            return _judged(file, path, oracle, seed)
+            return _judged(file, path, executor, seed)
     except Hang:
         return Verdict("hang", "hang", f"no answer after {seconds:.0f} s")
 
 
-def _judged(file: RandomFile, path: Path, oracle: Oracle, seed: int) -> Verdict:
+def _judged(file: RandomFile, path: Path, executor: Executor, seed: int) -> Verdict:
     try:
         with np.errstate(all="ignore"):
             read = reading(path, file.input)
@@ -94,7 +94,7 @@ def _judged(file: RandomFile, path: Path, oracle: Oracle, seed: int) -> Verdict:
     x = images(net, seed)
     try:
         with np.errstate(all="ignore"):
-            values = executed(file.model, read, oracle, x)
+            values = executed(file.model, read, executor, x)
     except Exception as e:  # onnxruntime and qonnx each raise their own kinds
         return Verdict("invalid", _short(str(e)), str(e), net, x)
     try:
@@ -153,14 +153,14 @@ def images(net: Net, seed: int, n: int = IMAGES) -> Array:
     return random_images(net, n, seed, ends=True)
 
 
-def executed(model: onnx.ModelProto, read: Reading, oracle: Oracle, x: Array) -> dict[str, Array]:
+def executed(model: onnx.ModelProto, read: Reading, executor: Executor, x: Array) -> dict[str, Array]:
     """Tensors (n, ...) of the file: all images at once where it takes any number of them, else one after the other."""
     real, given = read.arranged(x), model.graph.input[0].name
     if takes_any_batch(model):
-        values = read.batched(oracle.run(model, {given: real}))
+        values = read.batched(executor.run(model, {given: real}))
         if all(values[end.tensor].shape[:1] == real.shape[:1] for end in read.ends):
             return values  # nothing on the way has taken the batch apart
-    parts = [read.batched(oracle.run(model, {given: real[i : i + 1]})) for i in range(len(real))]
+    parts = [read.batched(executor.run(model, {given: real[i : i + 1]})) for i in range(len(real))]
     names = {out.name for out in model.graph.output} | {end.tensor for end in read.ends}
     names = (names | {tensor for tensor, _ in read.refs.values()}) & set(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in names if parts[0][name].ndim}

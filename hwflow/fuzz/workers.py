@@ -63,24 +63,24 @@ def judging(parent: Connection, first: int, step: int, networks: bool) -> None:
     quiet()
     os.nice(BEHIND * networks)
     from hwflow.fuzz.judge import judge
-    from hwflow.fuzz.oracle import Oracle
     from hwflow.fuzz.shrink import shrink
     from hwflow.generate import random_file
+    from hwflow.qonnx.executor import Executor
 
-    oracle, shrunk = Oracle(), dict[str, int]()
+    executor, shrunk = Executor(), dict[str, int]()
     parent.send(Word("file", first, "ready"))
     with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
         folder, seed = Path(scratch), first
         while True:
             file = random_file(seed)
-            verdict = judge(file, oracle, folder, seed)
+            verdict = judge(file, executor, folder, seed)
             key = f"{verdict.kind} {verdict.key}"
             if verdict.fault:
                 parent.send(Word("fault", seed, verdict.kind, verdict.key, verdict.text, files=saved(file, verdict)))
                 shrunk[key] = shrunk.get(key, 0) + 1
                 if shrunk[key] <= MOST_SHRUNK:
                     small, less = shrink(
-                        file, verdict, partial(judge, oracle=oracle, folder=folder, seed=seed), SHRINK_SECONDS
+                        file, verdict, partial(judge, executor=executor, folder=folder, seed=seed), SHRINK_SECONDS
                     )
                     parent.send(Word("smaller", seed, less.kind, less.key, less.text, files=saved(small, less)))
             network = pickle.dumps((verdict.net, verdict.inputs)) if networks and verdict.inputs is not None else b""

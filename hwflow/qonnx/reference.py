@@ -1,6 +1,6 @@
-"""A file executed as its authors mean it: by qonnx, node by node, many images at a time where the graph allows.
+"""A file executed as its authors mean it, node by node, many images at a time where the graph allows.
 
-Stands on model, tidying and the list of known domains; qonnx imports the module that a domain names, so only known ones pass.
+Stands on model, executor and the list of known domains; qonnx imports the module that a domain names, so only known ones pass.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 
 from hwflow.bits import Array
 from hwflow.errors import Finding, ModelError
-from hwflow.qonnx import tidying
+from hwflow.qonnx.executor import Executor
 from hwflow.qonnx.model import File, load, parse
 from hwflow.qonnx.operators import DOMAINS
 from hwflow.qonnx.takes import input_of
-from hwflow.qonnx.unrolled import unrolled
 
 BATCH = 1000
 MOST_VALUES = 1 << 24  # float32 values of the widest tensor in one batch
@@ -85,20 +83,23 @@ def execute_real(path: Path | str, real: Array) -> dict[str, Array]:
 def _execute(path: Path, file: File, real: Array, asked: Asked, most: int = BATCH) -> Iterator[dict[str, Array]]:
     """Tensors of many images at a time where the graph allows, else of one."""
     real = np.ascontiguousarray(real.astype(file.input_type))
-    proto = _whole(path, file)
+    proto, executor = _whole(path, file), Executor()
     size = max(1, min(most, MOST_VALUES // max(int(np.prod(real.shape[1:])) * 16, 1)))
-    model, ready, at = None, 0, 0
+    model, ready, at = proto, _batch_of(proto), 0
     while at < len(real):
         part = real[at : at + size]
         try:
-            if model is None or ready != len(part):
-                model, ready = _resize(proto, len(part)), len(part)
-            found = _run(model, file, part, asked)
+            if len(part) != ready and ready is not None:
+                model, ready = _batch(proto, len(part)), len(part)
+            found = _run(executor, model, file, part, asked)
         except Exception as e:  # qonnx, onnx and onnxruntime each raise their own kinds where a batch does not fit
             if len(part) == 1:
-                raise
+                raise ModelError(
+                    Finding("graph", "nodes", f"onnxruntime and qonnx do not execute the file: {' '.join(str(e).split())}",
+                            "execute it with its own tools first, and correct what they say")
+                ) from e  # fmt: skip
             logging.getLogger(__name__).debug("one image at a time: %s", e)
-            size, model = 1, None
+            size, model, ready = 1, proto, _batch_of(proto)
             continue
         at += len(part)
         yield found
@@ -134,10 +135,10 @@ def _whole(path: Path, file: File) -> onnx.ModelProto:
     return proto
 
 
-def _run(model: Any, file: File, real: Array, asked: Asked) -> dict[str, Array]:
-    """The outputs of a ModelWrapper for a batch, and the tensors asked for."""
+def _run(executor: Executor, model: onnx.ModelProto, file: File, real: Array, asked: Asked) -> dict[str, Array]:
+    """The outputs of a model for a batch, and the tensors asked for."""
     names, n, out = (*file.outputs, *asked.wanted, *asked.more), len(real), {}
-    context = tidying.run(model, {file.input: real}, names)
+    context = executor.run(model, {file.input: real}, names)
     for name in names:
         y, axis = np.asarray(context[name]), asked.axes.get(name, 0)
         y = np.moveaxis(y, axis, 0) if axis < y.ndim else y
@@ -148,34 +149,31 @@ def _run(model: Any, file: File, real: Array, asked: Asked) -> dict[str, Array]:
     return out
 
 
-def _resize(proto: onnx.ModelProto, n: int) -> Any:
-    """The ModelWrapper for batches of `n`, every shape known."""
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.transformation.general import GiveUniqueNodeNames
-
-    # every transformation ends with qonnx' own clean-up, which sorts the nodes
-    return tidying.fold_constants(ModelWrapper(unrolled(_batch(proto, n), n)).transform(GiveUniqueNodeNames()))
+def _batch_of(proto: onnx.ModelProto) -> int | None:
+    """The number of images that a file is written for; None where it takes any."""
+    made = {t.name for t in proto.graph.initializer}
+    first = next(value for value in proto.graph.input if value.name not in made)
+    dim = first.type.tensor_type.shape.dim[0]
+    return dim.dim_value if dim.HasField("dim_value") else None
 
 
 def _batch(proto: onnx.ModelProto, n: int) -> onnx.ModelProto:
-    """A copy for batches of `n`: the input's first axis, and the constants of reshapes that repeat it."""
+    """A copy for batches of `n`: the sizes of reshapes and resizes that repeat the file's own batch of one.
+
+    ValueError where nodes compute such sizes: what they mean for several images is not known.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    graph = copy.graph
-    made = {t.name for t in graph.initializer}
-    first = next(value for value in graph.input if value.name not in made)
-    if first.type.tensor_type.shape.dim[0].dim_value == n:
-        return copy
-    first.type.tensor_type.shape.dim[0].dim_value = n
-    # shapes of another batch; they are inferred anew
-    del graph.value_info[:]
-    for value in graph.output:
-        value.type.tensor_type.ClearField("shape")
-    sizes = {node.input[1] for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1}
-    for tensor in graph.initializer:
-        if tensor.name in sizes and tensor.data_type == onnx.TensorProto.INT64:
-            value = onnx.numpy_helper.to_array(tensor).copy()
-            if value.size > 1 and value.flat[0] == 1:
-                value.flat[0] = n
-                tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+    graph, at = copy.graph, {"Reshape": 1, "Resize": 3}
+    sizes = {
+        node.input[k] for node in graph.node if len(node.input) > (k := at.get(node.op_type, 99)) and node.input[k]
+    }
+    known = {t.name: t for t in graph.initializer if t.name in sizes}
+    if n > 1 and sizes - set(known):
+        raise ValueError(f"nodes compute the sizes {', '.join(sorted(sizes - set(known)))}")
+    for name, tensor in known.items():
+        value = onnx.numpy_helper.to_array(tensor).copy()
+        if value.size > 1 and value.dtype == np.int64 and value.flat[0] == 1:
+            value.flat[0] = n
+            tensor.CopyFrom(onnx.numpy_helper.from_array(value, name))
     return copy

@@ -16,13 +16,13 @@ import pytest
 from hwflow.fuzz import fuzz
 from hwflow.fuzz import judge as judging
 from hwflow.fuzz.judge import judge
-from hwflow.fuzz.oracle import Oracle
 from hwflow.fuzz.shrink import shrink
 from hwflow.generate import Build, RandomFile, random_file
 from hwflow.lower import cores
+from hwflow.qonnx.executor import Executor
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.onnx"))
-ORACLE = Oracle()
+EXECUTOR = Executor()
 
 
 def of_model(model, exact=True, takes=None):
@@ -35,14 +35,14 @@ def test_a_file_that_once_failed_is_right_or_refused(path, tmp_path):
     model = onnx.load(path)
     meta = {p.key: p.value for p in model.metadata_props}
     for seed in range(5):
-        verdict = judge(of_model(model, meta.get("exact") == "True"), ORACLE, tmp_path, seed)
+        verdict = judge(of_model(model, meta.get("exact") == "True"), EXECUTOR, tmp_path, seed)
         if verdict.net is not None and not verdict.fault:
             cores(verdict.net)  # hardware refuses nothing that folding took
         assert verdict.kind in ("accepted", "rounded", "refused"), verdict.text
 
 
 def test_a_hundred_files_are_judged_and_most_are_accepted(tmp_path):
-    kinds = [judge(random_file(seed), ORACLE, tmp_path, seed).kind for seed in range(9000, 9100)]
+    kinds = [judge(random_file(seed), EXECUTOR, tmp_path, seed).kind for seed in range(9000, 9100)]
     assert not set(kinds) & {"difference", "traceback", "hang", "invalid"}
     assert kinds.count("accepted") >= 50
 
@@ -64,9 +64,9 @@ def test_a_weight_changed_behind_the_reader_is_a_difference(tmp_path, monkeypatc
         object.__setattr__(first, "weights", weights)
         return replace(net)
 
-    assert judge(small(), ORACLE, tmp_path).kind == "accepted"
+    assert judge(small(), EXECUTOR, tmp_path).kind == "accepted"
     monkeypatch.setattr(judging, "fold", spoilt)
-    verdict = judge(small(), ORACLE, tmp_path)
+    verdict = judge(small(), EXECUTOR, tmp_path)
     assert verdict.kind == "difference" and "must be" in verdict.text
 
 
@@ -78,7 +78,7 @@ def test_an_error_that_is_no_refusal_is_a_fault(raised, kind, tmp_path, monkeypa
         raise raised
 
     monkeypatch.setattr(judging, "fold", broken)
-    verdict = judge(small(), ORACLE, tmp_path)
+    verdict = judge(small(), EXECUTOR, tmp_path)
     assert verdict.kind == kind and type(raised).__name__ in verdict.key
 
 
@@ -88,7 +88,7 @@ def test_a_loop_without_end_is_a_hang(tmp_path, monkeypatch):
             pass
 
     monkeypatch.setattr(judging, "fold", endless)
-    assert judge(small(), ORACLE, tmp_path, seconds=0.2).kind == "hang"
+    assert judge(small(), EXECUTOR, tmp_path, seconds=0.2).kind == "hang"
 
 
 def test_a_fault_is_shrunk_to_the_node_that_makes_it(tmp_path, monkeypatch):
@@ -102,10 +102,10 @@ def test_a_fault_is_shrunk_to_the_node_that_makes_it(tmp_path, monkeypatch):
     monkeypatch.setattr(judging, "fold", broken)
     files = ((s, random_file(s)) for s in range(500))
     seed, file = next(
-        (s, f) for s, f in files if len(f.model.graph.node) > 9 and judge(f, ORACLE, tmp_path, s).kind == "traceback"
+        (s, f) for s, f in files if len(f.model.graph.node) > 9 and judge(f, EXECUTOR, tmp_path, s).kind == "traceback"
     )
-    verdict = judge(file, ORACLE, tmp_path, seed)
-    less, found = shrink(file, verdict, lambda f: judge(f, ORACLE, tmp_path, seed), 15)
+    verdict = judge(file, EXECUTOR, tmp_path, seed)
+    less, found = shrink(file, verdict, lambda f: judge(f, EXECUTOR, tmp_path, seed), 15)
     assert found.key == verdict.key
     assert len(less.model.graph.node) <= 6
     assert "Concat" in {node.op_type for node in less.model.graph.node}

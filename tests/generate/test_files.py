@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hwflow.fuzz.oracle import LAST, Oracle
 from hwflow.generate import choices, drawn_file, random_file
 from hwflow.generate.constants import ANY, FLOAT
 from hwflow.generate.drawing import Drawing, Tensor, grid_of
 from hwflow.generate.files import OPSETS
+from hwflow.qonnx.executor import LAST, Executor
 
 # attributes that no file can have and stay a network of one exact answer, each with why
 ABSENT = {
@@ -55,11 +55,11 @@ def test_a_seed_is_a_file():
 
 @pytest.mark.filterwarnings("ignore")
 def test_every_file_runs_where_its_authors_run_it():
-    oracle = Oracle()
+    executor = Executor()
     for seed in range(300):
         model = random_file(seed).model
         x = np.random.default_rng(seed).integers(-2, 3, dims(model)).astype(np.float32)
-        oracle.run(model, {"x": x})
+        executor.run(model, {"x": x})
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -70,7 +70,7 @@ def test_every_file_runs_where_its_authors_run_it():
 def test_files_that_hypothesis_draws_run_too(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 1 << 30)))
     file = drawn_file(lambda lo, hi: data.draw(st.integers(lo, hi)), rng)
-    Oracle().run(file.model, {"x": np.ones(dims(file.model), np.float32)})
+    Executor().run(file.model, {"x": np.ones(dims(file.model), np.float32)})
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_a_disguised_constant_has_the_same_bits(disguise):
                 name = disguise(d, value)
                 if name is None:
                     continue
-                got = Oracle().run(d.b.model(name), {"x": np.zeros((1, 2), np.float32)})[name]
+                got = Executor().run(d.b.model(name), {"x": np.zeros((1, 2), np.float32)})[name]
                 assert got.dtype == value.dtype and got.shape == value.shape and np.array_equal(got, value)
                 tried += 1
     assert tried or disguise.__name__ == "measured"

@@ -15,14 +15,14 @@ SCALE = 0.1000123
 
 def graph_of(tmp_path, b, y, takes="i8/100"):
     """The graph, and its tensors in the file's own arithmetic for random inputs."""
-    from hwflow.fuzz.oracle import Oracle
+    from hwflow.qonnx.executor import Executor
 
     path = b.save(tmp_path, y)
     found = reading(path, takes)
     x = np.random.default_rng(1).integers(0, 128, (8, *found.graph.input.shape))
     import onnx
 
-    return found, x, Oracle().run(onnx.load(path), {"x": found.arranged(x)})
+    return found, x, Executor().run(onnx.load(path), {"x": found.arranged(x)})
 
 
 def test_a_sum_may_begin_at_its_bias(tmp_path):

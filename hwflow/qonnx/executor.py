@@ -1,12 +1,12 @@
 """What a file computes, node by node, in its authors' own arithmetic: onnxruntime for ONNX, qonnx for its operators.
 
-Stands on onnx, onnxruntime and qonnx. It equals qonnx's own execution (a test runs both) and is hundreds of times
-faster, because sessions of single nodes are kept and shapes are not inferred.
+Stands on onnx, onnxruntime and qonnx. It equals qonnx's own execution (a test runs both), takes the files whose shapes
+qonnx cannot infer, and is hundreds of times faster, because sessions of single nodes are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,15 +15,16 @@ import onnx
 from onnx import helper, numpy_helper
 
 from hwflow.bits import Array
-from hwflow.qonnx.tidying import FOUR_BITS, alone, by_reference, square
 
 QUANT = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+IR = 10
+FOUR_BITS = {helper.tensor_dtype_to_np_dtype(t) for t in (onnx.TensorProto.UINT4, onnx.TensorProto.INT4)}
 LAST = "qonnx.custom_op.channels_last"
 MOST_SESSIONS = 6000
 SIZED = ("Resize", "Upsample")  # whose checks want to know how many sizes and scales there are
 
 
-class Oracle:
+class Executor:
     """Executes models; sessions of equal nodes are shared between all of them."""
 
     def __init__(self) -> None:
@@ -36,13 +37,27 @@ class Oracle:
         self.sessions: dict[tuple[Any, ...], Any] = {}
         self.prepared: tuple[onnx.ModelProto | None, Any] = (None, None)
 
-    def run(self, model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Every tensor of one execution by name."""
+    def run(
+        self, model: onnx.ModelProto, inputs: Mapping[str, Array], wanted: Iterable[str] | None = None
+    ) -> dict[str, Array]:
+        """Tensors of one execution by name: all, or those `wanted`, which keeps no others longer than their readers."""
         constants, steps, opsets = self._prepare(model)
         context = dict(constants) | dict(inputs)
-        for step in steps:
+        kept = None if wanted is None else set(wanted)
+        last = {name: k for k, step in enumerate(steps) for name in (*step.inputs, *step.outputs)}
+        for k, step in enumerate(steps):
             self._node(step, context, opsets)
-        return context
+            if kept is not None:
+                for name in {*step.inputs, *step.outputs}:
+                    if last[name] == k and name not in kept:
+                        context.pop(name, None)
+        return context if kept is None else {name: context[name] for name in kept if name in context}
+
+    def node(self, node: onnx.NodeProto, read: Mapping[str, Array], opsets: Mapping[str, int]) -> dict[str, Array]:
+        """What a node writes, by name, given what it reads."""
+        step, context = _Step(node), dict(read)
+        self._node(step, context, opsets)
+        return {name: np.asarray(context[name]) for name in step.outputs if name}
 
     def _prepare(self, model: onnx.ModelProto) -> tuple[dict[str, Array], list[_Step], dict[str, int]]:
         """Constants, those that nodes compute included, and the other nodes in order; kept for the next images."""
@@ -62,7 +77,7 @@ class Oracle:
         self.prepared = (model, (constants, steps, opsets))
         return self.prepared[1]
 
-    def _node(self, step: _Step, context: dict[str, Array], opsets: dict[str, int]) -> None:
+    def _node(self, step: _Step, context: dict[str, Array], opsets: Mapping[str, int]) -> None:
         xs = [context[i] if i else None for i in step.inputs]
         if step.op == "Scan":
             ys = self._scan(step, xs, opsets)
@@ -74,7 +89,7 @@ class Oracle:
             ys = self._onnx(step, xs, opsets.get("", 13))
         context.update({name: y for name, y in zip(step.outputs, ys, strict=False) if name})
 
-    def _scan(self, step: _Step, xs: list[Array | None], opsets: dict[str, int]) -> list[Array]:
+    def _scan(self, step: _Step, xs: list[Array | None], opsets: Mapping[str, int]) -> list[Array]:
         """A Scan of one state: its body, step after step, for every image the same first state."""
         state, *scanned = [x for x in xs if x is not None]
         body: onnx.GraphProto = _attribute(step.node, "body")
@@ -122,7 +137,7 @@ class Oracle:
             providers=["CPUExecutionProvider"],
         )
 
-    def _custom(self, step: _Step, xs: list[Array | None], opsets: dict[str, int]) -> Array:
+    def _custom(self, step: _Step, xs: list[Array | None], opsets: Mapping[str, int]) -> Array:
         """An operator of qonnx by its own class; those that wrap an ONNX node around a transpose by that node."""
         from qonnx.custom_op.registry import getCustomOp
 
@@ -159,6 +174,48 @@ class Oracle:
 def since(op: str, opset: int) -> int:
     """The opset that gave an operator the meaning it has in `opset`."""
     return int(onnx.defs.get_schema(op, opset, "").since_version)
+
+
+def alone(node: onnx.NodeProto, xs: Sequence[Array | None], opset: int, sized: bool = False) -> onnx.ModelProto:
+    """A model of one node, for inputs i0, i1 .. of these types and ranks, or with `sized` of these shapes."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.domain = ""
+    del copy.input[:], copy.output[:]
+    copy.input.extend("" if x is None else f"i{k}" for k, x in enumerate(xs))
+    copy.output.extend(f"o{k}" if name else "" for k, name in enumerate(node.output))
+    ins = [
+        helper.make_tensor_value_info(
+            f"i{k}", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape if sized else [None] * x.ndim
+        )
+        for k, x in enumerate(xs)
+        if x is not None
+    ]
+    outs = [onnx.ValueInfoProto(name=name) for name in copy.output if name]
+    model = helper.make_model(
+        helper.make_graph([copy], "one", ins, outs), opset_imports=[helper.make_opsetid("", opset)]
+    )
+    model.ir_version = IR
+    return model
+
+
+def by_reference(node: onnx.NodeProto, xs: Sequence[Array | None], opset: int) -> list[Array]:
+    """What a node writes, by onnx's reference evaluator: integers of 4 bits, which onnxruntime does not take from Python."""
+    from onnx.reference import ReferenceEvaluator
+
+    named = {f"i{k}": x for k, x in enumerate(xs) if x is not None}
+    return [np.asarray(y) for y in ReferenceEvaluator(alone(node, xs, opset)).run(None, named)]
+
+
+def square(op: str, xs: Sequence[Array | None]) -> Array | None:
+    """x * x where a node is Pow(x, 2) of float32 numbers, else None.
+
+    onnxruntime multiplies too, but for a tensor of one element takes powf, which is now and then one ulp beside it: one
+    image alone would have other values than the same image among others.
+    """
+    if op != "Pow" or len(xs) != 2 or (x := xs[0]) is None or (exponent := xs[1]) is None:
+        return None
+    return x * x if x.dtype == np.float32 and exponent.size == 1 and exponent.item() == 2 else None
 
 
 class _Step:

@@ -5,9 +5,9 @@ import onnx
 import pytest
 
 from hwflow.fuzz.judge import executed, images, judge
-from hwflow.fuzz.oracle import Oracle
 from hwflow.generate import random_file
-from hwflow.qonnx import reading
+from hwflow.qonnx import executions, reading
+from hwflow.qonnx.executor import Executor
 from hwflow.qonnx.tidying import FOUR_BITS
 
 SEEDS = range(5000, 5060)
@@ -39,16 +39,16 @@ def takes(model):
 
 @pytest.mark.filterwarnings("ignore")
 def test_it_computes_what_qonnx_computes(tmp_path):
-    oracle, equal = Oracle(), 0
+    executor, equal = Executor(), 0
     for seed in SEEDS:
         file = random_file(seed)
-        verdict = judge(file, oracle, tmp_path, seed)
+        verdict = judge(file, executor, tmp_path, seed)
         if verdict.net is None or not takes(file.model):
             continue
         read = reading(tmp_path / "net.onnx", file.input)
         x = images(verdict.net, seed, 3)
         name = file.model.graph.output[0].name
-        got = np.asarray(executed(file.model, read, oracle, x)[name], np.float32).reshape(-1)
+        got = np.asarray(executed(file.model, read, executor, x)[name], np.float32).reshape(-1)
         try:
             want = by_qonnx(file.model, read.arranged(x))
         except Exception:  # qonnx infers no shape for some of its own operators
@@ -69,6 +69,25 @@ def test_the_square_of_one_element_is_that_of_many():
     two = onnx.numpy_helper.from_array(np.float32(2), "two")
     ends = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [None, 1]) for n in "xy"]
     model = onnx.helper.make_model(onnx.helper.make_graph([node], "square", [ends[0]], [ends[1]], [two]))
-    alone = Oracle().run(model, {"x": x.reshape(1, 1)})["y"]
-    many = Oracle().run(model, {"x": np.tile(x, 16).reshape(16, 1)})["y"]
+    alone = Executor().run(model, {"x": x.reshape(1, 1)})["y"]
+    many = Executor().run(model, {"x": np.tile(x, 16).reshape(16, 1)})["y"]
     assert alone.view(np.uint32).tolist() == [[0x3C6C4B6A]] and (many == alone).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_file_that_is_read_is_executed_several_images_at_a_time(tmp_path):
+    executor, seen = Executor(), 0
+    for seed in range(81000080, 81000150):  # qonnx infers no shapes for a dozen of these
+        file = random_file(seed)
+        verdict = judge(file, executor, tmp_path, seed)
+        if verdict.net is None:
+            continue
+        path, x = tmp_path / "net.onnx", images(verdict.net, seed, 3)
+        got = np.concatenate([part.answers for part in executions(path, x, file.input, 2)])
+        read = reading(path, file.input)
+        want = read.answers(executed(file.model, read, executor, x), 3)
+        if file.exact:
+            np.testing.assert_array_equal(got, want, err_msg=f"seed {seed}")
+        assert got.shape == want.shape
+        seen += 1
+    assert seen > 40
