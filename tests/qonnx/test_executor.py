@@ -7,8 +7,7 @@ import pytest
 from hwflow.fuzz.judge import executed, images, judge
 from hwflow.generate import random_file
 from hwflow.qonnx import executions, reading
-from hwflow.qonnx.executor import Executor
-from hwflow.qonnx.tidying import FOUR_BITS
+from hwflow.qonnx.executor import FOUR_BITS, Executor
 
 SEEDS = range(5000, 5060)
 
