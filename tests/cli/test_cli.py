@@ -90,6 +90,7 @@ def test_usage_errors_are_not_tracebacks(tmp_path):
     refused(hwflow("simulate", "x", "--engine", cwd=tmp_path))
 
 
+@pytest.mark.slow
 def test_names_of_a_file_are_text_and_nothing_else(tmp_path):
     """Node, graph and file names with markup, comment ends, quotes, newlines and shell syntax change nothing."""
     evil = '[/x] */ "; $(touch pwned) `touch pwned`\n[bold]'
