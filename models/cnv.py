@@ -43,6 +43,12 @@ CIFAR = Plan(
 # minutes of one processor core: it shows that the network learns, not what it can reach
 CPU = Plan(epochs=5, batch=50, lr=5e-3, augment=("flip",), limit=8000, amp=True, evaluate_every=5, threads=1)
 
+# two hours of one core with bfloat16 products
+HOURS = Plan(
+    epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
+    threads=1,
+)  # fmt: skip
+
 # small enough to compare methods on a CPU
 TINY = partial(cnv, channels=(8, 8, 16, 16), width=32, side=28, colours=1)
 MINI = partial(cnv, channels=(16, 16, 32, 32), width=64)
@@ -52,6 +58,10 @@ RECIPES = {
     for recipe in (
         Recipe("cnv", cnv, "cifar10", "u8/256", plan=CIFAR),
         Recipe("cnv-cpu", cnv, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
+        Recipe(
+            "cnv-hours", cnv, "cifar10", "u8/256", method=Method(weights="sign", estimator="ste", act_estimator="poly"),
+            plan=HOURS,
+        ),
         Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
         Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
     )

@@ -139,6 +139,11 @@ SHORT = Plan(
 )  # fmt: skip
 # hours of one core: a cycle that begins with the weights of an earlier run (`hwflow train --start`), any number of times
 CYCLE = replace(SHORT, epochs=20, lr=0.05, schedule="cosine", augment=("shift", "flip"), shift=4, evaluate_every=5)
+# two hours of one core that has nothing else to do, from the start
+HOURS = Plan(
+    epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
+    threads=1,
+)  # fmt: skip
 # `make gpu`: two parts of at most five minutes on one modern GPU
 GPU = Plan(
     epochs=100, batch=256, lr=0.1, optimizer="sgd", schedule="onecycle", weight_decay=1e-4, augment=("shift", "flip"),
@@ -152,6 +157,7 @@ RECIPES = {
         Recipe("resnet20", resnet20, "cifar10", "u8/256", method=IMB, plan=PAPER),
         Recipe("resnet20-short", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_max=3.0), plan=SHORT),
         Recipe("resnet20-cycle", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1.0, t_max=3.0), plan=CYCLE),
+        Recipe("resnet20-hours", resnet20, "cifar10", "u8/256", method=IR2, plan=HOURS),
         Recipe("resnet20-gpu", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1e-3), plan=GPU),
         Recipe("resnet18", resnet18, "cifar10", "u8/256", method=IMB, plan=replace(PAPER, epochs=600, lr=0.08)),
         Recipe("resnet20-ir2", partial(resnet20, recovery=4), "cifar10", "u8/256", method=IR2,
