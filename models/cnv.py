@@ -43,6 +43,7 @@ CIFAR = Plan(
 # minutes of one processor core: it shows that the network learns, not what it can reach
 CPU = Plan(epochs=5, batch=50, lr=5e-3, augment=("flip",), limit=8000, amp=True, evaluate_every=5, threads=1)
 
+POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 # two hours of one core with bfloat16 products
 HOURS = Plan(
     epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
@@ -58,10 +59,7 @@ RECIPES = {
     for recipe in (
         Recipe("cnv", cnv, "cifar10", "u8/256", plan=CIFAR),
         Recipe("cnv-cpu", cnv, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
-        Recipe(
-            "cnv-hours", cnv, "cifar10", "u8/256", method=Method(weights="sign", estimator="ste", act_estimator="poly"),
-            plan=HOURS,
-        ),
+        Recipe("cnv-hours", cnv, "cifar10", "u8/256", method=POLY, plan=HOURS),
         Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
         Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
     )
