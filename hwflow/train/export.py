@@ -243,7 +243,7 @@ def _rename(graph: onnx.ModelProto, names: dict[str, str]) -> None:
 
 
 def execute(path: Path, x: Array, outputs: Sequence[str] = ("y",)) -> list[Array]:
-    """The float32 answers (n, ...) of an exported file for real inputs (n, ...), output by output, run by qonnx node by node."""
+    """The float32 answers (n, ...) of an exported file for real inputs (n, ...), output by output, run node by node."""
     found = execute_real(path, x)
     return [found[name] for name in outputs]
 
