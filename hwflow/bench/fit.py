@@ -21,6 +21,7 @@ from hwflow.bench.fit_loads import measure_loads
 from hwflow.bench.fit_units import SEEDS, units
 from hwflow.bench.measure import BATCH, key, measure_units
 from hwflow.bits import Array
+from hwflow.errors import RecipeError
 from hwflow.families import HERE, cost_table, family_of, fitted
 from hwflow.synth import yosys
 from hwflow.units.kit import costs
@@ -175,7 +176,10 @@ def refit(family: str, module: str, patterns: Sequence[str], minutes: float) -> 
     table = {**cost_table(family), "date": datetime.now(timezone.utc).date().isoformat()}
     old: dict[str, list[float]] = table["modules"][module]
     fixed = {name: row for name, row in old.items() if not chosen([name], patterns)}
-    new = coefficients(measure_known(family, [module], minutes=minutes, having=patterns), family, fixed=fixed)[module]
+    rows = measure_known(family, [module], minutes=minutes, having=patterns)
+    if not rows:
+        raise RecipeError(f"{module}: no unit with {', '.join(patterns)} was measured on {family}; allow more minutes")
+    new = coefficients(rows, family, fixed=fixed)[module]
     table["modules"] = {**table["modules"], module: {**old, **{name: row for name, row in new.items() if row[2]}}}
     return table
 
