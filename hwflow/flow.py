@@ -6,7 +6,7 @@ Stands on every room below. A stage reads the file of the stage before it and wr
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,8 @@ from hwflow.board import clock_for, load_board
 from hwflow.build import INFORMATION, STAGE, TRAINED, Build, belongs
 from hwflow.emit.c import check_prefix
 from hwflow.errors import RecipeError, ToolError
-from hwflow.files import digest, locked, rewritten, scratch, write_json, write_text
+from hwflow.explore import Score
+from hwflow.files import digest, locked, read_json, rewritten, scratch, write_json, write_text
 from hwflow.fold import labelled, note
 from hwflow.lower import folding_of, load_folding, save_folding
 from hwflow.lower.stored import describe, save_dataflow
@@ -26,12 +27,14 @@ from hwflow.net import Net
 from hwflow.plan import plan
 from hwflow.qonnx import quantise
 from hwflow.qonnx.quantise import Quantised
-from hwflow.recipe import changed
+from hwflow.recipe import changed, suffix_of
 from hwflow.synth import synth
 from hwflow.units.kit.base import Dataflow
 from hwflow.version import VERSION
 
-__all__ = ["Target", "compile_model", "describe", "integers_of", "measure", "tool_versions", "train"]
+__all__ = [
+    "Target", "compile_model", "describe", "integers_of", "measure", "score_of", "tool_versions", "train", "train_variants",
+]  # fmt: skip
 
 ANSWERS = ("scores", "labels")
 Say = Callable[[str], None]
@@ -60,6 +63,45 @@ def train(
     metrics = room.train(recipe, folder, resume=resume, progress=progress, seconds=seconds, start=start)
     write_text(folder / INFORMATION, information_page(metrics))
     return folder, metrics
+
+
+def train_variants(
+    spec: str, home: Path, bits: Sequence[int] = (), widths: Sequence[int] = (), say: Say = _silent, **changes: Any
+) -> list[Path]:
+    """Train `spec` in every combination of bits and widths (percent), each into a folder of its name in `home`; the folders.
+
+    Empty `bits` or `widths` leave the recipe's own. A variant that was trained stays as it is, and one that was cut off
+    goes on. `changes` as in `train`; RecipeError where a folder holds another training or one of other epochs.
+    """
+    base, folders = sources.load_recipe(spec), []
+    for few in bits or (None,):
+        for width in widths or (None,):
+            suffix = suffix_of(few, width)
+            one, folder = base.source + suffix, home / (base.name + suffix)
+            if not (folder / sources.KEPT[0]).is_file():
+                say(f"train {base.name}{suffix}")
+                train(one, folder, resume=True, progress=False, **changes)
+            sources.find(one, folder, lambda _, there: there)  # refuses a folder of another recipe
+            trained, asked = _read_metrics(folder).get("epochs"), changes.get("epochs")
+            if asked not in (None, trained):
+                raise RecipeError(
+                    f"{folder}: was trained for {trained} epochs, not {asked}; give another folder with -o"
+                )
+            folders.append(folder)
+    return folders
+
+
+def score_of(folder: Path) -> Score | None:
+    """How good the trained network of a folder is on its held-out images; None where nothing says it."""
+    metrics = _read_metrics(folder)
+    value = metrics.get("accuracy")
+    return None if value is None else Score(str(metrics.get("measure", "accuracy")), float(value))
+
+
+def _read_metrics(folder: Path) -> dict[str, Any]:
+    """What the training of a folder measured; nothing where none was done there."""
+    path = folder / sources.TRAINING[0]
+    return dict(read_json(path, "train the network again")) if path.is_file() else {}
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,11 @@ def changed(recipe: Recipe, method: str | None = None, **plan: Any) -> Recipe:
     return replace(recipe, plan=replace(recipe.plan, **{k: v for k, v in plan.items() if v is not None}))
 
 
+def suffix_of(bits: int | None = None, width: int | None = None) -> str:
+    """What the name of a recipe with other bits, and a width in percent of its own, ends with: -b2-w50."""
+    return (f"-b{bits}" if bits is not None else "") + (f"-w{width}" if width is not None else "")
+
+
 def method_of(spec: dict[str, Any]) -> Method:
     """The method a checkpoint names; fields this version does not know are ignored."""
     return Method(**_check_known(Method, spec["method"]))

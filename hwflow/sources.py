@@ -77,7 +77,7 @@ def folder_of(text: str, out: Path | None) -> Path:
         return out
     if path.is_dir():
         return path
-    return Path("build") / (path.stem if path.suffix in FILES else _recipe(text).name)
+    return Path("build") / (path.stem if path.suffix in FILES else load_recipe(text).name)
 
 
 def find(text: str, out: Path | None, train: Train) -> Source:
@@ -136,17 +136,18 @@ def _read_ask(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _recipe(spec: str) -> Recipe:
+def load_recipe(spec: str) -> Recipe:
+    """The recipe of that name; ToolError where torch is absent."""
     try:
-        from hwflow.train import load_recipe
+        from hwflow import train
     except ImportError as e:
         raise ToolError(f"a recipe needs torch and brevitas ({e}): pip install 'hwflow[train]'") from e
-    return load_recipe(spec)
+    return train.load_recipe(spec)
 
 
 def _of_recipe(spec: str, folder: Path, train: Train) -> Source:
     """The training of a recipe, which is done where it has not been."""
-    recipe = _recipe(spec)  # an unknown one is an error, whatever lies in the folder
+    recipe = load_recipe(spec)  # an unknown one is an error, whatever lies in the folder
     says, there = _short(recipe.source), _read_recipe(folder)
     if there is None:
         _refuse_others(Source(says, recipe.name, folder / "model.onnx", folder), trained=False)

@@ -10,7 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from hwflow.recipe import Method, Plan, Recipe
-from hwflow.train.layers import Centre, Norm, Scale, conv_over_time, dense, fixed, wide
+from hwflow.train.layers import Centre, Norm, Scale, act, conv_over_time, dense, fixed, wide
 from hwflow.train.recurrent import Cell, Recurrent
 
 
@@ -29,8 +29,9 @@ class Rnn(nn.Module):
     ):
         super().__init__()
         self.stem = nn.Sequential(
-            Centre(0.5), conv_over_time(wide(method), features, width, 1), Norm(width), fixed(bits, 2.0 ** (1 - bits))
-        )
+            Centre(0.5), conv_over_time(wide(method), features, width, 1), Norm(width),
+            act(method, width) if bits == 1 or method.full else fixed(bits, 2.0 ** (1 - bits)),
+        )  # fmt: skip
         self.body = Recurrent(Cell(method, width, states, bits, gated))
         self.head = nn.Sequential(dense(wide(method), states, outputs, shift=False), Scale(1.0))
 

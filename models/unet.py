@@ -14,10 +14,18 @@ from hwflow.train.layers import Centre, Norm, Scale, act, conv, fixed, wide
 
 
 class UNet(nn.Module):
-    """Levels of `channels`, each half as large as the one before; a map (outputs, side, side) of class scores."""
+    """Levels of `channels`, each half as large as the one before; a map (outputs, side, side) of class scores.
+
+    `feature_bits` of the features that the scores are made of.
+    """
 
     def __init__(
-        self, method: Method, channels: tuple[int, ...] = (16, 32, 64, 128), outputs: int = 11, colours: int = 1
+        self,
+        method: Method,
+        channels: tuple[int, ...] = (16, 32, 64, 128),
+        outputs: int = 11,
+        colours: int = 1,
+        feature_bits: int = 4,
     ):
         super().__init__()
         first = channels[0]
@@ -32,7 +40,8 @@ class UNet(nn.Module):
             [nn.Sequential(conv(method, low + high, high), Norm(high), act(method, high)) for low, high in ups[:-1]]
         )
         low, high = ups[-1]
-        self.last = nn.Sequential(conv(method, low + high, high), Norm(high), fixed(4, 2.0**-3))
+        features = nn.Hardtanh() if method.full else fixed(feature_bits, 2.0 ** (1 - feature_bits))
+        self.last = nn.Sequential(conv(method, low + high, high), Norm(high), features)
         self.head = nn.Sequential(conv(wide(method), high, outputs, 1, padding=0), Scale(0.5))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ PARTS = {
     "train": ("hwflow.bench.training", "rows"),
     "steps": ("hwflow.bench.training", "step_rows"),
     "experiment": ("hwflow.bench.experiment", "rows"),
+    "bits": ("hwflow.bench.bits", "rows"),
     "trained": ("hwflow.bench.trained", "rows"),
     "tasks": ("hwflow.bench.tasks", "rows"),
 }

@@ -9,6 +9,7 @@ import json
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Contender:
     name: str
     method: Method
     plan: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)  # what it gives the network besides the method
 
 
 BASE = "STE + Hardtanh"  # what every other method is compared with
@@ -50,7 +52,10 @@ CONTENDERS = (
 
 @dataclass(frozen=True)
 class Setting:
-    """A network, its data and the budget of every method: `epochs` of `batch` images, rates to try, seeds to compare."""
+    """A network, its data and the budget of every method: `epochs` of `batch` images, rates to try, seeds to compare.
+
+    `limit`: the first training images alone take part; 0 is all. All are compared with the contender named `base`.
+    """
 
     spec: str
     file: str
@@ -59,6 +64,9 @@ class Setting:
     rates: tuple[float, ...] = (0.005, 0.02, 0.08)
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     without: tuple[str, ...] = ()  # contenders that are no different on this network
+    limit: int = 0
+    base: str = BASE
+    command: str = "hwflow bench experiment"
 
 
 # a perceptron has no map of features whose attention could restrict its input
@@ -77,8 +85,9 @@ def compare(
     """Run what `path` lacks of `setting` and return a row for each contender.
 
     A row has name, rate (the best of the setting's, by one run each with a seed of its own), accuracies (on the whole
-    held-out split at the last epoch, a seed each), mean, deviation (of the sample), gain over BASE in points and p, the
-    two-sided paired t-test of the accuracies against BASE's with the same seeds.
+    held-out split at the last epoch, a seed each), mean, deviation (of the sample), learned (the mean share of right
+    answers while training, in the last epoch), gain over the setting's base in points and p, the two-sided paired t-test
+    of the accuracies against those of the base with the same seeds.
     """
     table = _open_run(setting, path)
     base = load_recipe(setting.spec)
@@ -97,12 +106,12 @@ def compare(
             _one(base, setting, contender, entry, "sweep", f"{beyond:g}", beyond, SWEEP_SEED, table, path, say)
             best = _best(entry["sweep"])
         if entry.get("rate", best) != best:
-            entry["accuracies"] = {}
+            entry["accuracies"], entry["learned"] = {}, {}
         entry["rate"] = best
         for seed in setting.seeds:
             _one(base, setting, contender, entry, "accuracies", str(seed), best, seed, table, path, say)
     _keep(table, path)
-    return summarise(table)
+    return summarise(table, setting.base)
 
 
 def _best(sweep: dict[str, float]) -> float:
@@ -120,34 +129,39 @@ def _one(
     plan = replace(
         base.plan, epochs=setting.epochs, batch=setting.batch, lr=rate, seed=seed, optimizer="adam", schedule="cosine",
         augment=(), label_smoothing=0.0, evaluate_every=setting.epochs, teacher_epochs=setting.epochs, threads=1, amp=False,
-        **contender.plan,
+        limit=setting.limit, **contender.plan,
     )  # fmt: skip
-    metrics = measure(replace(base, method=contender.method, plan=plan))
+    network = partial(base.network, **contender.network) if contender.network else base.network
+    metrics = measure(replace(base, method=contender.method, plan=plan, network=network))
     entry[kind][key] = metrics["accuracy"]
+    if kind == "accuracies":
+        entry.setdefault("learned", {})[key] = metrics["history"][-1]["train_accuracy"]
     _keep(table, path)
     say(
         f"{contender.name}, rate {rate:g}, seed {seed}: {100 * metrics['accuracy']:.2f} % in {metrics['seconds']:.0f} s"
     )
 
 
-def summarise(table: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a table whose runs are all there."""
-    base = list(table["runs"][BASE]["accuracies"].values())
+def summarise(table: dict[str, Any], against: str = BASE) -> list[dict[str, Any]]:
+    """The rows of a table whose runs are all there, compared with those of the contender `against`."""
+    base = list(table["runs"][against]["accuracies"].values())
     rows = []
     for name, entry in table["runs"].items():
         found = list(entry["accuracies"].values())
-        same = name == BASE or found == base
+        same = name == against or found == base
+        learned = list(entry.get("learned", {}).values())
         rows.append({
             "name": name, "rate": entry["rate"], "accuracies": found, "mean": statistics.mean(found),
-            "deviation": statistics.stdev(found), "gain": 100 * (statistics.mean(found) - statistics.mean(base)),
+            "deviation": statistics.stdev(found), "learned": statistics.mean(learned) if learned else None,
+            "gain": 100 * (statistics.mean(found) - statistics.mean(base)),
             "p": 1.0 if same else float(ttest_rel(found, base).pvalue),
         })  # fmt: skip
     return rows
 
 
-def verdict(rows: list[dict[str, Any]], level: float = 0.05) -> str:
+def verdict(rows: list[dict[str, Any]], level: float = 0.05, against: str = BASE) -> str:
     """What the rows say: better, worse and ties, at `level` after Holm's correction for the number of comparisons."""
-    others = sorted((row for row in rows if row["name"] != BASE), key=lambda row: row["p"])
+    others = sorted((row for row in rows if row["name"] != against), key=lambda row: row["p"])
     better: list[dict[str, Any]] = []
     worse: list[dict[str, Any]] = []
     ties: list[dict[str, Any]] = []
@@ -159,7 +173,7 @@ def verdict(rows: list[dict[str, Any]], level: float = 0.05) -> str:
     def listed(some: list[dict[str, Any]]) -> str:
         return ", ".join(f"{row['name']} ({row['gain']:+.2f} points)" for row in sorted(some, key=lambda r: -r["gain"]))
 
-    parts = [f"{word} than {BASE}: {listed(some)}" for word, some in (("better", better), ("worse", worse)) if some]
+    parts = [f"{word} than {against}: {listed(some)}" for word, some in (("better", better), ("worse", worse)) if some]
     parts += [f"no difference shown: {listed(ties)}"] if ties else []
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]} (Holm, {100 * level:g} %)."
@@ -169,12 +183,13 @@ def _open_run(setting: Setting, path: Path) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     recipe = load_recipe(setting.spec)
     head = {
-        "command": "hwflow bench experiment", "network": setting.spec, "data": recipe.data, "epochs": setting.epochs,
-        "batch": setting.batch, "rates": list(setting.rates), "seeds": list(setting.seeds), "versions": versions(),
+        "command": setting.command, "network": setting.spec, "data": recipe.data, "epochs": setting.epochs,
+        "batch": setting.batch, "limit": setting.limit, "rates": list(setting.rates), "seeds": list(setting.seeds),
+        "versions": versions(),
     }  # fmt: skip
-    for key in ("network", "epochs", "batch", "rates", "seeds") if kept else ():
-        if kept[key] != head[key]:
-            raise RecipeError(f"{path}: was made with {key} {kept[key]}, not {head[key]}; name another file")
+    for key in ("network", "epochs", "batch", "limit", "rates", "seeds") if kept else ():
+        if (before := kept.get(key, 0)) != head[key]:
+            raise RecipeError(f"{path}: was made with {key} {before}, not {head[key]}; name another file")
     return {**head, "runs": kept.get("runs", {})}
 
 

@@ -65,6 +65,16 @@ app = typer.Typer(
 )
 
 
+def list_numbers(option: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
+    """The numbers of a comma-separated option, each of `kind`; RecipeError where one is none."""
+    from hwflow.errors import RecipeError
+
+    try:
+        return [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise RecipeError(f"{option}: must be numbers with commas between them, not {text!r}") from None
+
+
 def verb(example: str, then: str = "") -> Callable[[Function], Function]:
     """Register a function as the verb of its name, in its group, with an example and what people do next."""
 

@@ -12,42 +12,80 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hwflow.cli.common import Cluster, Input, Json, say, show, verb
+from hwflow.cli.common import Cluster, Input, Json, list_numbers, say, show, verb
 from hwflow.errors import RecipeError, did_you_mean
 
 
 @verb("hwflow explore build/digits --boards tangnano9k -o build/explore --jobs 1")
 def explore(
-    models: Annotated[list[str], typer.Argument(help="QONNX files, net.npz or build folders: one for each bit width.")],
+    models: Annotated[
+        list[str], typer.Argument(help="QONNX files, net.npz, folders of trained or compiled networks; or one recipe.")
+    ],
     boards: Annotated[str, typer.Option("--boards", help="Comma-separated board names.")] = "ulx3s_85f,tangnano20k",
-    folder: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the CSV and the picture.")] = None,
+    bits: Annotated[
+        str, typer.Option("--bits", help="Train a recipe with weights and activations of so many bits: 1,2,4.")
+    ] = "",
+    widths: Annotated[str, typer.Option("--widths", help="And in these widths, in percent of its own: 50,100.")] = "",
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Of each of these trainings.")] = None,
+    rates: Annotated[
+        str, typer.Option("--rates", help="Images a second to plan for; ten to three million without it.")
+    ] = "",
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder of the table, the pictures and what is trained.")
+    ] = None,
     input: Input = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Processes; -1 for one a core.")] = -1,
     cluster: Cluster = None,
     json: Json = False,
 ) -> None:
-    """The Pareto front of rate against resources over boards: table, CSV, picture."""
-    from dataclasses import asdict
+    """Score, rate and resources of networks over boards, bits and widths: table, CSV, pictures of the fronts."""
+    from dataclasses import asdict, replace
 
+    from hwflow import flow
     from hwflow.board import load_board
+    from hwflow.explore import RATES, save_csv, save_picture, save_scores
     from hwflow.explore import explore as run
-    from hwflow.explore import save_csv, save_picture
-    from hwflow.flow import integers_of
 
-    nets = [integers_of(m, input) for m in models]
+    where = folder or Path("build") / "explore"
+    if bits or widths:
+        if len(models) > 1:
+            raise RecipeError("--bits and --widths train one recipe; give one model")
+        parts = (list_numbers("--bits", bits, int), list_numbers("--widths", widths, int))
+        models = [str(f) for f in flow.train_variants(models[0], where, *parts, say=say, epochs=epochs)]
+    elif epochs is not None:
+        raise RecipeError("--epochs is of the trainings that --bits and --widths ask for; give one of them")
+    nets, scores = [], {}
+    for model in models:
+        net = flow.integers_of(model, input)
+        if Path(model).is_dir():
+            net = replace(net, name=Path(model).resolve().name)  # two folders may hold networks of one name
+            if score := flow.score_of(Path(model)):
+                scores[net.name] = score
+        nets.append(net)
     say(f"{len(nets)} networks on {boards}")
-    points = run(nets, [load_board(b) for b in boards.split(",")], jobs=jobs, cluster=cluster)
+    asked = list_numbers("--rates", rates, float) or RATES
+    points = run(
+        nets, [load_board(b) for b in boards.split(",")], rates=asked, jobs=jobs, cluster=cluster, scores=scores
+    )
     if not points:
         raise RecipeError(f"nothing fits {boards}; name larger boards")
-    where = folder or Path("build") / "explore"
     where.mkdir(parents=True, exist_ok=True)
     save_csv(points, where / "explore.csv")
     save_picture(points, where / "explore.png")
+    if scores:
+        save_scores(points, where / "scores.png")
     rows = [asdict(p) for p in points]
-    table = Table(*rows[0], title=str(where))
+    shown = [k for k in rows[0] if scores or k not in ("measure", "score", "front")]
+    table = Table(*shown, title=str(where))
     for r in rows:
-        table.add_row(*(f"{v:.0f}" if isinstance(v, float) else str(v) for v in r.values()))
+        table.add_row(*(_as_cell(k, r[k]) for k in shown))
     show(rows, json, table)
+
+
+def _as_cell(key: str, value: object) -> str:
+    if key == "score":
+        return f"{100 * value:.2f} %" if isinstance(value, float) else ""
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 @verb("hwflow fuzz --minutes 0.1")
@@ -102,7 +140,7 @@ def bench(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, trained or tasks; all without it."
+            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, bits, trained or tasks; all without it."
         ),
     ] = None,
     pages: Annotated[

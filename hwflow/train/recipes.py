@@ -15,25 +15,27 @@ from types import ModuleType
 from hwflow.errors import RecipeError, did_you_mean
 from hwflow.places import MODELS
 from hwflow.recipe import Recipe
+from hwflow.train.variants import find_variant
 
 
 def load_recipe(spec: str) -> Recipe:
     """The recipe named FILE[:RECIPE]: a path to a model file, or the bare name of one in the models room.
 
-    A bare recipe name ("tfc") is found too. Without RECIPE it is the file's first. Unknown names are a RecipeError
-    that lists what exists.
+    A bare recipe name ("tfc") is found too. Without RECIPE it is the file's first. A name may ask for other bits and
+    widths of a recipe: "digits-b2-w50" (see variants). Unknown names are a RecipeError that lists what exists.
     """
     name, _, wanted = spec.partition(":")
     path = _find(name)
     if path is None:
         for candidate in _files():
-            if not wanted and name in recipes_of(candidate):
-                return recipes_of(candidate)[name]
+            if not wanted and (found := find_variant(recipes_of(candidate), name)):
+                return found
         raise RecipeError(f"{spec}: is no model file and no recipe{_close(name)}; there are {', '.join(known())}")
     recipes = recipes_of(path)
-    if wanted and wanted not in recipes:
+    found = find_variant(recipes, wanted) if wanted else next(iter(recipes.values()))
+    if found is None:
         raise RecipeError(f"{spec}: {path.name} has no recipe {wanted!r}; it has {', '.join(recipes)}")
-    return recipes[wanted] if wanted else next(iter(recipes.values()))
+    return found
 
 
 def known() -> list[str]:

@@ -7,6 +7,7 @@ quantizers behind it, so that every step folds into integers; `train/scan.py` ex
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -40,19 +41,23 @@ class Cell(nn.Module):
     """h' = q(a W [x, h] + b) for a step's input x (n, inputs) and the state h (n, states).
 
     `gated`: where the sign of a second such sum is -1 the state stays what it was, channel by channel. `bits` of the
-    state: signed fixed point over [-1, 1), or -1/+1 with one bit.
+    state: signed fixed point over [-1, 1), or -1/+1 with one bit. Where the method is `full` state and gate are real
+    numbers in [-1, 1], and the gate mixes the new state with the old one.
     """
 
     def __init__(self, method: Method, inputs: int, states: int, bits: int = 4, gated: bool = True):
         super().__init__()
         self.inputs, self.states, self.bits = inputs, states, bits
         cols = inputs + states
-        first = 2.0 ** -round(math.log2(cols) / 2)  # sums of `cols` signs of either kind come near 1
+        # sums of `cols` products come near 1: signs have variance 1, weights that start as Kaiming's 2 / cols
+        binary = method.weight_bits == 1 and not method.full
+        first = 2.0 ** -round(math.log2(cols) / 2) if binary else 0.5**0.5
         self.candidate, self.slope = dense(method, cols, states), Slope(states, first)
-        self.state = act(method, states) if bits == 1 else fixed(bits, 2.0 ** (1 - bits))
+        self.full, sign = method.full, replace(method, act_bits=1)
+        self.state = act(sign, states) if bits == 1 or method.full else fixed(bits, 2.0 ** (1 - bits))
         self.gate = dense(method, cols, states) if gated else None
         self.gate_slope = Slope(states, first) if gated else None
-        self.open = act(method, states) if gated else None
+        self.open = act(sign, states) if gated else None
 
     @property
     def start(self) -> float:
@@ -64,7 +69,8 @@ class Cell(nn.Module):
         new = self.state(self.slope(self.candidate(both)))
         if self.gate is None:
             return new
-        return torch.where(self.open(self.gate_slope(self.gate(both))) > 0, new, h)  # type: ignore[misc]
+        gate = self.open(self.gate_slope(self.gate(both)))  # type: ignore[misc]
+        return _mixed(gate, new, h) if self.full else torch.where(gate > 0, new, h)
 
     def over(self, x: Tensor, live: Tensor | None = None) -> list[Tensor]:
         """The states of every step of (n, inputs, steps) while training: weights are quantised once, inputs met at once.
@@ -79,11 +85,17 @@ class Cell(nn.Module):
             sums = [m[:, t] + functional.linear(h, w[:, self.inputs :]) for m, w in zip(met, weights, strict=True)]
             new = self.state(self.slope(sums[0]))
             if self.gate is not None:
-                share = (self.open(self.gate_slope(sums[1])) + 1) / 2  # type: ignore[misc]
-                new = share * new + (1 - share) * h  # the same values, and a gradient for the gate
+                # the same values as a choice gives, and a gradient for the gate
+                new = _mixed(self.open(self.gate_slope(sums[1])), new, h)  # type: ignore[misc]
             h = new if live is None else torch.where(live[..., t], new, h)
             out.append(h)
         return out
+
+
+def _mixed(gate: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """`new` where the gate is 1, `old` where it is -1, and shares of both between."""
+    share = (gate + 1) / 2
+    return share * new + (1 - share) * old
 
 
 def _weights(layer: nn.Module) -> Tensor:

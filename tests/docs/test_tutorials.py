@@ -13,6 +13,7 @@ from conftest import ROOT
 from installed import Step, install, steps
 
 TUTORIALS = sorted((ROOT / "docs" / "pages" / "tutorials").glob("*.md"))
+LONG = {"detection", "segmentation"}  # as `sequences` is, with scenes to compose and larger networks to train
 WHOLE = os.environ.get("HWFLOW_TUTORIALS") == "all"  # with the steps of minutes
 TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
 
@@ -41,7 +42,9 @@ def begun(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, id=p.stem, marks=[pytest.mark.long] * (p.stem in LONG)) for p in TUTORIALS]
+)
 def test_a_tutorial_can_be_followed_from_an_empty_folder(page, installed, begun, tmp_path):
     found = [step for step in steps(page.read_text()) if due(step)]
     assert len(found) >= 3 and f"tutorials/{page.name}" in (ROOT / "docs" / "mkdocs.yml").read_text()

@@ -33,6 +33,17 @@ def test_training_steps_a_cell_through_the_values_of_its_evaluation(bits, gated)
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("method", [Method(full=True), Method(weight_bits=4, act_bits=4)], ids=["full", "4 bits"])
+def test_a_gate_is_evaluated_as_it_was_trained_whatever_the_bits(method):
+    torch.manual_seed(0)
+    cell = Cell(method, 16, 24)
+    layer, x = Recurrent(cell, every=True), torch.rand(50, 16, 6, 1) * 2 - 1
+    assert torch.allclose(layer.eval()(x), layer.train()(x), atol=1e-6)
+    assert (len(layer(x).unique()) > 16) == method.full, "real numbers, or the levels of four bits"
+    sums = cell.slope(cell.candidate(torch.rand(200, 40) * 2 - 1))
+    assert 0.4 < float(sums.detach().std()) < 0.8, "near the spread of the inputs, 1 / sqrt(3)"
+
+
 def test_the_file_of_a_recurrent_network_computes_what_torch_does(tmp_path):
     recipe = load_recipe("rnn:rnn-digits")
     torch.manual_seed(1)
