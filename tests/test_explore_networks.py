@@ -30,7 +30,9 @@ def test_bits_and_widths_of_every_kind_of_network_have_their_cost(spec, shape, t
     if spec.startswith("detector"):
         assert len(nets[0].outputs) == 4
     board = load_board("ulx3s_85f")
-    points = [replace(point(net, board, 10.0, 0.8), score=scores[net.name].value) for net in nets]
+    found = [point(net, board, 10.0, 0.8) for net in nets]
+    points = [replace(p, score=scores[p.net].value) for p in found if p is not None]
+    assert len(points) == len(nets)
     assert all(p.fps >= 10 for p in points) and point(nets[0], board, 1e12, 0.8) is None
     small, large = cheapest_designs(points)
     assert (small.net, small.score) == (nets[0].name, 0.5)

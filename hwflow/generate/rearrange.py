@@ -165,7 +165,7 @@ def interpolated(d: Drawing) -> None:
     roi = "" if d.opset >= 13 else d.const(np.zeros(0))
     if d.chance(50) or not isinstance(d.b.shape[0], int):
         scales = np.array([1, 1, *(o / s for o, s in zip(out, pixels, strict=True))], np.float32)
-        out = [int(np.floor(float(f) * s)) for f, s in zip(scales[2:], pixels, strict=True)]
+        out = [int(np.floor(f * np.float32(s))) for f, s in zip(scales[2:], pixels, strict=True)]
         if min(out) < 1:
             return
         y = d.node("Resize", at.name, roi, d.const(scales), **attrs)

@@ -86,7 +86,8 @@ def _scales_and_sizes(reader: Reader, call: Call, ref: Ref) -> tuple[Array, tupl
         scales[axes] = given / now[axes]
     else:
         scales[axes] = given
-        sizes[axes] = np.floor(given * now[axes])  # of float32 scales in float64, which is exact
+        # a product of float32 numbers, as ONNX's shapes and onnxruntime have it: 1.8 times 5 pixels are 9
+        sizes[axes] = np.floor(given.astype(np.float32) * now[axes].astype(np.float32))
     return scales, tuple(int(n) for n in sizes)
 
 

@@ -229,6 +229,28 @@ def test_places_of_a_resize_that_divide_a_pixel_into_too_many_parts_are_refused(
     assert "divide a pixel into 199 parts, more than 64" in str(check(path, "i4/4")[0])
 
 
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_the_size_behind_a_resize_is_a_product_of_float32_numbers(mode, tmp_path):
+    # 1.8 in float32 is less, and five times that in float64 below 9: onnxruntime makes 9 pixels of 5
+    b = Build((1, 2, 2, 5))
+    x = quantised(b, np.random.default_rng(0), "x", 3)
+    path = b.save(tmp_path, b.node("Resize", x, "", b.const([1, 1, 1, 1.8]), mode=mode))
+    if mode == "linear":
+        graph = read(path, "i4/4")
+        assert graph.shapes[graph.output] == (2, 9, 3)
+        assert reference(path, np.zeros((1, 2, 5, 2), np.int64), "i4/4").shape == (1, 2 * 9 * 3)
+    else:
+        assert "are not whole factors" in str(check(path, "i4/4")[0])
+
+
+def test_a_linear_resize_by_a_scale_that_is_no_ratio_of_sizes_is_refused_at_once(tmp_path):
+    b = Build((1, 2, 2, 5))
+    x = quantised(b, np.random.default_rng(0), "x", 3)
+    x = b.node("Resize", x, "", b.const([1, 1, 1, 1.1]), mode="linear")
+    path = b.save(tmp_path, classify(b, b.quant(x, 0.25, 5), 3 * 2 * 5))
+    assert "parts, more than 64" in str(check(path, "i4/4")[0])
+
+
 @pytest.mark.parametrize("op", ["ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean"])
 @pytest.mark.parametrize("axes", [[1], [2], [1, 2], [3], [2, 4]], ids=str)
 @pytest.mark.parametrize("moved", [False, True], ids=["in order", "moved"])
