@@ -17,7 +17,7 @@ from hwflow.places import MODELS
 
 @pytest.fixture(scope="module")
 def cnv():
-    return Net.load(MODELS / "trained" / "cnv-cpu" / "net.npz")
+    return Net.load(MODELS / "trained" / "cnv-hours" / "net.npz")
 
 
 def first_convolutions(net: Net, count: int) -> Net:
