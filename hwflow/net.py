@@ -170,11 +170,11 @@ class Net:
         except ValueError as e:
             raise ModelError(f"{self.name}: {e}") from e
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write net.npz: one JSON header, arrays beside it, -1/+1 weights one bit each. Never half-written."""
         head, arrays = self._parts()
         arrays["header"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        write_arrays(path, **arrays)
+        write_arrays(Path(path), **arrays)
 
     @cached_property
     def hash(self) -> str:
@@ -203,9 +203,9 @@ class Net:
         return isinstance(self.answer, Answers) or any(len(self.ports[op.inputs[0]].shape) > 1 for op in tops)
 
     @staticmethod
-    def load(path: Path) -> Net:
+    def load(path: Path | str) -> Net:
         """Read net.npz; a file that is not one is a ModelError."""
-        arrays = read_arrays(path, REMEDY, ModelError, names=("header",))
+        arrays = read_arrays(Path(path), REMEDY, ModelError, names=("header",))
         try:
             head = json.loads(arrays["header"].tobytes())
             form = head["format"]

@@ -132,7 +132,7 @@ def network():
 def test_a_saved_network_is_the_same_network(tmp_path):
     net = network()
     net.save(tmp_path / "net.npz")
-    again = Net.load(tmp_path / "net.npz")
+    again = Net.load(str(tmp_path / "net.npz"))  # names of files are paths too
     x = np.random.default_rng(1).integers(0, 256, (9, 5, 5, 2))
     assert (again.run(x) == net.run(x)).all()
     assert again.ports == net.ports
