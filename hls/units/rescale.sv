@@ -40,6 +40,7 @@ module rescale #(
   localparam int unsigned FBits = MulBits > 0 ? MulBits : 32;      // a factor
   // what a product is kept in: carries beyond the sum's width are of no use
   localparam int unsigned PBits = VBits + FBits < SumBits ? VBits + FBits : SumBits;
+  localparam int unsigned XLow  = VBits < PBits ? VBits : PBits;  // the bits of x that such a product needs
   localparam int unsigned KBits = Mult == 1 && MulBits > 0 ? MulBits : PBits;  // a factor as it is multiplied
   localparam int unsigned Record = MulBits + AddBits;
   // bits after the shift, at least those of the bounds
@@ -94,7 +95,8 @@ module rescale #(
 
   for (genvar e = 0; e < Pe; e++) begin : gen_element
     logic [XBits-1:0] x;
-    logic signed [VBits-1:0] value, value_q;
+    logic signed [VBits-1:0] value;
+    logic signed [XLow-1:0] value_q;
     logic signed [KBits-1:0] factor;
     logic signed [SumBits-1:0] addend_q;
     logic signed [PBits-1:0] product, product_q;
@@ -108,10 +110,14 @@ module rescale #(
     end else begin : gen_signed
       assign value = x;
     end
+    if (XLow < VBits) begin : gen_high
+      logic unused;
+      assign unused = ^value[VBits-1:XLow];
+    end
     assign factor  = factors[e*KBits+:KBits];
     if (Mult == 1 && MulBits == 0) begin : gen_digits
       scaled #(
-        .Scale(Mul), .XBits(VBits), .YBits(PBits)
+        .Scale(Mul), .XBits(XLow), .YBits(PBits)
       ) digits (
         .x_i(value_q), .y_o(product)
       );
@@ -119,7 +125,7 @@ module rescale #(
       assign unused = ^factor;
     end else begin : gen_product
       product #(
-        .XBits(VBits), .WBits(KBits), .YBits(PBits), .Mult(Mult)
+        .XBits(XLow), .WBits(KBits), .YBits(PBits), .Mult(Mult)
       ) times (
         .x_i(value_q), .w_i(factor), .y_o(product)
       );
@@ -127,7 +133,7 @@ module rescale #(
     assign shifted = TBits'(sum_q >>> Shift);
     always_ff @(posedge clk_i) begin
       if (move) begin
-        value_q   <= value;
+        value_q   <= XLow'(value);
         product_q <= product;
         addend_q  <= addends[e*SumBits+:SumBits];
         sum_q     <= SumBits'(product_q) + addend_q;

@@ -25,6 +25,7 @@ from hwflow.errors import ModelError, RecipeError
 from hwflow.fold import fold
 from hwflow.generate import RandomFile
 from hwflow.generate.nets import random_images
+from hwflow.lower import lower
 from hwflow.net import Net
 from hwflow.qonnx import Reading, reading
 from hwflow.qonnx.executor import Executor
@@ -90,6 +91,12 @@ def _judged(file: RandomFile, path: Path, executor: Executor, seed: int) -> Verd
     except (ModelError, RecipeError) as e:
         return _refusal(e)
     except Exception as e:  # anything else is a fault of hwflow
+        return _traceback(e)
+    try:
+        lower(net)  # hardware refuses nothing that folding took
+    except RecipeError as e:
+        return Verdict("difference", "refused late", str(e), net)
+    except Exception as e:
         return _traceback(e)
     x = images(net, seed)
     try:

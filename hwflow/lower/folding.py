@@ -15,6 +15,7 @@ from hwflow.errors import RecipeError
 from hwflow.files import brief, read_json
 from hwflow.lower.join import identifier
 from hwflow.units.kit.base import Dataflow, Unit
+from hwflow.units.kit.streams import Stream
 
 Folding: TypeAlias = Mapping[str, Mapping[str, Any]]
 CHOICES = ("pe", "simd", "style", "mult")
@@ -61,7 +62,7 @@ def match_rates(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
 
     One whose word order depends on its width always takes the width of the unit that reads it.
     """
-    users = {i: u for u in units for i in u.inputs}
+    users, makers = {i: u for u in units for i in u.inputs}, {u.name: u for u in units}
     out = []
     for unit in units:
         user = users.get(unit.name)
@@ -73,17 +74,30 @@ def match_rates(units: tuple[Unit, ...], folding: Folding) -> tuple[Unit, ...]:
                     raise RecipeError(f"{unit.name}: simd must be {wanted}, the pe of {user.name}, not {given}")
                 unit = unit.folded(simd=wanted)
             elif "simd" not in folding.get(unit.name, {}):
-                unit = _match_rate(unit, user)
+                unit = _match_rate(unit, makers.get(unit.inputs[0]), user)
         out.append(unit)
     return tuple(out)
 
 
-def _match_rate(unit: Unit, user: Unit) -> Unit:
-    """The narrowest folding of a unit that does not slow its user down; one of the user's own width where there is one."""
-    made = [unit.folded(**f) for f in unit.foldings()]
+def _match_rate(unit: Unit, maker: Unit | None, user: Unit) -> Unit:
+    """The narrowest folding of a unit that does not slow its user down; one of the user's own width where there is one.
+
+    Its words are those of its neighbours where a row begins with a word: no converter makes such words.
+    """
+    every = [unit.folded(**f) for f in unit.foldings()]
+    first = maker.outs[0] if maker else None
+    # where none fits, joining the units says what to give
+    made = [w for w in every if _joins(first, w.ins[0]) and _joins(w.outs[0], user.ins[0])] or every
     quick = [w for w in made if w.cycles <= user.cycles] or [min(made, key=lambda w: w.cycles)]
     same = [w for w in quick if w.outs[0].par == user.ins[0].par]
     return min(same or quick, key=lambda w: w.outs[0].par)
+
+
+def _joins(have: Stream | None, want: Stream) -> bool:
+    """True where words of one stream can become words of the other; of the input's stream, None, where they are not by row."""
+    if have is None:
+        return not want.by_row
+    return have.by_row == want.by_row and (not want.by_row or have.par == want.par)
 
 
 def folding_of(dataflow: Dataflow) -> dict[str, dict[str, Any]]:

@@ -138,10 +138,11 @@ def test_a_pad_value_of_its_own_widens_the_elements():
 @pytest.mark.slow
 def test_the_ring_of_style_block_lies_in_block_ram_and_nothing_else_does(tmp_path):
     unit = Window(name="w", inputs=("input",), x=Port((30, 30, 64), BIPOLAR), kernel=(3, 3), simd=64, style="block")
-    for name in ("window.sv", "ram.sv"):
+    names = ("window.sv", "image_edge.sv", "credits.sv", "ram.sv")
+    for name in names:
         (tmp_path / name).write_text((hardware(name)).read_text())
     numbers = " ".join(f"-set {k} {v}" for k, v in instance(unit).params if k != "PadFile")
-    steps = f"read_verilog -sv window.sv ram.sv; chparam {numbers} window; hierarchy -top window; synth_ecp5 -nowidelut; tee -o stat.txt stat"
+    steps = f"read_verilog -sv {' '.join(names)}; chparam {numbers} window; hierarchy -top window; synth_ecp5 -nowidelut; tee -o stat.txt stat"
     tools.run("yosys", ["-q", "-p", steps], cwd=tmp_path)
     cells = {
         line.split()[-1]: int(line.split()[0])
