@@ -18,7 +18,8 @@ from hwflow.bits import Array
 
 QUANT = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 IR = 10
-FOUR_BITS = {helper.tensor_dtype_to_np_dtype(t) for t in (onnx.TensorProto.UINT4, onnx.TensorProto.INT4)}
+FOUR_BIT_TYPES = (onnx.TensorProto.UINT4, onnx.TensorProto.INT4)
+FOUR_BITS = {helper.tensor_dtype_to_np_dtype(t) for t in FOUR_BIT_TYPES}
 LAST = "qonnx.custom_op.channels_last"
 MOST_SESSIONS = 6000
 SIZED = ("Resize", "Upsample")  # whose checks want to know how many sizes and scales there are
@@ -113,7 +114,7 @@ class Executor:
             return [MOVES[step.op](step.node, opset, *xs)]
         if (value := square(step.op, xs)) is not None:
             return [value]
-        if any(x is not None and x.dtype in FOUR_BITS for x in xs):
+        if step.writes_four_bits or any(x is not None and x.dtype in FOUR_BITS for x in xs):
             return by_reference(step.node, xs, opset)
         sized = step.op in SIZED
         key = (
@@ -226,6 +227,7 @@ class _Step:
         self.inputs, self.outputs = tuple(node.input), tuple(node.output)
         attributes = tuple(sorted(a.SerializeToString() for a in node.attribute))
         self.key = (self.op, attributes, tuple(bool(o) for o in self.outputs))
+        self.writes_four_bits = _attribute(node, "output_dtype") in FOUR_BIT_TYPES
         self.custom: Any = None
 
     def inner(self, op: str) -> _Step:

@@ -95,7 +95,7 @@ def _execute(path: Path, file: File, real: Array, asked: Asked, most: int = BATC
         except Exception as e:  # qonnx, onnx and onnxruntime each raise their own kinds where a batch does not fit
             if len(part) == 1:
                 raise ModelError(
-                    Finding("graph", "nodes", f"onnxruntime and qonnx do not execute the file: {' '.join(str(e).split())}",
+                    Finding("graph", "nodes", f"the file was not executed ({type(e).__name__}: {' '.join(str(e).split())})",
                             "execute it with its own tools first, and correct what they say")
                 ) from e  # fmt: skip
             logging.getLogger(__name__).debug("one image at a time: %s", e)
@@ -165,9 +165,8 @@ def _batch(proto: onnx.ModelProto, n: int) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     graph, at = copy.graph, {"Reshape": 1, "Resize": 3}
-    sizes = {
-        node.input[k] for node in graph.node if len(node.input) > (k := at.get(node.op_type, 99)) and node.input[k]
-    }
+    given = (node.input[at[node.op_type] :][:1] for node in graph.node if node.op_type in at)
+    sizes = {name for names in given for name in names if name}
     known = {t.name: t for t in graph.initializer if t.name in sizes}
     if n > 1 and sizes - set(known):
         raise ValueError(f"nodes compute the sizes {', '.join(sorted(sizes - set(known)))}")

@@ -73,6 +73,19 @@ def test_the_square_of_one_element_is_that_of_many():
     assert alone.view(np.uint32).tolist() == [[0x3C6C4B6A]] and (many == alone).all()
 
 
+def test_integers_of_four_bits_that_an_attribute_names_are_executed():
+    node = onnx.helper.make_node("QuantizeLinear", ["x", "s"], ["y"], output_dtype=onnx.TensorProto.INT4)
+    ends = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, 3])]
+    ends += [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT4, [None, 3])]
+    half = onnx.numpy_helper.from_array(np.float32(0.5), "s")
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "four", ends[:1], ends[1:], [half]),
+        opset_imports=[onnx.helper.make_opsetid("", 21)],
+    )
+    y = Executor().run(model, {"x": np.array([[-9, 0.5, 1.2]], np.float32)})["y"]
+    assert y.dtype in FOUR_BITS and y.astype(int).tolist() == [[-8, 1, 2]]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_every_file_that_is_read_is_executed_several_images_at_a_time(tmp_path):
     executor, seen = Executor(), 0
