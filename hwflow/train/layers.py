@@ -85,9 +85,9 @@ def conv_over_time(method: Method, inputs: int, outputs: int, kernel: int = 3, d
 def _start(layer: nn.Module, bits: int = 1) -> nn.Module:
     """`layer` with weights of variance 2 / inputs of a row, normal: Kaiming's start, which the references take everywhere.
 
-    Weights of 2 to 7 bits start uniform: their step holds the largest, so a normal's tail would round most of them to 0.
+    Weights of 3 to 7 bits start uniform: their step holds the largest, so a normal's tail would round most of them to 0.
     """
-    start = nn.init.kaiming_uniform_ if 1 < bits < 8 else nn.init.kaiming_normal_
+    start = nn.init.kaiming_uniform_ if 2 < bits < 8 else nn.init.kaiming_normal_
     start(layer.weight)  # type: ignore[arg-type]
     return layer
 

@@ -106,7 +106,7 @@ class FixedPoint(nn.Module):
 
 
 class _Nearest(torch.autograd.Function):
-    """clamp(round(w / step), -top, top) * step with a step that holds the largest w, so the gradient passes everywhere."""
+    """clamp(round(w / step), -top, top) * step; the gradient passes everywhere, also where a weight of 2 bits is clamped."""
 
     @staticmethod
     def forward(ctx: Any, w: Tensor, step: Tensor, top: int) -> Tensor:  # noqa: ARG004
@@ -117,18 +117,33 @@ class _Nearest(torch.autograd.Function):
         return grad, None, None
 
 
+TERNARY = 2 * 0.7  # steps of ternary weights in mean |w|: zero is what lies below 0.7 of it (Li et al. 2016, eq. 6)
+
+
+@torch.no_grad()
+def step_of(w: Tensor, bits: int) -> Tensor:
+    """The power of two that is the step of weights of `bits` bits, one for the whole tensor.
+
+    The least that holds max |w| in 2^(bits-1) - 1 steps. Two bits are three levels, and a step as large as the largest
+    weight would round nearly all others to zero: there it is that of ternary weight networks, rounded to a power of two.
+    """
+    size = w.detach().abs()
+    if bits == 2:
+        s = (TERNARY * size.mean()).clamp_min(1e-12).log2().round()
+    else:
+        s = (size.max().clamp_min(1e-12) / ((1 << (bits - 1)) - 1)).log2().ceil()
+    return torch.ldexp(torch.ones_like(s), s)  # on the device: reading the step back would halt a GPU
+
+
 class FixedPointWeight(nn.Module):
-    """Symmetric weights of `bits` bits, one power-of-two step for the whole tensor, the least that holds max |w|."""
+    """Symmetric weights of `bits` bits in steps of `step_of`, beyond whose ends they are clamped."""
 
     def __init__(self, bits: int):
         super().__init__()
         self.bits = bits
 
     def forward(self, w: Tensor) -> Quantized:
-        top = (1 << (self.bits - 1)) - 1
-        with torch.no_grad():  # on the device: reading the step back would halt a GPU
-            s = (w.detach().abs().max().clamp_min(1e-12) / top).log2().ceil()
-            step = torch.ldexp(torch.ones_like(s), s)
+        top, step = (1 << (self.bits - 1)) - 1, step_of(w, self.bits)
         return _Nearest.apply(w, step, top), step, w.new_zeros(()), w.new_full((), float(self.bits))
 
 

@@ -168,7 +168,7 @@ def test_fixed_point_can_round_down():
     assert q.FixedPoint(8, 0.25, down=True)(x)[0].tolist() == [-0.5, -0.25, -0.25, 0.0, 0.0, 0.25, 0.75]
 
 
-@pytest.mark.parametrize("bits", range(2, 9))
+@pytest.mark.parametrize("bits", range(3, 9))
 def test_few_bit_weights_use_the_least_power_of_two_that_holds_the_largest(bits):
     w = weights((7, 11), bits)
     value, scale, _, width = q.FixedPointWeight(bits)(torch.tensor(w))
@@ -177,6 +177,28 @@ def test_few_bit_weights_use_the_least_power_of_two_that_holds_the_largest(bits)
     assert (float(scale), float(width)) == (step, bits)
     assert np.array_equal(value.numpy(), np.clip(np.rint(w / step), -top, top) * step)
     assert np.abs(value.numpy() / step).max() > top / 2 - 1
+
+
+@pytest.mark.parametrize("size", [1, 63, 4000])
+@pytest.mark.parametrize("spread", [0.001, 0.05, 3.0])
+def test_weights_of_two_bits_are_zero_below_the_threshold_of_ternary_networks_rounded_to_a_power_of_two(size, spread):
+    w = spread * torch.randn(size, generator=torch.Generator().manual_seed(size))
+    value, scale, _, width = q.FixedPointWeight(2)(w)
+    step, wanted = float(scale), 1.4 * float(w.abs().mean())
+    assert math.frexp(step)[0] == 0.5 and abs(math.log2(step / wanted)) <= 0.5 + 1e-6 and float(width) == 2
+    assert torch.equal(value, torch.sign(w) * (w.abs() > step / 2) * step)
+    assert size == 1 or 0.4 < float((value != 0).float().mean()) < 0.85
+
+
+def test_layers_of_two_bits_learn_where_a_step_as_large_as_the_largest_weight_would_not():
+    w = torch.full((1000,), 0.1, requires_grad=True)
+    with torch.no_grad():
+        w[0] = 5.0
+    value, *_ = q.FixedPointWeight(2)(w)
+    assert float((value != 0).float().mean()) == 1
+    value.sum().backward()
+    assert torch.equal(w.grad, torch.ones(1000)), "a weight that is clamped moves too"
+    assert float(q.FixedPointWeight(2)(torch.zeros(3))[0].abs().max()) == 0
 
 
 def test_biper_takes_the_sign_of_a_sine_and_scales_the_sums():
@@ -301,10 +323,11 @@ def test_layers_start_as_kaiming_says_and_few_bit_weights_stay_alive():
         (values,) = (v for k, v in w.items() if k.endswith(("weight", "original")) and v.ndim == 4)
         assert math.isclose(float(values.std()), (2 / 288) ** 0.5, rel_tol=0.02)
         assert float(values.abs().max()) > 3 * float(values.std()), "a normal has tails"
-    few = dense(Method(weight_bits=2), 300, 40)
+    few = dense(Method(weight_bits=3), 300, 40)
     alive = (few.quant_weight().value != 0).float().mean()
     torch.nn.init.kaiming_normal_(few.weight)
-    assert alive > 0.1 > (few.quant_weight().value != 0).float().mean()
+    assert alive > 0.5 > (few.quant_weight().value != 0).float().mean()
+    assert (dense(Method(weight_bits=2), 300, 40).quant_weight().value != 0).float().mean() > 0.4
 
 
 def test_entropy_and_updatable_shares_are_what_they_say():
