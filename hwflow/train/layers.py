@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method
+from hwflow.train.depthwise import convolve_depthwise, has_fast_kernel
 from hwflow.train.estimators import within
 from hwflow.train.quantizers import act_quantizer, fixed_quantizer, weight_quantizer
 from hwflow.train.views import form
@@ -44,6 +45,12 @@ class Dense(_Gained, QuantLinear):
 
 class Conv(_Gained, QuantConv2d):
     """A 2-D convolution with quantised weights, without bias; padding adds zeros after the sign."""
+
+    def inner_forward_impl(self, x: Tensor, quant_weight: Tensor, quant_bias: Tensor | None) -> Tensor:
+        (k, d), same = (self.kernel_size[0], self.dilation[0]), len({*self.kernel_size}) == 1
+        if self.training and same and self.padding == (d * (k // 2),) * 2 and has_fast_kernel(x, self.groups):
+            return convolve_depthwise(x, quant_weight, self.stride[0], d)
+        return super().inner_forward_impl(x, quant_weight, quant_bias)  # type: ignore[no-any-return]
 
 
 def dense(method: Method, inputs: int, outputs: int, shift: bool = True) -> nn.Module:
