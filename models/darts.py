@@ -4,6 +4,8 @@ Stands on hwflow.train.layers. What leaves a node is 8-bit signed fixed point, a
 that or, behind convolutions, of twice its step. First layer, shrinking shortcuts and last layer have 8-bit weights.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -78,12 +80,14 @@ class Cell(nn.Module):
 
 
 class Darts(nn.Module):
-    """A stem, `cells` cells, of which those at one and two thirds halve the image and double the channels, average, dense."""
+    """A stem with its `stride`, `cells` cells, of which those at one and two thirds halve the image and double the channels, average, dense."""
 
-    def __init__(self, method: Method, channels: int = 16, cells: int = 8, outputs: int = 10, colours: int = 3):
+    def __init__(
+        self, method: Method, channels: int = 16, cells: int = 8, outputs: int = 10, colours: int = 3, stride: int = 1
+    ):
         super().__init__()
         stem = 3 * channels
-        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, stem), Norm(stem), fixed())
+        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed())
         self.cells = nn.ModuleList()
         before = inputs = stem
         shrunk = False
@@ -104,5 +108,18 @@ class Darts(nn.Module):
 
 
 PLAN = Plan(epochs=300, batch=96, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+# as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
+MINUTES = Plan(
+    epochs=6, batch=100, lr=5e-3, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=6, threads=1
+)
+POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
+# halved by its stem
+SMALL = partial(Darts, cells=3, stride=2)
 
-RECIPES = {recipe.name: recipe for recipe in (Recipe("darts", Darts, "cifar10", "u8/256", plan=PLAN),)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("darts", Darts, "cifar10", "u8/256", plan=PLAN),
+        Recipe("darts-minutes", SMALL, "cifar10", "u8/256", method=POLY, plan=MINUTES),
+    )
+}

@@ -4,6 +4,8 @@ Stands on hwflow.train.layers. The stream between blocks is 8-bit signed fixed p
 and last layer have 8-bit weights. Squeeze and excite multiplies a 4-bit map by 8-bit gates, an exact product of integers.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from hwflow.recipe import Method, Plan, Recipe
@@ -56,10 +58,10 @@ class Inverted(nn.Module):
 
 def efficientnet(
     method: Method, stem: int = 32, blocks: tuple[tuple[int, int, int, int, int], ...] = BLOCKS, head: int = 1280,
-    outputs: int = 10, colours: int = 3,
+    outputs: int = 10, colours: int = 3, stride: int = 1,
 ) -> nn.Module:  # fmt: skip
-    """A stem, stages of inverted bottlenecks, a 1 x 1 convolution to `head` channels, their average, one dense layer."""
-    layers: list[nn.Module] = [Centre(0.5), conv(wide(method), colours, stem), Norm(stem), fixed()]
+    """A stem with its `stride`, stages of inverted bottlenecks, a 1 x 1 convolution to `head` channels, their average, one dense layer."""
+    layers: list[nn.Module] = [Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed()]
     inputs = stem
     for expand, rows, count, stride, kernel in blocks:
         for i in range(count):
@@ -71,5 +73,20 @@ def efficientnet(
 
 
 PLAN = Plan(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+# as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
+MINUTES = Plan(
+    epochs=5, batch=100, lr=5e-3, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=5, threads=1
+)
+POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
+# halved by its stem, a block for each of four stages, and a third of the channels
+SMALL = partial(
+    efficientnet, blocks=((1, 32, 1, 1, 3), (3, 32, 1, 1, 3), (3, 64, 2, 2, 3), (3, 128, 2, 2, 3)), head=256, stride=2
+)
 
-RECIPES = {recipe.name: recipe for recipe in (Recipe("efficientnet", efficientnet, "cifar10", "u8/256", plan=PLAN),)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("efficientnet", efficientnet, "cifar10", "u8/256", plan=PLAN),
+        Recipe("efficientnet-minutes", SMALL, "cifar10", "u8/256", method=POLY, plan=MINUTES),
+    )
+}

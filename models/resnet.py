@@ -144,6 +144,8 @@ HOURS = Plan(
     epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
     threads=1,
 )  # fmt: skip
+# eight minutes of one core, as the compact architectures have them (`hwflow bench compact`)
+MINUTES = replace(HOURS, epochs=3, augment=("flip",), evaluate_every=3)
 # `make gpu`: two parts of at most five minutes on one modern GPU
 GPU = Plan(
     epochs=100, batch=256, lr=0.1, optimizer="sgd", schedule="onecycle", weight_decay=1e-4, augment=("shift", "flip"),
@@ -158,6 +160,7 @@ RECIPES = {
         Recipe("resnet20-short", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_max=3.0), plan=SHORT),
         Recipe("resnet20-cycle", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1.0, t_max=3.0), plan=CYCLE),
         Recipe("resnet20-hours", resnet20, "cifar10", "u8/256", method=IR2, plan=HOURS),
+        Recipe("resnet20-minutes", resnet20, "cifar10", "u8/256", method=IR2, plan=MINUTES),
         Recipe("resnet20-gpu", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1e-3), plan=GPU),
         Recipe("resnet18", resnet18, "cifar10", "u8/256", method=IMB, plan=replace(PAPER, epochs=600, lr=0.08)),
         Recipe("resnet20-ir2", partial(resnet20, recovery=4), "cifar10", "u8/256", method=IR2,

@@ -37,6 +37,7 @@ PARTS = {
     "bits": ("hwflow.bench.bits", "rows"),
     "trained": ("hwflow.bench.trained", "rows"),
     "tasks": ("hwflow.bench.tasks", "rows"),
+    "compact": ("hwflow.bench.compact", "rows"),
 }
 
 
@@ -47,22 +48,22 @@ def bench(
     part: str,
     say: Callable[[str], None],
     cluster: str | None = None,
-    keep: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+    keep: Callable[[list[dict[str, Any]], bool], None] = lambda _, __: None,
 ) -> list[dict[str, Any]]:
     """The rows of one part of PARTS, by the workers of a cluster where its address is given.
 
-    `keep` is given the rows so far behind each one, in a part that yields them one by one, else all rows once.
+    `keep` is given the rows so far and whether more will come: behind each one in a part that yields them one by one, and
+    all rows at the end.
     """
     if cluster is not None and part not in SPREAD:
         raise RecipeError(f"--cluster is of the parts {', '.join(SPREAD)}; {part} measures this machine")
     module, function = PARTS[part]
     say(f"bench {part}")
     found = getattr(import_module(module), function)(say, **({"cluster": cluster} if cluster else {}))
-    if isinstance(found, list):
-        keep(found)
-        return found
     rows: list[dict[str, Any]] = []
     for row in found:
         rows.append(row)
-        keep(rows)
+        if not isinstance(found, list):
+            keep(rows, True)
+    keep(rows, False)
     return rows

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.bench import boards, cpu, fifos, fits, micro, rtl, trained
-from hwflow.bench.tables import cell, heading, measured_by
+from hwflow.bench.tables import cell, heading, measured_by, number, read_rows
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
 from hwflow.generate import nets as drawn_nets
@@ -102,9 +102,7 @@ def table(part: str, page: Path | None = None) -> list[dict[str, str]]:
     begin, end = f"<!-- bench {part} -->", "<!-- end -->"
     if begin not in text:
         raise RecipeError(f"{part}: its page has no table; run `hwflow bench {part} --write {PAGES}`")
-    lines = [line for line in text.split(begin, 1)[1].split(end, 1)[0].splitlines() if line.startswith("|")]
-    parts = [[c.strip() for c in line.strip("|").split(" | ")] for line in lines]
-    return [dict(zip(parts[0], row, strict=True)) for row in parts[2:]]
+    return read_rows(text.split(begin, 1)[1].split(end, 1)[0])
 
 
 def replace_row(part: str, check: Check, found: Row, page: Path | None = None) -> None:
@@ -142,23 +140,15 @@ def compare(check: Check, found: Row, rows: Sequence[dict[str, str]]) -> list[st
         if (
             key in check.ignored
             or said == cell(value)
-            or (_number(said) is not None and _number(said) == _number(cell(value)))
+            or (number(said) is not None and number(said) == number(cell(value)))
         ):
             continue
         limit = check.within.get(key)
         if limit is None:
             out.append(f"{heading(key)}: the page says {said or 'nothing'}, measured {cell(value)}")
-        elif abs(float(value) / (_number(said) or 1e-9) - 1) > limit:
+        elif abs(float(value) / (number(said) or 1e-9) - 1) > limit:
             out.append(f"{heading(key)}: the page says {said or 'nothing'}, measured {cell(value)}, beyond {limit:.0%}")
     return out
-
-
-def _number(text: str) -> float | None:
-    """The number of a cell; None where it holds words."""
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return None
 
 
 def recheck(part: str, say: Say, write: bool = False) -> list[str]:

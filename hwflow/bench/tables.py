@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import date
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,11 @@ def cell(value: Any) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def write(page: Path, part: str, rows: Sequence[dict[str, Any]], command: str = "") -> None:
-    """Replace the table between `<!-- bench PART -->` and `<!-- end -->` of a page, with command, tools and machine."""
+def write(page: Path, part: str, rows: Sequence[dict[str, Any]], command: str = "", unfinished: bool = False) -> None:
+    """Replace the table between `<!-- bench PART -->` and `<!-- end -->` of a page, with command, tools and machine.
+
+    While a run is `unfinished`, rows of the page that it has not measured yet stay, and say which run they are of.
+    """
     if not page.is_file():
         raise RecipeError(f"{page}: no such page; run in a checkout, or name a page with `<!-- bench {part} -->` in it")
     text = page.read_text()
@@ -112,26 +116,76 @@ def write(page: Path, part: str, rows: Sequence[dict[str, Any]], command: str = 
     if begin not in text or end not in text.split(begin, 1)[1]:
         raise RecipeError(f"{page}: has no table for {part}; put `{begin}` and `{end}` where it shall stand")
     before, rest = text.split(begin, 1)
-    after = rest.split(end, 1)[1]
+    old, after = rest.split(end, 1)
+    source = measured_by(command or f"hwflow bench {part}")
+    table = markdown(part, rows, source, _left(old, rows) if unfinished else [])
     part_page = page.with_name(page.name + ".part")
-    part_page.write_text(
-        f"{before}{begin}\n{markdown(part, rows, measured_by(command or f'hwflow bench {part}'))}\n{end}{after}"
-    )
+    part_page.write_text(f"{before}{begin}\n{table}\n{end}{after}")
     part_page.replace(page)
 
 
-def markdown(part: str, rows: Sequence[dict[str, Any]], source: str | None = None) -> str:
-    """A table of rows and the line that says where its numbers come from: this machine, today, unless told."""
+def markdown(
+    part: str, rows: Sequence[dict[str, Any]], source: str | None = None, earlier: Sequence[dict[str, str]] = ()
+) -> str:
+    """A table of rows and the line that says where its numbers come from: this machine, today, unless told.
+
+    Behind them stand rows of `earlier` runs, by headings, whose FOLLOWS says where they come from.
+    """
     sentences = [row[FOLLOWS] for row in rows if FOLLOWS in row]
     rows = [row for row in rows if FOLLOWS not in row]
     keys = columns(rows)
+    more = {key: None for row in earlier for key in row if key != FOLLOWS and key not in map(heading, keys)}
     numeric = [all(isinstance(row.get(k), int | float) or row.get(k) in (None, "") for row in rows) for k in keys]
+    cells = [[cell(row.get(k)) for k in keys] + [""] * len(more) for row in rows]
+    cells += [[row.get(key, "") for key in (*map(heading, keys), *more)] for row in earlier]
     lines = [
-        "| " + " | ".join(map(heading, keys)) + " |",
-        "|" + "".join("---:|" if n else "---|" for n in numeric),
-        *("| " + " | ".join(cell(row.get(k)) for k in keys) + " |" for row in rows),
+        "| " + " | ".join([*map(heading, keys), *more]) + " |",
+        "|" + "".join("---:|" if n else "---|" for n in [*numeric, *(False for _ in more)]),
+        *("| " + " | ".join(row) + " |" for row in cells),
     ]
+    origins = dict.fromkeys(row[FOLLOWS] for row in earlier)
+    for origin in origins:
+        names = [name_of(row) for row in earlier if row[FOLLOWS] == origin]
+        sentences.append(f"{EARLIER}{'; '.join(names)}: {origin}")
     return "\n".join([*lines, *(f"\n{text}" for text in sentences), "", source or measured_by(f"hwflow bench {part}")])
+
+
+EARLIER = "Of an earlier run are the rows "
+
+
+def read_rows(text: str) -> list[dict[str, str]]:
+    """The rows of the first table of a text, by the headings of their columns; none where it has no table."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    parts = [[c.strip() for c in line.removeprefix("|").removesuffix("|").split(" | ")] for line in lines]
+    return [dict(zip(parts[0], row, strict=True)) for row in parts[2:]]
+
+
+def name_of(row: dict[str, str]) -> str:
+    """What a row is about: its cells in front of the first number."""
+    words = takewhile(lambda text: number(text) is None, (text for key, text in row.items() if key != FOLLOWS))
+    return ", ".join(text for text in words if text)
+
+
+def number(text: str) -> float | None:
+    """The number of a cell; None where it holds words."""
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def _left(old: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """The rows of an old table that `rows` do not measure again; FOLLOWS holds the line that says where they come from."""
+    measured = {name_of({heading(k): cell(v) for k, v in row.items()}) for row in rows if FOLLOWS not in row}
+    paragraphs = [line for line in old.splitlines() if line and not line.startswith("|")]
+    origins: dict[str, str] = {}
+    for line in paragraphs:
+        if line.startswith(EARLIER):
+            names, _, origin = line.removeprefix(EARLIER).partition(": ")
+            origins |= dict.fromkeys(names.split("; "), origin)
+    last = paragraphs[-1] if paragraphs else ""
+    left = [row for row in read_rows(old) if name_of(row) not in measured]
+    return [{**row, FOLLOWS: origins.get(name_of(row), last)} for row in left]
 
 
 def measured_by(command: str) -> str:

@@ -5,9 +5,8 @@ Stands on the rooms they name.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -140,7 +139,7 @@ def bench(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, bits, trained or tasks; all without it."
+            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, bits, trained, tasks or compact; all without it."
         ),
     ] = None,
     pages: Annotated[
@@ -164,8 +163,12 @@ def bench(
         return
     facts = {}
     for name in [part] if part else PARTS:
-        page = pages / f"{name}.md" if pages else None
-        facts[name] = run(name, say, cluster, partial(write, page, name) if page else lambda _: None)
+
+        def keep(rows: list[dict[str, Any]], unfinished: bool, name: str = name) -> None:
+            if pages:
+                write(pages / f"{name}.md", name, rows, unfinished=unfinished)
+
+        facts[name] = run(name, say, cluster, keep)
     if json:
         show(facts, True)
         return

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from conftest import ROOT
 
-from hwflow.bench import PARTS
+from hwflow.bench import PARTS, bench
 from hwflow.bench.tables import FOLLOWS, cell, markdown, write
 from hwflow.errors import RecipeError
 
@@ -70,3 +70,32 @@ def test_every_part_names_a_function(part):
 def test_a_sentence_stands_below_the_table_and_makes_no_column():
     text = markdown("a", [{"x": 1}, {FOLLOWS: "One is enough."}], source="here")
     assert text == "| x |\n|---:|\n| 1 |\n\nOne is enough.\n\nhere"
+
+
+def test_rows_that_a_run_has_not_measured_yet_stay_and_say_where_they_come_from(tmp_path):
+    page = tmp_path / "p.md"
+
+    def lines():
+        return [line for line in page.read_text().splitlines() if line.startswith("| ")][1:]
+
+    page.write_text("<!-- bench a -->\n<!-- end -->\n")
+    rows = [{"network": n, "board": "x", "fmax_mhz": 1000 + i, "dsp": ""} for i, n in enumerate("pqr")]
+    write(page, "a", rows, "first")
+    write(page, "a", [{"network": "q", "board": "x", "fmax_mhz": 7, "lut": 3}], "second", unfinished=True)
+    assert lines() == ["| q | x | 7 | 3 |", "| p | x | 1,000 |  |", "| r | x | 1,002 |  |"]
+    assert page.read_text().count("Of an earlier run are the rows p, x; r, x: `first`, 20") == 1
+    write(page, "a", [{"network": "r", "board": "x", "lut": 4}], "third", unfinished=True)
+    assert lines() == ["| r | x | 4 |  |", "| q | x | 3 | 7 |", "| p | x |  | 1,000 |"]
+    text = page.read_text()
+    assert "rows q, x: `second`" in text and "rows p, x: `first`" in text and "\n`third`, 20" in text
+    write(page, "a", [{"network": "r", "board": "x", "lut": 5}], "fourth")
+    assert lines() == ["| r | x | 5 |"] and "earlier" not in page.read_text()
+
+
+def test_a_part_that_gives_row_after_row_says_until_the_last_that_more_may_come(monkeypatch):
+    kept = []
+    monkeypatch.setattr("hwflow.bench.bits.rows", lambda _: ({"n": i} for i in range(2)))
+    bench("bits", lambda _: None, keep=lambda rows, more: kept.append((len(rows), more)))
+    monkeypatch.setattr("hwflow.bench.bits.rows", lambda _: [{"n": 0}])
+    bench("bits", lambda _: None, keep=lambda rows, more: kept.append((len(rows), more)))
+    assert kept == [(1, True), (2, True), (2, False), (1, False)]

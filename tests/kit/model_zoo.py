@@ -65,6 +65,7 @@ NETWORKS = {
     "resnet18": partial(_net, "resnet18", widths=(6, 8), blocks=(2, 1)),
     "resnet20-ir2": partial(_net, "resnet20-ir2", widths=(4, 8, 16), blocks=(1, 1, 1), recovery=4),
     "mobilenet": partial(_net, "mobilenet", stem=6, blocks=((8, 1), (10, 2))),
+    "mobilenet-joined": partial(_net, "mobilenet", stem=6, blocks=((6, 1), (12, 2)), stride=2, shortcuts=True),
     "efficientnet": partial(_net, "efficientnet", stem=6, blocks=((1, 4, 1, 1, 3), (2, 4, 1, 1, 3), (3, 6, 2, 2, 5)), head=16),
     "darts": partial(_net, "darts", channels=2, cells=3),
     "conv-trained": partial(_net, "cnv", channels=(6, 5), width=11, side=9, colours=1),
