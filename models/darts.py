@@ -35,24 +35,24 @@ def operation(what: str, method: Method, channels: int, stride: int) -> nn.Modul
     match what:
         case "separable":
             return nn.Sequential(
-                *_parts(method, channels, stride), *_parts(method, channels, 1), fixed(step=BRANCH_STEP)
+                *_parts(method, channels, stride), *_parts(method, channels, 1), fixed(method, step=BRANCH_STEP)
             )
         case "dilated":
-            return nn.Sequential(*_parts(method, channels, stride, dilation=2), fixed(step=BRANCH_STEP))
+            return nn.Sequential(*_parts(method, channels, stride, dilation=2), fixed(method, step=BRANCH_STEP))
         case "pool":
             return nn.MaxPool2d(3, stride, 1)
         case "skip" if stride == 1:
             return nn.Identity()
         case "skip":
             shrink = conv(wide(method), channels, channels, 1, stride, padding=0)
-            return nn.Sequential(shrink, Norm(channels), fixed(step=BRANCH_STEP))
+            return nn.Sequential(shrink, Norm(channels), fixed(method, step=BRANCH_STEP))
     raise ValueError(f"{what}: a cell's edge is separable, dilated, pool or skip")
 
 
 def _fit(method: Method, inputs: int, channels: int, stride: int) -> nn.Module:
     """An input of a cell brought to its channels and size by a 1 x 1 convolution of one bit."""
     return nn.Sequential(
-        act(method, inputs), conv(method, inputs, channels, 1, stride, padding=0), Norm(channels), fixed()
+        act(method, inputs), conv(method, inputs, channels, 1, stride, padding=0), Norm(channels), fixed(method)
     )
 
 
@@ -69,7 +69,7 @@ class Cell(nn.Module):
             operation(what, method, channels, 2 if reduction and source < 2 else 1)
             for node in self.nodes for what, source in node
         ])  # fmt: skip
-        self.clips = nn.ModuleList([fixed() for _ in self.nodes])
+        self.clips = nn.ModuleList([fixed(method) for _ in self.nodes])
 
     def forward(self, before: Tensor, x: Tensor) -> Tensor:
         states = [fit(v) for fit, v in zip(self.fits, (before, x), strict=True)]
@@ -87,7 +87,7 @@ class Darts(nn.Module):
     ):
         super().__init__()
         stem = 3 * channels
-        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed())
+        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed(method))
         self.cells = nn.ModuleList()
         before = inputs = stem
         shrunk = False
@@ -96,7 +96,7 @@ class Darts(nn.Module):
             channels *= 2 if reduction else 1
             self.cells.append(Cell(method, before, inputs, channels, reduction, shrunk))
             before, inputs, shrunk = inputs, 4 * channels, reduction
-        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(inputs), fixed(step=2.0**-5))
+        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(inputs), fixed(method, step=2.0**-5))
         self.head = nn.Sequential(dense(wide(method), inputs, outputs, shift=False), Scale(1.0))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class Detector(nn.Module):
         self.coarse = nn.Sequential(
             conv(method, c, d), nn.MaxPool2d(2), Norm(d), act(method, d), conv(method, d, d), Norm(d)
         )
-        self.features = nn.ModuleList([fixed(4, 2.0**-3) for _ in range(2)])
+        self.features = nn.ModuleList([fixed(method, 4, 2.0**-3) for _ in range(2)])
         self.scores = nn.ModuleList([nn.Sequential(conv(wide(method), n, 1 + classes), Scale(0.1)) for n in (c, d)])
         self.sides = nn.ModuleList([nn.Sequential(conv(wide(method), n, 4), Scale(0.1)) for n in (c, d)])
 

@@ -23,12 +23,12 @@ class Excite(nn.Module):
 
     def __init__(self, method: Method, channels: int, hidden: int):
         super().__init__()
-        self.map = fixed(4, 2.0**-3)
+        self.map = fixed(method, 4, 2.0**-3)
         self.gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), fixed(),
-            conv(wide(method), channels, hidden, 1, padding=0), Norm(hidden), fixed(4, 2.0**-3),
-            conv(wide(method), hidden, channels, 1, padding=0), Norm(channels), fixed(step=2.0**-4),
-            nn.Sigmoid(), fixed(),
+            nn.AdaptiveAvgPool2d(1), fixed(method),
+            conv(wide(method), channels, hidden, 1, padding=0), Norm(hidden), fixed(method, 4, 2.0**-3),
+            conv(wide(method), hidden, channels, 1, padding=0), Norm(channels), fixed(method, step=2.0**-4),
+            nn.Sigmoid(), fixed(method),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,9 +48,9 @@ class Inverted(nn.Module):
             *widen, act(method, inner), conv(method, inner, inner, kernel, stride, kernel // 2, groups=inner), Norm(inner),
             Excite(method, inner, max(1, inputs // SQUEEZE)), Norm(inner),
             act(method, inner), conv(method, inner, outputs, 1, padding=0), Norm(outputs),
-            fixed(step=BRANCH_STEP) if self.joins else fixed(),
+            fixed(method, step=BRANCH_STEP) if self.joins else fixed(method),
         )  # fmt: skip
-        self.clip = fixed() if self.joins else nn.Identity()
+        self.clip = fixed(method) if self.joins else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.clip(self.branch(x) + x) if self.joins else self.branch(x)
@@ -61,13 +61,13 @@ def efficientnet(
     outputs: int = 10, colours: int = 3, stride: int = 1,
 ) -> nn.Module:  # fmt: skip
     """A stem with its `stride`, stages of inverted bottlenecks, a 1 x 1 convolution to `head` channels, their average, one dense layer."""
-    layers: list[nn.Module] = [Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed()]
+    layers: list[nn.Module] = [Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed(method)]
     inputs = stem
     for expand, rows, count, stride, kernel in blocks:
         for i in range(count):
             layers.append(Inverted(method, inputs, rows, expand, kernel, 1 if i else stride))
             inputs = rows
-    layers += [act(method, inputs), conv(method, inputs, head, 1, padding=0), Norm(head), fixed(4, 2.0**-3)]
+    layers += [act(method, inputs), conv(method, inputs, head, 1, padding=0), Norm(head), fixed(method, 4, 2.0**-3)]
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), dense(wide(method), head, outputs, shift=False), Scale(1.0)]
     return nn.Sequential(*layers)
 

@@ -24,8 +24,8 @@ class Joined(nn.Module):
         super().__init__()
         if outputs % inputs:
             raise ValueError(f"a shortcut of {inputs} channels cannot be repeated to {outputs}")
-        self.branch = nn.Sequential(act(method, inputs), layer, Norm(outputs), fixed(step=BRANCH_STEP))
-        self.stride, self.times, self.clip = stride, outputs // inputs, fixed()
+        self.branch = nn.Sequential(act(method, inputs), layer, Norm(outputs), fixed(method, step=BRANCH_STEP))
+        self.stride, self.times, self.clip = stride, outputs // inputs, fixed(method)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.max_pool2d(x, 1, self.stride) if self.stride > 1 else x  # a window of one pixel: it only skips
@@ -41,7 +41,7 @@ def mobilenet(
     With `shortcuts` every convolution behind the stem has one of its own; channels then stay or are multiplied.
     """
     layers: list[nn.Module] = [Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem)]
-    layers.append(fixed() if shortcuts else act(method, stem))
+    layers.append(fixed(method) if shortcuts else act(method, stem))
     inputs = stem
     for rows, step in blocks:
         deep = conv(method, inputs, inputs, stride=step, groups=inputs)
@@ -52,9 +52,9 @@ def mobilenet(
             layers += [deep, Norm(inputs), act(method, inputs), point, Norm(rows), act(method, rows)]
         inputs = rows
     if shortcuts:
-        neck = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(inputs), fixed(step=2.0**-5)]
+        neck = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(inputs), fixed(method, step=2.0**-5)]
     else:
-        layers[-1] = fixed(4, 2.0**-3)
+        layers[-1] = fixed(method, 4, 2.0**-3)
         neck = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, *neck, dense(wide(method), inputs, outputs, shift=False), Scale(1.0))
 

@@ -19,11 +19,11 @@ from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Recovery, Scale, Tap,
 class Shortcut(nn.Module):
     """Option A: every second row and column, zero channels on both sides; or their 2 x 2 average with `pool`."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, pool: bool = False):
+    def __init__(self, method: Method, inputs: int, outputs: int, stride: int, pool: bool = False):
         super().__init__()
         self.stride, before = stride, (outputs - inputs) // 2
         self.channels = (before, outputs - inputs - before)
-        self.pool = Tap(stride) if pool and stride > 1 else None
+        self.pool = Tap(method, stride) if pool and stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pool is not None:
@@ -39,10 +39,13 @@ class Single(nn.Module):
     def __init__(self, method: Method, inputs: int, outputs: int, stride: int, pool: bool):
         super().__init__()
         self.branch = nn.Sequential(
-            act(method, inputs), conv(method, inputs, outputs, stride=stride), Norm(outputs), fixed(step=BRANCH_STEP)
+            act(method, inputs),
+            conv(method, inputs, outputs, stride=stride),
+            Norm(outputs),
+            fixed(method, step=BRANCH_STEP),
         )
-        self.shortcut = Shortcut(inputs, outputs, stride, pool)
-        self.clip = fixed()
+        self.shortcut = Shortcut(method, inputs, outputs, stride, pool)
+        self.clip = fixed(method)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.clip(self.branch(x) + self.shortcut(x))
@@ -60,16 +63,16 @@ class Double(nn.Module):
             act(method, outputs),
             conv(method, outputs, outputs),
             Norm(outputs),
-            fixed(step=BRANCH_STEP),
+            fixed(method, step=BRANCH_STEP),
         )
         self.shortcut = (
             nn.Identity()
             if stride == 1 and inputs == outputs
             else nn.Sequential(
-                conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(step=BRANCH_STEP)
+                conv(wide(method), inputs, outputs, 1, stride, 0), Norm(outputs), fixed(method, step=BRANCH_STEP)
             )
         )
-        self.clip = fixed()
+        self.clip = fixed(method)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.clip(self.branch(x) + self.shortcut(x))
@@ -88,7 +91,7 @@ class Resnet(nn.Module):
     ):  # fmt: skip
         super().__init__()
         first, last = widths[0], widths[-1]
-        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first), fixed())
+        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first), fixed(method))
         self.stages = nn.ModuleList()
         inputs = first
         for i, (rows, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -103,11 +106,11 @@ class Resnet(nn.Module):
                 inputs = rows
             self.stages.append(nn.Sequential(*stage))
         self.taps = nn.ModuleList(
-            [Tap(2 ** (len(widths) - 1 - max(i - 1, 0))) for i in range(len(widths) + 1)] if recovery else []
+            [Tap(method, 2 ** (len(widths) - 1 - max(i - 1, 0))) for i in range(len(widths) + 1)] if recovery else []
         )
         self.recover = Recovery(method, first + sum(widths), last, recovery) if recovery else None
         # the average of 64 steps of 2^-7 is normed and cut to 8 bits of step 2^-5 before the 8-bit dense layer
-        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(last), fixed(step=2.0**-5))
+        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Norm(last), fixed(method, step=2.0**-5))
         self.head = nn.Sequential(dense(wide(method), last, outputs, shift=False), Scale(1.0))
 
     def last_stage(self) -> nn.Module:

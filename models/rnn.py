@@ -30,7 +30,7 @@ class Rnn(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             Centre(0.5), conv_over_time(wide(method), features, width, 1), Norm(width),
-            act(method, width) if bits == 1 or method.full else fixed(bits, 2.0 ** (1 - bits)),
+            act(method, width) if bits == 1 else fixed(method, bits, 2.0 ** (1 - bits)),
         )  # fmt: skip
         self.body = Recurrent(Cell(method, width, states, bits, gated))
         self.head = nn.Sequential(dense(wide(method), states, outputs, shift=False), Scale(1.0))

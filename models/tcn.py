@@ -27,9 +27,9 @@ class Tcn(nn.Module):
         ]
         for i in range(blocks):
             layers += [conv_over_time(method, channels, channels, kernel, 2**i), Norm(channels), act(method, channels)]
-        layers[-1] = fixed(4, 2.0**-3)
+        layers[-1] = fixed(method, 4, 2.0**-3)
         self.body = nn.Sequential(*layers)
-        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), fixed(step=2.0**-6))
+        self.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), fixed(method, step=2.0**-6))
         self.head = nn.Sequential(dense(wide(method), channels, outputs, shift=False), Scale(1.0))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class UNet(nn.Module):
             [nn.Sequential(conv(method, low + high, high), Norm(high), act(method, high)) for low, high in ups[:-1]]
         )
         low, high = ups[-1]
-        features = nn.Hardtanh() if method.full else fixed(feature_bits, 2.0 ** (1 - feature_bits))
+        features = fixed(method, feature_bits, 2.0 ** (1 - feature_bits))
         self.last = nn.Sequential(conv(method, low + high, high), Norm(high), features)
         self.head = nn.Sequential(conv(wide(method), high, outputs, 1, padding=0), Scale(0.5))
 

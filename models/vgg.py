@@ -38,14 +38,14 @@ class VggSmall(nn.Module):
         super().__init__()
         first, last = channels[0], channels[-1]
         self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, first), Norm(first))
-        self.stream = fixed() if recovery else nn.Identity()
+        self.stream = fixed(method) if recovery else nn.Identity()
         body: list[nn.Module] = [act(method, first)]
         for i, (inputs, rows) in enumerate(pairwise(channels), 1):
             body += [conv(method, inputs, rows), *([nn.MaxPool2d(2)] if i % 2 else []), Norm(rows), act(method, rows)]
         self.body = nn.Sequential(*body[:-1])
-        self.features = nn.Sequential(fixed(**FEATURE), nn.Flatten())
-        self.last = fixed() if recovery else nn.Identity()
-        self.tap = Tap(8) if recovery else None
+        self.features = nn.Sequential(fixed(method, **FEATURE), nn.Flatten())
+        self.last = fixed(method) if recovery else nn.Identity()
+        self.tap = Tap(method, 8) if recovery else None
         self.recover = Recovery(method, first + last, last, recovery) if recovery else None
         self.head = nn.Sequential(dense(wide(method), last * (side // 8) ** 2, outputs, shift=False), Scale(1.0))
 

@@ -251,8 +251,11 @@ def act(method: Method, channels: int) -> nn.Module:
     return nn.Sequential(*([before.hardtanh()] if method.hardtanh else []), before.part(channels), quant)
 
 
-def fixed(bits: int = RESIDUAL_BITS, step: float = RESIDUAL_STEP, down: bool = False) -> nn.Module:
-    """Signed fixed point: an 8-bit residual stream of step 2^-7 unless told otherwise."""
+def fixed(method: Method, bits: int = RESIDUAL_BITS, step: float = RESIDUAL_STEP, down: bool = False) -> nn.Module:
+    """Signed fixed point: an 8-bit residual stream of step 2^-7 unless told otherwise; its range alone where `method` is full."""
+    if method.full:
+        half = 1 << (bits - 1)
+        return nn.Hardtanh(-half * step, (half - 1) * step)
     return QuantIdentity(act_quant=fixed_quantizer(bits, step, down))
 
 
@@ -368,10 +371,10 @@ class Centre(nn.Module):
 class Tap(nn.Module):
     """The mean of `side` x `side` windows of an 8-bit stream, cut to its step again (towards minus infinity: a shift)."""
 
-    def __init__(self, side: int):
+    def __init__(self, method: Method, side: int):
         super().__init__()
         self.pool = nn.AvgPool2d(side) if side > 1 else None
-        self.cut = fixed(down=True)
+        self.cut = fixed(method, down=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return x if self.pool is None else self.cut(self.pool(x))
@@ -389,9 +392,9 @@ class Recovery(nn.Module):
         if outputs % ratio:
             raise RecipeError(f"recovery: ratio must divide {outputs}, not {ratio}")
         some, eight = outputs // ratio, wide(method)
-        self.primary = nn.Sequential(conv(eight, inputs, some, 1, padding=0), Norm(some), fixed())
+        self.primary = nn.Sequential(conv(eight, inputs, some, 1, padding=0), Norm(some), fixed(method))
         more = some * (ratio - 1)
-        self.cheap = nn.Sequential(conv(eight, some, more, groups=some), Norm(more), fixed())
+        self.cheap = nn.Sequential(conv(eight, some, more, groups=some), Norm(more), fixed(method))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.primary(x)

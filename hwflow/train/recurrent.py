@@ -54,7 +54,7 @@ class Cell(nn.Module):
         first = 2.0 ** -round(math.log2(cols) / 2) if binary else 0.5**0.5
         self.candidate, self.slope = dense(method, cols, states), Slope(states, first)
         self.full, sign = method.full, replace(method, act_bits=1)
-        self.state = act(sign, states) if bits == 1 or method.full else fixed(bits, 2.0 ** (1 - bits))
+        self.state = act(sign, states) if bits == 1 else fixed(method, bits, 2.0 ** (1 - bits))
         self.gate = dense(method, cols, states) if gated else None
         self.gate_slope = Slope(states, first) if gated else None
         self.open = act(sign, states) if gated else None

@@ -1,6 +1,7 @@
 """Distillation, representation alignment and the restriction of information against float64 formulas."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from train_worker import small
 
 from hwflow.recipe import Method, Plan
 from hwflow.train import load_recipe
+from hwflow.train.layers import fixed
 from hwflow.train.losses import Inside, Objective, rbd, restricted, soft_labels
+from hwflow.train.recipes import known
 
 
 def test_rbd_is_the_mean_distance_of_unit_representations():
@@ -138,6 +141,26 @@ def test_the_full_precision_twin_has_the_same_norms(spec):
         shapes.append([tuple(v.shape) for v in inside.values])
     assert shapes[0] == shapes[1]
     assert len(shapes[0]) >= 3
+
+
+@pytest.mark.parametrize("spec", known())
+def test_no_quantizer_is_left_in_the_twin_that_teaches(spec):
+    def quantizers(method):
+        with torch.device("meta"):  # structure alone: no weight is drawn
+            parts = recipe.network(method).modules()
+        return [type(m).__name__ for m in parts if type(m).__module__.startswith("brevitas") or hasattr(m, "advance")]
+
+    recipe = load_recipe(spec)
+    assert quantizers(recipe.method), "the network itself has quantizers"
+    assert quantizers(replace(recipe.method, full=True)) == []
+
+
+def test_the_real_stream_of_a_twin_is_bounded_as_its_fixed_point_is():
+    x = torch.linspace(-3, 3, 1001)
+    for bits, step in ((8, 2.0**-7), (8, 2.0**-6), (4, 2.0**-3)):
+        real, few = (fixed(Method(full=full), bits, step)(x) for full in (True, False))
+        assert (float(real.min()), float(real.max())) == (float(few.min()), float(few.max()))
+        assert float((real - few).abs().max()) == pytest.approx(step / 2, rel=0.05)
 
 
 def test_attention_is_measured_image_by_image():

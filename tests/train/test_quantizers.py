@@ -269,8 +269,8 @@ def test_norm_is_batchnorm_in_training_and_two_operations_outside():
 
 
 def test_taps_and_recovery_stay_on_the_grid_of_the_stream():
-    x = fixed()(torch.rand(2, 8, 8, 8) * 2 - 1)
-    tapped = Tap(4)(x)
+    x = fixed(Method())(torch.rand(2, 8, 8, 8) * 2 - 1)
+    tapped = Tap(Method(), 4)(x)
     assert torch.equal(tapped, torch.floor(torch.nn.functional.avg_pool2d(x, 4) * 128) / 128)
     y = Recovery(Method(), 8, 12, 4)(tapped)
     assert y.shape == (2, 12, 2, 2)

@@ -24,7 +24,7 @@ POLY = Method(act_estimator="poly")
 def test_training_steps_a_cell_through_the_values_of_its_evaluation(bits, gated):
     torch.manual_seed(bits)
     layer = Recurrent(Cell(POLY, 5, 7, bits, gated), every=True)
-    x = fixed(4, 2.0**-3)(torch.randn(3, 5, 11, 1))
+    x = fixed(POLY, 4, 2.0**-3)(torch.randn(3, 5, 11, 1))
     trained = layer.train()(x)
     assert torch.equal(layer.eval()(x), trained) and trained.shape == (3, 7, 11, 1)
     assert len(trained.unique()) > 1
@@ -62,7 +62,7 @@ def test_the_file_of_a_recurrent_network_computes_what_torch_does(tmp_path):
 def test_the_states_of_every_step_can_be_answered(tmp_path, bits, gated):
     torch.manual_seed(2)
     network = nn.Sequential(
-        fixed(4, 2.0**-3), Recurrent(Cell(POLY, 3, 6, bits, gated), every=True), conv_over_time(wide(POLY), 6, 2, 1), nn.Flatten(),
+        fixed(POLY, 4, 2.0**-3), Recurrent(Cell(POLY, 3, 6, bits, gated), every=True), conv_over_time(wide(POLY), 6, 2, 1), nn.Flatten(),
     )  # fmt: skip
     x = np.random.default_rng(0).integers(-8, 8, (9, 4, 1, 3))
     path = tmp_path / "every.onnx"
@@ -77,7 +77,7 @@ def test_the_states_of_every_step_can_be_answered(tmp_path, bits, gated):
 def test_padded_sequences_end_as_each_would_by_itself(tmp_path, bits, gated, every):
     torch.manual_seed(bits)
     layer = Recurrent(Cell(POLY, 5, 6, bits, gated), every)
-    network = Masked(fixed(4, 2.0**-3), layer)
+    network = Masked(fixed(POLY, 4, 2.0**-3), layer)
     rng = np.random.default_rng(bits)
     lengths = rng.integers(1, 10, 12)
     x = with_mask(rng.integers(-8, 8, (12, 9, 1, 5)), lengths)  # with anything behind the ends
