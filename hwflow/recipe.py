@@ -12,8 +12,8 @@ from typing import Any
 
 from hwflow.errors import RecipeError
 
-WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu", "biper")
-ACTS = ("sign", "asd", "asd-dynamic", "deviation", "react")
+WEIGHTS = ("sign", "imb", "wsd", "xnor", "trained", "recu", "biper", "adabin")
+ACTS = ("sign", "asd", "asd-dynamic", "deviation", "react", "adabin")
 ESTIMATORS = ("ste", "poly", "ede", "dte", "longtail", "identity", "fourier")
 
 
@@ -95,6 +95,7 @@ METHODS: dict[str, Method] = {
     "bi-real": Method(weights="xnor", estimator="ste", act_estimator="poly", real_until=0.5),
     "react": Method(weights="sign", acts="react", estimator="ste", act_estimator="poly"),
     "fda": Method(weights="sign", estimator="fourier"),
+    "adabin": Method(weights="adabin", acts="adabin", estimator="ede", act_estimator="poly", hardtanh=False),
 }
 
 

@@ -87,7 +87,9 @@ class Darts(nn.Module):
     ):
         super().__init__()
         stem = 3 * channels
-        self.stem = nn.Sequential(Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed(method))
+        self.stem = nn.Sequential(
+            Centre(0.5), conv(wide(method), colours, stem, stride=stride), Norm(stem), fixed(method)
+        )
         self.cells = nn.ModuleList()
         before = inputs = stem
         shrunk = False

@@ -32,7 +32,7 @@ from hwflow.recipe import Recipe
 from hwflow.train.recurrent import Recurrent
 from hwflow.train.scan import with_scans
 from hwflow.train.tasks import as_arrays, joined
-from hwflow.train.views import Fixed
+from hwflow.train.views import Fixed, latent
 
 ROUNDING = 1e-4  # of the largest output: what the order of float32 sums may change in a user's own module
 
@@ -42,8 +42,9 @@ def freeze(model: nn.Module) -> nn.Module:
     out = copy.deepcopy(model).cpu().eval()
     with torch.no_grad():
         for module in list(out.modules()):
-            if getattr(module, "gain", None) is not None:
-                module.gain = Fixed(module.gain(module.weight))
+            for part in ("gain", "middle"):
+                if getattr(module, part, None) is not None:
+                    setattr(module, part, Fixed(getattr(module, part)(latent(module))))
             if parametrize.is_parametrized(module, "weight"):
                 # removal edits the class, which a copied module shares with its original
                 kind = type(module)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear
 from torch import Tensor, nn
 from torch.distributed import all_reduce, get_world_size, is_initialized
@@ -21,26 +22,36 @@ from hwflow.recipe import Method
 from hwflow.train.depthwise import convolve_depthwise, has_fast_kernel
 from hwflow.train.estimators import within
 from hwflow.train.quantizers import act_quantizer, fixed_quantizer, weight_quantizer
-from hwflow.train.views import form
+from hwflow.train.views import form, latent
 
 RESIDUAL_BITS, RESIDUAL_STEP = 8, 2.0**-7  # Hardtanh bounds a shortcut to [-1, 1)
 BRANCH_STEP = 2 * RESIDUAL_STEP  # of a branch before it is added: twice the range of the stream
 
 
 class _Gained:
-    """A Brevitas layer followed by a factor for each output channel, where the method has one."""
+    """A Brevitas layer whose method may do more to the sums: y = gain_r (sum q(w)_r x + middle_r sum x)."""
 
     gain: nn.Module | None
+    middle: nn.Module | None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x)  # type: ignore[misc]
+        y, w = super().forward(x), latent(self)  # type: ignore[misc, arg-type]
+        if self.middle is not None:
+            y = y + self.spread(x, self.middle(w))
         if self.gain is None:
             return y
-        return y * self.gain(self.weight).view(-1, *([1] * (y.ndim - 2)))  # type: ignore[attr-defined]
+        return y * self.gain(w).view(-1, *([1] * (y.ndim - 2)))
+
+    def spread(self, x: Tensor, share: Tensor) -> Tensor:
+        """share[r] times the sum of the inputs that row r reads."""
+        raise NotImplementedError
 
 
 class Dense(_Gained, QuantLinear):
     """y[r] = sum_c q(w)[r, c] x[c], without bias."""
+
+    def spread(self, x: Tensor, share: Tensor) -> Tensor:
+        return F.linear(F.linear(x, x.new_ones(1, self.in_features)), share.view(-1, 1))
 
 
 class Conv(_Gained, QuantConv2d):
@@ -51,6 +62,11 @@ class Conv(_Gained, QuantConv2d):
         if self.training and same and self.padding == (d * (k // 2),) * 2 and has_fast_kernel(x, self.groups):
             return convolve_depthwise(x, quant_weight, self.stride[0], d)
         return super().inner_forward_impl(x, quant_weight, quant_bias)  # type: ignore[no-any-return]
+
+    def spread(self, x: Tensor, share: Tensor) -> Tensor:
+        ones = x.new_ones(self.groups, self.in_channels // self.groups, *self.kernel_size)
+        sums = F.conv2d(x, ones, None, self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(sums, share.view(-1, 1, 1, 1), groups=self.groups)
 
 
 def dense(method: Method, inputs: int, outputs: int, shift: bool = True) -> nn.Module:
@@ -102,7 +118,7 @@ def _start(layer: nn.Module, bits: int = 1) -> nn.Module:
 def _view(layer: nn.Module, method: Method, rows: int, gained: bool) -> nn.Module:
     _start(layer, method.weight_bits)
     layer.weight_bits = method.weight_bits  # type: ignore[assignment]
-    layer.gain = None  # type: ignore[assignment]
+    layer.gain = layer.middle = None  # type: ignore[assignment]
     if method.weight_bits > 1:
         return layer
     how = form(method)
@@ -110,6 +126,8 @@ def _view(layer: nn.Module, method: Method, rows: int, gained: bool) -> nn.Modul
         parametrize.register_parametrization(layer, "weight", how.view(rows))
     if how.gain is not None and gained:
         layer.gain = how.gain(rows)
+    if how.middle is not None and gained:
+        layer.middle = how.middle(rows)
     return layer
 
 
@@ -194,6 +212,29 @@ class React(nn.Module):
         return nn.Sequential(Plus(-self.gamma), self.slope, Plus(self.zeta + self.beta))
 
 
+class Adaptive(nn.Module):
+    """AdaBin's activations: a' = (a - beta) / |alpha|, both learned, one for each layer (Tu et al. 2022).
+
+    The paper's two values are alpha (sign(a') + beta); what stands behind the sign is a factor and an offset that the
+    norm behind the next layer takes away again, so the sign alone is left.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha, self.beta = nn.Parameter(torch.ones(1)), nn.Parameter(torch.zeros(1))
+
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Factor and offset in front of the sign."""
+        a = 1 / self.alpha.abs()
+        return a, -self.beta * a
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Affine.apply_to(x, *self.pair())
+
+    def frozen(self) -> nn.Module:
+        return Affine(*self.pair())
+
+
 class Bound(nn.Module):
     """Hardtanh's gradient without its forward: passes x, and no gradient where |x| >= 1. Nothing of it is exported."""
 
@@ -235,6 +276,7 @@ BEFORE: dict[str, Before | None] = {
     "asd-dynamic": Before(DynamicOffset, nn.Hardtanh),
     "deviation": Before(lambda _: Deviation(), Clipped),
     "react": Before(React),
+    "adabin": Before(lambda _: Adaptive()),
 }
 
 

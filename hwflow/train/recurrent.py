@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hwflow.errors import RecipeError
 from hwflow.recipe import Method
 from hwflow.train.layers import Affine, act, dense, fixed
 from hwflow.train.scan import placed
+from hwflow.train.views import form, latent
 
 
 class Slope(nn.Module):
@@ -47,6 +49,10 @@ class Cell(nn.Module):
 
     def __init__(self, method: Method, inputs: int, states: int, bits: int = 4, gated: bool = True):
         super().__init__()
+        if method.weight_bits == 1 and not method.full and form(method).middle is not None:
+            raise RecipeError(
+                f"recurrent cell: a step is one product, and {method.weights} adds the sum of the inputs to each; use other weights"
+            )
         self.inputs, self.states, self.bits = inputs, states, bits
         cols = inputs + states
         # sums of `cols` products come near 1: signs have variance 1, weights that start as Kaiming's 2 / cols
@@ -103,7 +109,7 @@ def _weights(layer: nn.Module) -> Tensor:
     w = layer.quant_weight() if hasattr(layer, "quant_weight") else layer.weight  # type: ignore[operator]
     w = w.value if hasattr(w, "value") else w
     gain = getattr(layer, "gain", None)
-    return w if gain is None else w * gain(layer.weight).view(-1, 1)  # type: ignore[no-any-return]
+    return w if gain is None else w * gain(latent(layer)).view(-1, 1)  # type: ignore[no-any-return]
 
 
 class Recurrent(nn.Module):

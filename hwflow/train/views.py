@@ -1,7 +1,7 @@
-"""What happens to a weight before its sign and what multiplies the sums after it: one entry of FORMS for each method.
+"""What happens to a weight before its sign and what is done to the sums after it: one entry of FORMS for each method.
 
-Stands on torch. A view is a parametrization, so `layer.weight` is what the sign sees; a gain is applied after the layer,
-so that sums stay sums of integers.
+Stands on torch. A view is a parametrization, so `layer.weight` is what the sign sees. A middle and a gain are computed of
+the latent weights and applied after the layer, so that sums stay sums of integers.
 """
 
 from __future__ import annotations
@@ -75,6 +75,45 @@ class Periodic(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         return torch.sin(self.FREQUENCY * w)
+
+
+class Evened(nn.Module):
+    """AdaBin: (w - mean) / std for each output channel, std of the channel itself (n, not n - 1; Tu et al. 2022)."""
+
+    def forward(self, w: Tensor) -> Tensor:
+        return (w - _mean(w)) / _deviation(w)
+
+
+class Middle(nn.Module):
+    """AdaBin: what the two values of a row's weights lie around, mean / std, in steps of STEP within +-LARGEST.
+
+    A row's weights are std (sign + middle). The step makes the sum of inputs times the middle exact in float32; rounding
+    passes the gradient on.
+    """
+
+    STEP, LARGEST = 2.0**-6, 127 * 2.0**-6
+
+    def forward(self, w: Tensor) -> Tensor:
+        exact = (_mean(w) / _deviation(w)).flatten()
+        near = (exact.detach() / self.STEP).round() * self.STEP
+        return (exact + (near - exact.detach())).clamp(-self.LARGEST, self.LARGEST)
+
+
+class Spread(nn.Module):
+    """AdaBin: half the distance of the two values of a row's weights, the standard deviation of the row."""
+
+    def forward(self, w: Tensor) -> Tensor:
+        return _deviation(w).flatten()
+
+
+def _mean(w: Tensor) -> Tensor:
+    """The mean of each output channel, ready to broadcast."""
+    return w.flatten(1).mean(1).view(per_row(w))
+
+
+def _deviation(w: Tensor) -> Tensor:
+    """The standard deviation of each output channel, ready to broadcast; never 0."""
+    return (w - _mean(w)).square().flatten(1).mean(1).clamp(min=1e-24).sqrt().view(per_row(w))
 
 
 class _Standardise(torch.autograd.Function):
@@ -162,10 +201,14 @@ Part = Callable[[int], nn.Module]  # makes a module for a layer of so many outpu
 
 @dataclass(frozen=True)
 class Form:
-    """How one method forms binary weights: its view, its gain, and whether the sign is scaled by a power of two."""
+    """How one method forms binary weights: its view, its gain, and whether the sign is scaled by a power of two.
+
+    `middle`: what the two values of a row lie around where that is not 0, in units of half their distance.
+    """
 
     view: Part | None = None
     gain: Part | None = None
+    middle: Part | None = None
     shift: bool = False
 
 
@@ -178,7 +221,14 @@ FORMS: dict[str, Form] = {
     "trained": Form(gain=Trained),
     "recu": Form(view=lambda _: Rectify(), gain=Learned),
     "biper": Form(view=lambda _: Periodic(), gain=Learned),
+    "adabin": Form(view=lambda _: Evened(), gain=lambda _: Spread(), middle=lambda _: Middle()),
 }
+
+
+def latent(layer: nn.Module) -> Tensor:
+    """The weights that training moves, before any view."""
+    held = getattr(layer, "parametrizations", None)
+    return layer.weight if held is None else held.weight.original  # type: ignore[union-attr, return-value]
 
 
 def form(method: Method) -> Form:

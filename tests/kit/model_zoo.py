@@ -49,6 +49,9 @@ FORMS = {
     "asd": partial(_mlp, Method(acts="asd")),
     "deviation": partial(_mlp, Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly")),
     "react": partial(_mlp, Method(weights="sign", acts="react", estimator="ste")),
+    "adabin": partial(
+        _mlp, Method(weights="adabin", acts="adabin", estimator="ede", act_estimator="poly", hardtanh=False)
+    ),
     "wsd-asd": partial(_mlp, Method(weights="wsd", acts="asd", estimator="ede")),
     **{f"w1a{b}": partial(_mlp, Method(act_bits=b)) for b in (2, 3, 4, 8)},
     **{f"w{b}a{b}": partial(_mlp, Method(weight_bits=b, act_bits=b)) for b in (2, 4)},
@@ -70,12 +73,21 @@ NETWORKS = {
     "darts": partial(_net, "darts", channels=2, cells=3),
     "conv-trained": partial(_net, "cnv", channels=(6, 5), width=11, side=9, colours=1),
     "conv-react": partial(_net, "cnv", channels=(6, 5), width=11, side=9, colours=1),
+    "conv-adabin": partial(_net, "cnv", channels=(6, 5), width=11, side=9, colours=1),
 }  # fmt: skip
 METHODS = {
     "conv-trained": Method(weights="trained", estimator="longtail"),
+    "conv-adabin": Method(weights="adabin", acts="adabin", estimator="ede", act_estimator="poly", hardtanh=False),
     "conv-react": Method(weights="biper", acts="react", estimator="identity", act_estimator="fourier"),
 }
-SIDES = {"cnv": (18, 3), "vgg-small": (16, 2), "vgg-small-ir2": (16, 2), "conv-trained": (9, 1), "conv-react": (9, 1)}
+SIDES = {
+    "cnv": (18, 3),
+    "vgg-small": (16, 2),
+    "vgg-small-ir2": (16, 2),
+    "conv-trained": (9, 1),
+    "conv-react": (9, 1),
+    "conv-adabin": (9, 1),
+}
 NAMES = (*PAIRS, *FORMS, *NETWORKS)
 
 

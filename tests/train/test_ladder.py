@@ -11,7 +11,7 @@ from hwflow.errors import ModelError
 from hwflow.fold import fold
 from hwflow.qonnx import check, read
 
-QUICK = ("imb-dte", "trained-longtail", "w2a2", "conv-trained", "react", "conv-react")
+QUICK = ("imb-dte", "trained-longtail", "w2a2", "conv-trained", "react", "conv-react", "conv-adabin")
 
 
 def climb(name: str, folder) -> None:

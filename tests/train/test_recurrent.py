@@ -1,14 +1,17 @@
 """Recurrent layers: the steps of training are those of evaluation, and those of the exported file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from hwflow.errors import RecipeError
 from hwflow.fold import fold
 from hwflow.ops import Recurrent as Step
 from hwflow.qonnx import read
-from hwflow.recipe import Method
+from hwflow.recipe import METHODS, Method
 from hwflow.train.data import load
 from hwflow.train.export import answers, export, export_module
 from hwflow.train.layers import conv_over_time, fixed, wide
@@ -31,6 +34,14 @@ def test_training_steps_a_cell_through_the_values_of_its_evaluation(bits, gated)
     trained.square().sum().backward()
     for name, parameter in layer.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_a_cell_refuses_weights_that_lie_around_a_middle():
+    with pytest.raises(
+        RecipeError, match=r"recurrent cell: a step is one product, and adabin adds .*; use other weights"
+    ):
+        Cell(METHODS["adabin"], 3, 4)
+    assert Cell(replace(METHODS["adabin"], full=True), 3, 4)
 
 
 @pytest.mark.parametrize("method", [Method(full=True), Method(weight_bits=4, act_bits=4)], ids=["full", "4 bits"])
