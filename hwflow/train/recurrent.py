@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method
-from hwflow.train.layers import Affine, act, dense, fixed
+from hwflow.train.fronts import Affine
+from hwflow.train.layers import act, dense, fixed
 from hwflow.train.scan import placed
 from hwflow.train.views import form, latent
 

@@ -15,12 +15,9 @@ from hwflow.train import views
 from hwflow.train.diagnostics import entropy, updatable
 from hwflow.train.estimators import ESTIMATORS, Estimator, estimator, ste
 from hwflow.train.export import freeze
+from hwflow.train.fronts import BEFORE, DynamicOffset, Offset, React
 from hwflow.train.layers import (
-    BEFORE,
-    DynamicOffset,
     Norm,
-    Offset,
-    React,
     Recovery,
     Scale,
     Tap,
