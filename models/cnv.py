@@ -18,19 +18,25 @@ def cnv(
     outputs: int = 10,
     side: int = 32,
     colours: int = 3,
+    stride: int = 1,
+    hidden: int = 2,
 ) -> nn.Module:
-    """Pairs of 3 x 3 convolutions, a 2 x 2 max pool between pairs, two dense layers of `width`, one of `outputs`."""
+    """Pairs of 3 x 3 convolutions, a 2 x 2 max pool between pairs, `hidden` dense layers of `width`, one of `outputs`.
+
+    `stride` is that of the first convolution.
+    """
     layers: list[nn.Module] = [Centre(0.5)]
     inputs = colours
     for i, rows in enumerate(channels):
-        layers += [conv(method, inputs, rows, padding=0), Norm(rows), act(method, rows)]
-        inputs, side = rows, side - 2
+        step = 1 if i else stride
+        layers += [conv(method, inputs, rows, stride=step, padding=0), Norm(rows), act(method, rows)]
+        inputs, side = rows, (side - 3) // step + 1
         if i % 2 and i + 1 < len(channels):
             layers.append(nn.MaxPool2d(2))
             side //= 2
     layers.append(nn.Flatten())
     inputs *= side * side
-    for _ in range(2):
+    for _ in range(hidden):
         layers += [dense(method, inputs, width), Norm(width), act(method, width)]
         inputs = width
     return nn.Sequential(*layers, dense(method, inputs, outputs, shift=False), Scale(2 * width**-0.5))
@@ -52,6 +58,7 @@ HOURS = Plan(
 
 # small enough to compare methods on a CPU
 TINY = partial(cnv, channels=(8, 8, 16, 16), width=32, side=28, colours=1)
+MICRO = partial(cnv, channels=(16, 16, 32), width=64, stride=2, hidden=1)
 MINI = partial(cnv, channels=(16, 16, 32, 32), width=64)
 
 RECIPES = {
@@ -61,6 +68,7 @@ RECIPES = {
         Recipe("cnv-cpu", cnv, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
         Recipe("cnv-hours", cnv, "cifar10", "u8/256", method=POLY, plan=HOURS),
         Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
+        Recipe("cnv-micro", MICRO, "cifar10", "u8/256", plan=Plan(epochs=2, batch=32, lr=5e-3, threads=1)),
         Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
     )
 }

@@ -18,7 +18,7 @@ from scipy.stats import ttest_rel
 from hwflow.bench.tables import FOLLOWS
 from hwflow.errors import RecipeError
 from hwflow.places import MODELS
-from hwflow.recipe import Method, Recipe
+from hwflow.recipe import METHODS, Method, Recipe
 from hwflow.train import load_recipe
 from hwflow.train.loop import measure
 from hwflow.train.run import versions
@@ -43,10 +43,11 @@ CONTENDERS = (
     Contender("DTE", Method(weights="sign", estimator="dte")),
     Contender("IMB + EDE", Method(weights="imb", estimator="ede")),
     Contender("IMB + DTE", Method(weights="imb", estimator="dte")),
+    Contender("WSD + ASD + EDE", Method(weights="wsd", acts="asd", estimator="ede")),
+    Contender("ReCU", METHODS["recu"]),
+    Contender("AdaBin", METHODS["adabin"]),
     Contender("IMB + DTE + RBD", Method(weights="imb", estimator="dte"), {"rbd": 1.0}),
     Contender("IMB + DTE + restriction", Method(weights="imb", estimator="dte"), {"restriction": True}),
-    Contender("WSD + ASD + EDE", Method(weights="wsd", acts="asd", estimator="ede")),
-    Contender("ReCU", Method(weights="recu", acts="deviation", estimator="identity", act_estimator="poly")),
 )
 
 
@@ -71,7 +72,7 @@ class Setting:
 
 # a perceptron has no map of features whose attention could restrict its input
 MLP = Setting("mlp:tfc", "experiment-mlp.json", 2, 40, without=("IMB + DTE + restriction",))
-CNN = Setting("cnv:cnv-tiny", "experiment-cnn.json", 5, 100)
+CNN = Setting("cnv:cnv-micro", "experiment-cnn.json", 2, 32)
 MORE_RATES, BEYOND = 3, 4.0  # rates that are tried beyond an edge, each so many times further
 SWEEP_SEED = 0  # of the runs that choose the rate; no compared run has it
 
@@ -206,7 +207,7 @@ def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
         path = MODELS / "trained" / setting.file
         if setting is CNN and not path.exists():
             say(
-                f"{setting.spec}: no runs are kept; python -m hwflow.bench.experiment cnn trains them (2 hours of a core)"
+                f"{setting.spec}: no runs are kept; python -m hwflow.bench.experiment cnn trains them (40 minutes of a core)"
             )
             continue
         found = compare(setting, path, say=say)

@@ -34,12 +34,18 @@ class _Gained:
     middle: nn.Module | None
 
     def forward(self, x: Tensor) -> Tensor:
-        y, w = super().forward(x), latent(self)  # type: ignore[misc, arg-type]
+        y, w = self.sums(x), latent(self)  # type: ignore[arg-type]
         if self.middle is not None:
             y = y + self.spread(x, self.middle(w))
         if self.gain is None:
             return y
         return y * self.gain(w).view(-1, *([1] * (y.ndim - 2)))
+
+    def sums(self, x: Tensor) -> Tensor:
+        """The products with quantised weights; while training by the quantizer itself, without what Brevitas wraps around it."""
+        if not self.training:  # type: ignore[attr-defined]
+            return super().forward(x)  # type: ignore[misc, no-any-return]
+        return self.inner_forward_impl(x, self.weight_quant.tensor_quant(self.weight)[0], None)  # type: ignore[attr-defined, no-any-return]
 
     def spread(self, x: Tensor, share: Tensor) -> Tensor:
         """share[r] times the sum of the inputs that row r reads."""
@@ -135,6 +141,15 @@ def wide(method: Method, bits: int = 8) -> Method:
     return replace(method, weight_bits=bits)
 
 
+class Quantized(QuantIdentity):
+    """A Brevitas activation quantizer; while training the quantizer itself, without what Brevitas wraps around it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)  # type: ignore[no-any-return]
+        return self.act_quant.fused_activation_quant_proxy.tensor_quant(x)[0]  # type: ignore[no-any-return]
+
+
 def act(method: Method, channels: int) -> nn.Module:
     """The activation quantizer of `method` for `channels` channels; a RecipeError for a name that has no entry."""
     if method.acts not in BEFORE:
@@ -143,8 +158,8 @@ def act(method: Method, channels: int) -> nn.Module:
         return nn.Hardtanh()
     before = BEFORE[method.acts] if method.act_bits == 1 else None
     if before is None:
-        return QuantIdentity(act_quant=act_quantizer(method))
-    quant = QuantIdentity(act_quant=act_quantizer(replace(method, hardtanh=False)))
+        return Quantized(act_quant=act_quantizer(method))
+    quant = Quantized(act_quant=act_quantizer(replace(method, hardtanh=False)))
     return nn.Sequential(*([before.hardtanh()] if method.hardtanh else []), before.part(channels), quant)
 
 
@@ -153,7 +168,7 @@ def fixed(method: Method, bits: int = RESIDUAL_BITS, step: float = RESIDUAL_STEP
     if method.full:
         half = 1 << (bits - 1)
         return nn.Hardtanh(-half * step, (half - 1) * step)
-    return QuantIdentity(act_quant=fixed_quantizer(bits, step, down))
+    return Quantized(act_quant=fixed_quantizer(bits, step, down))
 
 
 class _Total(torch.autograd.Function):

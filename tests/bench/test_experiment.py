@@ -110,5 +110,5 @@ def test_holm_corrects_for_the_number_of_comparisons():
 
 
 def test_the_contenders_are_the_papers_and_differ():
-    assert len({(c.method, str(c.plan)) for c in CONTENDERS}) == len(CONTENDERS) == 11
+    assert len({(c.method, str(c.plan)) for c in CONTENDERS}) == len(CONTENDERS) == 12
     assert {c.name for c in CONTENDERS} >= {BASE, *experiment.MLP.without, *experiment.CNN.without}

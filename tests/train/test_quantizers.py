@@ -255,6 +255,26 @@ def test_freezing_changes_no_bit_and_leaves_the_model_trainable(kind):
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.parametrize("bits", [1, 4])
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_training_takes_the_values_that_brevitas_gives_outside(kind, bits):
+    torch.manual_seed(2)
+    method = Method(weights=kind, estimator="ede", weight_bits=bits, act_bits=bits)
+    parts = [
+        act(method, 6),
+        conv(method, 6, 9),
+        fixed(method, 4, 2.0**-3),
+        conv(method, 9, 9, groups=3, stride=2),
+        torch.nn.Flatten(),
+        dense(method, 144, 5),
+    ]
+    x = torch.randn(3, 6, 7, 8)
+    for part in parts:
+        y = part.train()(x)
+        assert torch.equal(part.eval()(x), y) and type(y) is torch.Tensor and len(y.unique()) > 1
+        x = y
+
+
 def test_norm_is_batchnorm_in_training_and_two_operations_outside():
     ours, theirs = Norm(5), torch.nn.BatchNorm1d(5)
     x = torch.randn(40, 5) * 3 + 1
