@@ -1,6 +1,8 @@
 """What all tests share: where real data may lie, and one digits build for those that need a whole network."""
 
 import os
+import sys
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -33,10 +35,18 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
+def draw_anew(item):
+    """Every test draws the values that belong to its name, whatever ran before it in the same process."""
+    for module in (item.module, sys.modules.get("reading")):
+        if isinstance(drawn := getattr(module, "RNG", None), np.random.Generator):
+            drawn.bit_generator.state = np.random.default_rng(zlib.crc32(item.nodeid.encode())).bit_generator.state
+
+
 def pytest_runtest_setup(item):
     """Fast tests compile C engines without optimisation, a quarter of the time; slow ones compile them as users do."""
     from hwflow.simulate import c
 
+    draw_anew(item)
     c.FLAGS, c.FAST = flags = as_users_do()
     if item.get_closest_marker("slow") is None:
         c.FLAGS = c.FAST = ("-O0", *flags[0][1:])

@@ -169,6 +169,7 @@ class Line:
         return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scores", "labels"])
 def test_the_driver_tells_the_zoo_networks_labels(kind, tmp_path):
     """10,000 images over a serial line as words of the design's streams, computed by the C engine behind it."""
@@ -196,6 +197,7 @@ def test_rtl_and_hls_tell_the_zoo_networks_labels(tmp_path):
         assert np.array_equal(net.labels(run.outputs), want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_c_tells_what_numpy_tells(seed, tmp_path):
     """Every head over images and vectors, units with negative and zero factors, clips, places, no unit at all."""

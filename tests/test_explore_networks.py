@@ -16,6 +16,7 @@ from hwflow.train.export import export
 RUNNER = pytest.importorskip("typer.testing").CliRunner()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "shape"),
     [("detector:detector-digits", (16, 16, 1)), ("rnn:rnn-digits", (8, 1, 8)), ("unet:unet-digits", (16, 16, 1))],

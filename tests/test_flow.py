@@ -12,6 +12,7 @@ from hwflow.simulate import simulate
 from hwflow.verify import ENGINES, verify
 
 
+@pytest.mark.slow
 def test_every_engine_gives_the_same_integers_on_the_whole_test_split(digits):
     images = len(digits.images()[0])
     done = verify(digits, n=images)
@@ -42,6 +43,7 @@ def test_a_build_comes_back_from_its_files(digits):
     assert (simulate(again, x, "numpy").outputs == digits.net.run(x)).all()
 
 
+@pytest.mark.slow
 def test_a_folding_changes_cycles_as_the_simulation_says(digits, tmp_path):
     slow = flow.compile_model(str(digits.folder / "model.onnx"), tmp_path / "slow", flow.Target(fps=20_000))
     fast = flow.compile_model(str(digits.folder / "model.onnx"), tmp_path / "fast", flow.Target(fps=2_000_000))

@@ -26,6 +26,7 @@ def first_convolutions(net: Net, count: int) -> Net:
     return replace(net, ops=net.ops[: at + 1])
 
 
+@pytest.mark.slow
 def test_a_pixel_reaches_what_two_convolutions_can_read(cnv):
     net = first_convolutions(cnv, 2)
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

@@ -70,6 +70,7 @@ def test_an_absent_build_says_how_to_make_one(tmp_path):
         refused(hwflow(verb, "nowhere", cwd=tmp_path), "RecipeError", "hwflow compile MODEL -o nowhere")
 
 
+@pytest.mark.slow
 def test_an_unknown_recipe_lists_those_that_exist(tmp_path):
     refused(hwflow("train", "models/nothing.py", cwd=tmp_path), "RecipeError", "mlp")
 

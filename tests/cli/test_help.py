@@ -15,7 +15,21 @@ from hwflow.cli import app  # registers every verb
 from hwflow.cli.common import EXAMPLES, GROUPS, START
 from hwflow.errors import RecipeError
 
-SLOW = {"demo", "deploy", "run", "synth", "hls", "bridge", "train", "explore", "fuzz", "bench", "go"}
+SLOW = {
+    "demo",
+    "deploy",
+    "run",
+    "synth",
+    "hls",
+    "bridge",
+    "train",
+    "explore",
+    "fuzz",
+    "bench",
+    "go",
+    "simulate",
+    "split",
+}
 
 
 def run(command, cwd):
@@ -50,6 +64,7 @@ def test_bare_hwflow_teaches_the_flow_in_ten_lines(tmp_path):
     assert len([line for line in START.splitlines() if line]) <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "meant"),
     [("hwflow chekc x", "check"), ("hwflow train models/mpl.py", "mlp"), ("hwflow bench board", "boards")],

@@ -131,6 +131,7 @@ AMD = [b.name for b in boards() if b.flow == "vivado"]
 needs_tclsh = pytest.mark.skipif(shutil.which("tclsh") is None, reason="tclsh is not installed (apt install tcl)")
 
 
+@pytest.mark.slow
 @needs_tclsh
 @pytest.mark.parametrize("name", AMD)
 def test_every_file_port_and_parameter_the_vivado_script_names_exists(name: str, digits: Emitted, tmp_path: Path):

@@ -61,6 +61,7 @@ def test_a_board_that_no_cable_loads_is_refused(made):
         flash(made, load_board("kv260"))
 
 
+@pytest.mark.slow
 def test_the_simulated_board_takes_no_bitstream(digits):
     done = CliRunner().invoke(app, ["deploy", str(digits.folder), "--board", "sim", "--flash"])
     assert isinstance(done.exception, RecipeError) and "sim has none" in str(done.exception)

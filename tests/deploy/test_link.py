@@ -39,6 +39,7 @@ def line(made):
     stop_board(process)
 
 
+@pytest.mark.slow
 def test_one_byte_in_a_hundred_lets_images_of_many_bytes_through(made):
     found = under_fire(made, 8, 3, 0.01, stalls=0.01)
     assert (found.images, found.wrong) == (8, 0) and found.damaged > 20 and found.resent > 0

@@ -61,6 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory):
     return net, flow, home / "deploy" / "design.json"
 
 
+@pytest.mark.slow
 def test_other_weights_give_the_other_network_to_the_last_bit_and_the_first_come_back(made):
     net, flow, design = made
     x = images(N)

@@ -18,6 +18,7 @@ def shown(notebook):
     return [found for found in outputs if "LUT" not in json.dumps(found)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_gives_what_it_shows(path, tmp_path, monkeypatch):
     kept = json.loads(path.read_text())

@@ -28,6 +28,7 @@ def installed(tmp_path_factory):
     return install(tmp_path_factory.mktemp("installed"))
 
 
+@pytest.mark.slow
 def test_the_environment_holds_the_wheel_and_no_checkout(installed, tmp_path):
     where = installed.run(Step("python", "import hwflow; print(hwflow.__file__)"), tmp_path)
     assert where.stdout.startswith(str(installed.folder)), where.stdout + where.stderr

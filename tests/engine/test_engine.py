@@ -91,6 +91,7 @@ def test_8_bit_products_do_not_saturate(ints, tmp_path):
     check_all_paths(side_by_side("products", Port((131,), ints), layers), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ints", [Ints(0, 3), Ints(-3000, 3000)])
 def test_weights_without_a_negative_one_are_read_as_they_are_kept(ints, tmp_path):
     """Such a table is kept without a sign, in 8 bits even where all are zero; every kind of table stands here."""
@@ -102,6 +103,7 @@ def test_weights_without_a_negative_one_are_read_as_they_are_kept(ints, tmp_path
     check_all_paths(side_by_side("unsigned", Port((13,), ints), layers), tmp_path)
 
 
+@pytest.mark.slow
 def test_joins_scale_their_parts_and_of_equal_values_the_first_is_largest(tmp_path):
     rows = np.random.default_rng(0).integers(-3, 4, (4, 8))
     port = Port((8,), Ints(-4, 3))

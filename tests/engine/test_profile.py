@@ -25,6 +25,7 @@ def user(tmp_path, monkeypatch):
     return load(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_profile_has_every_layer_its_products_and_its_share(user):
     found = user.profile()
     layers = [row for row in found.rows if row.products]

@@ -26,6 +26,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "c"
 
 
+@pytest.mark.slow
 def test_one_predictor_answers_eight_threads_at_once(cache, tmp_path):
     net = tfc(3)
     x, user = random_images(net, 2000), Predictor(net, tmp_path / "c")
@@ -56,6 +57,7 @@ def test_engines_on_different_paths_do_not_disturb_one_another(cache, tmp_path):
             assert (engine.run(x) == net.run(x)).all()
 
 
+@pytest.mark.slow
 def test_a_build_of_mixed_networks_is_refused(cache, tmp_path):  # noqa: ARG001
     tfc(3).save(tmp_path / "net.npz")
     emit(tfc(4), tmp_path / "c")
@@ -64,6 +66,7 @@ def test_a_build_of_mixed_networks_is_refused(cache, tmp_path):  # noqa: ARG001
         user.predict(random_images(user.net, 2))
 
 
+@pytest.mark.slow
 def test_sources_from_before_engines_had_a_name_are_refused(cache, tmp_path):  # noqa: ARG001
     net = tfc(3)
     emit(net, tmp_path)
@@ -73,6 +76,7 @@ def test_sources_from_before_engines_had_a_name_are_refused(cache, tmp_path):  #
         c.load(net, tmp_path, flags=c.FAST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "another"])
 def test_a_damaged_entry_is_built_again(damage, cache, tmp_path):  # noqa: ARG001
     net = tfc(3)
@@ -87,6 +91,7 @@ def test_a_damaged_entry_is_built_again(damage, cache, tmp_path):  # noqa: ARG00
     assert (c.load(net, tmp_path, flags=flags).run(random_images(net, 5)) == net.run(random_images(net, 5))).all()
 
 
+@pytest.mark.slow
 def test_a_library_is_found_by_network_compiler_and_flags(cache, tmp_path):  # noqa: ARG001
     emit(tfc(3), tmp_path / "a")
     emit(tfc(4), tmp_path / "b")
@@ -97,6 +102,7 @@ def test_a_library_is_found_by_network_compiler_and_flags(cache, tmp_path):  # n
     assert c.library(tmp_path / "a", flags=("-O0", "-g0", *c.FLAGS[1:])).parent != first.parent
 
 
+@pytest.mark.slow
 def test_processes_that_build_the_same_entry_all_answer(cache, tmp_path):
     net = tfc(3)
     net.save(tmp_path / "net.npz")

@@ -9,6 +9,7 @@ from hwflow.ops import Concat, Dense, Port
 from hwflow.simulate import c
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ints", [Ints(0, 3), Ints(-8, 7), Ints(-70000, 70000)], ids=str)
 def test_weights_at_or_above_zero_answer_like_the_net(ints, tmp_path):
     rng = np.random.default_rng(0)

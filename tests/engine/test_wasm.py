@@ -46,6 +46,7 @@ def test_the_module_is_a_rung_of_the_ladder(tmp_path):
     assert [(r.a, r.b, r.images, r.differing) for r in done.rungs] == [("numpy", "c", 20, 0), ("c", "wasm", 20, 0)]
 
 
+@pytest.mark.slow
 @needs_zig
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node: apt install nodejs")
 def test_node_gives_answers_labels_and_refusals(tmp_path):

@@ -39,7 +39,19 @@ def files(unit: str, beside: tuple[str, ...]) -> list[Path]:
     return [*sources([unit]), *(HERE / f"{name}.sv" for name in (*beside, f"t_{unit}"))]
 
 
-QUICK = [name for name in PROOFS if not name.startswith(("window", "fifo 2", "fifo 4", "fifo 5", "add"))]
+LONG = (
+    "window",
+    "fifo 2",
+    "fifo 4",
+    "fifo 5",
+    "add",
+    "gear 2 to 3, 3",
+    "gear 3 to 2",
+    "width 1 to 3",
+    "width 2 to 3",
+    "framing 2, 2",
+)
+QUICK = [name for name in PROOFS if not name.startswith(LONG)]
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in PROOFS])

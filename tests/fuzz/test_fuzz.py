@@ -126,6 +126,7 @@ def test_networks_go_through_c_hls_and_stalled_rtl(tmp_path):
     assert facts["through"] == {"C": 16, "HLS": 2, "RTL": 2} and not facts["faults"]
 
 
+@pytest.mark.slow
 def test_a_run_in_the_background_that_is_interrupted_says_what_it_found(tmp_path):
     """A shell starts what runs in its background deaf to Ctrl-C."""
     command = [

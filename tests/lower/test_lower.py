@@ -52,6 +52,7 @@ def units_of_networks(base=Unit):
             yield kind.module
 
 
+@pytest.mark.slow
 def test_random_networks_and_random_files_together_draw_every_unit(tmp_path):
     """A unit that no generator draws is named here; a maximum of two sums is drawn in files only."""
     kinds = set()

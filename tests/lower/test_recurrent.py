@@ -129,6 +129,7 @@ def test_a_recurrent_network_equals_a_loop_over_its_steps(seed):
     assert np.array_equal(lower(net).run(x), want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_answers_sequences_behind_one_another_as_the_loop_does(engine):
     if engine.startswith("RTL") and tools.find("verilator") is None:
@@ -140,6 +141,7 @@ def test_every_engine_answers_sequences_behind_one_another_as_the_loop_does(engi
         assert np.array_equal(np.asarray(found).reshape(want.shape), want), net.name
 
 
+@pytest.mark.slow
 @needs_verilator
 def test_the_event_model_has_a_recurrent_network_to_the_cycle():
     net = network(8, 6, 3, 12, gated=True, levels=3, bipolar=False)

@@ -16,6 +16,7 @@ def tfc(tmp_path_factory):
     return flow.compile_model(str(model), tmp_path_factory.mktemp("tfc"), flow.Target(fps=1_000_000), "u8/255")
 
 
+@pytest.mark.slow
 def test_tfc_scores_what_its_own_execution_scores(tfc, mnist_test):
     x, labels = mnist_test
     mine = tfc.net.labels(simulate(tfc, x, "c").outputs)

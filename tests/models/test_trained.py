@@ -91,6 +91,7 @@ def test_the_command_of_a_run_repeats_it_or_is_refused():
         keeping.command_of(replace(recipe, plan=replace(recipe.plan, momentum=0.5)).spec())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["keywords", "rnn-tones"])
 def test_the_kept_networks_of_sounds_tell_those_apart_that_follow_from_a_seed(name):
     net, metrics = kept(name)

@@ -91,6 +91,7 @@ def test_a_shortcut_without_its_fifo_comes_to_a_halt():
     assert moves(net, folding, depths).interval == lower(net, folding).cycles == pace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 6, 12, 30, "cnv"])
 def test_a_course_changed_nearby_is_that_of_the_whole(seed, monkeypatch):
     monkeypatch.setattr(nearby, "MOST", 2)  # never give up

@@ -49,6 +49,7 @@ def test_the_halves_one_after_the_other_are_the_network_wherever_it_is_cut():
     assert cuts(beside()) == [3], "a and b cross together, the sum alone"
 
 
+@pytest.mark.slow
 def test_both_tops_joined_by_their_streams_give_the_networks_answers_with_stalls(tmp_path: Path):
     net = conv()
     made = split(net, fps=100_000)
@@ -78,6 +79,7 @@ def test_a_network_that_no_single_tensor_divides_is_refused():
         split(net)
 
 
+@pytest.mark.slow
 def test_two_builds_and_a_system_come_of_a_network_and_each_build_stands_alone(tmp_path: Path, monkeypatch):
     net = conv()
     net.save(tmp_path / "net.npz")

@@ -36,6 +36,7 @@ def takes(model):
     return not kinds & FOUR_BITS
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_it_computes_what_qonnx_computes(tmp_path):
     executor, equal = Executor(), 0
@@ -86,6 +87,7 @@ def test_integers_of_four_bits_that_an_attribute_names_are_executed():
     assert y.dtype in FOUR_BITS and y.astype(int).tolist() == [[-8, 1, 2]]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_every_file_that_is_read_is_executed_several_images_at_a_time(tmp_path):
     executor, seen = Executor(), 0

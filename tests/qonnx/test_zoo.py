@@ -22,6 +22,7 @@ def equal(path, n, takes=None):
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "accuracy"), [("TFC_1W1A", 0.9296), ("TFC_1W2A", 0.9474)])
 def test_finns_zoo_files_on_ten_thousand_digits(name, accuracy, mnist_test):
     path = shared(f"models/{name}.onnx")

@@ -61,6 +61,7 @@ def test_cells_that_answer_their_targets_give_the_boxes_back(scenes):
     assert exact >= 36  # two digits of one scale may share their only cell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["models/unet.py:unet-digits", "models/detector.py:detector-digits"])
 def test_a_network_of_maps_trains_and_its_score_is_the_tasks(spec):
     from hwflow.train.loop import measure

@@ -23,6 +23,7 @@ def samples():
 
 
 # one program for all of them: compiling it is most of the time
+@pytest.mark.slow
 def test_every_sample_equals_its_meaning_at_the_cycles_and_the_latency_it_claims():
     check(samples(), seed=1)
 

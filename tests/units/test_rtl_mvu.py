@@ -65,6 +65,7 @@ def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.choice((-1, 1), shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folding", [{}, {"pe": 4, "simd": 63, "style": "const"}], ids=["folded", "constant"])
 def test_a_row_that_never_fires_stays_at_the_least_and_one_that_always_fires_at_the_most(folding):
     weights = signs(np.random.default_rng(3), 4, 63)

@@ -29,6 +29,7 @@ def unit(name, steps, states, *, seed=0, x=SMALL, reach=0, gated=False, **more):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_trees_tables_and_limits_of_any_size_are_exact_to_the_cycle():
     deep = [unit(f"deep{n}", 2, n, simd=1, pe=1, seed=n) for n in (7, 8)]
     assert {u.groups * u.passes - LATE for u in deep} == {-15, 0}, "about the size from which a table may be block RAM"

@@ -89,6 +89,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.slow
 def test_a_full_fifo_holds_as_many_words_as_it_claims():
     # the sink of patience 40/256 and a quick source: the fifo fills up, and the watch on its level says how far
     from hwflow.units.kit.base import Dataflow
@@ -106,6 +107,7 @@ def test_a_full_fifo_holds_as_many_words_as_it_claims():
     assert deepest == {"f2": 2, "f3": 3, "f4": 4, "f9": 9, "f16": 16}
 
 
+@pytest.mark.slow
 def test_top_k_prefers_the_lowest_index_of_equal_values():
     unit = TopKUnit(name="t", inputs=("input",), x=Port((6,), Ints(-4, 4)), k=3, simd=2)
     x = np.array([[1, 3, 3, 0, 3, 1], [0] * 6, [-4, -3, -4, -3, -4, -3]])
