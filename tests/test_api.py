@@ -54,6 +54,7 @@ def test_a_torch_module_answers_as_its_integers_do(compiled, images):
     assert np.array_equal(compiled.scores(images.astype(np.float32) / 64), want)
 
 
+@pytest.mark.slow
 def test_what_is_compiled_can_be_proven_and_reported(compiled):
     assert compiled.verify(8).exact
     assert compiled.report()["model"] == "net"

@@ -84,6 +84,7 @@ def test_the_front_of_scores_joins_all_networks_of_a_board(monkeypatch):
     assert not any(p.front for p in explore((), ())), "without scores there is no such front"
 
 
+@pytest.mark.slow
 def test_a_recipe_is_trained_in_every_combination_and_only_once(tmp_path):
     command = ["explore", "mlp:digits", "--bits", "1,2", "--widths", "25", "--epochs", "1", "--rates", "1000",
                "--boards", "ulx3s_12f", "--jobs", "1", "-o", str(tmp_path / "out")]  # fmt: skip

@@ -23,6 +23,7 @@ def test_every_engine_gives_the_same_integers_on_the_whole_test_split(digits):
     assert done.measured["cycles_per_image"] == digits.dataflow.cycles
 
 
+@pytest.mark.slow
 def test_a_wrong_weight_is_found_and_named(digits, tmp_path):
     folder = tmp_path / "broken"
     shutil.copytree(digits.folder, folder)

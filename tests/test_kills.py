@@ -62,6 +62,7 @@ def test_a_compilation_that_fails_leaves_the_build_that_was_there(tmp_path, monk
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "build"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_any_moment_leaves_the_old_build_and_no_parts(tmp_path):
     import os
     import resource

@@ -160,11 +160,12 @@ def part_of(net: Net, name: str):
     return next(part for part in net.outputs if part.name == name)
 
 
+@pytest.mark.slow
 @needs_gxx
 @needs_verilator
 @pytest.mark.parametrize(
     ("name", "decide"),
-    [("head_two_out", False), pytest.param("head_two_out", True, marks=pytest.mark.slow), ("head_argmax_map", False)],
+    [("head_two_out", False), ("head_two_out", True), ("head_argmax_map", False)],
 )
 def test_a_public_network_of_several_outputs_or_labels_of_pixels_is_the_same_everywhere(
     name: str, decide: bool, tmp_path: Path
@@ -239,6 +240,7 @@ def test_verify_names_the_output_that_differs(tmp_path: Path):
     assert {k: v > 0 for k, v in proof.rungs[0].outputs.items()} == {p.name: p is first for p in net.outputs}
 
 
+@pytest.mark.slow
 @needs_gxx
 @needs_verilator
 def test_a_board_gives_each_output_by_name_and_its_self_test_says_so(tmp_path: Path):

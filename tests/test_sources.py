@@ -168,6 +168,7 @@ def test_no_name_of_a_node_stands_alone_in_the_sources(tmp_path):
     assert len({*instances, *wires}) == len(instances) + len(wires)
 
 
+@pytest.mark.slow
 def test_labels_on_chip_are_asked_for_at_compile(tmp_path):
     path = model(tmp_path)
     scores, labels = compiled(path, tmp_path / "s"), compiled(path, tmp_path / "l", answer="labels")

@@ -78,6 +78,7 @@ def test_other_weights_give_the_other_network_to_the_last_bit_and_the_first_come
         assert (every_memory(1).run(x) != net.run(x)).any(), "two networks that answer alike prove nothing"
 
 
+@pytest.mark.slow
 def test_a_load_is_refused_while_an_image_is_inside_and_its_answer_is_right(made):
     net, flow, design = made
     x, link = images(1), None

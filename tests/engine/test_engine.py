@@ -157,7 +157,8 @@ def test_vgg_small_is_25_times_smaller_than_float():
 COMPILERS = ("gcc -std=c99 -pedantic", "g++ -std=c++11 -pedantic", "clang-14 -std=c99", "clang++-14 -std=c++11")
 
 
-@pytest.mark.parametrize("compiler", [COMPILERS[0], *(pytest.param(p, marks=pytest.mark.slow) for p in COMPILERS[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", COMPILERS)
 def test_no_compiler_warns(compiler, tmp_path):
     program, *flags = compiler.split()
     if not shutil.which(program):

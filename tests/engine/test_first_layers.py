@@ -41,13 +41,14 @@ def layers(channels: int, pad: list[int]) -> list[Conv]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "ints", "pad"),
     [
         ((11, 37, 3), BYTES, [17, 0, 255]),
-        pytest.param((9, 10, 1), SIGNED, [-128], marks=pytest.mark.slow),
-        pytest.param((16, 16, 3), SIGNED, [127, -3, 0], marks=pytest.mark.slow),
-        pytest.param((7, 9, 7), BYTES, [0], marks=pytest.mark.slow),
+        ((9, 10, 1), SIGNED, [-128]),
+        ((16, 16, 3), SIGNED, [127, -3, 0]),
+        ((7, 9, 7), BYTES, [0]),
     ],
 )
 def test_bytes_by_signs_equal_the_network_on_every_path(shape, ints, pad, tmp_path):
@@ -84,12 +85,7 @@ def streams(seed: int, shape: tuple[int, int, int], ints: Ints) -> Net:
     return net.drawn(f"streams {seed}")
 
 
-@pytest.mark.parametrize(
-    ("shape", "ints"),
-    [
-        ((4, 31, 3), BYTES),
-        *(pytest.param(*p, marks=pytest.mark.slow) for p in (((9, 33, 2), SIGNED), ((3, 64, 1), BYTES))),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "ints"), [((4, 31, 3), BYTES), ((9, 33, 2), SIGNED), ((3, 64, 1), BYTES)])
 def test_streams_of_an_image_equal_the_network_on_every_path(shape, ints, tmp_path):
     check_all_paths(streams(shape[1], shape, ints), tmp_path, n=4)

@@ -36,6 +36,7 @@ def test_a_profile_has_every_layer_its_products_and_its_share(user):
     assert all(np.isclose(row.gmac_s, row.products / row.us / 1e3) for row in layers)
 
 
+@pytest.mark.slow
 def test_a_profile_prints_a_table_that_names_what_to_look_at(user):
     found = user.profile("plain")
     text = str(found)

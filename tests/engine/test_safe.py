@@ -46,6 +46,7 @@ def test_one_predictor_answers_eight_threads_at_once(cache, tmp_path):
     assert len(list(cache.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_engines_on_different_paths_do_not_disturb_one_another(cache, tmp_path):  # noqa: ARG001
     net = tfc(3)
     emit(net, tmp_path)

@@ -25,6 +25,7 @@ def test_tfc_scores_what_its_own_execution_scores(tfc, mnist_test):
     assert (mine == labels).mean() == pytest.approx(0.9296, abs=0)
 
 
+@pytest.mark.slow
 def test_tfc_is_exact_in_c_on_ten_thousand_images(tfc, mnist_test):
     x, _ = mnist_test
     assert (simulate(tfc, x, "c").outputs == tfc.net.run(x)).all()

@@ -69,6 +69,7 @@ def test_what_estimates_are_off_by_is_left_free_by_fit_alone():
         plan(net, board=board, folding=whole, max_util=almost, fit=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", [small(), small_image(), small(8, 12, 5)], ids=["dense", "image", "larger"])
 def test_no_legal_folding_is_cheaper(net):
     search = Search.of(cores(net), "xc7", {})

@@ -105,6 +105,7 @@ def test_a_weight_changed_on_disk_is_what_is_simulated(built, tmp_path):
     assert not np.array_equal(rtl.values(flow, tmp_path, x)["one"], flow.values(x)["one"])
 
 
+@pytest.mark.slow
 def test_what_stands_still_is_named(tmp_path):
     flow = dense()
     emit(flow, tmp_path)

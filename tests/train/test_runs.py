@@ -59,6 +59,7 @@ def test_a_run_whose_process_is_gone_is_stopped_and_one_of_another_host_is_elsew
     assert list_runs(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_training_that_waited_for_its_folder_goes_on_from_what_it_finds_then(tmp_path):
     first = train(small(epochs=2), tmp_path / "a", progress=False, stop_after=1)
     second = []
@@ -73,6 +74,7 @@ def test_a_training_that_waited_for_its_folder_goes_on_from_what_it_finds_then(t
     assert second[0]["history"][0] == first["history"][0] and len(second[0]["history"]) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_what_is_kept_and_it_is_true(tmp_path, monkeypatch, capsys):
     epoch = loop.Run.epoch
 

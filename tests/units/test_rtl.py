@@ -28,6 +28,7 @@ def test_every_sample_equals_its_meaning_at_the_cycles_and_the_latency_it_claims
     check(samples(), seed=1)
 
 
+@pytest.mark.slow
 def test_every_sample_survives_stalls_and_a_reset_in_mid_image():
     check(samples(), seed=2, stalls=1)
     check(samples(), seed=3, stalls=2, reset_at=41)
