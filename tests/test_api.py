@@ -46,6 +46,7 @@ def compiled(images, tmp_path_factory):
     return hwflow.compile(module, images, labels, input="i8/64", folder=tmp_path_factory.mktemp("api") / "net")
 
 
+@pytest.mark.slow
 def test_a_torch_module_answers_as_its_integers_do(compiled, images):
     assert compiled.accuracy == 1.0
     with torch.no_grad():

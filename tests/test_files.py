@@ -163,6 +163,7 @@ def test_a_folder_is_old_or_new_whenever_its_writer_is_killed(tmp_path):
 # -- what lies
 
 
+@pytest.mark.slow
 def test_an_archive_that_would_fill_the_memory_is_refused_unread(tmp_path):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle, bundle.open("x.npy", "w", force_zip64=True) as f:

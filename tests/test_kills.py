@@ -13,6 +13,7 @@ from hwflow.errors import RecipeError
 from hwflow.generate.nets import random_net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, times", [("compile", 6), ("verify", 6), ("deploy", 4), ("bench", 3), ("race", 6), ("threads", 2)]
 )
@@ -21,6 +22,7 @@ def test_a_killed_command_leaves_the_old_result_or_the_new(name, times, tmp_path
     assert sum(found.values()) == times
 
 
+@pytest.mark.slow
 def test_a_killed_synthesis_leaves_the_old_result_or_the_new(tmp_path):
     assert sum(kills.synths(5, tmp_path, 7, fake=True).values()) == 5
 

@@ -138,6 +138,7 @@ def test_who_serves_one_output_says_so(tmp_path: Path):
         net.finish  # noqa: B018
 
 
+@pytest.mark.slow
 @needs_gxx
 @pytest.mark.parametrize(("seed", "decide"), [(3, False), (5, True)], ids=["scores", "labels"])
 def test_c_gives_each_output_by_name(seed: int, decide: bool, tmp_path: Path):

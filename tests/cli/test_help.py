@@ -29,6 +29,9 @@ SLOW = {
     "go",
     "simulate",
     "split",
+    "verify",
+    "recipes",
+    "publish",
 }
 
 

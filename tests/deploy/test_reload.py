@@ -96,6 +96,7 @@ def test_a_load_is_refused_while_an_image_is_inside_and_its_answer_is_right(made
         assert (board.infer(images(3)) == net.run(images(3))).all()
 
 
+@pytest.mark.slow
 def test_half_a_load_lets_no_image_in_and_a_whole_one_mends_it(made):
     net, flow, design = made
     with Accelerator("sim", design) as board:

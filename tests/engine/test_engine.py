@@ -23,14 +23,14 @@ from hwflow.simulate import c
 pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="no C++ compiler")
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(s, marks=pytest.mark.slow) for s in (2, 5))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 5])
 def test_random_branches_equal_the_network_on_every_path(seed, tmp_path):
     assert "plain" in check_all_paths(branches(seed), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("seed", "shape"), [(0, (14, 28, 16)), *(pytest.param(*p, marks=pytest.mark.slow) for p in ((0, (32, 32, 16)), (1, (16, 16, 32)), (2, (8, 16, 64))))]
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "shape"), [(0, (14, 28, 16)), (0, (32, 32, 16)), (1, (16, 16, 32)), (2, (8, 16, 64))])
 def test_residual_streams_equal_the_network_on_every_path(seed, shape, tmp_path):
     assert "plain" in check_all_paths(residual(seed, *shape), tmp_path)
 
@@ -46,6 +46,7 @@ def test_any_network_equals_itself_on_every_path(seed, tmp_path_factory):
         assert "32 bits" in str(e) or "choose a smaller shift" in str(e)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tfc"])
 def test_the_field_s_networks_equal_the_reference(name, tmp_path):
     check_all_paths(drawn_nets.NETS[name](3), tmp_path)
@@ -81,7 +82,8 @@ def test_a_row_of_the_greatest_sum_still_counts(cols, tmp_path):
         assert c.load(net, tmp_path, path).run(x).tolist() == [[cols, -cols, cols], [-cols, cols, -cols]]
 
 
-@pytest.mark.parametrize("ints", [Ints(0, 255), pytest.param(Ints(-128, 127), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ints", [Ints(0, 255), Ints(-128, 127)])
 def test_8_bit_products_do_not_saturate(ints, tmp_path):
     layers = []
     for most in (1, 2, 64, 65, 127, 32767):
@@ -198,6 +200,7 @@ def test_a_build_predicts(engine, tmp_path):
         load(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_real_images_are_scaled_to_the_integers_of_the_input(tmp_path):
     net = drawn_nets.tfc(3)
     scaled = Net(name=net.name, input=net.input, ops=net.ops, denominator=255)

@@ -45,6 +45,7 @@ def test_a_profile_prints_a_table_that_names_what_to_look_at(user):
     assert text.splitlines()[-1].startswith(found.slowest.name)
 
 
+@pytest.mark.slow
 def test_a_profile_changes_no_answer(user):
     x = random_images(user.net, 20)
     before = user.predict(x)

@@ -49,6 +49,7 @@ def built(tmp_path_factory) -> tuple[Dataflow, Path]:
     return flow, emit(flow, tmp_path_factory.mktemp("rtl"))
 
 
+@pytest.mark.slow
 def test_a_network_answers_exactly_at_the_rate_of_its_slowest_unit(built):
     flow, folder = built
     x, heard = images(flow, 40), []
@@ -69,6 +70,7 @@ def test_stalls_and_a_reset_in_mid_image_change_nothing(built):
         assert np.array_equal(rtl.run(flow, folder, x, reset_at=cycle, stalls=4).outputs, flow.run(x))
 
 
+@pytest.mark.slow
 def test_every_stream_can_be_recorded(built):
     flow, folder = built
     x = images(flow, 6, 2)

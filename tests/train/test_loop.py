@@ -91,6 +91,7 @@ def test_another_seed_is_another_run(tmp_path):
     assert not same(states(tmp_path / "0")["model"], states(tmp_path / "1")["model"])
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_the_weights_of_another(tmp_path):
     first = train(small(epochs=3), tmp_path / "first", progress=False)
     still = train(small(epochs=1, lr=1e-12), tmp_path / "second", progress=False, start=tmp_path / "first")

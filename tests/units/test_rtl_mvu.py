@@ -97,6 +97,7 @@ def test_a_sum_reaches_the_threshold_that_it_equals_and_no_larger_one():
         assert np.array_equal(run.outputs, unit.run(x)[0].reshape(32, -1)), unit.name
 
 
+@pytest.mark.slow
 def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
     rng = np.random.default_rng(5)
     units = [
