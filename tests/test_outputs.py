@@ -197,6 +197,7 @@ def test_a_public_network_of_several_outputs_or_labels_of_pixels_is_the_same_eve
         assert np.array_equal(rtl.run(dataflow, tmp_path / "rtl", x, stalls=stalls).outputs, want)
 
 
+@pytest.mark.slow
 @needs_gxx
 def test_the_command_line_writes_each_output_under_its_name(tmp_path: Path):
     path = random_file(3, tmp_path)

@@ -129,6 +129,7 @@ def test_no_images_and_no_workers_are_refused(args):
     assert done.exit_code == 2 and "greater than or equal to 1" in " ".join(done.output.split()), done.output
 
 
+@pytest.mark.slow
 def test_labels_are_one_whole_number_for_each_image(tmp_path):
     rng = np.random.default_rng(0)
     net = Build((1, 6))

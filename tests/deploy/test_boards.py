@@ -96,6 +96,7 @@ def test_every_board_with_a_serial_line_elaborates_with_its_own_pll(digits: Emit
     elaborate(SERIAL, digits, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "text"),
     [({"Family": "cyclone"}, "Family must be ecp5, gowin, ice40 or xc7"), ({"Divisor": 3}, "Divisor")],

@@ -111,6 +111,7 @@ def test_half_a_load_lets_no_image_in_and_a_whole_one_mends_it(made):
         assert (board.infer(images(5)) == net.run(images(5))).all()
 
 
+@pytest.mark.slow
 def test_another_structure_is_refused_with_the_unit_and_what_differs(made):
     net, flow, _ = made
     wide = every_memory(1)

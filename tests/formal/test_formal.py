@@ -60,6 +60,7 @@ def test_it_is_proved(name: str, tmp_path: Path):
     assert prove(files(unit, beside), params, tmp_path) == "proved"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [

@@ -61,6 +61,7 @@ def test_a_network_answers_exactly_at_the_rate_of_its_slowest_unit(built):
     assert heard == sorted(heard)
 
 
+@pytest.mark.slow
 def test_stalls_and_a_reset_in_mid_image_change_nothing(built):
     flow, folder = built
     x = images(flow, 25, 1)
@@ -80,6 +81,7 @@ def test_every_stream_can_be_recorded(built):
         assert np.array_equal(heard[edge].reshape(value.shape), value), edge
 
 
+@pytest.mark.slow
 def test_many_networks_share_one_program():
     flows = [dense(seed, cols, hidden) for seed, cols, hidden in ((1, 48, 16), (2, 24, 6), (3, 60, 32))]
     xs = [images(f, 7 + k, k) for k, f in enumerate(flows)]
@@ -97,6 +99,7 @@ def test_new_weights_need_no_new_program(built, tmp_path):
     assert run.log["program"] == before
 
 
+@pytest.mark.slow
 def test_a_weight_changed_on_disk_is_what_is_simulated(built, tmp_path):
     flow, _ = built
     emit(flow, tmp_path)

@@ -34,6 +34,7 @@ def test_every_sample_survives_stalls_and_a_reset_in_mid_image():
     check(samples(), seed=3, stalls=2, reset_at=41)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.module)
 def test_the_samples_of_a_unit_are_clean_of_lint(unit):
     lint(unit.samples())
