@@ -18,18 +18,19 @@ module credits #(
   output logic                   room_o
 );
   typedef logic signed [Bits-1:0] credit_t;
-  credit_t avail_q, room_q;  // words beyond the last one needed; one less than the room, so that its sign says "none"
+  credit_t avail_q;  // words beyond the last one needed; its sign says that one is missing
+  credit_t over_q;   // words written beyond the room; its sign says "none", so that room_o is a register's own bit
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       avail_q <= credit_t'(-Need);
-      room_q  <= credit_t'(Room - 1);
+      over_q  <= credit_t'(-Room);
     end else begin
       avail_q <= avail_q - more_i + (write_i ? credit_t'(1) : '0);
-      room_q  <= room_q + freed_i - (write_i ? credit_t'(1) : '0);
+      over_q  <= over_q - freed_i + (write_i ? credit_t'(1) : '0);
     end
   end
 
   assign ready_o = !avail_q[Bits-1];
-  assign room_o  = !room_q[Bits-1];
+  assign room_o  = over_q[Bits-1];
 endmodule

@@ -97,16 +97,33 @@ module window #(
 
   logic go;                          // one tap is read
   logic next_b, next_j, next_i, next_window; // which counters that tap moves
+  logic second_last;                 // the tap after this one is the window's last
   if (Depthwise != 0) begin : gen_blocks_outside
     assign next_j = 1'b1;
     assign next_i = last_j;
     assign next_b = next_i && last_i;
-    assign next_window = next_b && last_b;
+    assign second_last = KernelW > Lanes ? j_q == JBits'(KernelW / Lanes - 2) && last_i && last_b
+                       : KernelH > 1 ? i_q == IBits'(KernelH - 2) && last_b : b_q == BBits'(Blocks - 2);
   end else begin : gen_blocks_inside
     assign next_b = 1'b1;
     assign next_j = last_b;
     assign next_i = next_j && last_j;
-    assign next_window = next_i && last_i;
+    assign second_last = Blocks > 1 ? b_q == BBits'(Blocks - 2) && last_j && last_i
+                       : KernelW > Lanes ? j_q == JBits'(KernelW / Lanes - 2) && last_i : i_q == IBits'(KernelH - 2);
+  end
+
+  // Where a window ends is known one tap before: go comes late, and much hangs on the two together.
+  if (Blocks * (KernelW / Lanes) * KernelH == 1) begin : gen_one_tap
+    assign next_window = 1'b1;
+    logic unused;
+    assign unused = second_last;
+  end else begin : gen_taps
+    logic last_tap_q;
+    assign next_window = last_tap_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) last_tap_q <= 1'b0;
+      else if (go) last_tap_q <= second_last;
+    end
   end
 
   always_ff @(posedge clk_i) begin

@@ -5,7 +5,7 @@ Stands on the rooms it measures; each part is one function that returns rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -41,6 +41,10 @@ PARTS = {
 }
 
 
+SOME = (
+    "boards",
+    "clocks",
+)  # the parts whose rows take so long that those of one network or board alone may be measured
 SPREAD = ("fits",)  # the parts that a cluster can measure: counts of cells, which are the same on every machine
 
 
@@ -49,21 +53,25 @@ def bench(
     say: Callable[[str], None],
     cluster: str | None = None,
     keep: Callable[[list[dict[str, Any]], bool], None] = lambda _, __: None,
+    only: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """The rows of one part of PARTS, by the workers of a cluster where its address is given.
 
-    `keep` is given the rows so far and whether more will come: behind each one in a part that yields them one by one, and
-    all rows at the end.
+    `keep` is given the rows so far and whether there are more: behind each one in a part that yields them one by one, and
+    all rows at the end. `only`: networks or boards whose rows alone are measured, in the parts SOME.
     """
     if cluster is not None and part not in SPREAD:
         raise RecipeError(f"--cluster is of the parts {', '.join(SPREAD)}; {part} measures this machine")
+    if only and part not in SOME:
+        raise RecipeError(f"--only is of the parts {', '.join(SOME)}; {part} is measured as a whole")
     module, function = PARTS[part]
     say(f"bench {part}")
-    found = getattr(import_module(module), function)(say, **({"cluster": cluster} if cluster else {}))
+    options = {**({"cluster": cluster} if cluster else {}), **({"only": only} if only else {})}
+    found = getattr(import_module(module), function)(say, **options)
     rows: list[dict[str, Any]] = []
     for row in found:
         rows.append(row)
         if not isinstance(found, list):
             keep(rows, True)
-    keep(rows, False)
+    keep(rows, bool(only))
     return rows

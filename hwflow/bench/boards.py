@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from hwflow.board import Board, load_board
 from hwflow.deploy import package
 from hwflow.driver import Accelerator
 from hwflow.emit.rtl import emit
-from hwflow.errors import HwflowError
+from hwflow.errors import HwflowError, RecipeError
 from hwflow.generate import nets as drawn_nets
 from hwflow.lower import folding_of, lower
 from hwflow.net import Net
@@ -60,17 +60,24 @@ SIMULATED = Target("tfc", "sim", folding={"dense0": {"pe": 4, "simd": 28}})
 SIMULATED_IMAGES = 1000
 
 
-def bench_rows(say: Say, *, out: Path | None = None) -> list[dict[str, Any]]:
-    """One row for each of TARGETS: what was used, the clock, images/s at it, seconds; or the reason nothing came of it."""
-    rows = []
+def bench_rows(say: Say, *, out: Path | None = None, only: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """One row for each of TARGETS, or of the networks and boards `only` names: what was used, the clock, images/s at it,
+    seconds; or the reason nothing came of it."""
+    chosen = choose((*TARGETS, SIMULATED), only)
     with tempfile.TemporaryDirectory() as scratch:
         home = out or Path(scratch)
-        for target in TARGETS:
+        for target in chosen:
             say(f"{target.network} on {target.board}")
-            rows.append(row(target, home / f"{target.network}_{target.board}", say))
-        say(f"{SIMULATED.network} on the simulated board")
-        rows.append(simulate(SIMULATED, home / "sim"))
-    return rows
+            folder = home / f"{target.network}_{target.board}"
+            yield simulate(target, folder) if target == SIMULATED else row(target, folder, say)
+
+
+def choose(targets: Sequence[Target], only: Sequence[str]) -> tuple[Target, ...]:
+    """The targets of the networks or boards `only` names, all where it names none; RecipeError where no target has a name."""
+    names = {name for t in targets for name in (t.network, t.board)}
+    if unknown := [name for name in only if name not in names]:
+        raise RecipeError(f"--only {unknown[0]}: no row is of it; choose of {', '.join(sorted(names))}")
+    return tuple(t for t in targets if not only or {t.network, t.board} & {*only})
 
 
 def row(target: Target, folder: Path, say: Say) -> dict[str, Any]:

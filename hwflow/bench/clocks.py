@@ -7,12 +7,12 @@ the hardware can be told from luck only in the median.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hwflow.bench.boards import Target, size_design
+from hwflow.bench.boards import CNV, Target, choose, size_design
 from hwflow.bench.placing import made_from, place
 from hwflow.board import Board, load_board
 from hwflow.emit.rtl import emit
@@ -28,12 +28,15 @@ TARGETS = (
     # words of several bits, so that no multiplexer stands behind a block RAM
     Target("tfc", "tangnano9k", 16_000, 112.0),
     Target("tfc", "ulx3s_85f", 165_000, 140.0),  # 784 cycles an image
+    Target("cnv", "ulx3s_85f", 4_000, 92.0, folding=CNV),  # 21,600 cycles
+    Target("resnet20", "ulx3s_85f", 150, 92.0),  # 589,824 cycles
 )
 
 
-def rows(say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """One row for each of TARGETS: the clock asked for, what each seed reached, the median, its critical path."""
-    return [row(target, say) for target in TARGETS]
+def rows(say: Callable[[str], None], only: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """One row for each of TARGETS, or of the networks and boards `only` names: the clock asked for, what each seed reached,
+    the median, its critical path."""
+    return (row(target, say) for target in choose(TARGETS, only))
 
 
 def row(target: Target, say: Callable[[str], None]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Fifos that hold no word too many: with them the rate is the bottleneck's, with a word less in any of them it is not.
 
+Those that cut a long chain of handshakes are there for the clock, not for the rate, and are left out.
 Stands on plan and simulate. `hwflow bench fifos` takes a word from every fifo of CNV and ResNet-20 in turn in the event
 model, and from some of ResNet-20's in the RTL itself.
 """
@@ -14,6 +15,7 @@ from typing import Any
 from hwflow.errors import ToolError
 from hwflow.generate import nets as drawn_nets
 from hwflow.lower import folding_of, lower
+from hwflow.lower.handshakes import cutting_fifos
 from hwflow.lower.join import join, unjoin
 from hwflow.net import Net
 from hwflow.plan import events, plan
@@ -45,19 +47,20 @@ def rows(say: Callable[[str], None]) -> list[Row]:
 
 
 def in_model(name: str, dataflow: Dataflow) -> list[Row]:
-    """The design as it is sized, and what a word less in each of its fifos does."""
+    """The design as it is sized, and what a word less in each of the fifos that its rate needs does."""
     units = unjoin(dataflow)
     depths = {u.name: u.capacity for u in dataflow.fifos}
     model = events.EventModel(join(dataflow.name, dataflow.input.port, units, unbounded_depths(units)))
     whole = model.run(IMAGES, depths, listen=())
     slower = halts = 0
-    for fifo, depth in depths.items():
+    paced = {n: d for n, d in depths.items() if n not in cutting_fifos(dataflow)}
+    for fifo, depth in paced.items():
         rest = {k: v for k, v in depths.items() if k != fifo}
         trace = model.run(IMAGES, rest if depth == 2 else {**rest, fifo: depth - 1}, listen=())
         halts += trace is None
         slower += trace is not None and trace.interval > dataflow.cycles
-    about = {"network": name, "fifos": len(depths), "slowest unit": dataflow.bottleneck.cycles}
-    said = f"{slower} slower, {halts} halt, {len(depths) - slower - halts} as fast"
+    about = {"network": name, "fifos": len(paced), "slowest unit": dataflow.bottleneck.cycles}
+    said = f"{slower} slower, {halts} halt, {len(paced) - slower - halts} as fast"
     return [
         {**about, "a word less": "none", "event model": whole.interval if whole else "halts"},
         {**about, "a word less": "each in turn", "event model": said},
@@ -73,15 +76,16 @@ def in_rtl(name: str, net: Net, dataflow: Dataflow, say: Callable[[str], None]) 
         tried = less(net, dataflow, fifo.name) if fifo else dataflow
         trace = events.simulate(tried, IMAGES)
         out.append({
-            "network": name, "fifos": len(dataflow.fifos), "slowest unit": dataflow.bottleneck.cycles,
+            "network": name, "fifos": len(dataflow.fifos) - len(cutting_fifos(dataflow)), "slowest unit": dataflow.bottleneck.cycles,
             "a word less": taken, "event model": trace.interval if trace else "halts", "RTL": cycles(net, tried) or "halts",
         })  # fmt: skip
     return out
 
 
 def chosen(dataflow: Dataflow, n: int = EACH) -> Sequence[Unit]:
-    """Some fifos, evenly from the shallowest to the deepest."""
-    every = sorted(dataflow.fifos, key=lambda f: f.capacity)
+    """Some fifos that the rate needs, evenly from the shallowest to the deepest."""
+    cuts = cutting_fifos(dataflow)
+    every = sorted((f for f in dataflow.fifos if f.name not in cuts), key=lambda f: f.capacity)
     return [every[round(k * (len(every) - 1) / max(n - 1, 1))] for k in range(min(n, len(every)))]
 
 

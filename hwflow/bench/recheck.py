@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwflow.bench import boards, cpu, fifos, fits, micro, rtl, trained
-from hwflow.bench.tables import cell, heading, measured_by, number, read_rows
+from hwflow.bench.tables import AGAIN, cell, heading, measured_by, number, read_rows
 from hwflow.board import load_board
 from hwflow.errors import RecipeError
 from hwflow.generate import nets as drawn_nets
@@ -115,7 +115,7 @@ def replace_row(part: str, check: Check, found: Row, page: Path | None = None) -
     rows, cells = table(part, file), {heading(key): cell(value) for key, value in found.items()}
     at = next(i for i, row in enumerate(rows) if _is_row(check, found, row))
     lines[first + 2 + at] = "| " + " | ".join(cells.get(key, old) for key, old in rows[at].items()) + " |"
-    begin = f"The row {', '.join(cell(found[k]) for k in check.found_by)} was measured again by "
+    begin = f"The row {', '.join(cell(found[k]) for k in check.found_by)}{AGAIN}"
     lines = [line for line in lines if not line.startswith(begin)]
     while not lines[-1]:
         lines.pop()

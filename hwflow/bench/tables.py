@@ -151,6 +151,7 @@ def markdown(
 
 
 EARLIER = "Of an earlier run are the rows "
+AGAIN = " was measured again by "  # what recheck says of one row below a table
 
 
 def read_rows(text: str) -> list[dict[str, str]]:
@@ -183,9 +184,13 @@ def _left(old: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
         if line.startswith(EARLIER):
             names, _, origin = line.removeprefix(EARLIER).partition(": ")
             origins |= dict.fromkeys(names.split("; "), origin)
-    last = paragraphs[-1] if paragraphs else ""
     left = [row for row in read_rows(old) if name_of(row) not in measured]
-    return [{**row, FOLLOWS: origins.get(name_of(row), last)} for row in left]
+    for line in paragraphs:
+        if AGAIN in line:
+            name, _, origin = line.removeprefix("The row ").partition(AGAIN)
+            origins |= {name_of(row): origin for row in left if name_of(row).startswith(name)}
+    whole = [line for line in paragraphs if AGAIN not in line]
+    return [{**row, FOLLOWS: origins.get(name_of(row), whole[-1] if whole else "")} for row in left]
 
 
 def measured_by(command: str) -> str:

@@ -148,6 +148,12 @@ def bench(
     layers: Annotated[
         bool, typer.Option("--layers", help="Instead, where the C engine's time goes, layer by layer; with cpu.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="The rows of this network or board alone; --write keeps the others. boards, clocks."
+        ),
+    ] = None,
     cluster: Cluster = None,
     json: Json = False,
 ) -> None:
@@ -166,9 +172,10 @@ def bench(
 
         def keep(rows: list[dict[str, Any]], unfinished: bool, name: str = name) -> None:
             if pages:
-                write(pages / f"{name}.md", name, rows, unfinished=unfinished)
+                command = " ".join(["hwflow bench", name, *(f"--only {word}" for word in only or ())])
+                write(pages / f"{name}.md", name, rows, command, unfinished)
 
-        facts[name] = run(name, say, cluster, keep)
+        facts[name] = run(name, say, cluster, keep, only or ())
     if json:
         show(facts, True)
         return

@@ -2,7 +2,8 @@
 
 Stands on lower and events. A set of depths is tried in the event model, which moves as the hardware does. A shallower
 fifo never makes a design faster, so one pass over the fifos leaves none that could lose a word. In designs so large that
-WORK is spent before, some fifos keep a few words more than they need.
+WORK is spent before, some fifos keep a few words more than they need. Fifos of two words that the pace does not need are
+there where a handshake would pass through many units in one cycle (lower/handshakes.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from math import inf
 from hwflow.errors import RecipeError
 from hwflow.lower import cores
 from hwflow.lower.folding import Folding, fold_units, match_rates
+from hwflow.lower.handshakes import cut_chains
 from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Port
@@ -59,7 +61,7 @@ def unbounded_depths(units: tuple[Unit, ...]) -> dict[str, int]:
 
 
 def find_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: float = inf) -> tuple[dict[str, int], int]:
-    """The depth of each fifo that is needed, by name, and the pace they keep, in cycles an image.
+    """The depth of each fifo that is needed, for the pace or to cut a chain of handshakes, and the pace they keep.
 
     Mostly that is the pace of the slowest unit; it is more where units with bursts hold each other up. Depths stay
     unbounded where the pace is more than `slowest`.
@@ -81,11 +83,18 @@ def find_depths(name: str, source: Port, units: tuple[Unit, ...], slowest: float
     # a fifo that hardly holds a word can mostly go; so can one that the source fills, unless it balances paths
     sizing.remove([p for p in order if sizing.depths[p] <= LEAST])
     sizing.remove([p for p in order if p in sizing.depths and sizing.depths[p] > FLOODED and p not in balancing])
-    # a removed fifo makes its path shorter, so another one may have become too deep: repeat until all are minimal
-    while (rest := [p for p in order if p in sizing.depths and p not in sizing.minimal]) and sizing.local.work < WORK:
-        for place in rest:
-            if sizing.local.work < WORK:
-                sizing.shrink(place, balances=place in balancing)
+    while True:
+        # a removed fifo makes its path shorter, so another one may have become too deep: repeat until all are minimal
+        while (
+            rest := [p for p in order if p in sizing.depths and p not in sizing.minimal]
+        ) and sizing.local.work < WORK:
+            for place in rest:
+                if sizing.local.work < WORK:
+                    sizing.shrink(place, balances=place in balancing)
+        cuts = cut_chains(join(name, source, units, sizing.depths))
+        if not cuts:
+            break
+        sizing.add_cuts(cuts, {p: unbounded[p] for p in balancing - cuts}, unbounded)
     sizing.trim()
     return sizing.depths, sizing.pace
 
@@ -106,13 +115,15 @@ class _Sizing:
         self.found: dict[tuple[int, int], int] = {}  # the depth found for each kind
         self.marginal: set[str] = set()  # fifos where one word less costs at most MARGINAL cycles in the short run
         self.lower_bound: dict[str, int] = {}  # of fifos that are known to need more than others of their kind
+        self.cuts: frozenset[str] = frozenset()  # fifos that must be there whatever the pace needs
 
-    def cycles_lost(self, depths: Mapping[str, int]) -> int | None:
+    def cycles_lost(self, depths: Mapping[str, int], anew: bool = False) -> int | None:
         """Cycles an image by which the design is slower than its pace with these depths; None where it deadlocks.
 
-        Where it loses nothing, they become `depths`, less the words that no fifo ever held.
+        Where it loses nothing, they become `depths`, less the words that no fifo ever held. `anew`: some are deeper than
+        before, or were not there.
         """
-        effect = self.local.try_depths(depths)
+        effect = self.local.start_with(depths) if anew else self.local.try_depths(depths)
         if effect.loss == 0:
             new = {p: min(d, depth_for(effect.occupancy.get(p, d))) if d > LEAST else d for p, d in depths.items()}
             if {p: d == 2 for p, d in new.items()} != {p: d == 2 for p, d in self.depths.items()}:
@@ -126,9 +137,20 @@ class _Sizing:
         """True when the design gives an answer every `pace` cycles with these depths."""
         return self.cycles_lost(depths) == 0
 
+    def add_cuts(self, cuts: frozenset[str], balancing: Mapping[str, int], unbounded: Mapping[str, int]) -> None:
+        """Add fifos of two words that stay. They make their paths longer: where that costs the pace, the fifos that balance
+        paths get the depths `balancing` again, and where even that is too little every fifo is unbounded again."""
+        self.cuts |= cuts
+        wanted = {**self.depths, **dict.fromkeys(cuts, 2)}
+        for depths in (wanted, {p: balancing.get(p, d) for p, d in wanted.items()}, dict(unbounded)):
+            if self.cycles_lost(depths, anew=True) == 0:
+                return
+        raise AssertionError("unbounded fifos keep the pace")
+
     def remove(self, places: list[str]) -> None:
-        """Take out the fifos that the pace does not need, many at a time, by halving the sets that are too large."""
-        todo = [places]
+        """Take out the fifos that neither the pace nor a chain needs, many at a time, by halving the sets that are too
+        large."""
+        todo = [[p for p in places if p not in self.cuts]]
         while todo:
             some = todo.pop()
             if not some or self.keeps_pace({p: d for p, d in self.depths.items() if p not in some}) or len(some) == 1:

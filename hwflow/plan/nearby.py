@@ -59,6 +59,11 @@ class LocalModel:
         from now on."""
         return self._evaluate_nearby(depths) or self._evaluate_all(depths)
 
+    def start_with(self, depths: Mapping[str, int]) -> Effect:
+        """What depths of any kind do, deeper ones and new fifos too; where they lose nothing, their schedule is the known one
+        from now on."""
+        return self._evaluate_all(depths)
+
     def keeps_pace_over_many(self, depths: Mapping[str, int]) -> bool:
         """True when these depths keep the pace over MANY images."""
         trace = self.model.run(MANY, depths, listen=(), enough=self.pace)

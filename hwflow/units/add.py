@@ -29,6 +29,8 @@ class AddUnit(Unit):
     """
 
     module: ClassVar[str] = "add"
+    ready_through: ClassVar[bool] = True
+    ready_awaits: ClassVar[bool] = True
     xs: tuple[Port, ...]
     scales: tuple[int, ...]
     pe: int = 1

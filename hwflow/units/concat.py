@@ -27,6 +27,8 @@ class ConcatUnit(Unit):
     """y = the channels of every input in turn, each times its scale. One to four inputs; simd divides each."""
 
     module: ClassVar[str] = "concat"
+    ready_through: ClassVar[bool] = True
+    valid_through: ClassVar[bool] = True
     xs: tuple[Port, ...]
     scales: tuple[int, ...]
     simd: int = 1

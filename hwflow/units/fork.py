@@ -22,6 +22,8 @@ class Fork(Unit):
 
     module: ClassVar[str] = "split"  # "fork" is a word of SystemVerilog
     glue: ClassVar[bool] = True
+    ready_through: ClassVar[bool] = True
+    valid_through: ClassVar[bool] = True
     x: Port
     copies: int = 2
     par: int = 1

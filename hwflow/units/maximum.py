@@ -27,6 +27,8 @@ class MaximumUnit(Unit):
     """
 
     module: ClassVar[str] = "maximum"
+    ready_through: ClassVar[bool] = True
+    ready_awaits: ClassVar[bool] = True
     x: Port
     pe: int = 1
 

@@ -27,6 +27,8 @@ class MultiplyUnit(Unit):
     """
 
     module: ClassVar[str] = "multiply"
+    ready_through: ClassVar[bool] = True
+    ready_awaits: ClassVar[bool] = True
     xs: tuple[Port, Port]
     pe: int = 1
     mult: str = "auto"

@@ -29,6 +29,8 @@ class PadUnit(Unit):
     """
 
     module: ClassVar[str] = "pad"
+    ready_through: ClassVar[bool] = True
+    valid_through: ClassVar[bool] = True
     x: Port  # (H, W, C)
     pads: Pads = (0, 0, 0, 0)
     channels: tuple[int, int] = (0, 0)

@@ -35,6 +35,7 @@ class Pool(Unit):
     """
 
     module: ClassVar[str] = "pool"
+    ready_through: ClassVar[bool] = True
     x: Port  # (H, W, C)
     kernel: tuple[int, int]
     kind: str = "max"

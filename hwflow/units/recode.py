@@ -22,6 +22,8 @@ class Recode(Unit):
 
     module: ClassVar[str] = "recode"
     glue: ClassVar[bool] = True
+    ready_through: ClassVar[bool] = True
+    valid_through: ClassVar[bool] = True
     x: Port
     to: Ints
     par: int = 1

@@ -42,6 +42,7 @@ class Recur(Loadable):
     """
 
     module: ClassVar[str] = "recur"
+    ready_awaits: ClassVar[bool] = True
     x: Port  # (H, W, rows)
     mask: Port | None = None  # (H, W, 1)
     weights: Array  # int, (rows, states)

@@ -31,6 +31,7 @@ class Reduce(Unit):
     """
 
     module: ClassVar[str] = "reduce"
+    ready_through: ClassVar[bool] = True
     x: Port  # (..., taps * C)
     minimum: Array  # bool, (C,): also says how many channels there are
     kind: str = "max"

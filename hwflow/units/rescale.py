@@ -42,6 +42,7 @@ class RescaleUnit(Loadable):
     """
 
     module: ClassVar[str] = "rescale"
+    ready_through: ClassVar[bool] = True
     x: Port
     mul: Array  # int, (channels,)
     add: Array  # int, (channels,)

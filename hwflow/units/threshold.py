@@ -31,6 +31,7 @@ class ThresholdUnit(Loadable):
     """
 
     module: ClassVar[str] = "threshold"
+    ready_through: ClassVar[bool] = True
     x: Port
     thresholds: Array  # int, (channels, levels), ascending in each row
     falling: Array  # bool, (channels,)

@@ -25,6 +25,7 @@ class TopKUnit(Unit):
     """Indices of the k largest channels of each pixel, or of a vector, largest first, one a word; of equal ones the lowest first."""
 
     module: ClassVar[str] = "topk"
+    ready_through: ClassVar[bool] = True
     x: Port
     k: int = 1
     simd: int = 1

@@ -31,6 +31,7 @@ class Vvu(Weighted):
     """
 
     module: ClassVar[str] = "vvu"
+    ready_through: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

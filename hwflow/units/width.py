@@ -25,6 +25,7 @@ class Width(Unit):
 
     module: ClassVar[str] = "width"
     glue: ClassVar[bool] = True
+    ready_through: ClassVar[bool] = True
     x: Port
     par_in: int
     par_out: int

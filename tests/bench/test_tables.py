@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from conftest import ROOT
 
-from hwflow.bench import PARTS, bench
+from hwflow.bench import PARTS, bench, boards
 from hwflow.bench.tables import FOLLOWS, cell, markdown, write
 from hwflow.errors import RecipeError
 
@@ -99,3 +99,30 @@ def test_a_part_that_gives_row_after_row_says_until_the_last_that_more_may_come(
     monkeypatch.setattr("hwflow.bench.bits.rows", lambda _: [{"n": 0}])
     bench("bits", lambda _: None, keep=lambda rows, more: kept.append((len(rows), more)))
     assert kept == [(1, True), (2, True), (2, False), (1, False)]
+
+
+def test_a_row_that_was_measured_again_alone_keeps_its_own_day(tmp_path):
+    page = tmp_path / "p.md"
+    again = "The row p, x was measured again by `recheck`, one day."
+    page.write_text(
+        f"<!-- bench a -->\n{markdown('a', [{'n': n, 'at': 'x', 'lut': 1} for n in 'pqr'], 'first')}\n\n{again}\n<!-- end -->\n"
+    )
+    write(page, "a", [{"n": "q", "at": "x", "lut": 2}], "second", unfinished=True)
+    text = page.read_text()
+    assert "\nOf an earlier run are the rows p, x: `recheck`, one day.\n" in text
+    assert "\nOf an earlier run are the rows r, x: first\n" in text
+
+
+def test_some_rows_of_a_part_are_measured_by_network_or_board_and_the_others_stay(monkeypatch):
+    assert {(t.network, t.board) for t in boards.choose(boards.TARGETS, ["cnv", "icebreaker"])} == {
+        ("cnv", "ulx3s_85f"), ("tfc", "icebreaker")
+    }  # fmt: skip
+    assert boards.choose(boards.TARGETS, []) == boards.TARGETS
+    with pytest.raises(RecipeError, match="--only vgg: no row is of it; choose of cnv, icebreaker, "):
+        boards.choose(boards.TARGETS, ["cnv", "vgg"])
+    with pytest.raises(RecipeError, match="--only is of the parts boards, clocks; costs is measured as a whole"):
+        bench("costs", print, only=["cnv"])
+    kept = []
+    monkeypatch.setattr("hwflow.bench.clocks.row", lambda target, _: {"network": target.network})
+    bench("clocks", lambda _: None, keep=lambda rows, more: kept.append((list(rows), more)), only=["cnv"])
+    assert kept == [([{"network": "cnv"}], True)] * 2

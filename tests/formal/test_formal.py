@@ -64,13 +64,13 @@ def test_it_is_proved(name: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
-        ("slice", "tail_valid_q <= 1'b1;", "tail_valid_q <= 1'b0;"),  # a word is lost
+        ("slice", "room_q <= 1'b0;", "room_q <= 1'b1;"),  # a word is lost
         (
             "slice",
-            "assign x_ready_o = !tail_valid_q;",
-            "assign x_ready_o = !tail_valid_q || y_ready_i;",
+            "assign x_ready_o = room_q;",
+            "assign x_ready_o = room_q || y_ready_i;",
         ),  # ready goes through
-        ("fifo 3", "full_q  <= put && put_next == get_q;", "full_q  <= put && put_next == put_q;"),
+        ("fifo 3", "room_q  <= get || put_next != get_q;", "room_q  <= get || put_next != put_q;"),
         ("width 2 to 3", "after_get <= CountBits'(Room - In)", "after_get <= CountBits'(Room - In + 1)"),
         ("gear 2 to 3, 3 and 2 words", "held_q >= RoomBits'(Out) ||", "held_q >= RoomBits'(Out - 1) ||"),
         (

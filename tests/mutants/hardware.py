@@ -32,7 +32,7 @@ MUTANTS = of_room(
     rtl(V + "threshold.sv", "assign reached[k] = x >= Wide'(limit);", "assign reached[k] = x > Wide'(limit);", "threshold"),
     rtl(V + "threshold.sv", "YBits'(Levels) - YBits'(count)", "YBits'(count) - YBits'(Levels)", "threshold"),
     stalls(V + "fifo.sv", "empty_q <= get && get_next == put_q;", "empty_q <= get_next == put_q;", "fifo"),
-    stalls(V + "fifo.sv", "head_valid_q <= tail_valid_q || x_valid_i;", "head_valid_q <= x_valid_i;", "fifo"),
+    stalls(V + "fifo.sv", "head_valid_q <= !room_q || x_valid_i;", "head_valid_q <= x_valid_i;", "fifo"),
     stalls(V + "reduce.sv", "assign x_ready_o = !last || !y_valid_o || y_ready_i;", "assign x_ready_o = 1'b1;", "reduce"),
     rtl(V + "mvu.sv", "assign held = sum_first ? start : acc_q[p];", "assign held = sum_last ? start : acc_q[p];", "mvu_u8"),
     rtl(V + "mvu.sv", "YBits'({acc_q[p], 1'b0}) - YBits'(Cols)", "YBits'({acc_q[p], 1'b0}) + YBits'(Cols)", "mvu_raw"),

@@ -1,5 +1,6 @@
 """What waits for what: the event model is the hardware's course, and every fifo needs its last word."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from hwflow.generate import nets as drawn_nets
 from hwflow.generate.nets import random_folding, random_net
 from hwflow.lower import cores, folding_of, lower
 from hwflow.lower.folding import fold_units, match_rates
+from hwflow.lower.handshakes import LONGEST, cutting_fifos, longest_chain
 from hwflow.lower.join import fifo_name, join
 from hwflow.net import Net
 from hwflow.ops import Add, Conv, Port, Threshold
@@ -46,12 +48,29 @@ def test_every_sized_fifo_needs_its_last_word(seed):
     ample = moves(net, folding, {f: 2 * s.words + 2 for u in units for f, s in _places(u)})
     least = moves(net, folding, depths)
     assert least.interval == ample.interval == pace
+    cuts = cutting_fifos(join(net.name, net.input, units, depths))
     for name, depth in depths.items():
         less = {**depths, name: depth - 1}
         if depth == 2:
             del less[name]
+        if name in cuts:
+            assert longest_chain(join(net.name, net.input, units, less)).units > LONGEST, name
+            continue
         trace = moves(net, folding, less)
         assert trace is None or trace.interval > least.interval, f"{name}: {depth} words are too many"
+
+
+@pytest.mark.parametrize("seed", [1, 6, 61, 66])  # of the last two, a fifo that balances paths must become deeper
+def test_fifos_that_must_be_there_are_and_cost_no_pace(seed, monkeypatch):
+    net = random_net(seed)
+    pace = size_fifos(net, random_folding(net, seed)).cycles
+
+    def every_place(flow):
+        return frozenset(f for u in flow.units if not u.glue for f, _ in _places(u)) - {u.name for u in flow.fifos}
+
+    monkeypatch.setattr(sys.modules[find_depths.__module__], "cut_chains", every_place)
+    flow = size_fifos(net, random_folding(net, seed))
+    assert not every_place(flow) and flow.cycles == pace == events.simulate(flow).interval
 
 
 @pytest.mark.parametrize("high", [3, 4, 5, 40, 511])

@@ -73,6 +73,10 @@ class Unit(Node):
     glue: ClassVar[bool] = False  # only joins other units: it follows from what it joins, so nobody folds it
     rate_matched: ClassVar[bool] = False  # where nobody folds it, it is as narrow as keeps up with its reader
     own_bill: ClassVar[tuple[str, ...]] = ()  # styles at which it is made of something else, so that only `cost` knows
+    # ways of its handshake in which no register stands; `lower/handshakes.py` keeps chains of them short
+    ready_through: ClassVar[bool] = False  # `ready` of an input follows that of an output in the same cycle
+    valid_through: ClassVar[bool] = False  # `valid` of an output follows that of an input in the same cycle
+    ready_awaits: ClassVar[bool] = False  # `ready` of an input follows `valid` of its inputs in the same cycle
 
     # ---- what it does
 
