@@ -40,13 +40,13 @@ module threshold #(
   end
 
   logic [AddrBits-1:0]   group_q;
-  logic                  x_valid_q, y_valid_q, x_go, y_go;
+  logic                  x_valid_q, y_valid_q, room_q, x_go, y_go;  // room: one of the two registers is empty
   logic [Pe*XBits-1:0]   x_q;
   logic [Pe*YBits-1:0]   y_d, y_q;
   logic [Pe-1:0][Record-1:0] record;
 
   assign y_go      = !y_valid_q || y_ready_i;
-  assign x_go      = !x_valid_q || y_go;
+  assign x_go      = room_q || y_ready_i;  // one level of logic, for ready goes on into the units before this one
   assign x_ready_o = x_go;
   assign y_valid_o = y_valid_q;
   assign y_data_o  = y_q;
@@ -92,7 +92,9 @@ module threshold #(
       group_q   <= '0;
       x_valid_q <= 1'b0;
       y_valid_q <= 1'b0;
+      room_q    <= 1'b1;
     end else begin
+      room_q <= !(x_valid_i || !x_go) || !(x_valid_q || !y_go);
       if (x_go) x_valid_q <= x_valid_i;
       if (y_go) y_valid_q <= x_valid_q;
       if (x_valid_i && x_go) group_q <= group_q == AddrBits'(Groups - 1) ? '0 : group_q + 1'b1;
