@@ -28,8 +28,8 @@ TARGETS = (
     # words of several bits, so that no multiplexer stands behind a block RAM
     Target("tfc", "tangnano9k", 16_000, 112.0),
     Target("tfc", "ulx3s_85f", 165_000, 140.0),  # 784 cycles an image
-    Target("cnv", "ulx3s_85f", 4_000, 92.0, folding=CNV),  # 21,600 cycles
-    Target("resnet20", "ulx3s_85f", 150, 92.0),  # 589,824 cycles
+    Target("cnv", "ulx3s_85f", 4_400, 96.0, folding=CNV),  # 21,600 cycles
+    Target("resnet20", "ulx3s_85f", 160, 96.0),  # 589,824 cycles
 )
 
 
