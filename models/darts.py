@@ -117,11 +117,15 @@ MINUTES = Plan(
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 # halved by its stem
 SMALL = partial(Darts, cells=3, stride=2)
+# scikit-learn's digits, 8 x 8 pixels of one colour
+DIGITS = partial(Darts, channels=8, cells=2, colours=1)
+SECONDS = Plan(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("darts", Darts, "cifar10", "u8/256", plan=PLAN),
         Recipe("darts-minutes", SMALL, "cifar10", "u8/256", method=POLY, plan=MINUTES),
+        Recipe("darts-digits", DIGITS, "digits", "u8/16", method=POLY, plan=SECONDS),
     )
 }

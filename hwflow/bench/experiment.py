@@ -111,6 +111,9 @@ def compare(
         entry["rate"] = best
         for seed in setting.seeds:
             _one(base, setting, contender, entry, "accuracies", str(seed), best, seed, table, path, say)
+    # in the order of the contenders, whichever were trained again; contenders of an earlier day stay behind them
+    known = {c.name: table["runs"][c.name] for c in contenders if c.name in table["runs"]}
+    table["runs"] = {**known, **table["runs"]}
     _keep(table, path)
     return summarise(table, setting.base)
 

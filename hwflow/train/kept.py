@@ -6,6 +6,7 @@ Stands on fold, net and the loop: what is kept is integers, proven equal to PyTo
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,20 @@ TRAINED = MODELS / "trained"
 NET = "net.npz"
 
 
-def keep(run: Path, out: Path, note: str = "", images: int = 0) -> dict[str, Any]:
+def keep(
+    run: Path, out: Path, note: str = "", images: int = 0, answer: Callable[[Net, np.ndarray], np.ndarray] | None = None
+) -> dict[str, Any]:
     """Fold the run in folder `run` and write out/net.npz and out/metrics.json; the metrics.
 
     To the run's metrics come `command`, `note` (what a reader must know of the data or the budget) and `net`: accuracy
     of the integers on the first `images` held-out images (0: all) and bytes. What the layers know stays at evaluated
-    epochs only. A ModelError if a single score differs from PyTorch's.
+    epochs only. `answer` gives the integers of the net instead of `answers_of`, another engine's. A ModelError if a single score
+    differs from PyTorch's.
     """
     metrics = json.loads((run / METRICS).read_text())
     net = fold(read(run / MODEL))
     x, labels = (part[: images or None] for part in held_out(metrics["data"], net))
-    found = list(parts(net.real(answers_of(net, x))).values())
+    found = list(parts(net.real((answer or answers_of)(net, x))).values())
     wrong = [
         (a.reshape(len(x), -1) != b.reshape(len(x), -1)).any(1)
         for a, b in zip(found, torch_answers(run, x), strict=True)

@@ -13,7 +13,7 @@ from conftest import ROOT
 from installed import Step, install, steps
 
 TUTORIALS = sorted((ROOT / "docs" / "pages" / "tutorials").glob("*.md"))
-LONG = {"detection", "segmentation"}  # as `sequences` is, with scenes to compose and larger networks to train
+LONG = {"compact", "detection", "segmentation"}  # as `sequences` is, with larger networks to train
 WHOLE = os.environ.get("HWFLOW_TUTORIALS") == "all"  # with the steps of minutes
 TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
 
