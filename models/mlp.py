@@ -39,6 +39,16 @@ WARPED = Plan(
     threads=1,
 )  # fmt: skip
 LARGE = replace(WARPED, epochs=80, batch=500, lr=0.01, evaluate_every=5, amp=True)
+# twice as long and longer, an hour of one core for all three: smaller batches, milder images and hard labels where the
+# network underfits
+LONG = {
+    "tfc-long": (
+        64,
+        replace(WARPED, epochs=400, batch=100, lr=0.02, warp=0.25, label_smoothing=0.0, evaluate_every=20),
+    ),
+    "sfc-long": (256, replace(WARPED, epochs=300, lr=0.01, warp=0.85, evaluate_every=20)),
+    "lfc-long": (1024, replace(LARGE, epochs=160)),
+}
 
 RECIPES = {
     recipe.name: recipe
@@ -54,5 +64,9 @@ RECIPES = {
             plan=replace(WARPED, epochs=120, lr=0.01, warp=0.85),
         ),
         Recipe("lfc", partial(mlp, width=1024), "mnist", flat=True, method=MIXED, plan=LARGE),
+        *(
+            Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=MIXED, plan=plan)
+            for name, (width, plan) in LONG.items()
+        ),
     )
 }

@@ -1,6 +1,7 @@
 """The experiment: each at its best rate, compared with seeds of its own, kept as it grows, judged by a paired test."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy.stats import t as student
 
 from hwflow.bench import experiment
 from hwflow.bench.experiment import BASE, CONTENDERS, Contender, Setting, compare, summarise, verdict
+from hwflow.bench.tables import FOLLOWS
 from hwflow.errors import RecipeError
 from hwflow.recipe import Method
 
@@ -80,6 +82,26 @@ def test_a_best_rate_at_the_edge_is_looked_beyond(tmp_path, monkeypatch):
     (tmp_path / "t.json").write_text(json.dumps(kept))
     (row,) = compare(edge, tmp_path / "t.json", some)
     assert row["accuracies"] == pytest.approx([0.9, 0.9])
+
+
+def test_contenders_of_the_cnn_without_all_their_runs_are_named_and_not_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "measure", told)
+    monkeypatch.setattr(experiment, "MODELS", tmp_path)
+    monkeypatch.setattr(experiment, "MLP", replace(SETTING, file="mlp.json"))
+    monkeypatch.setattr(experiment, "CNN", replace(SETTING, file="cnn.json", without=("AdaBin",)))
+    monkeypatch.setattr(
+        experiment, "CONTENDERS", tuple(c for c in CONTENDERS if c.name in (BASE, "EDE", "STE", "AdaBin"))
+    )
+    (tmp_path / "trained").mkdir()
+    assert len(experiment.rows(lambda _: None)) == 4 + 1, "the MLP's contenders and a sentence; nothing of the CNN"
+    experiment.main(["cnn", "--only", "EDE"])
+    kept = json.loads((tmp_path / "trained" / "cnn.json").read_text())
+    kept["runs"]["STE"] = {"sweep": {"0.02": 0.9}, "accuracies": {"1": 0.9}}
+    (tmp_path / "trained" / "cnn.json").write_text(json.dumps(kept))
+    found = experiment.rows(lambda _: None)
+    assert [row.get("method") for row in found[5:]] == [BASE, "EDE", None]
+    assert found[-1][FOLLOWS].endswith("(Holm, 5 %). Not compared yet: STE.")
+    assert json.loads((tmp_path / "trained" / "cnn.json").read_text())["runs"]["STE"]["accuracies"] == {"1": 0.9}
 
 
 def table(**accuracies):
