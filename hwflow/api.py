@@ -62,11 +62,11 @@ class Compiled:
         return self.predictor.scores(images)
 
     def profile(self) -> list[dict[str, Any]]:
-        """One row for each hardware unit: kind, folding, cycles an image and estimated resources."""
+        """One row for each hardware unit: module, folding, cycles an image and estimated resources."""
         from hwflow.report import gather
 
         return [
-            {"unit": u["name"], "kind": u["kind"], "pe": u["pe"], "simd": u["simd"], "cycles": u["cycles"], **u["estimate"]}
+            {"unit": u["name"], "module": u["module"], "pe": u["pe"], "simd": u["simd"], "cycles": u["cycles"], **u["estimate"]}
             for u in gather(self.build)["units"]
         ]  # fmt: skip
 

@@ -86,7 +86,7 @@ def cases(path: Path) -> set[str]:
 
 def forgotten_of_op(op: type, root: Path = ROOT) -> list[str]:
     """The places in which an operation has no case, and the reference that does not describe it."""
-    places = ("hwflow/lower/__init__.py", "hwflow/emit/c_plan.py", "hwflow/bridges/finn_onnx.py")
+    places = ("hwflow/lower/__init__.py", "hwflow/emit/c_program.py", "hwflow/bridges/finn_onnx.py")
     found = [place for place in places if op.__name__ not in cases(root / place)]
     if op not in OPS:
         found.append("hwflow/ops.py: OPS")
@@ -177,7 +177,7 @@ def test_what_is_left_out_of_an_operation_is_named(tmp_path):
     said = forgotten_of_op(Median)
     assert said == [
         "hwflow/lower/__init__.py",
-        "hwflow/emit/c_plan.py",
+        "hwflow/emit/c_program.py",
         "hwflow/bridges/finn_onnx.py",
         "hwflow/ops.py: OPS",
         "docs/pages/reference/net-npz.md",

@@ -19,7 +19,7 @@ from typing import Any
 from hwflow import tools
 from hwflow.bench.cpu import macs, parameters
 from hwflow.emit.c import emit, weight_bytes
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.emit.wasm import zig_cc
 from hwflow.errors import ToolError
 from hwflow.generate.nets import NETS

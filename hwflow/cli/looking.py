@@ -136,12 +136,12 @@ def quicklook(
     for op in net.ops:
         port, weights = net.ports[op.name], getattr(op, "weights", None)
         rows.append({
-            "name": op.name, "kind": type(op).__name__, "shape": list(port.shape), "lo": port.ints.lo, "hi": port.ints.hi,
+            "name": op.name, "operation": type(op).__name__, "shape": list(port.shape), "lo": port.ints.lo, "hi": port.ints.hi,
             "bits": port.ints.bits, "weights": 0 if weights is None else int(weights.size),
         })  # fmt: skip
     table = Table(
+        "name",
         "operation",
-        "kind",
         "shape",
         "range",
         "bits",
@@ -151,7 +151,7 @@ def quicklook(
     for r in rows:
         table.add_row(
             r["name"],
-            r["kind"],
+            r["operation"],
             "x".join(map(str, r["shape"])),
             f"{r['lo']} .. {r['hi']}",
             str(r["bits"]),

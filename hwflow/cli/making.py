@@ -182,7 +182,7 @@ def compile(
     rate = build.clock_mhz * 1e6 / flow.cycles
     table = Table(
         "unit",
-        "kind",
+        "module",
         "pe",
         "simd",
         "style",

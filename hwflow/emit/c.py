@@ -1,6 +1,6 @@
 """The C engine of one network: net.h, net.c, an example and a Makefile, ready for any C99 or C++ compiler.
 
-Stands on c_plan. The kernels are the files of `hwflow/engine/`, copied whole; only tables and calls are written here.
+Stands on c_program. The kernels are the files of `hwflow/engine/`, copied whole; only tables and calls are written here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hwflow import tools
 from hwflow.bits import U8, Array, Ints, ints_of
 from hwflow.emit import c_answers
 from hwflow.emit.c_memory import line_channels, plain_scratch, row_bytes, spread_bytes, window
-from hwflow.emit.c_plan import SIZES, EngineStep, Stage, Tensor, kind_of, make_program
+from hwflow.emit.c_program import SIZES, EngineStep, Stage, Tensor, kind_of, make_program
 from hwflow.emit.names import plain
 from hwflow.errors import RecipeError
 from hwflow.net import Net

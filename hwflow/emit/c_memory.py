@@ -1,11 +1,11 @@
 """How much working memory the C engine of a network needs, by the path that runs it.
 
-Stands on c_plan. `c.py` writes these numbers into net.h; `engine/run.c` says what each of them holds.
+Stands on c_program. `c.py` writes these numbers into net.h; `engine/run.c` says what each of them holds.
 """
 
 from __future__ import annotations
 
-from hwflow.emit.c_plan import Program
+from hwflow.emit.c_program import Program
 from hwflow.ops import Conv, Dense, MaxPool, SumPool
 
 

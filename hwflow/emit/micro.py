@@ -13,7 +13,7 @@ import numpy as np
 
 from hwflow.emit.c import check_prefix, emit
 from hwflow.emit.c_memory import plain_scratch
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.emit.names import plain
 from hwflow.emit.rtl import TEMPLATES
 from hwflow.net import Net

@@ -17,7 +17,7 @@ from hwflow.generate.quantize import ready
 MOST_BITS = 8  # of what is scanned
 
 
-class Step:
+class ScanBody:
     """The body of a Scan in the making: tensors `given` (batch, inputs) and `state` (batch, states), nodes, constants."""
 
     def __init__(self, d: Drawing, inputs: int, states: int):
@@ -84,7 +84,7 @@ def scanned(d: Drawing) -> None:
         return
     x = ready(d, MOST_BITS)
     at, states = d.at, d.choose(1, 6)
-    step = Step(d, at.size("C"), states)
+    step = ScanBody(d, at.size("C"), states)
     scale, bits, signed = 2.0 ** d.choose(-3, 1), d.choose(1, 4), d.choose(0, 1)
     h = Grid(scale, scale * 2.0**bits, True)
     y, _ = step.sums(x, h)

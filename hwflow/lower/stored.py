@@ -35,7 +35,7 @@ def describe(dataflow: Dataflow) -> dict[str, Any]:
         "bottleneck": dataflow.bottleneck.name,
         "units": [
             {
-                "name": u.name, "kind": u.module, "inputs": list(u.inputs), "cycles": u.cycles,
+                "name": u.name, "module": u.module, "inputs": list(u.inputs), "cycles": u.cycles,
                 "pe": getattr(u, "pe", 1), "simd": getattr(u, "simd", 1),
                 "style": getattr(u, "style", ""), "mult": u.made_by,
                 "in_bits": [s.bits for s in u.ins], "out_bits": [s.bits for s in u.outs],

@@ -44,7 +44,7 @@ def explain(
         "latency_us": trace.latency / clock if trace else None,
         "bottleneck": {
             "unit": slow.name,
-            "kind": slow.module,
+            "module": slow.module,
             "cycles": slow.cycles,
             "folding": {c: value for c in folding_fields(slow) if (value := getattr(slow, c))},
         },
@@ -90,7 +90,7 @@ def _write_text(found: dict[str, Any], board: Board | None, clock: float) -> str
         else f"and units wait for each other up to {found['cycles']}"
     )
     lines = [
-        f"{slow['unit']} ({slow['kind']}{', ' + folding if folding else ''}) takes {slow['cycles']} cycles an image {pace}: "
+        f"{slow['unit']} ({slow['module']}{', ' + folding if folding else ''}) takes {slow['cycles']} cycles an image {pace}: "
         f"{found['fps']:.0f} images/s at {clock:g} MHz."
     ]
     if found["latency_us"] is not None:

@@ -63,5 +63,6 @@ def estimate_power(
         else f"{TYPICAL} toggles a cycle, assumed: the RTL was not simulated",
         "coefficient_uw_per_mhz": round(scale_coefficient(family), 4),
         "source": SOURCE_TEXT,
-        "kind": "estimate, dynamic, core only",
+        "kind": "estimated",
+        "of": "dynamic power of the core",
     }

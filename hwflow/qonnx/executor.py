@@ -56,11 +56,11 @@ class Executor:
 
     def node(self, node: onnx.NodeProto, read: Mapping[str, Array], opsets: Mapping[str, int]) -> dict[str, Array]:
         """What a node writes, by name, given what it reads."""
-        step, context = _Step(node), dict(read)
+        step, context = _Prepared(node), dict(read)
         self._node(step, context, opsets)
         return {name: np.asarray(context[name]) for name in step.outputs if name}
 
-    def _prepare(self, model: onnx.ModelProto) -> tuple[dict[str, Array], list[_Step], dict[str, int]]:
+    def _prepare(self, model: onnx.ModelProto) -> tuple[dict[str, Array], list[_Prepared], dict[str, int]]:
         """Constants, those that nodes compute included, and the other nodes in order; kept for the next images."""
         if self.prepared[0] is model:
             return self.prepared[1]
@@ -69,7 +69,7 @@ class Executor:
         known = set(constants)
         steps = []
         for node in model.graph.node:
-            step = _Step(node)
+            step = _Prepared(node)
             if all(not i or i in known for i in step.inputs):
                 self._node(step, constants, opsets)
                 known |= set(step.outputs)
@@ -78,7 +78,7 @@ class Executor:
         self.prepared = (model, (constants, steps, opsets))
         return self.prepared[1]
 
-    def _node(self, step: _Step, context: dict[str, Array], opsets: Mapping[str, int]) -> None:
+    def _node(self, step: _Prepared, context: dict[str, Array], opsets: Mapping[str, int]) -> None:
         xs = [context[i] if i else None for i in step.inputs]
         if step.op == "Scan":
             ys = self._scan(step, xs, opsets)
@@ -90,12 +90,12 @@ class Executor:
             ys = self._onnx(step, xs, opsets.get("", 13))
         context.update({name: y for name, y in zip(step.outputs, ys, strict=False) if name})
 
-    def _scan(self, step: _Step, xs: list[Array | None], opsets: Mapping[str, int]) -> list[Array]:
+    def _scan(self, step: _Prepared, xs: list[Array | None], opsets: Mapping[str, int]) -> list[Array]:
         """A Scan of one state: its body, step after step, for every image the same first state."""
         state, *scanned = [x for x in xs if x is not None]
         body: onnx.GraphProto = _attribute(step.node, "body")
         axes = _attribute(step.node, "scan_input_axes") or [0] * len(scanned)
-        steps, each = [_Step(node) for node in body.node], []
+        steps, each = [_Prepared(node) for node in body.node], []
         context = {t.name: numpy_helper.to_array(t) for t in body.initializer}
         for given in zip(*(np.moveaxis(x, axis, 0) for x, axis in zip(scanned, axes, strict=True)), strict=True):
             context[body.input[0].name] = np.broadcast_to(state, (len(given[0]), state.shape[-1])).copy()
@@ -106,7 +106,7 @@ class Executor:
             each.append(context[body.output[-1].name])
         return [state, np.stack(each, (_attribute(step.node, "scan_output_axes") or [0])[0])]
 
-    def _onnx(self, step: _Step, xs: list[Array | None], opset: int) -> list[Array]:
+    def _onnx(self, step: _Prepared, xs: list[Array | None], opset: int) -> list[Array]:
         """A node of ONNX itself by onnxruntime; values that are only moved, by numpy."""
         if step.op == "Constant":
             return [_constant(step.node)]
@@ -138,7 +138,7 @@ class Executor:
             providers=["CPUExecutionProvider"],
         )
 
-    def _custom(self, step: _Step, xs: list[Array | None], opsets: Mapping[str, int]) -> Array:
+    def _custom(self, step: _Prepared, xs: list[Array | None], opsets: Mapping[str, int]) -> Array:
         """An operator of qonnx by its own class; those that wrap an ONNX node around a transpose by that node."""
         from qonnx.custom_op.registry import getCustomOp
 
@@ -156,7 +156,7 @@ class Executor:
         step.custom.execute_node(context, None)
         return np.asarray(context[step.outputs[0]])
 
-    def _channels_last(self, step: _Step, xs: list[Array | None], opset: int) -> Array:
+    def _channels_last(self, step: _Prepared, xs: list[Array | None], opset: int) -> Array:
         """What qonnx's channels-last wrapper does: the ONNX node between transposes, Conv's weights transposed too."""
         first = [x if x is None or k > (step.op == "Conv") else np.moveaxis(x, -1, 1) for k, x in enumerate(xs)]
         return np.moveaxis(self._onnx(step, first, opset)[0], 1, -1)
@@ -166,7 +166,7 @@ class Executor:
         last = custom.get_nodeattr("data_layout") == "NHWC"
         k, s = custom.get_nodeattr("kernel"), custom.get_nodeattr("stride")
         inner = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[k, k], strides=[s, s])
-        y = self._onnx(_Step(inner), [np.moveaxis(x, -1, 1) if last else x], 11)[0]
+        y = self._onnx(_Prepared(inner), [np.moveaxis(x, -1, 1) if last else x], 11)[0]
         y = np.right_shift(np.round(y * (k * k)).astype(int), custom.get_shifts()).astype(np.float32)
         return np.moveaxis(y, 1, -1) if last else y
 
@@ -219,7 +219,7 @@ def square(op: str, xs: Sequence[Array | None]) -> Array | None:
     return x * x if x.dtype == np.float32 and exponent.size == 1 and exponent.item() == 2 else None
 
 
-class _Step:
+class _Prepared:
     """A node taken apart once: what tells it from others, and qonnx's object for it."""
 
     def __init__(self, node: onnx.NodeProto):
@@ -230,12 +230,12 @@ class _Step:
         self.writes_four_bits = _attribute(node, "output_dtype") in FOUR_BIT_TYPES
         self.custom: Any = None
 
-    def inner(self, op: str) -> _Step:
+    def inner(self, op: str) -> _Prepared:
         """The same node as another operator of ONNX itself."""
         node = onnx.NodeProto()
         node.CopyFrom(self.node)
         node.op_type, node.domain = op, ""
-        return _Step(node)
+        return _Prepared(node)
 
 
 def _attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:

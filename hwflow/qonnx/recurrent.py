@@ -108,7 +108,7 @@ def _every(call: Call, name: str, shape: tuple[int, ...], letter: str) -> Ref:
 
 
 @dataclass(frozen=True)
-class _Step:
+class _TimeStep:
     """The nodes of a step, which read `input`, and the names of those that are its new state and its gate."""
 
     nodes: tuple[RealOp, ...]
@@ -116,7 +116,7 @@ class _Step:
     gate: str
 
 
-def _step(reader: Reader, body: Body, channels: int, states: int) -> _Step:
+def _step(reader: Reader, body: Body, channels: int, states: int) -> _TimeStep:
     """One step read as a network of its own."""
     state, given = body.inputs[:2]
     end = _made_of(body, body.outputs[0])
@@ -156,7 +156,7 @@ def _step(reader: Reader, body: Body, channels: int, states: int) -> _Step:
         )
         gate = closed
     reader.notes += inner.notes
-    return _Step(nodes, new, gate)
+    return _TimeStep(nodes, new, gate)
 
 
 def _strip_mask(body: Body, end: str, state: str, mask: str) -> tuple[tuple[Call, ...], str]:

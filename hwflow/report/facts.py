@@ -147,7 +147,7 @@ def _latency(cycles: int | None, estimate_us: float | None, asked_mhz: float, cl
 def _unit(unit: Any, family: str, synth: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": unit.name,
-        "kind": unit.module,
+        "module": unit.module,
         "inputs": list(unit.inputs),
         "pe": getattr(unit, "pe", None),
         "simd": getattr(unit, "simd", None),

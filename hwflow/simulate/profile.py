@@ -15,7 +15,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from hwflow.bits import Array
-from hwflow.emit.c_plan import EngineStep, make_program
+from hwflow.emit.c_program import EngineStep, make_program
 from hwflow.net import Net
 from hwflow.ops import Conv, Dense
 from hwflow.simulate import c

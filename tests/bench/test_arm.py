@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from hwflow.bench.arm import CORES, Block, analyse, build_plugin, count_blocks, estimate_steps, hottest
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.emit.wasm import has_zig
 from hwflow.generate.nets import tfc
 

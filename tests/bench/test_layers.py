@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwflow.bench.layers import BEFORE, NETWORK, count_steps
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.errors import ModelError
 from hwflow.generate.nets import NETS
 

@@ -6,7 +6,7 @@ import pytest
 from hwflow import tools
 from hwflow.bench.cpu import macs
 from hwflow.bits import BIPOLAR
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.generate.nets import random_images, tfc
 from hwflow.net import Net
 from hwflow.ops import Conv, Port, Recurrent

@@ -5,7 +5,7 @@ import pytest
 from networks import Build
 from reading import classify, signs
 
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.fold import fold, pairs
 from hwflow.lower import cores
 from hwflow.qonnx import explained, read, reference

@@ -104,7 +104,7 @@ def test_power_grows_with_the_clock_and_with_what_toggles():
 def test_the_power_estimate_names_its_source_and_its_activity():
     said = estimate_power(design(3), "xc7", 100)
     assert said["source"] == SOURCE_TEXT
-    assert "estimate" in said["kind"]
+    assert (said["kind"], said["of"]) == ("estimated", "dynamic power of the core")
     assert "assumed" in said["activity_from"]
     assert said["activity"] == TYPICAL
     # 5.9 uW/MHz of eight cells at 1.5 V and 150 nm

@@ -8,7 +8,7 @@ from conftest import shared
 from networks import Build
 from reading import classify, kinds, signs
 
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.fold import fold
 from hwflow.lower import cores
 from hwflow.qonnx import explained, read, reference

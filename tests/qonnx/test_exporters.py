@@ -5,7 +5,7 @@ import pytest
 from networks import Build
 from reading import classify, kinds, signs
 
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.errors import ModelError
 from hwflow.fold import fold
 from hwflow.lower import cores

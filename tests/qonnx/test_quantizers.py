@@ -6,7 +6,7 @@ import pytest
 from networks import Build, Q
 from reading import RNG, classify, kinds, same, signs
 
-from hwflow.emit.c_plan import make_program
+from hwflow.emit.c_program import make_program
 from hwflow.lower import cores
 from hwflow.qonnx import read
 
