@@ -18,7 +18,7 @@ from hwflow.answers import parts
 from hwflow.bits import Array
 from hwflow.files import write_text
 from hwflow.net import Net
-from hwflow.ops import Recurrent
+from hwflow.ops import Multiply, Recurrent
 from hwflow.tasks.boxes import NONE, Objects, decode
 from hwflow.train.checkpoint import METRICS
 from hwflow.train.kept import NET, TRAINED, held_out
@@ -116,6 +116,38 @@ def draw_kinds(figure: Any, net: Net, x: Array, labels: Array) -> None:
     rows[1, 0].set_ylabel("scores", fontsize=8)
 
 
+def draw_classes(figure: Any, net: Net, x: Array, labels: Array) -> None:
+    """The first twelve images and the class that the network answers for each, in orange where it is another."""
+    found = net.labels(net.run(x[:12])).reshape(-1)
+    for axes, image, label, truth in zip(figure.subplots(2, 6).flat, x, found, labels, strict=False):
+        axes.imshow(image)
+        right = label == truth
+        title = CLASSES[label] if right else f"{CLASSES[label]}, not {CLASSES[truth]}"
+        axes.set_title(title, fontsize=7, color="black" if right else "tab:orange")
+        axes.axis("off")
+
+
+def draw_gates(figure: Any, net: Net, x: Array, labels: Array) -> None:
+    """Three images of different classes, and below each how far every gate of the last block is open for it."""
+    _, at = np.unique(labels, return_index=True)
+    chosen = at[[0, len(at) // 2, len(at) - 1]]
+    values = net.values(x[chosen])
+    last = [op for op in net.ops if isinstance(op, Multiply)][-1]
+    port = net.ports[last.inputs[1]]
+    gates = values[last.inputs[1]].reshape(len(chosen), -1, port.shape[-1])[:, 0]
+    rows = figure.subplots(2, 3, gridspec_kw={"height_ratios": [3, 2]})
+    for k, label in enumerate(labels[chosen]):
+        rows[0, k].imshow(x[chosen[k]])
+        rows[0, k].set_title(CLASSES[label], fontsize=8)
+        rows[0, k].axis("off")
+        rows[1, k].bar(range(gates.shape[1]), gates[k], width=1, color="tab:orange")
+        rows[1, k].set_ylim(0, max(1, port.ints.hi))
+        rows[1, k].tick_params(labelsize=6)
+    rows[1, 0].set_ylabel("gate", fontsize=8)
+    rows[1, 1].set_xlabel("channel", fontsize=8)
+
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")  # of CIFAR-10
 DRAWN: dict[str, tuple[str, Draw, tuple[float, float], str]] = {
     "detector": (
         "Detection", draw_boxes, (7.5, 2.7),
@@ -137,6 +169,15 @@ DRAWN: dict[str, tuple[str, Draw, tuple[float, float], str]] = {
     "rnn-tones": (
         "A recurrent network listens", draw_states, (6, 4.5),
         "The same for the spectrum of a sound.",
+    ),
+    "cnv-hours": (
+        "Classification", draw_classes, (7.5, 2.9),
+        "The first held-out images of CIFAR-10 and the class that the integers answer, in orange where it is wrong.",
+    ),
+    "efficientnet-minutes": (
+        "A compact architecture", draw_gates, (7.5, 3.4),
+        "Held-out images of CIFAR-10 and, channel by channel, how far the gates of the last block of an EfficientNet are open for "
+        "each: integers of four bits.",
     ),
 }  # fmt: skip
 
@@ -163,7 +204,7 @@ def page(names: list[str]) -> str:
     lines = [
         "# What the kept networks do", "",
         "Every picture is drawn from the integers that hardware computes: the kept networks of `models/trained` on held-out data. "
-        "`python -m hwflow.bench.gallery` writes this page and its pictures; [Tasks](../results/tasks.md) has the scores.", "",
+        "`python -m hwflow.bench.gallery` writes this page and its pictures; [Tasks](../results/tasks.md), [Compact architectures](../results/compact.md) and [Trained networks](../results/trained.md) have the scores.", "",
     ]  # fmt: skip
     for name in names:
         title, _, _, text = DRAWN[name]
