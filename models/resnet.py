@@ -147,8 +147,8 @@ HOURS = Plan(
     epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
     threads=1,
 )  # fmt: skip
-# eight minutes of one core, as the compact architectures have them (`hwflow bench compact`)
-MINUTES = replace(HOURS, epochs=3, augment=("flip",), evaluate_every=3)
+# minutes of one core, as the compact architectures have them (`hwflow bench compact`), at the rate that few steps want
+MINUTES = replace(HOURS, epochs=3, lr=0.02, augment=("flip",), evaluate_every=3)
 # `make gpu`: two parts of at most five minutes on one modern GPU
 GPU = Plan(
     epochs=100, batch=256, lr=0.1, optimizer="sgd", schedule="onecycle", weight_decay=1e-4, augment=("shift", "flip"),
