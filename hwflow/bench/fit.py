@@ -171,7 +171,8 @@ def coefficients(
 def refit(family: str, module: str, patterns: Sequence[str], minutes: float) -> dict[str, Any]:
     """A family's table with the coefficients of one module that match a pattern fitted anew, all others as they are.
 
-    For a change of one part that a module stands on: units that have the part are measured alone.
+    For a change of one part that a module stands on: units that have the part are measured alone. What the coefficients
+    were before is their first guess, so that few measurements move them no further than they must.
     """
     table = {**cost_table(family), "date": datetime.now(timezone.utc).date().isoformat()}
     old: dict[str, list[float]] = table["modules"][module]
@@ -179,7 +180,8 @@ def refit(family: str, module: str, patterns: Sequence[str], minutes: float) -> 
     rows = measure_known(family, [module], minutes=minutes, having=patterns)
     if not rows:
         raise RecipeError(f"{module}: no unit with {', '.join(patterns)} was measured on {family}; allow more minutes")
-    new = coefficients(rows, family, fixed=fixed)[module]
+    guesses = {module: {name: row for name, row in old.items() if name not in fixed}}
+    new = coefficients(rows, family, guesses, fixed)[module]
     table["modules"] = {**table["modules"], module: {**old, **{name: row for name, row in new.items() if row[2]}}}
     return table
 
@@ -217,7 +219,7 @@ def solve(
     fixed: Mapping[str, Sequence[float]],
 ) -> dict[str, float]:
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess: `guesses`, rows
-    of another family's table, else PRIOR's. What has a row in `fixed` costs what that says."""
+    of another table, else PRIOR's. What has a row in `fixed` costs what that says."""
     found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
     names = sorted(({n for f in found for n in f} | set(RARE.get(module, ()))) - set(fixed))
     if not names:

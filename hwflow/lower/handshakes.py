@@ -91,7 +91,7 @@ def _trace(dataflow: Dataflow, cut: frozenset[str]) -> tuple[dict[Signal, int], 
     }
 
     def seen(signal: Signal) -> int:
-        return 0 if signal[0] in cut else passed[signal]
+        return 0 if signal[0] in cut else passed.get(signal, 0)  # nobody waits for an output that is not read
 
     def follow(signal: Signal, sources: list[Signal]) -> None:
         passed[signal] = 0

@@ -104,7 +104,7 @@ def count_hardware(p: Params) -> Bill:
     words = p["Depth"] - 1  # the last word lies in the output register
     return Bill(
         {
-            "one": 1,  # empty_q, full_q, valid_q
+            "one": 1,  # empty_q, room_q, valid_q
             "counters": counter(words),  # each of put_q and get_q, and their comparisons
         },
         (Store(p["Bits"], words, STYLE[p["Style"]], rom=False),),  # words

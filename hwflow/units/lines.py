@@ -210,7 +210,7 @@ def count_hardware(p: Params) -> Bill:
         "one": 1,  # flags and handshake
         # col_q, at_q, write_col_q, row_q, turn_q, write_row_q
         "counters": counter(across, across, across, p["Height"] // p["StrideH"], kh, kh),
-        "credit": counter(across * (2 * p["Height"] + kh)),  # each of credits' avail_q and room_q, need_more, freed
+        "credit": counter(across * (2 * p["Height"] + kh)),  # each of credits' avail_q and over_q, need_more, freed
         "position": counter(p["Height"]) * (above > 0),  # gen_rows: in_q
         "outside": above + beside,  # gen_rows, gen_side: above, beside
         "turned": n * kh * pixel * (kh - 1) / 2,  # column: the words of the banks, turned

@@ -161,7 +161,7 @@ def count_hardware(p: Params) -> Bill:
     return Bill(
         {
             "one": 1,  # flags and handshake
-            "address": counter(p["Depth"]),  # each of write_q, read_q, credits' avail_q and room_q
+            "address": counter(p["Depth"]),  # each of write_q, read_q, credits' avail_q and over_q
             "counters": counter(p["FactorH"], repeats, blocks, across),  # i_q, j_q, b_q, q_q
             "out": bits,  # y_data_o
         },

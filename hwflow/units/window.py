@@ -185,7 +185,7 @@ def count_hardware(p: Params) -> Bill:
             blocks, p["KernelH"], p["KernelW"], p["Height"] // p["StrideH"], p["Width"] // p["StrideW"]
         ),
         "address": counter(p["Depth"]),  # each of write_q, read_q and the adder `turned`
-        "credit": counter(image + p["Depth"]),  # each of credits' avail_q and room_q, need_more, freed
+        "credit": counter(image + p["Depth"]),  # each of credits' avail_q and over_q, need_more, freed
         "padded": padded,  # outside
         "position": counter(p["Height"] + 2, p["Width"] + 2) * padded,  # row_q, col_q
         "lanes": p["Simd"] * p["YBits"] * padded,  # gen_mux: the element or the padding

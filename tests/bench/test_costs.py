@@ -220,6 +220,11 @@ def test_a_part_is_fitted_anew_while_the_rest_costs_what_it_did():
     assert not {"one", "word"} & set(found)
     wrong = coefficients(rows, "xc7", fixed={**fixed, "word": [0.0, 0.0, 30]})["add"]
     assert wrong["tree"][0] > 2.6, "what is fixed explains its part of the data, and no other"
+    # what a coefficient was before is its first guess, and few measurements move it part of the way
+    near, far = (
+        coefficients(rows[:1], "xc7", {"add": {"tree": [g, 0.0, 9]}}, fixed)["add"]["tree"][0] for g in (2.0, 9.0)
+    )
+    assert 2.0 < near < 2.5 < far < 9.0
     assert chosen(["one", "tree_select"], ["tree*"])
     assert not chosen(["one", "subtree"], ["tree*", "two"])
 
