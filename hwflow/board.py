@@ -24,6 +24,7 @@ BOARDS = Path(__file__).resolve().parent / "boards"
 FLOWS = ("open", "vivado", "plan")
 LINKS = ("uart", "dma", "none")
 MOST_TOML = 1 << 20  # bytes of a board file
+DMA_BYTES = 8  # that a DMA moves in a cycle, through the one memory port that hls/vendor/vivado_dma.tcl opens
 # what is assumed where no board is named
 DEFAULT_FAMILY = "xc7"
 DEFAULT_MHZ = 100.0
@@ -83,6 +84,10 @@ class Board:
     def totals(self) -> dict[str, int]:
         """What the part holds, keyed as `Cost` is: lut, ff, bram, dsp."""
         return {"lut": self.lut, "ff": self.ff, "bram": self.bram, "dsp": self.dsp}
+
+    def memory_mb_s(self, clock_mhz: float) -> float | None:
+        """MB/s that its DMAs read from memory together, through a port as wide as a word of theirs; None where it has none."""
+        return DMA_BYTES * clock_mhz if self.link == "dma" else None
 
     def percent(self, used: dict[str, float]) -> dict[str, float]:
         """How much of the part `used` (lut, ff, bram, dsp) takes, in percent."""

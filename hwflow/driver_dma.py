@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,46 @@ else:
 
 BATCH = 1024  # images of one DMA transfer, at most
 BUFFER = 16 << 20  # bytes of one DMA buffer, at most, unless one image is larger
+WEIGHTS = 4 << 20  # bytes of one buffer of weights, at most, unless they are more
 TRIES = 3  # times a batch is sent before the board is given up
+
+
+class Feed:
+    """Weights that a DMA of their own sends while images pass, over and over, exactly as often as a batch needs them.
+
+    `send(n)` starts a transfer of the first n bytes of a buffer in which the words stand `copies` times one after another.
+    """
+
+    def __init__(self, words: Array, times: int, dma: Any, send: Callable[[int], None]):
+        self.bytes, self.times, self.dma, self.send = len(words), times, dma, send
+        self.copies = copies_of(len(words))
+        self.reset()
+
+    @property
+    def channel(self) -> Any:
+        return self.dma.sendchannel
+
+    def reset(self) -> None:
+        """The DMA was reset: nothing is under way, and it calls itself idle only once a transfer has ended."""
+        self.left, self.fresh = 0, True
+
+    def start(self, images: int) -> None:
+        self.left = images * self.times
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start the next transfer where one is due and none is under way; OSError where the DMA stopped."""
+        if self.channel.error:
+            raise OSError("a DMA of weights stopped with an error")
+        if self.left and (self.fresh or self.channel.idle):
+            now = min(self.left, self.copies)
+            self.left, self.fresh = self.left - now, False
+            self.send(now * self.bytes)
+
+
+def copies_of(size: int) -> int:
+    """How often words of `size` bytes stand in a buffer of weights: as often as fits, for the CPU starts each transfer."""
+    return max(1, WEIGHTS // size)
 
 
 class Dma:
@@ -90,7 +130,8 @@ class Dma:
         """Seconds after which a transfer counts as lost: ten times what its clock and a slow memory need, and a second."""
         design = self.owner.design
         clock = 1e6 * float(design.get("clock_mhz") or 100)
-        needed = (len(data) + 16) * float(design.get("cycles_per_image", 0)) / clock + data.size / 50e6
+        weights = len(data) * sum(f["bytes"] * f["times"] for f in design.get("feeds", []))
+        needed = (len(data) + 16) * float(design.get("cycles_per_image", 0)) / clock + (data.size + weights) / 50e6
         return self.owner.timeout + 10 * needed
 
     def errors(self) -> int:
@@ -157,6 +198,7 @@ class PynqDma:
             raise LinkError(
                 "the board runs another design than design.json describes; load the bitstream of this folder"
             )
+        self._feeds = [self._feed(overlay, k, f, bitfile) for k, f in enumerate(design.get("feeds", []))]
 
     def start(self, data: Array, back_bytes: int) -> None:
         source, sink = self._buffer("to board", data.size), self._buffer("from board", len(data) * back_bytes)
@@ -164,11 +206,15 @@ class PynqDma:
         self._shape = (len(data), back_bytes)
         self._dma.recvchannel.transfer(sink, 0, len(data) * back_bytes)
         self._dma.sendchannel.transfer(source, 0, data.size)
+        for feed in self._feeds:
+            feed.start(len(data))
 
     def finish(self, seconds: float) -> Array:
         until = time.monotonic() + seconds
         for channel, name in ((self._dma.sendchannel, "sending"), (self._dma.recvchannel, "receiving")):
             while not channel.idle:
+                for feed in self._feeds:
+                    feed.go_on()
                 if channel.error or not channel.running:
                     raise OSError(f"the DMA's {name} channel stopped with an error")
                 if time.monotonic() > until:
@@ -181,16 +227,20 @@ class PynqDma:
         return np.array(sink[: n * width]).reshape(n, width)
 
     def recover(self) -> None:
-        """Reset the DMA and the network, in this order, so that neither is given a part of what the other still has."""
-        self._dma.write(0x00, 0x4)
+        """Reset the DMAs and the network, in this order, so that neither is given a part of what the other still has."""
         until = time.monotonic() + 1
-        while self._dma.read(0x00) & 0x4 and time.monotonic() < until:
-            pass
+        for dma in (self._dma, *(f.dma for f in self._feeds)):
+            dma.write(0x00, 0x4)
+            while dma.read(0x00) & 0x4 and time.monotonic() < until:
+                pass
         self._network.write(REGISTERS["control"], 1)
         while self._network.read(REGISTERS["control"]) & 1 and time.monotonic() < until:
             pass
         self._dma.sendchannel.start()
         self._dma.recvchannel.start()
+        for feed in self._feeds:
+            feed.channel.start()
+            feed.reset()
 
     def read(self, address: int) -> int:
         return int(self._network.read(address))
@@ -202,6 +252,18 @@ class PynqDma:
         for buffer in self._buffers.values():
             buffer.freebuffer()
         self._buffers.clear()
+
+    def _feed(self, overlay: Any, k: int, described: dict[str, Any], bitfile: str) -> Feed:
+        """The DMA weights_<k> with its words in a buffer; they lie in a file beside the bitstream."""
+        words = np.fromfile(Path(bitfile).with_name(described["file"]), np.uint8)
+        if len(words) != described["bytes"]:
+            raise LinkError(
+                f"{described['file']}: holds {len(words)} bytes of weights, not {described['bytes']}; deploy again"
+            )
+        dma = getattr(overlay, f"weights_{k}")
+        held = self._buffer(f"weights {k}", copies_of(len(words)) * len(words))
+        held[:] = np.tile(words, copies_of(len(words)))
+        return Feed(words, int(described["times"]), dma, lambda n: dma.sendchannel.transfer(held, 0, n))
 
     def _buffer(self, name: str, size: int) -> Any:
         held = self._buffers.get(name)

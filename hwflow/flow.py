@@ -17,6 +17,7 @@ from hwflow.bits import Array
 from hwflow.board import clock_for, load_board
 from hwflow.build import INFORMATION, STAGE, TRAINED, Build, belongs
 from hwflow.emit.c import check_prefix
+from hwflow.emit.hls import refuse
 from hwflow.errors import RecipeError, ToolError
 from hwflow.explore import Score
 from hwflow.files import digest, locked, read_json, rewritten, scratch, write_json, write_text
@@ -116,6 +117,7 @@ class Target:
     latency_us: float | None = None
     folding: Path | None = None
     reload: bool = False  # weights can be loaded while the hardware runs
+    stream: tuple[str, ...] = ()  # units whose weights come from outside; "auto": as few as let it fit
 
     def __post_init__(self) -> None:
         if self.fit and not self.board:
@@ -197,7 +199,7 @@ def compile_model(
         dataflow = plan(
             net, board=board, clock_mhz=clock, fps=target.fps, fit=target.fit, max_util=target.max_util,
             latency_us=target.latency_us, folding=load_folding(target.folding) if target.folding else None,
-            reload=target.reload,
+            reload=target.reload, stream=target.stream,
         )  # fmt: skip
         say("emit SystemVerilog, HLS C++ and C")
         foreign = () if from_.inside or from_.integers else (*TRAINED, *sources.KEPT)  # what was there of another model
@@ -206,7 +208,7 @@ def compile_model(
             asked = {
                 "name": from_.name, "model": kept.name, "source": from_.says, "input": input, "answer": answer,
                 "board": target.board, "clock_mhz": clock, "fps": target.fps, "fit": target.fit,
-                "max_util": target.max_util, "latency_us": target.latency_us, "reload": target.reload,
+                "max_util": target.max_util, "latency_us": target.latency_us, "reload": target.reload, "stream": list(dataflow.feeds),
                 "prefix": prefix, "model_sha256": None if from_.integers else digest(kept), "hwflow": VERSION,
                 **({"quantised": quantised} if quantised else {}),
             }  # fmt: skip
@@ -229,11 +231,13 @@ def write_build(folder: Path, net: Net, dataflow: Dataflow, asked: dict[str, Any
     build.save()
     emit.rtl(dataflow, folder / "rtl")
     emit.kit(dataflow, folder / "rtl", float(asked["clock_mhz"]))
-    emit.hls(dataflow, folder / "hls")
+    stages = ("rtl", "c") if refuse(dataflow) else ("rtl", "hls", "c")
+    if "hls" in stages:
+        emit.hls(dataflow, folder / "hls")
     emit.c(net, folder / "c")
     if prefix := asked.get("prefix"):
         emit.micro(net, folder / "c" / prefix, prefix)
-    for stage in ("rtl", "hls", "c"):
+    for stage in stages:
         write_json(folder / stage / STAGE, {"build": build.hash, "hwflow": VERSION})
 
 
@@ -251,6 +255,11 @@ def measure(
     build: Build, family: str | None = None, *, board: str | None = None, place: bool = False, say: Say = _silent
 ) -> dict[str, Any]:
     """Synthesise a build (and place and route it) for a family or a board; kept in synth/<name>.json."""
+    if place and build.dataflow.feeds:
+        raise RecipeError(
+            "--place routes a design behind its serial link, which brings no weights, and this one streams those of "
+            f"{', '.join(build.dataflow.feeds)}; leave --place out"
+        )
     part = load_board(board) if board else build.board if build.board and family in (None, build.board.family) else None
     name = part.name if part else family or build.family
     say(f"synthesise for {name}" + (", place and route" if place else ""))

@@ -22,7 +22,7 @@ NUMBERS = {str: NUMBER}
 BUILD = {
     "format": int, "build": str, "hwflow": str, "name": str, "model": str, "source": str, "model_sha256?": (str, None),
     "net": str, "dataflow": str, "input": (str, None), "board": (str, None), "clock_mhz": NUMBER,
-    "fps": MAYBE_NUMBER, "fit": bool, "max_util": NUMBER, "latency_us?": MAYBE_NUMBER, "answer?": str, "reload?": bool,
+    "fps": MAYBE_NUMBER, "fit": bool, "max_util": NUMBER, "latency_us?": MAYBE_NUMBER, "answer?": str, "reload?": bool, "stream?": [str],
 }  # fmt: skip
 
 VERIFY = {

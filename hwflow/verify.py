@@ -18,6 +18,7 @@ from hwflow.answers import Answer, Answers
 from hwflow.bits import Array
 from hwflow.board import DEFAULT_FAMILY
 from hwflow.build import Build
+from hwflow.emit.hls import refuse
 from hwflow.files import digest
 from hwflow.fold import Difference, first_difference, fold
 from hwflow.fold.trace import differing, integers_of
@@ -144,6 +145,8 @@ def _absent(build: Build, engine: str) -> str:
         return "" if build.model.suffix != ".npz" else "the build was made from integers, without a model file"
     if engine == "wasm":
         return wasm.absent()
+    if engine == "hls" and (why := refuse(build.dataflow)):
+        return why
     if engine in ("c", "hls", "rtl", "rtl-stalls"):
         needs = ["g++"] if engine in ("c", "hls") else ["verilator", "g++", "make", "perl"]
         gone = [t for t in needs if tools.find(t) is None]

@@ -2,6 +2,7 @@
 //
 // An image is InWords words, each padded to whole bytes (the unused high bits are ignored), packed into beats of Bytes
 // bytes; the answer likewise, its padding zero. At most 16 images are inside at a time.
+// feed: the words of Feeds streams of weights, as in stream_top, for units that have no memory of them.
 // The tag given with the first beat of an image comes back with every beat of its answer; with TagLast, the tag given with
 // the last beat comes back with the last.
 
@@ -12,13 +13,18 @@ module accelerator #(
   parameter int unsigned OutBits  = 8,
   parameter int unsigned OutWords = 1,
   parameter int unsigned TagBits  = 16,
-  parameter bit          TagLast  = 1'b0
+  parameter bit          TagLast  = 1'b0,
+  parameter int unsigned Feeds    = 0,
+  parameter int unsigned FeedBits = 1
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
   // verilator lint_off UNUSEDSIGNAL
   input  logic [9:0]         load_i,   // the chain of load_word, where the network has one
+  input  logic [(Feeds > 0 ? Feeds : 1)-1:0] feed_valid_i,
+  input  logic [FeedBits-1:0] feed_data_i,
   // verilator lint_on UNUSEDSIGNAL
+  output logic [(Feeds > 0 ? Feeds : 1)-1:0] feed_ready_o,
   input  logic               x_valid_i,
   output logic               x_ready_o,
   input  logic [8*Bytes-1:0] x_data_i,
@@ -115,9 +121,21 @@ module accelerator #(
     .x_valid_i(in_valid), .x_ready_o(in_ready), .x_data_i(in_data[InBits-1:0]),
     .y_valid_o(net_valid), .y_ready_i(net_ready), .y_data_o(net_data)
   );
+  logic [Feeds:0] to_net_valid, to_net_ready;  // the images, then the weights
+  logic [InBits+(Feeds>0?FeedBits:0)-1:0] to_net_data;
+  assign to_net_valid[0]         = net_valid;
+  assign to_net_data[InBits-1:0] = net_data;
+  assign net_ready               = to_net_ready[0];
+  if (Feeds > 0) begin : gen_feeds
+    assign to_net_valid[Feeds:1]         = feed_valid_i;
+    assign to_net_data[InBits+:FeedBits] = feed_data_i;
+    assign feed_ready_o                  = to_net_ready[Feeds:1];
+  end else begin : gen_no_feed
+    assign feed_ready_o = '0;
+  end
   network core (
     .*,  // clk_i, rst_ni and, where the network has it, load_i
-    .x_valid_i(net_valid), .x_ready_o(net_ready), .x_data_i(net_data),
+    .x_valid_i(to_net_valid), .x_ready_o(to_net_ready), .x_data_i(to_net_data),
     .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data)
   );
   slice #(.Bits(OutBits)) slice_out (

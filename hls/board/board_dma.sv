@@ -5,6 +5,8 @@
 // A transfer that ends inside an image is counted in ERRORS (see control); the image is filled up, so that an answer, which
 // means nothing, comes with tlast, and the next transfer starts with an image of its own.
 // Weights can be loaded over the registers where LoadBytes says so: refused while an image is inside or offered.
+// w_axis: Feeds streams of weights for units that have no memory of them, a DMA each (see feeds); after any reset, from the first
+// word. Their beats are taken whenever there is room, so a batch must be given as many as it needs, and none is left over.
 // A soft reset (CONTROL) empties the network; the streams stand still while it lasts.
 
 module board_dma #(
@@ -17,7 +19,11 @@ module board_dma #(
   parameter int unsigned HashLow  = 0,
   parameter int unsigned HashHigh = 0,
   parameter int unsigned LoadBytes  = 0,  // of the weights that can be loaded; 0: they are fixed
-  parameter int unsigned WeightsCrc = 0
+  parameter int unsigned WeightsCrc = 0,
+  parameter int unsigned Feeds    = 0,
+  parameter int unsigned FeedBits = 1,
+  parameter logic [96*(Feeds>0?Feeds:1)-1:0] FeedWords = '0,
+  localparam int unsigned Ports = Feeds > 0 ? Feeds : 1
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -25,6 +31,11 @@ module board_dma #(
   output logic               s_axis_tready,
   input  logic [8*Bytes-1:0] s_axis_tdata,
   input  logic               s_axis_tlast,
+  // verilator lint_off UNUSEDSIGNAL
+  input  logic [Ports-1:0]         w_axis_tvalid,
+  input  logic [Ports*8*Bytes-1:0] w_axis_tdata,
+  // verilator lint_on UNUSEDSIGNAL
+  output logic [Ports-1:0]         w_axis_tready,
   output logic               m_axis_tvalid,
   input  logic               m_axis_tready,
   output logic [8*Bytes-1:0] m_axis_tdata,
@@ -74,10 +85,31 @@ module board_dma #(
     .y_valid_o(beat_valid), .y_ready_i(beat_ready), .y_data_o(beat_data), .y_last_o(beat_last),
     .done_i(done), .broken_o(unused_broken), .error_o(error), .first_o(first), .busy_o(busy)
   );
+  logic [Ports-1:0]    feed_valid, feed_ready;
+  logic [FeedBits-1:0] feed_data;
+  if (Feeds > 0) begin : gen_feeds
+    logic [Feeds-1:0] taken;
+    assign w_axis_tready = taken & {Feeds{run_n}};
+    feeds #(
+      .Bytes(Bytes), .Feeds(Feeds), .FeedBits(FeedBits), .FeedWords(FeedWords)
+    ) weights (
+      .clk_i(clk_i), .rst_ni(run_n),
+      .x_valid_i(w_axis_tvalid & {Feeds{run_n}}), .x_ready_o(taken), .x_data_i(w_axis_tdata),
+      .y_valid_o(feed_valid), .y_ready_i(feed_ready), .y_data_o(feed_data)
+    );
+  end else begin : gen_no_feed
+    assign w_axis_tready = '0;
+    assign feed_valid    = '0;
+    assign feed_data     = '0;
+    logic unused;
+    assign unused = &{feed_ready, FeedWords};
+  end
   accelerator #(
-    .Bytes(Bytes), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(1), .TagLast(1'b1)
+    .Bytes(Bytes), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(1), .TagLast(1'b1),
+    .Feeds(Feeds), .FeedBits(FeedBits)
   ) net (
     .clk_i(clk_i), .rst_ni(run_n), .load_i(load),
+    .feed_valid_i(feed_valid), .feed_ready_o(feed_ready), .feed_data_i(feed_data),
     .x_valid_i(beat_valid), .x_ready_o(beat_ready), .x_data_i(beat_data), .x_tag_i(beat_last),
     .y_valid_o(out_valid), .y_ready_i(m_axis_tready && run_n), .y_data_o(m_axis_tdata), .y_tag_o(last_image), .y_last_o(last_beat),
     .first_o(unused_first), .done_o(done)

@@ -83,7 +83,9 @@ module board_dma_bd #(
     .LoadBytes(LoadBytes), .WeightsCrc(WeightsCrc)
   ) board (
     .clk_i(clk_i), .rst_ni(rst_ni), .s_axis_tvalid(s_axis_tvalid), .s_axis_tready(s_axis_tready),
-    .s_axis_tdata(s_axis_tdata), .s_axis_tlast(s_axis_tlast), .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready),
+    .s_axis_tdata(s_axis_tdata), .s_axis_tlast(s_axis_tlast),
+    .w_axis_tvalid(1'b0), .w_axis_tready(), .w_axis_tdata({8*Bytes{1'b0}}),
+    .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready),
     .m_axis_tdata(m_axis_tdata), .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast), .s_axil_awvalid(s_axil_awvalid),
     .s_axil_awready(s_axil_awready), .s_axil_awaddr(s_axil_awaddr), .s_axil_awprot(s_axil_awprot), .s_axil_wvalid(s_axil_wvalid),
     .s_axil_wready(s_axil_wready), .s_axil_wdata(s_axil_wdata), .s_axil_wstrb(s_axil_wstrb), .s_axil_bvalid(s_axil_bvalid),

@@ -81,8 +81,9 @@ module board_uart #(
     .error_o(error), .tag_o(tag),
     .y_valid_o(image_valid), .y_ready_i(image_ready), .y_data_o(image_data), .y_tag_o(image_tag)
   );
+  logic unused_feed;  // weights are not streamed here
   accelerator #(.Bytes(1), .InBits(InBits), .InWords(InWords), .OutBits(OutBits), .OutWords(OutWords), .TagBits(16)) net (
-    .clk_i(clk_i), .rst_ni(run_n_q), .load_i(load),
+    .clk_i(clk_i), .rst_ni(run_n_q), .load_i(load), .feed_valid_i('0), .feed_data_i('0), .feed_ready_o(unused_feed),
     .x_valid_i(image_valid && !hold), .x_ready_o(enters), .x_data_i(image_data), .x_tag_i(image_tag),
     .y_valid_o(answer_valid), .y_ready_i(answer_ready), .y_data_o(answer_data), .y_tag_o(answer_tag), .y_last_o(unused_last),
     .first_o(first), .done_o(done)

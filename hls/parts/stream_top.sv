@@ -7,6 +7,8 @@
 //
 // Slices 1 puts a register slice (two words, valid and ready both registered) on either side of the network, so that no
 // combinational path leads through it from outside; that is one cycle more on either side, none at full rate.
+// feed: Feeds streams of weights for units that have no memory of them, as further streams of the network's x: the words in
+// the order in which they are used, over and over, from the first one after a reset. They need no slices: their units have some.
 // After a reset, s_axis_tready may be high at once: offer nothing while rst_ni is low.
 
 module stream_top #(
@@ -16,6 +18,8 @@ module stream_top #(
   parameter int unsigned OutWords = 1,
   parameter int unsigned Framing  = 1,
   parameter bit          Slices   = 1'b1,
+  parameter int unsigned Feeds    = 0,
+  parameter int unsigned FeedBits = 1,  // bits of a word of each feed, together
   localparam int unsigned InBytes  = (InBits + 7) / 8,
   localparam int unsigned OutBytes = (OutBits + 7) / 8
 ) (
@@ -27,6 +31,11 @@ module stream_top #(
   input  logic [8*InBytes-1:0]  s_axis_tdata,  // the padding of a word is not looked at
   // verilator lint_on UNUSEDSIGNAL
   input  logic                  s_axis_tlast,
+  // verilator lint_off UNUSEDSIGNAL
+  input  logic [(Feeds > 0 ? Feeds : 1)-1:0] feed_valid_i,
+  input  logic [FeedBits-1:0]   feed_data_i,
+  // verilator lint_on UNUSEDSIGNAL
+  output logic [(Feeds > 0 ? Feeds : 1)-1:0] feed_ready_o,
   output logic                  m_axis_tvalid,
   input  logic                  m_axis_tready,
   output logic [8*OutBytes-1:0] m_axis_tdata,
@@ -57,9 +66,21 @@ module stream_top #(
   logic [9:0] load_i;  // weights are not loaded here
   // verilator lint_on UNUSEDSIGNAL
   assign load_i = '0;
+  logic [Feeds:0] in_valid, in_ready;  // the images, then the weights
+  logic [InBits+(Feeds>0?FeedBits:0)-1:0] in_data;
+  assign in_valid[0]         = x_valid;
+  assign in_data[InBits-1:0] = x_data;
+  assign x_ready             = in_ready[0];
+  if (Feeds > 0) begin : gen_feeds
+    assign in_valid[Feeds:1]         = feed_valid_i;
+    assign in_data[InBits+:FeedBits] = feed_data_i;
+    assign feed_ready_o              = in_ready[Feeds:1];
+  end else begin : gen_no_feed
+    assign feed_ready_o = '0;
+  end
   network core (
     .*,  // clk_i, rst_ni and, where the network has it, load_i
-    .x_valid_i(x_valid), .x_ready_o(x_ready), .x_data_i(x_data),
+    .x_valid_i(in_valid), .x_ready_o(in_ready), .x_data_i(in_data),
     .y_valid_o(y_valid), .y_ready_i(y_ready), .y_data_o(y_data)
   );
   axis_last #(

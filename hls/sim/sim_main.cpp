@@ -34,8 +34,9 @@ static void read_plan(const char *path) {
     std::string kind, file;
     SimStream s;
     fields >> kind >> s.chunks >> s.image >> s.words >> s.random >> s.patience >> file;
-    s.kind = kind == "source" ? SimStream::kSource : kind == "sink" ? SimStream::kSink : kind == "tap" ? SimStream::kTap : SimStream::kLevel;
-    if (!file.empty() && !(s.file = fopen(file.c_str(), kind == "source" ? "rb" : "wb"))) {
+    s.again = kind == "feed";
+    s.kind = kind == "source" || s.again ? SimStream::kSource : kind == "sink" ? SimStream::kSink : kind == "tap" ? SimStream::kTap : SimStream::kLevel;
+    if (!file.empty() && !(s.file = fopen(file.c_str(), s.kind == SimStream::kSource ? "rb" : "wb"))) {
       fprintf(stderr, "cannot open %s\n", file.c_str());
       exit(2);
     }

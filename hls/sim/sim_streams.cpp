@@ -21,7 +21,11 @@ static bool moves(SimStream &s) {
 
 static void read_ahead(SimStream &s) {
   s.buffer.resize(kBlock * s.chunks);
-  const size_t got = fread(s.buffer.data(), 4 * s.chunks, kBlock, s.file);
+  size_t got = fread(s.buffer.data(), 4 * s.chunks, kBlock, s.file);
+  if (!got && s.again) {
+    rewind(s.file);
+    got = fread(s.buffer.data(), 4 * s.chunks, kBlock, s.file);
+  }
   s.buffer.resize(got * s.chunks);
   s.at = 0;
   if (!got) {

@@ -12,6 +12,7 @@ struct SimStream {
   uint64_t image = 0;   // words of one image
   uint64_t words = 0;   // words of the whole run (sources, sinks)
   FILE *file = nullptr;
+  bool again = false;            // a source: its file comes over and over
   std::vector<uint32_t> buffer;  // a source reads ahead by blocks
   size_t at = 0;
   uint64_t moved = 0;               // handshakes so far

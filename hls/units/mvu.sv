@@ -7,6 +7,8 @@
 // a vector, none between vectors. The first of the Rows/Pe passes takes the vector in, the others replay it.
 // The first word leaves Cols/Simd - 1 + 4 + TreeLatency cycles after the first came in, one more with Levels > 1 and
 // one more with weights in block RAM (or in so many words that they may be).
+// With Style 4 the weights are stream 1 of x, behind the vectors: the words of WeightFile in its order, over and over, one for
+// each of those cycles. Where one is late the pipeline waits for it; what came before goes on.
 // The pipeline moves as a whole while the two-word buffer at its end has room; that flag is a register.
 //
 // Bipolar x bipolar counts equal bits (acc = 2 * count - Cols), and its thresholds are counts. With one level the
@@ -27,17 +29,20 @@ module mvu #(
   parameter int unsigned ThrBits = 5,  // two's complement
   parameter int unsigned YBits   = 1,
   parameter int          Base    = 0,
-  parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM, 3 constants
+  parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM, 3 constants, 4 streamed
   parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
   parameter int unsigned Load    = 0,  // 1: weights and thresholds may be loaded, by the chain of load_word
   parameter WeightFile = "",           // hexadecimal, one word of Pe x Simd weights for each step, column 0 low
-  parameter ThreshFile = ""            // hexadecimal, one word of Pe x Levels thresholds for each pass
+  parameter ThreshFile = "",           // hexadecimal, one word of Pe x Levels thresholds for each pass
+  localparam int unsigned Ins    = Style == 4 ? 2 : 1,  // streams that enter
+  localparam int unsigned WWord  = Pe * Simd * WBits,
+  localparam int unsigned InBits = Simd * XBits + (Style == 4 ? WWord : 0)
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
-  input  logic                  x_valid_i,
-  output logic                  x_ready_o,
-  input  logic [Simd*XBits-1:0] x_data_i,
+  input  logic [Ins-1:0]        x_valid_i,
+  output logic [Ins-1:0]        x_ready_o,
+  input  logic [InBits-1:0]     x_data_i,
   output logic                  y_valid_o,
   input  logic                  y_ready_i,
   output logic [Pe*YBits-1:0]   y_data_o,
@@ -74,9 +79,12 @@ module mvu #(
   if (Style == 3 && Steps != 1) begin : check_3
     $error("mvu: constant weights need Simd=%0d and Pe=%0d", Cols, Rows);
   end
+  if (Style == 4 && Load != 0) begin : check_4
+    $error("mvu: streamed weights are not loaded");
+  end
 
   // ---- which word, which rows ------------------------------------------------------------------------------------
-  logic                 go, step, first_pass, first_group, last_group;
+  logic                 go, step, first_pass, first_group, last_group, w_there;
   logic [GroupBits-1:0] group_q;
   logic [PassBits-1:0]  pass_q;
   logic [StepBits-1:0]  step_q;
@@ -94,8 +102,8 @@ module mvu #(
   end
   assign first_group = group_q == '0;
   assign last_group  = group_q == GroupBits'(Groups - 1);
-  assign step        = go && (!first_pass || x_valid_i);
-  assign x_ready_o   = go && first_pass;
+  assign step         = go && w_there && (!first_pass || x_valid_i[0]);
+  assign x_ready_o[0] = go && w_there && first_pass;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -111,11 +119,11 @@ module mvu #(
 
   // ---- the word and its weights ----------------------------------------------------------------------------------
   logic [Simd*XBits-1:0]     x_read, x;
-  logic [Pe*Simd*WBits-1:0]  w_read, w;
+  logic [WWord-1:0]          w_read, w;
 
   if (Passes == 1 || Groups == 1) begin : gen_hold
     logic [Simd*XBits-1:0] x_q;
-    always_ff @(posedge clk_i) if (go && first_pass) x_q <= x_data_i;
+    always_ff @(posedge clk_i) if (go && first_pass) x_q <= x_data_i[Simd*XBits-1:0];
     assign x_read = x_q;
   end else begin : gen_replay
     logic [Simd*XBits-1:0] x_q, again;
@@ -123,9 +131,9 @@ module mvu #(
     logic [GroupBits-1:0]  put_addr_q;
     always_ff @(posedge clk_i) begin
       if (go) begin
-        x_q        <= x_data_i;
+        x_q        <= x_data_i[Simd*XBits-1:0];
         fresh_q    <= first_pass;
-        put_q      <= first_pass && x_valid_i;
+        put_q      <= first_pass && x_valid_i[0];
         put_addr_q <= group_q;
       end
     end
@@ -140,20 +148,37 @@ module mvu #(
     assign x_read = fresh_q ? x_q : again;
   end
 
-  logic [StepBits-1:0] w_addr;
-  logic [9:0]          load;  // from the weights to the thresholds
+  logic [9:0] load;  // from the weights to the thresholds
+  if (Style == 4) begin : gen_fed
+    logic [WWord-1:0] w_next, w_q;
+    slice #(
+      .Bits(WWord)
+    ) arriving (
+      .clk_i(clk_i), .rst_ni(rst_ni),
+      .x_valid_i(x_valid_i[Ins-1]), .x_ready_o(x_ready_o[Ins-1]), .x_data_i(x_data_i[InBits-1-:WWord]),
+      .y_valid_o(w_there), .y_ready_i(step), .y_data_o(w_next)
+    );
+    always_ff @(posedge clk_i) if (go) w_q <= w_next;
+    assign w_read = w_q;
+    assign load   = '0;
+    logic unused;
+    assign unused = &{load_i, step_q};
+  end else begin : gen_kept
+    logic [StepBits-1:0] w_addr;
+    assign w_there = 1'b1;
+    delay #(
+      .Bits(StepBits), .Cycles(Fused)
+    ) addr_level (
+      .clk_i(clk_i), .en_i(go), .d_i(step_q), .q_o(w_addr)
+    );
+    rom #(
+      .Bits(WWord), .Words(Steps), .Style(Style == 3 ? 0 : Style), .Latency(1 - Fused), .Load(Load), .File(WeightFile)
+    ) weights (
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(w_addr), .data_o(w_read), .load_i(load_i), .load_o(load)
+    );
+  end
   delay #(
-    .Bits(StepBits), .Cycles(Fused)
-  ) addr_level (
-    .clk_i(clk_i), .en_i(go), .d_i(step_q), .q_o(w_addr)
-  );
-  rom #(
-    .Bits(Pe * Simd * WBits), .Words(Steps), .Style(Style == 3 ? 0 : Style), .Latency(1 - Fused), .Load(Load), .File(WeightFile)
-  ) weights (
-    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(w_addr), .data_o(w_read), .load_i(load_i), .load_o(load)
-  );
-  delay #(
-    .Bits(Pe * Simd * WBits), .Cycles(Late)
+    .Bits(WWord), .Cycles(Late)
   ) w_level (
     .clk_i(clk_i), .en_i(go), .d_i(w_read), .q_o(w)
   );

@@ -1,11 +1,13 @@
 # vivado_dma - bitstream and hardware description for PYNQ on Zynq and Zynq UltraScale+: the network behind an AXI DMA.
 #
 #   vivado -mode batch -source vivado_dma.tcl             (in the deploy folder)
-# design.tcl sets: part, board_part (may be empty), processor (ps7 or psu), clock_mhz, generics (name value ..).
+# design.tcl sets: part, board_part (may be empty), processor (ps7 or psu), clock_mhz, generics (name value ..) and, where weights
+# are streamed, feeds (how many units take them). Each of these has a DMA of its own, weights_0, weights_1, ..
 # The processor gives the clock and reads the network's registers; the DMA reads images from memory and writes answers back, both 64 bits wide.
 
 # Every release has its own versions of AMD's blocks: whatever is there is taken.
 
+set feeds 0
 source design.tcl
 
 proc block {kind name} {
@@ -62,27 +64,42 @@ foreach {name value} $generics {
 }
 connect_bd_intf_net [get_bd_intf_pins dma/M_AXIS_MM2S] [get_bd_intf_pins network/s_axis]
 connect_bd_intf_net [get_bd_intf_pins network/m_axis] [get_bd_intf_pins dma/S_AXIS_S2MM]
+for {set k 0} {$k < $feeds} {incr k} {
+  set weights [block axi_dma weights_$k]
+  set_property -dict [list CONFIG.c_include_sg 0 CONFIG.c_include_s2mm 0 CONFIG.c_sg_length_width 26 CONFIG.c_m_axi_mm2s_data_width 64 \
+    CONFIG.c_m_axis_mm2s_tdata_width 64 CONFIG.c_mm2s_burst_size 16 CONFIG.c_addr_width $address_bits] $weights
+  connect_bd_intf_net [get_bd_intf_pins weights_$k/M_AXIS_MM2S] [get_bd_intf_pins network/w${k}_axis]
+}
 
 # reset, and the two interconnects
 
 set resets [block proc_sys_reset resets]
 connect_bd_net [get_bd_pins $reset] [get_bd_pins resets/ext_reset_in]
 set to_control [block smartconnect to_control]
-set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI 2] $to_control
+set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI [expr {2 + $feeds}]] $to_control
 set to_memory [block smartconnect to_memory]
-set_property -dict [list CONFIG.NUM_SI 2 CONFIG.NUM_MI 1] $to_memory
+set_property -dict [list CONFIG.NUM_SI [expr {2 + $feeds}] CONFIG.NUM_MI 1] $to_memory
 connect_bd_intf_net [get_bd_intf_pins $control] [get_bd_intf_pins to_control/S00_AXI]
 connect_bd_intf_net [get_bd_intf_pins to_control/M00_AXI] [get_bd_intf_pins dma/S_AXI_LITE]
 connect_bd_intf_net [get_bd_intf_pins to_control/M01_AXI] [get_bd_intf_pins network/s_axil]
 connect_bd_intf_net [get_bd_intf_pins dma/M_AXI_MM2S] [get_bd_intf_pins to_memory/S00_AXI]
 connect_bd_intf_net [get_bd_intf_pins dma/M_AXI_S2MM] [get_bd_intf_pins to_memory/S01_AXI]
 connect_bd_intf_net [get_bd_intf_pins to_memory/M00_AXI] [get_bd_intf_pins $memory]
+set weight_clocks {}
+set weight_resets {}
+for {set k 0} {$k < $feeds} {incr k} {
+  set port [format %02d [expr {2 + $k}]]
+  connect_bd_intf_net [get_bd_intf_pins to_control/M${port}_AXI] [get_bd_intf_pins weights_$k/S_AXI_LITE]
+  connect_bd_intf_net [get_bd_intf_pins weights_$k/M_AXI_MM2S] [get_bd_intf_pins to_memory/S${port}_AXI]
+  lappend weight_clocks weights_$k/s_axi_lite_aclk weights_$k/m_axi_mm2s_aclk
+  lappend weight_resets weights_$k/axi_resetn
+}
 
-foreach pin [concat $clocked {resets/slowest_sync_clk to_control/aclk to_memory/aclk dma/s_axi_lite_aclk dma/m_axi_mm2s_aclk \
+foreach pin [concat $clocked $weight_clocks {resets/slowest_sync_clk to_control/aclk to_memory/aclk dma/s_axi_lite_aclk dma/m_axi_mm2s_aclk \
     dma/m_axi_s2mm_aclk network/clk_i}] {
   connect_bd_net [get_bd_pins $clock] [get_bd_pins $pin]
 }
-foreach pin {to_control/aresetn to_memory/aresetn dma/axi_resetn network/rst_ni} {
+foreach pin [concat {to_control/aresetn to_memory/aresetn dma/axi_resetn network/rst_ni} $weight_resets] {
   connect_bd_net [get_bd_pins resets/peripheral_aresetn] [get_bd_pins $pin]
 }
 assign_bd_address

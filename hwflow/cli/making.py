@@ -30,7 +30,7 @@ from hwflow.cli.common import (
     show,
     verb,
 )
-from hwflow.errors import ModelError
+from hwflow.errors import ModelError, RecipeError
 
 
 @verb("hwflow demo", "open build/digits/report.html")
@@ -154,6 +154,13 @@ def compile(
     reload: Annotated[
         bool, typer.Option("--reload", help="Hardware whose weights can be loaded while it runs: run --weights.")
     ] = False,
+    stream_weights: Annotated[
+        str | None,
+        typer.Option(
+            "--stream-weights",
+            help="Layers whose weights come from memory as it runs: A,B, or auto: what does not fit.",
+        ),
+    ] = None,
     input: Input = None,
     mean: Mean = None,
     std: Std = None,
@@ -175,7 +182,10 @@ def compile(
     from hwflow.real import with_preprocessing
 
     input = with_preprocessing(input, mean, std)
-    target = Target(board, clock, fps, fit, max_util, latency, folding, reload)
+    streamed = tuple(part.strip() for part in (stream_weights or "").split(",") if part.strip())
+    if stream_weights is not None and not streamed:
+        raise RecipeError("--stream-weights: must name layers, or be auto")
+    target = Target(board, clock, fps, fit, max_util, latency, folding, reload, streamed)
     calibration = calibration_of(quantise_float, calibrate, layout)
     build = compile_model(model, folder, target, input, say, answer=answer, prefix=prefix, calibration=calibration)
     flow = build.dataflow

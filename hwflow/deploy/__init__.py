@@ -112,6 +112,11 @@ def _package(
             f"{board.name}: hwflow plans for it and makes no bitstream or project for it; take --board sim, or instantiate "
             "the top of rtl/ in a design of your own"
         )
+    if dataflow.feeds and (board is None or board.link != "dma"):
+        raise RecipeError(
+            f"{', '.join(dataflow.feeds)}: weights are streamed, and a serial link brings none; take a board with a DMA, put the "
+            "top of rtl/ into a design of your own, or compile without --stream-weights"
+        )
     yosys.sources(rtl)
     params = designs.parameters(dataflow, rtl)
     if board is None:
@@ -124,7 +129,7 @@ def _package(
         made = _route(board, params, rtl, out, clock_mhz, rounds, timeout, say)
         how = f"load it with `openFPGALoader -b {board.loader} {made['bitstream']}`."
     else:
-        made = vivado.project(board, params, rtl, out, net.name)
+        made = vivado.project(board, params, rtl, out, net.name, dataflow)
         script = next(out.glob("vivado_*.tcl")).name
         load = (
             f"then `openFPGALoader -b {board.loader} design.bit`."

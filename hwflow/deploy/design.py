@@ -18,6 +18,7 @@ import numpy as np
 from hwflow import driver
 from hwflow.bits import Array
 from hwflow.board import Board
+from hwflow.deploy import feeds
 from hwflow.deploy.vivado import BEAT_BYTES
 from hwflow.emit.names import plain
 from hwflow.files import write_arrays
@@ -98,8 +99,10 @@ def describe(net: Net, dataflow: Dataflow, rtl: Path, board: Board | None, made:
     if data := load_bytes(dataflow):
         out |= {"load_bytes": len(data), "weights_crc": weights_crc(data), "structure": structure(dataflow)}
     if link == "dma":
+        streamed = feeds.describe(dataflow, BEAT_BYTES, TRANSFER_BYTES)
         return {
             **out,
+            **({"feeds": streamed} if streamed else {}),
             "port": "pynq",
             "beat_bytes": BEAT_BYTES,
             "transfer_bytes": TRANSFER_BYTES,

@@ -18,7 +18,7 @@ SMALL = 1 << 16  # bytes of a generated file
 CLOCKS = 4  # of one bit on the simulated line: the fewest the receiver takes, so the fastest to simulate
 
 
-def program(module: str, params: Mapping[str, int], files: Sequence[Path], main: Path) -> Path:
+def program(module: str, params: Mapping[str, int | str], files: Sequence[Path], main: Path) -> Path:
     """The program that runs `main` around Verilator's model `Vboard` of `module`; run it where the memory files are."""
     files = [f.resolve() for f in files]  # Verilator runs in a folder of its own
     given = {k: v for k, v in params.items() if v is not None}

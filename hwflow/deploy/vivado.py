@@ -9,21 +9,31 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwflow.board import Board
+from hwflow.board import DMA_BYTES, Board
+from hwflow.deploy import feeds
 from hwflow.deploy.ipxact import component
 from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError
 from hwflow.places import hardware
 from hwflow.synth.pll import pick_clock
 from hwflow.synth.route import shell_sources
+from hwflow.units.kit.base import Dataflow
 
-BEAT_BYTES = 8  # of one beat of an AXI DMA
+BEAT_BYTES = DMA_BYTES  # of one beat of an AXI DMA
 
 
 def project(
-    board: Board, params: Mapping[str, int], rtl: Path, out: Path, name: str = "network"
+    board: Board,
+    params: Mapping[str, int],
+    rtl: Path,
+    out: Path,
+    name: str = "network",
+    dataflow: Dataflow | None = None,
 ) -> dict[str, float | int]:
-    """Write the project of a design for an AMD board into `out`; the clock and, on a serial line, the baud rate it will have."""
+    """Write the project of a design for an AMD board into `out`; the clock and, on a serial line, the baud rate it will have.
+
+    `dataflow` says which weights are streamed; without one, none are.
+    """
     script = {"uart": "vivado_uart.tcl", "dma": "vivado_dma.tcl"}[board.link]
     (out / "rtl").mkdir(parents=True)
     for path in (*rtl.glob("*.sv"), *rtl.glob("*.mem")):
@@ -36,6 +46,11 @@ def project(
     shutil.copyfile(hardware(script), out / script)
     if board.link == "dma":
         settings, made = _dma(board, params), {"clock_mhz": board.clock_mhz}
+        if dataflow is not None and dataflow.feeds:
+            wrapper = out / "rtl" / "board_dma_bd.v"
+            wrapper.write_text(feeds.wrap(wrapper.read_text(), dataflow))
+            feeds.copy_words(dataflow, rtl, out, BEAT_BYTES)
+            settings["feeds"] = str(len(dataflow.feeds))
         block = {"Bytes": BEAT_BYTES, **params}
         files = [f"rtl/{p.name}" for p in (out / "rtl").iterdir()]
         (out / "component.xml").write_text(component(name, out / "rtl" / "board_dma_bd.v", block, files))

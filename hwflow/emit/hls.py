@@ -75,6 +75,12 @@ def emit(
     return folder
 
 
+def refuse(dataflow: Dataflow) -> str:
+    """Why there is no HLS C++ of a dataflow; empty where there is."""
+    fed = ", ".join(dataflow.feeds)
+    return f"weights of {fed} are streamed, and units in HLS C++ hold theirs in memories" if fed else ""
+
+
 def sources(names: Iterable[str]) -> list[Path]:
     """Files of the hardware room by name, and every header of the room that they include."""
     found: dict[str, Path] = {}

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwflow.bits import Array, Ints, words
 from hwflow.emit.names import plain
-from hwflow.emit.rtl import TEMPLATES
+from hwflow.emit.rtl import TEMPLATES, list_ports
 from hwflow.units.kit.base import Dataflow
 from hwflow.units.kit.streams import Stream
 
@@ -36,7 +36,7 @@ def write(dataflow: Dataflow, folder: Path, clock_mhz: float) -> None:
         "in_bytes": -(-dataflow.input.bits // 8), "out_bytes": -(-dataflow.output.bits // 8), "vectors": len(x),
         "in_kind": kind(dataflow.input.ints), "out_kind": kind(dataflow.output.ints), "files": files,
         "memories": sorted(p.name for p in folder.glob("*.mem")), "period": f"{1000 / clock_mhz:.3f}",
-        "patience": 1000 + 8 * dataflow.cycles,
+        "patience": 1000 + 8 * dataflow.cycles, "feeds": list_ports(dataflow),
     }  # fmt: skip
     (folder / "kit").mkdir(exist_ok=True)
     for template, name in {**FILES, "fusesoc.core.j2": f"{core}.core"}.items():

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import jinja2
 
+from hwflow.emit.hls import to_beats
 from hwflow.emit.names import plain
 from hwflow.emit.names import signal as label
 from hwflow.errors import RecipeError
 from hwflow.places import HLS
-from hwflow.units.kit.base import SOURCE, Dataflow, Unit
+from hwflow.units.kit.base import SOURCE, Dataflow, Feed, Unit
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -29,13 +30,14 @@ SHELL = "stream_top"  # the module that `top` is an instance of
 LOAD = (
     "load"  # the chain by which memories are loaded: load_0, load_1, ..; a stream's wires end in _valid, _ready, _data
 )
+WEIGHTS = "weights"  # what is streamed to a unit: s_axis_weights_<unit>, and <unit>_weights.bin
 INSTANCE = "u_"  # before every instance's name, so that a unit may be called `reg` or `table`
 
 
 def emit(dataflow: Dataflow, folder: Path) -> Path:
-    """Write network.sv, top.sv, the memory files and copies of the modules used into `folder`; gives the folder."""
+    """Write network.sv, top.sv, the memory files, what is streamed (.bin) and copies of the modules used; gives the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (*folder.glob("*.sv"), *folder.glob("*.mem")):
+    for stale in (*folder.glob("*.sv"), *folder.glob("*.mem"), *folder.glob("*.bin")):
         stale.unlink()
     (folder / "network.sv").write_text(network(dataflow))
     (folder / "top.sv").write_text(top(dataflow))
@@ -47,7 +49,10 @@ def emit(dataflow: Dataflow, folder: Path) -> Path:
 
 
 def network(dataflow: Dataflow, module: str = "network", prefix: str = "") -> str:
-    """The text of the module that joins the units, with the eight ports of a unit; memory file names start with `prefix`."""
+    """The text of the module that joins the units, with the eight ports of a unit; memory file names start with `prefix`.
+
+    What is streamed to units comes as further streams of x, behind the images.
+    """
     for unit in dataflow.units:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", unit.name):
             raise RecipeError(f"{unit.name!r} cannot name an instance; use letters, digits and _ in unit names")
@@ -56,18 +61,63 @@ def network(dataflow: Dataflow, module: str = "network", prefix: str = "") -> st
     chained = [u for u in dataflow.units if u.load_ports]
     loads = [f"{LOAD}_{i}" for i in range(len(chained) + 1)] if chained else []
     places = {u.name: (loads[i], loads[i + 1]) for i, u in enumerate(chained)}
+    feeds = list_ports(dataflow)
     units = [instance(u, prefix, places.get(u.name, ("'0", ""))) for u in dataflow.units]
     return TEMPLATES.get_template("network.sv.j2").render(
         name=plain(dataflow.name), module=module, cycles=dataflow.cycles, source=dataflow.input, sink=dataflow.output,
         edges=edges, answer=label(dataflow.units[-1].name), units=units, loads=loads, loaded=any(u.loads for u in dataflow.units),
+        feeds=feeds, in_bits=dataflow.input.bits + sum(f.bits for f in feeds),
     )  # fmt: skip
 
 
 def top(dataflow: Dataflow) -> str:
     """The text of module `top`: the network between two AXI4-Stream ports (hls/stream_top.sv)."""
     return TEMPLATES.get_template("top.sv.j2").render(
-        name=plain(dataflow.name), source=dataflow.input, sink=dataflow.output
+        name=plain(dataflow.name), source=dataflow.input, sink=dataflow.output, feeds=list_ports(dataflow)
     )
+
+
+@dataclass(frozen=True)
+class FeedPort:
+    """A stream of weights from outside: the unit that takes it, its wires within the network, its place among the inputs."""
+
+    unit: str
+    wires: str
+    feed: Feed
+    place: int  # stream of x
+    low: int  # its lowest bit in x_data
+
+    @property
+    def bits(self) -> int:
+        return self.feed.stream.bits
+
+    @property
+    def bytes(self) -> int:
+        return self.feed.word_bytes
+
+    @property
+    def words(self) -> int:
+        """Words until they begin again."""
+        return self.feed.stream.words
+
+
+def list_ports(dataflow: Dataflow) -> list[FeedPort]:
+    """The streams of weights that a dataflow takes, in the order in which they lie behind the images in x."""
+    out, low = list[FeedPort](), dataflow.input.bits
+    for place, (unit, feed) in enumerate(dataflow.feeds.items(), 1):
+        out.append(FeedPort(unit, weights_label(unit), feed, place, low))
+        low += feed.stream.bits
+    return out
+
+
+def weights_label(unit: str) -> str:
+    """What the wires of the weights streamed to a unit are called within the network."""
+    return f"s_{unit}_w"
+
+
+def feed_file(unit: str, prefix: str = "") -> str:
+    """The file of what is streamed to a unit: word after word in whole bytes, the low byte first."""
+    return f"{prefix}{unit}_{WEIGHTS}.bin"
 
 
 @dataclass(frozen=True)
@@ -113,7 +163,7 @@ def instance(unit: Unit, prefix: str = "", load: tuple[str, str] = ("'0", "")) -
     """A unit with its parameters as SystemVerilog literals and the signals on its ports."""
     module, params = unit.rtl()
     texts = [(k, _literal(v, prefix)) for k, v in params.items()]
-    ins = bundle([label(i) for i in unit.inputs])
+    ins = bundle([*(label(i) for i in unit.inputs), *([weights_label(unit.name)] if unit.feed else [])])
     outs = bundle([label(unit.name, i) for i in range(len(unit.outs))])
     return Instance(module, INSTANCE + unit.name, texts, ins, outs, load if unit.load_ports else None)
 
@@ -133,10 +183,12 @@ def _literal(value: int | str, prefix: str) -> str:
 
 
 def write_memories(unit: Unit, folder: Path, prefix: str = "") -> None:
-    """A unit's $readmemh files: one word a line, hexadecimal, in address order."""
+    """A unit's $readmemh files: one word a line, hexadecimal, in address order; and the file of what is streamed to it."""
     for name, memory in unit.memories().items():
         digits = (memory.bits + 3) // 4
         (folder / (prefix + name)).write_text("".join(f"{w:0{digits}x}\n" for w in memory.words))
+    if unit.feed:
+        (folder / feed_file(unit.name, prefix)).write_bytes(to_beats(unit.feed.values, unit.feed.stream))
 
 
 def sources(modules: Iterable[str]) -> list[Path]:

@@ -6,7 +6,8 @@ Stands on lower, units and board. Costs are estimates (units/kit/costs.py); unde
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from hwflow.net import Net
 from hwflow.plan.explain import explain
 from hwflow.plan.fifos import first_latency, set_pace, size_fifos
 from hwflow.plan.search import IMPOSSIBLE, RESOURCES, Search, as_vector, weigh_resources
+from hwflow.plan.streaming import AUTO, check_bandwidth, choose_streams, propose_streams, stream_weights
 from hwflow.units.kit.base import Dataflow
 
 __all__ = ["BoundedSearch", "explain", "plan"]
@@ -47,6 +49,7 @@ def plan(
     latency_us: float | None = None,
     folding: Folding | None = None,
     reload: bool = False,
+    stream: Sequence[str] = (),
 ) -> Dataflow:
     """The hardware of a network for a rate, a latency or a board; its fifos are sized so that they cost no rate.
 
@@ -54,7 +57,8 @@ def plan(
     resource of the board is estimated to be used. `fit`: the fastest that leaves RESERVE of that. `latency_us`: the cheapest whose
     first answer comes that soon. Together: the cheapest that does all of it. None of them: a small design, or the
     slowest pace of the units in `folding`. `folding` fixes units, wholly or in part, and the rest follows.
-    `reload`: weights can be loaded while the hardware runs.
+    `reload`: weights can be loaded while the hardware runs. `stream`: units whose weights come from outside, or AUTO alone: the
+    fewest that let the design fit the board.
     RecipeError with what is reachable, and why, when it cannot be.
     """
     clock = clock_mhz or clock_for(board)
@@ -64,18 +68,26 @@ def plan(
     depths = {name: int(f["depth"]) for name, f in folding.items() if "depth" in f}
     if unknown := sorted(set(folding) - {u.name for u in units} - set(depths)):
         raise RecipeError(f"{unknown[0]}: is no unit of {net.name}; its units are {', '.join(u.name for u in units)}")
+    _check_streams(stream, board, reload)
     family = family_for(board)
     search = Search.of(units, family, {n: f for n, f in folding.items() if n not in depths})
     limits = np.array([board.totals[r] for r in RESOURCES]) * max_util if board else np.full(4, np.inf)
     limits = limits * (1 - RESERVE) if fit else limits
+    held = search
+    search = held if AUTO in stream else stream_weights(held, stream)
 
     def build(chosen: Choice, slowest: float = np.inf) -> Dataflow:
         whole = {**{n: dict(f) for n, f in chosen[0].items()}, **{n: {"depth": d} for n, d in depths.items()}}
         return set_pace(lower(net, whole, reload)) if depths else size_fifos(net, whole, slowest, reload)
 
-    target = _target_cycles(search, clock, fps)
-    start = target or _default_cycles(search, folding)
     for room in (1.0, 0.93, 0.86, 0.75):  # fifos come on top of what the search sees
+        if AUTO in stream:
+            chosen_streams = choose_streams(
+                held, partial(_fits, limits=limits * room, clock=clock, fps=fps, board=board)
+            )
+            search = stream_weights(held, chosen_streams or ())
+        target = _target_cycles(search, clock, fps)
+        start = target or _default_cycles(search, folding)
         bounded = BoundedSearch(search, limits * room, weigh_resources(board, family))
         chosen = (
             _pick_fastest(bounded, target, clock, board) if fit else _pick_cheapest(bounded, start, fps, clock, board)
@@ -84,6 +96,7 @@ def plan(
             chosen = _reach_latency(bounded, chosen, latency_us, clock, build)
         dataflow = build(chosen) if target is None or depths else _reach_rate(bounded, chosen, target, clock, build)
         if (as_vector(dataflow.cost(family)) <= limits).all():
+            check_bandwidth(dataflow, clock, board, fps)
             return dataflow
     raise RecipeError(
         f"{net.name}: its fifos leave no room on {board.title if board else 'it'}; ask for less or raise --max-util"
@@ -100,6 +113,24 @@ def _check(
             raise RecipeError(f"{name} must be above 0{' and finite' * (value == math.inf)}, not {value:g}")
     if not 0 < max_util <= 1:
         raise RecipeError(f"max-util must be above 0 and at most 1 (100 %), not {max_util:g}")
+
+
+def _check_streams(stream: Sequence[str], board: Board | None, reload: bool) -> None:
+    if stream and reload:
+        raise RecipeError("streamed weights come anew for every image, so none are loaded; leave out --reload")
+    if AUTO in stream and len(stream) > 1:
+        raise RecipeError(f"--stream-weights takes names or {AUTO}, not both")
+    if AUTO in stream and board is None:
+        raise RecipeError(
+            f"--stream-weights {AUTO} streams what a board cannot hold; name one with --board, or name layers"
+        )
+
+
+def _fits(search: Search, limits: Array, clock: float, fps: float | None, board: Board | None) -> bool:
+    """True where some folding fast enough stays within the limits; without a rate, the slowest."""
+    target = int(clock * 1e6 / fps) if fps else int(search.targets[-1])
+    worth = weigh_resources(board, search.family)
+    return target >= search.fastest and BoundedSearch(search, limits, worth).cheapest(target) is not None
 
 
 def _target_cycles(search: Search, clock: float, fps: float | None) -> int | None:
@@ -230,7 +261,9 @@ def _say_too_large(bounded: BoundedSearch, board: Board | None) -> str:
     _, total = bounded.search.solve(int(bounded.search.targets[-1]), bounded.worth)
     k = int(np.argmax(total / np.maximum(bounded.limits, 1e-9)))
     title = board.title if board else "the part"
-    return f"the smallest design needs about {total[k]:.0f} {RESOURCES[k]} and {title} has {bounded.limits[k]:.0f} to give; take a larger board or a smaller network"
+    fits = partial(_fits, limits=bounded.limits, clock=1.0, fps=None, board=board)
+    other = propose_streams(bounded.search, fits, board)
+    return f"the smallest design needs about {total[k]:.0f} {RESOURCES[k]} and {title} has {bounded.limits[k]:.0f} to give; take a larger board or a smaller network{other}"
 
 
 def _say_too_slow(bounded: BoundedSearch, target: int, best: Choice, clock: float, board: Board | None) -> str:

@@ -17,6 +17,7 @@ from hwflow.plan.clock import estimate_clock
 from hwflow.plan.events import simulate
 from hwflow.plan.power import estimate_power
 from hwflow.plan.search import RESOURCES, Search, as_vector, weigh_resources
+from hwflow.plan.streaming import bandwidth, describe_bandwidth
 from hwflow.units.kit.base import Cost, Dataflow
 from hwflow.units.kit.costs import doubt
 
@@ -28,7 +29,7 @@ def explain(
     family: str = DEFAULT_FAMILY,
     toggles: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """bottleneck, doubling, limit, unused, latency, fmax and power of a design, with `text` that says it in lines.
+    """bottleneck, doubling, limit, unused, latency, fmax, power and streamed weights of a design, with `text` that says it in lines.
 
     `doubling` is the cheapest design of twice the rate (or the fastest there is): its cycles and what it adds.
     `toggles`: bits that change an image on each stream in the RTL simulation, where it ran.
@@ -51,6 +52,7 @@ def explain(
         "doubling": _price_doubling(dataflow, cycles, board, family),
         "fmax": estimate_clock(dataflow, family, board),
         "power": estimate_power(dataflow, family, clock, toggles),
+        "streamed": bandwidth(dataflow, clock, board),
     }
     if board:
         percent = board.percent(dict(zip(RESOURCES, used.tolist(), strict=True)))
@@ -67,7 +69,7 @@ def explain(
 
 def _price_doubling(dataflow: Dataflow, cycles: int, board: Board | None, family: str) -> dict[str, Any] | None:
     """The cheapest design of twice the rate, or of the highest rate there is, fifos not counted; None when this is it."""
-    search = Search.of(unjoin(dataflow), family, {})
+    search = Search.of(unjoin(dataflow), family, {n: {"style": "stream"} for n in dataflow.feeds})
     target = max(cycles // 2, search.fastest)
     if target >= cycles:
         return None
@@ -108,6 +110,8 @@ def _write_text(found: dict[str, Any], board: Board | None, clock: float) -> str
     lines.append(
         f"Estimated to draw {drawn['mw']:.3g} mW in the core, {drawn['uj_per_image']:.3g} uJ an image ({drawn['activity_from']}; {drawn['source']})."
     )
+    if found["streamed"]:
+        lines.append(describe_bandwidth(found["streamed"], board))
     if found["doubt"]:
         lines.append(f"{found['doubt'][0].upper()}{found['doubt'][1:]}.")
     if board:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import prod
 from typing import Any
@@ -188,18 +188,18 @@ def list_memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> lis
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The choices of a whole design and what joins them."""
+    """The choices of a whole design and what joins them; `given`: the folding that they agree with."""
 
     units: tuple[Unit, ...]
     choices: tuple[Options, ...]
     family: str
+    given: Folding = field(default_factory=dict)
 
     @staticmethod
     def of(units: tuple[Unit, ...], family: str, folding: Folding) -> Search:
         """All choices of `units` that agree with a (partial) folding."""
-        return Search(
-            units, tuple(list_options(u, family, folding.get(u.name, {}), u is units[-1]) for u in units), family
-        )
+        choices = tuple(list_options(u, family, folding.get(u.name, {}), u is units[-1]) for u in units)
+        return Search(units, choices, family, folding)
 
     @cached_property
     def targets(self) -> Array:

@@ -40,8 +40,13 @@ def simulate(
 
             return wasm.run(build.net, x)
         case "hls":
+            from hwflow.emit.hls import refuse
             from hwflow.simulate import hls
 
+            if why := refuse(build.dataflow):
+                raise RecipeError(
+                    f"{build.folder}: has no hls/: {why}; take another engine, or compile without --stream-weights"
+                )
             return hls.run(build.dataflow, build.stage("hls"), x)
         case "rtl":
             from hwflow.simulate import rtl

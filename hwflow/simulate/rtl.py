@@ -16,12 +16,13 @@ import numpy as np
 
 from hwflow.bits import Array
 from hwflow.emit.names import signal as label
-from hwflow.emit.rtl import TEMPLATES, emit, instance, module, network, sources, write_memories
+from hwflow.emit.rtl import TEMPLATES, emit, feed_file, instance, list_ports, module, network, sources, write_memories
 from hwflow.errors import ToolError
 from hwflow.simulate.base import Run
 from hwflow.simulate.verilate import build
 from hwflow.simulate.verilate import waves as wave_format
-from hwflow.units.kit.base import SOURCE, Dataflow, Unit
+from hwflow.simulate.words import pack, unpack, widen
+from hwflow.units.kit.base import SOURCE, Dataflow, Feed, Unit
 from hwflow.units.kit.streams import Stream
 
 TOP = "top"
@@ -32,7 +33,7 @@ IDLE = 10_000  # cycles without a handshake at either end that mean it will neve
 class End:
     """A stream that a bench feeds, drains or listens to: its number in the plan, its place in a joined port."""
 
-    kind: str  # source, sink, tap, level
+    kind: str  # source, feed (a source whose file comes over and over), sink, tap, level
     id: int
     stream: Stream
     low: int = 0
@@ -41,6 +42,8 @@ class End:
     into: str = ""
     out: str = ""
     capture: int = 0
+    feed: Feed | None = None
+    file: str = ""  # of a feed: where its words lie
 
     @property
     def bits(self) -> int:
@@ -67,6 +70,11 @@ class Design:
     def core(self) -> str:
         """The instance that holds the units, as the bench sees it."""
         return f"{self.name}.axis.core" if self.is_top else self.name
+
+    @property
+    def feeds(self) -> list[End]:
+        """Those of its `ins` that are weights."""
+        return [e for e in self.ins if e.feed]
 
     @property
     def in_bits(self) -> int:
@@ -146,7 +154,7 @@ def run_many(
             (folder / f"network_{k}.sv").write_text(network(dataflow, f"network_{k}", f"d{k}_"))
             for unit in dataflow.units:
                 write_memories(unit, folder, f"d{k}_")
-            design = of_dataflow(dataflow, f"d{k}", f"network_{k}", first=count)
+            design = of_dataflow(dataflow, f"d{k}", f"network_{k}", first=count, prefix=f"d{k}_")
             designs.append(design if listen else replace(design, taps=[], levels=[]))
             count += len(designs[-1].ends)
         files = [*sources(module(u) for d in dataflows for u in d.units), *sorted(folder.glob("*.sv"))]
@@ -179,21 +187,31 @@ def run_units(
     return runs
 
 
-def of_dataflow(dataflow: Dataflow, name: str, module: str = TOP, first: int = 0, capture: bool = False) -> Design:
-    """A network, or its top, between a source and a sink, with a tap on every stream and a level at every fifo."""
+def of_dataflow(
+    dataflow: Dataflow, name: str, module: str = TOP, first: int = 0, capture: bool = False, prefix: str = ""
+) -> Design:
+    """A network, or its top, between a source and a sink, with a tap on every stream and a level at every fifo.
+
+    What is streamed to it lies in files whose names start with `prefix`.
+    """
     edges = _edges(dataflow)
+    feeds = [
+        End("feed", first + f.place, f.feed.stream, f.low, label=f.unit, feed=f.feed, file=feed_file(f.unit, prefix))
+        for f in list_ports(dataflow)
+    ]
+    sink = first + 1 + len(feeds)
     taps = [
-        End("tap", first + 2 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture))
+        End("tap", sink + 1 + i, dataflow.stream(e), label=label(e), edge=e, capture=int(capture))
         for i, e in enumerate(edges)
     ]
     fifos = dataflow.fifos
     levels = [
-        End("level", first + 2 + len(taps) + i, u.ins[0], label=u.name, into=label(u.inputs[0]), out=label(u.name))
+        End("level", sink + 1 + len(taps) + i, u.ins[0], label=u.name, into=label(u.inputs[0]), out=label(u.name))
         for i, u in enumerate(fifos)
     ]
     ins, outs = (
-        [End("source", first, dataflow.input, label=SOURCE)],
-        [End("sink", first + 1, dataflow.output, label="output")],
+        [End("source", first, dataflow.input, label=SOURCE), *feeds],
+        [End("sink", sink, dataflow.output, label="output")],
     )
     return Design(
         name,
@@ -214,9 +232,22 @@ def of_unit(unit: Unit, name: str, first: int = 0) -> Design:
     ends: list[End] = []
     low = {"source": 0, "sink": 0}
     for kind, stream in [*(("source", s) for s in unit.ins), *(("sink", s) for s in unit.outs)]:
+        if kind == "sink" and unit.feed and not low["sink"]:
+            file = feed_file(unit.name, f"{name}_")
+            ends.append(
+                End(
+                    "feed",
+                    first + len(ends),
+                    unit.feed.stream,
+                    low["source"],
+                    f"{unit.name} weights",
+                    feed=unit.feed,
+                    file=file,
+                )
+            )
         ends.append(End(kind, first + len(ends), stream, low[kind], label=f"{unit.name} {kind}"))
         low[kind] += stream.bits
-    ins, outs = ends[: len(unit.ins)], ends[len(unit.ins) :]
+    ins, outs = ends[: -len(unit.outs)], ends[-len(unit.outs) :]
     return Design(
         name,
         module(unit),
@@ -263,7 +294,7 @@ def _simulate(
     idle = IDLE + 4 * max(d.cycles for d in designs)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        plan = [_plan(end, d, x, work, stalls) for d, x in zip(designs, xs, strict=True) for end in d.ends]
+        plan = [_plan(end, d, x, work, stalls, folder) for d, x in zip(designs, xs, strict=True) for end in d.ends]
         (work / "plan").write_text("".join(plan))
         written = [folder.resolve() / f"waves.{waves}"] if trace else []
         start = time.perf_counter()
@@ -276,22 +307,27 @@ def _simulate(
             tuple(_run(d, e, len(x[0]), states, total, seconds, work, program) for e in d.outs)
             for d, x in zip(designs, xs, strict=True)
         ]
-        heard = {e.id: _values(work / str(e.id), e.stream) for d in designs for e in d.taps if e.capture}
+        heard = {e.id: unpack(work / str(e.id), e.stream) for d in designs for e in d.taps if e.capture}
     return runs, heard
 
 
-def _plan(end: End, design: Design, xs: tuple[Array, ...], work: Path, stalls: int | None) -> str:
-    """One line of the plan; a source's words are written on the way."""
+def _plan(end: End, design: Design, xs: tuple[Array, ...], work: Path, stalls: int | None, folder: Path) -> str:
+    """One line of the plan; a source's words are written on the way, those of a feed are in `folder`."""
     n = len(xs[0])
-    file = work / str(end.id) if end.kind in ("source", "sink") or end.capture else ""
+    file = work / str(end.id) if end.kind in ("source", "feed", "sink") or end.capture else ""
+    many = n * end.stream.words
+    if end.feed:
+        assert isinstance(file, Path)
+        file.write_bytes(widen((folder / end.file).read_bytes(), end.bits))
+        many *= end.feed.times
     if end.kind == "source":
         assert isinstance(file, Path)
         file.write_bytes(pack(xs[design.ins.index(end)], end.stream))
     random, patience = 0, 256
-    if stalls is not None and end.kind in ("source", "sink"):
+    if stalls is not None and end.kind in ("source", "feed", "sink"):
         rng = np.random.default_rng([stalls, end.id])
         random, patience = int(rng.integers(1, 1 << 62)), int(rng.choice([40, 128, 200, 250]))
-    return f"{end.kind} {-(-end.bits // 32)} {end.stream.words} {n * end.stream.words} {random} {patience} {file}\n"
+    return f"{end.kind} {-(-end.bits // 32)} {end.stream.words} {many} {random} {patience} {file}\n"
 
 
 def _watch(command: Sequence[object], folder: Path, progress: Callable[[int], None] | None) -> int:
@@ -342,7 +378,7 @@ def _run(
     rate = -(-(ends[-1] - ends[start]) // (n - 1 - start)) if n > 1 else None
     log = {"program": str(program), "first_word": sink.first - source.first, "image_ends": ends}
     return Run(
-        "rtl", _values(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
+        "rtl", unpack(work / str(end.id), end.stream).reshape(n, -1), seconds, cycles_per_image=rate,
         latency=ends[0] - source.first + 1, cycles=total, occupancy={e.label: states[e.id].words for e in design.levels}, log=log,
         toggles={e.edge: states[e.id].toggles / n for e in design.taps},
     )  # fmt: skip
@@ -375,23 +411,3 @@ def _where(design: Design, states: list[StreamState], images: int) -> str:
     if silent:
         return f"{silent[0].label} gives no more words after {states[silent[0].id].words} of {images * silent[0].stream.words}"
     return "words are lost at the end"
-
-
-def pack(x: Array, stream: Stream) -> bytes:
-    """Images (n, ...) as the bytes of a file of words, each rounded up to 32 bits."""
-    codes = stream.ints.encode(stream.words_of(x))
-    flags = (codes[..., None] >> np.arange(stream.ints.bits, dtype=np.uint64)).astype(np.uint8) & np.uint8(1)
-    rows = np.packbits(flags.reshape(len(codes), -1), axis=1, bitorder="little")
-    padded = np.zeros((len(rows), -(-stream.bits // 32) * 4), np.uint8)
-    padded[:, : rows.shape[1]] = rows
-    return padded.tobytes()
-
-
-def _values(path: Path, stream: Stream) -> Array:
-    """Images (n, elements) of a file of words."""
-    rows = np.fromfile(path, np.uint8).reshape(-1, -(-stream.bits // 32) * 4)
-    flags = np.unpackbits(rows, axis=1, bitorder="little")[:, : stream.bits].reshape(
-        len(rows), stream.par, stream.ints.bits
-    )
-    place = np.uint64(1) << np.arange(stream.ints.bits, dtype=np.uint64)
-    return stream.values_of(stream.ints.decode((flags.astype(np.uint64) * place).sum(-1, dtype=np.uint64)))

@@ -16,11 +16,11 @@ from hwflow.bits import BIPOLAR, Array, Ints, clog2
 from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.units.kit import sharing
-from hwflow.units.kit.base import MULTS, FinnLayer, Memory, Unit
+from hwflow.units.kit.base import MULTS, Feed, FinnLayer, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.matrix import Matrix
 from hwflow.units.kit.stores import FEW, LATE, STYLE, Store
-from hwflow.units.kit.streams import divide
+from hwflow.units.kit.streams import Stream, divide
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind
 
@@ -31,7 +31,8 @@ TABLE = 32  # words of weights that bits are compared with in the LUTs that hold
 class Mvu(Matrix):
     """One vector at a time: a word of `simd` columns enters and `pe` rows leave at once.
 
-    x is stored on the first of the rows/pe passes and replayed on the others.
+    x is stored on the first of the rows/pe passes and replayed on the others. With style `stream` the weights are no
+    memory: each step takes the next word of them from outside, all of them for every vector.
     """
 
     module: ClassVar[str] = "mvu"
@@ -41,6 +42,10 @@ class Mvu(Matrix):
         divide(self.name, "simd", self.simd, self.cols)
         if self.style == "const" and self.reload:
             raise RecipeError(f"{self.name}: constant weights cannot be loaded; take style lut or block")
+        if self.style == "stream" and self.reload:
+            raise RecipeError(
+                f"{self.name}: streamed weights come anew for every image; leave out either --reload or them"
+            )
         if self.style == "const" and self.steps != 1:
             raise RecipeError(
                 f"{self.name}: constant weights need pe={self.rows} and simd={self.cols}, not {self.pe} and {self.simd}"
@@ -59,8 +64,24 @@ class Mvu(Matrix):
 
     def memories(self) -> dict[str, Memory]:
         """Weights: one word of pe rows x simd columns for each step (row group, then column group), column 0 low."""
+        return self.contents(self._by_step, self.pe * self.simd)
+
+    @property
+    def _by_step(self) -> Array:
+        """Weights (passes, groups, pe, simd), in the order in which the unit works on them."""
         order = self.weights.reshape(self.rows // self.pe, self.pe, self.cols // self.simd, self.simd)
-        return self.contents(order.transpose(0, 2, 1, 3), self.pe * self.simd)
+        return order.transpose(0, 2, 1, 3)
+
+    def streamed(self) -> Mvu:
+        return replace(self, style="stream")
+
+    @property
+    def feed(self) -> Feed | None:
+        """The words of its weights memory, once for every vector, where it has none."""
+        if self.style != "stream":
+            return None
+        stream = Stream(Port((self.weights.size,), self.weight_ints), self.pe * self.simd)
+        return Feed(stream, self._by_step.reshape(1, -1), self.vectors)
 
     @property
     def shareable(self) -> bool:
@@ -107,7 +128,7 @@ class Mvu(Matrix):
         w, out = self.weight_ints, dict[str, int]()
         if self.reload:
             return out
-        if self.steps > FEW:
+        if self.steps > FEW and self.style != "stream":
             shape = self.rows // self.pe, self.pe, self.cols // self.simd, self.simd
             out["SameWeights"] = constant_bits(w.encode(self.weights).reshape(shape), (0, 2), w.bits)
         if self.levels and self.rows // self.pe > FEW:
@@ -190,6 +211,8 @@ class Mvu(Matrix):
             Mvu(name="mvu_signs", inputs=("input",), x=Port((3, 8), TERNARY), weights=rng.integers(-3, 4, (4, 8)), pe=4, simd=4, mult="lut"),
             Mvu(name="mvu_flip", inputs=("input",), x=Port((8,), BIPOLAR), weights=rng.integers(0, 4, (4, 8)), pe=2, simd=4, mult="lut"),
             Mvu(name="mvu_dsp", inputs=("input",), x=Port((6,), Ints(-128, 127)), weights=rng.integers(-99, 100, (4, 6)), pe=2, simd=3, mult="dsp"),
+            Mvu(name="mvu_fed", inputs=("input",), x=Port((3, 63), BIPOLAR), weights=signs(12, 63), thresholds=rng.integers(-9, 9, (12, 1)), bipolar=True, pe=3, simd=9, style="stream"),
+            Mvu(name="mvu_fed_once", inputs=("input",), x=Port((2, 2, 7), Ints(-8, 7)), weights=rng.integers(-7, 8, (6, 7)), thresholds=np.sort(rng.integers(-60, 60, (6, 3)), 1), pe=2, simd=7, style="stream"),
             Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
         )  # fmt: skip
 
@@ -229,8 +252,17 @@ def count_hardware(p: Params) -> Bill:
     depth = 2 + late + deep  # place_pipe: cycles from a word to its sum
     counts |= count_control(p, steps, depth) | count_accumulators(p)
     counts["registers"] = registers + 3 * depth  # place_pipe, step_pipe
-    counts["registers"] += late * (p["Pe"] * p["Simd"] * p["WBits"] + p["Simd"] * p["XBits"])  # w_level, x_level
+    word = p["Pe"] * p["Simd"] * p["WBits"]
+    counts["registers"] += late * (word + p["Simd"] * p["XBits"])  # w_level, x_level
+    if fed(p):
+        counts["registers"] += word  # gen_fed: w_q
+        counts["out"] += word  # gen_fed: slice, as the buffer at the end
     return Bill(counts, memories_of(p, steps, fused, bool(counts["replay"])), products, terms=p["Simd"])
+
+
+def fed(p: Params) -> bool:
+    """True where weights come from outside."""
+    return STYLE[p["Style"]] == "stream"
 
 
 def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, bool]:
@@ -240,7 +272,7 @@ def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, boo
     masks = 2 if p["WKind"] == TERNARY_KIND else 1 if p["XKind"] == TERNARY_KIND else 0
     fused = not p["Load"] and p["Style"] < 2 and 1 < steps <= TABLE
     held = "_table" if fused else "_block" if p["Style"] == 2 and steps > 1 else ""
-    fixed = "_fixed" if steps == 1 else ""
+    fixed = "_fixed" if steps == 1 and not fed(p) else ""
     shared = masks == 1  # gen_shared: count_all counts the elements that count, once for all rows
     trees = pe * (2 if masks == 2 else 1)  # gen_row: dot_bits has a second tree where each row has a mask of its own
     leaves, adders, registers, deep = popcount(simd, 4 if fused else 3)
@@ -260,7 +292,7 @@ def count_numbers(p: Params, steps: int) -> tuple[dict[str, float], float, int, 
     """gen_numbers: counts, bits of registers, registers in a row of its adder trees, and multipliers."""
     x, w, pe, simd = p["XBits"], p["WBits"], p["Pe"], p["Simd"]
     # two words of weights: a bit of one is 0, 1 or the address
-    few = "_few" if steps == 2 else "_fixed" if steps == 1 else ""
+    few = "" if fed(p) else "_few" if steps == 2 else "_fixed" if steps == 1 else ""
     select = p["WKind"] == 0  # weights of -1/+1: no product; gen_shared adds up all x, and a row subtracts
     if select:
         kind_, each = "select", x
@@ -300,7 +332,7 @@ def count_control(p: Params, steps: int, depth: int) -> dict[str, float]:
     groups, passes, word = p["Cols"] // p["Simd"], p["Rows"] // p["Pe"], p["Simd"] * p["XBits"]
     return {
         "one": 1,  # flags and handshake
-        "counters": counter(groups, passes, steps),  # group_q, pass_q, step_q
+        "counters": counter(groups, passes, *(() if fed(p) else (steps,))),  # group_q, pass_q, step_q
         "word": word,  # x_q
         "replay": word if passes > 1 and groups > 1 else 0,  # gen_replay: the choice of x_q or `again`
         "places": counter(passes) * (depth - 1),  # pass_pipe
@@ -326,10 +358,10 @@ def memories_of(p: Params, steps: int, fused: bool, replay: bool) -> tuple[Store
     """Weights, thresholds and the vector that is replayed; bits that are the same in all words are not stored."""
     simd, groups, passes = p["Simd"], p["Cols"] // p["Simd"], p["Rows"] // p["Pe"]
     masked = fused and TERNARY_KIND in (p["XKind"], p["WKind"])
-    weights = Store(
+    held = [] if fed(p) else [Store(
         p["Pe"] * simd * p["WBits"] - p.get("SameWeights", 0), steps, STYLE[p["Style"] % 3],
         compared=simd if fused else 0, masked=masked, rom=not p["Load"], loads=bool(p["Load"]),
-    )  # fmt: skip
+    )]  # fmt: skip
     limits = Store(
         p["Pe"] * p["Levels"] * p["ThrBits"] - p.get("SameThresholds", 0),
         passes,
@@ -337,4 +369,4 @@ def memories_of(p: Params, steps: int, fused: bool, replay: bool) -> tuple[Store
         loads=bool(p["Load"]),
     )  # starts, stairs
     vector = [Store(simd * p["XBits"], groups, rom=False)] if replay else []  # gen_replay: vector
-    return (weights, limits, *vector)
+    return (*held, limits, *vector)

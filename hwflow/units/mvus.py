@@ -33,6 +33,8 @@ class Mvus(Matrix):
             raise RecipeError(f"{self.name}: pe and simd must be several times {self.rows} and {self.cols}")
         if self.style == "const":
             raise RecipeError(f"{self.name}: constant weights need pe={self.rows} and simd={self.cols}")
+        if self.style == "stream":
+            raise RecipeError(f"{self.name}: streamed weights need one pixel a cycle: pe divides {self.rows}")
 
     @property
     def pixels(self) -> int:

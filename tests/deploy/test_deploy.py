@@ -14,13 +14,13 @@ import pytest
 import serial
 from conftest import KIT
 from deployed import FOLDING, Made, images, mlp
+from simulated_dma import SimulatedDma
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.bits import words as stream_words
 from hwflow.board import load_board
 from hwflow.deploy import design as designs
 from hwflow.deploy import package
-from hwflow.deploy.sim import around, program
 from hwflow.driver import MAGIC, Accelerator
 from hwflow.driver_bytes import Words, frame
 from hwflow.driver_line import start_board, stop_board
@@ -182,28 +182,6 @@ def test_the_design_says_how_its_words_travel(digits: Made):
     memory.write_text(text.replace("0", "1", 1))
     assert designs.design_id(digits.rtl) != before
     memory.write_text(text)
-
-
-class SimulatedDma:
-    """AXI DMA around board_dma in Verilator: takes what the PYNQ driver would put into its buffers."""
-
-    def __init__(self, made: Made, folder: Path):
-        params = designs.parameters(made.dataflow, made.rtl)
-        self.program = program(
-            "board_dma", {**params, "Bytes": 8}, around("board_dma", made.rtl), hardware("dma_sim.cpp")
-        )
-        self.rtl, self.folder, self.buffers = made.rtl, folder, []
-
-    def exchange(self, data: np.ndarray, back_bytes: int) -> np.ndarray:
-        self.buffers.append(data.tobytes())
-        (self.folder / "to_board").write_bytes(data.tobytes())
-        subprocess.run(
-            [self.program, self.folder / "to_board", self.folder / "from_board", "5"],
-            cwd=self.rtl,
-            check=True,
-            timeout=100,
-        )
-        return np.fromfile(self.folder / "from_board", np.uint8).reshape(len(data), back_bytes)
 
 
 @pytest.mark.slow

@@ -10,21 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_nets import NETS
+from small_nets import FED, NETS
 
 from hwflow import tools
 from hwflow.emit.kit import write as write_kit
 from hwflow.emit.rtl import emit
 from hwflow.lower import lower
 
+CASES = {**NETS, **FED}
 
-@pytest.fixture(scope="module", params=list(NETS))
+
+@pytest.fixture(scope="module", params=list(CASES))
 def rtl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    net, folding = NETS[request.param]
+    net, folding = CASES[request.param]
     dataflow = lower(net(), folding)
     folder = emit(dataflow, tmp_path_factory.mktemp("kit"))
     write_kit(dataflow, folder, 100.0)
     return folder
+
+
+def fed(rtl: Path) -> list[str]:
+    """Units whose weights come from outside."""
+    return [p.name.removesuffix("_weights.bin") for p in sorted(rtl.glob("*.bin"))]
 
 
 def run(command: list, folder: Path, **more) -> str:
@@ -40,7 +47,7 @@ def test_the_readme_names_files_that_are_there_and_every_port(rtl: Path):
     files = set(re.findall(r"`([\w./]+\.(?:f|core|sv|ys|py|xdc|sdc))`", text))
     assert len(files) > 8 and all((rtl / f).is_file() for f in files if f != "kit/top.v"), files
     ports = re.findall(r"^\s+(?:input|output) +logic (?:\[.*?\] )?(\w+)", (rtl / "top.sv").read_text(), re.MULTILINE)
-    assert len(ports) == 12 and all(f"`{p}`" in text for p in ports)
+    assert len(ports) == 12 + 3 * len(fed(rtl)) and all(f"`{p}`" in text for p in ports)
     assert set((rtl / "files.f").read_text().split()) == {p.name for p in rtl.glob("*.sv")}
 
 
@@ -79,10 +86,9 @@ def simulate_wrapped(text: str, rtl: Path, wires: dict[str, str], module: str) -
     text = re.sub(r"\btop\s*#\(\s*\.Framing\([^)]*\)\s*\)", "top", text)  # the conversion has its default, 1
     ports = re.search(r"\) \(\n(.*?)\n\);", (rtl / "top.sv").read_text(), re.DOTALL)
     assert ports
+    inner_ports = re.sub(r"\blogic\b", "wire", ports.group(1))
     connected = ", ".join(f".{theirs}({ours})" for theirs, ours in wires.items())
-    shell = (
-        f"module top (\n{ports.group(1).replace('logic', 'wire')}\n);\n  {module} wrapped ({connected});\nendmodule\n"
-    )
+    shell = f"module top (\n{inner_ports}\n);\n  {module} wrapped ({connected});\nendmodule\n"
     (rtl / "wrapped.v").write_text(inner + re.sub(r"\btop\b", "inner_top", text) + shell)
     run(["iverilog", "-g2012", "-o", "wrapped", "wrapped.v", "kit/tb.sv"], rtl)
     assert "PASS" in run(["vvp", "wrapped"], rtl)
@@ -113,6 +119,11 @@ def test_the_amaranth_wrapper_elaborates_and_simulates(rtl: Path):
         "y__ready": "m_axis_tready", "error": "error_o",
         "x__payload": "{s_axis_tlast, s_axis_tdata}", "y__payload": "{m_axis_tuser, m_axis_tlast, m_axis_tdata}",
     }  # fmt: skip
+    for unit in fed(rtl):
+        wires |= {
+            f"weights_{unit}__{part}": f"s_axis_weights_{unit}_t{port}"
+            for part, port in (("valid",) * 2, ("ready",) * 2, ("payload", "data"))
+        }
     simulate_wrapped((rtl / "amaranth.v").read_text(), rtl, wires, "wrapper")
 
 
@@ -127,6 +138,9 @@ def test_the_litex_wrapper_elaborates_and_simulates(rtl: Path):
         source.valid: "m_axis_tvalid", source.ready: "m_axis_tready", source.data: "m_axis_tdata", source.last: "m_axis_tlast",
         source.broken: "m_axis_tuser", made.error: "error_o",
     }  # fmt: skip
+    for unit in fed(rtl):
+        weights = getattr(made, f"weights_{unit}")
+        ports |= {getattr(weights, part): f"s_axis_weights_{unit}_t{part}" for part in ("valid", "ready", "data")}
     made = verilog.convert(made, set(ports), name="wrapper")
     wires = {made.ns.get_name(signal): ours for signal, ours in ports.items()}
     simulate_wrapped(str(made), rtl, {**wires, "sys_clk": "clk_i", "sys_rst": "!rst_ni"}, "wrapper")

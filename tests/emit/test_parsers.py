@@ -6,15 +6,17 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from small_nets import NETS
+from small_nets import FED, NETS
 
 from hwflow import tools
 from hwflow.deploy import design as designs
+from hwflow.deploy import feeds
 from hwflow.deploy.sim import around
 from hwflow.emit.rtl import emit
 from hwflow.lower import lower
 
 TOPS = ("top", "board_dma", "board_uart")
+CASES = {**NETS, **FED}
 # slang's opinions on style that we do not share, each with what we hold against it
 EXPLAINED = {
     "arith-op-mismatch": "$clog2 is an integer, widths are unsigned; both are small and positive",
@@ -32,7 +34,7 @@ EXPLAINED = {
 
 class Emitted:
     def __init__(self, name: str, folder: Path):
-        net, folding = NETS[name]
+        net, folding = CASES[name]
         self.net = net()
         self.dataflow = lower(self.net, folding)
         self.rtl = emit(self.dataflow, folder / name)
@@ -40,26 +42,34 @@ class Emitted:
     def files(self, top: str) -> list[Path]:
         return sorted(self.rtl.glob("*.sv")) if top == "top" else around(top, self.rtl)
 
-    def params(self, top: str) -> dict[str, int]:
-        return {} if top == "top" else designs.parameters(self.dataflow, self.rtl)
+    def params(self, top: str) -> dict[str, int | str]:
+        return (
+            {} if top == "top" else {**designs.parameters(self.dataflow, self.rtl), **feeds.parameters(self.dataflow)}
+        )
 
 
-@pytest.fixture(scope="module", params=list(NETS))
-def emitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Emitted:
-    return Emitted(request.param, tmp_path_factory.mktemp("rtl"))
+# a serial link brings no weights
+PAIRS = [(name, top) for name in CASES for top in TOPS if name not in FED or top != "board_uart"]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def design(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Emitted, str]:
+    """An emitted network and the top that is looked at."""
+    name, top = request.param
+    return Emitted(name, tmp_path_factory.mktemp("rtl")), top
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyslang") is None, reason="pyslang is not installed")
-@pytest.mark.parametrize("top", TOPS)
 def test_slang_finds_no_error_and_no_warning_that_is_not_explained(
-    top: str, emitted: Emitted, capfd: pytest.CaptureFixture
+    design: tuple[Emitted, str], capfd: pytest.CaptureFixture
 ):
+    emitted, top = design
     from pyslang.driver import Driver
 
     driver = Driver()
     driver.addStandardArgs()
     off = " ".join(f"-Wno-{name}" for name in EXPLAINED)
-    params = " ".join(f"-G {k}={v}" for k, v in emitted.params(top).items())
+    params = " ".join(f'-G "{k}={v}"' for k, v in emitted.params(top).items())
     files = " ".join(str(f) for f in emitted.files(top))
     assert driver.parseCommandLine(f"slang --top {top} {params} -Weverything {off} {files}")
     assert driver.processOptions() and driver.parseAllSources()
@@ -72,8 +82,8 @@ def test_slang_finds_no_error_and_no_warning_that_is_not_explained(
 
 
 @pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
-@pytest.mark.parametrize("top", TOPS)
-def test_verilator_has_no_warning_of_any_kind(top: str, emitted: Emitted):
+def test_verilator_has_no_warning_of_any_kind(design: tuple[Emitted, str]):
+    emitted, top = design
     said = tools.run(
         "verilator",
         ["--lint-only", "-Wall", "-Wpedantic", "--quiet", "--top-module", top, *(f"-G{k}={v}" for k, v in emitted.params(top).items()),

@@ -178,7 +178,10 @@ def check_icarus(units: Sequence[Unit], folder: Path, *, seed: int = 0, images: 
     rng = np.random.default_rng(seed)
     for k, (unit, design) in enumerate(zip(units, netlists(units, folder), strict=True)):
         x = tuple(values(s, images, rng) for s in unit.ins)
-        starts = [stream(e, folder, f"x{k}_{i}", a) for i, (e, a) in enumerate(zip(design.ins, x, strict=True))]
+        fed = [np.tile(e.feed.values, (images * e.feed.times, 1)) for e in design.feeds]
+        starts = [
+            stream(e, folder, f"x{k}_{i}", a) for i, (e, a) in enumerate(zip(design.ins, (*x, *fed), strict=True))
+        ]
         ends = [
             stream(e, folder, f"y{k}_{i}", y) for i, (e, y) in enumerate(zip(design.outs, unit.run(*x), strict=True))
         ]

@@ -64,6 +64,10 @@ NETS = {
     "dense": (dense, {"table": {"pe": 4, "simd": 3}, "logic": {"pe": 5, "simd": 4}}),
     "conv": (conv, None),
 }
+# every weight of the first comes from outside
+FED = {
+    "fed": (dense, {"table": {"pe": 4, "simd": 3, "style": "stream"}, "logic": {"pe": 5, "simd": 4, "style": "stream"}})
+}
 SEVERAL = {"two": (two, None)}  # with several outputs
 
 

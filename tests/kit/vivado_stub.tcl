@@ -21,13 +21,13 @@ namespace eval stub {
       {PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ PSU__USE__S_AXI_GP2 PSU__USE__M_AXI_GP0 PSU__USE__M_AXI_GP1}
       {pl_clk0 pl_resetn0 maxihpm0_fpd_aclk saxihp0_fpd_aclk} {M_AXI_HPM0_FPD S_AXI_HP0_FPD}}
     axi_dma {
-      {c_include_sg c_sg_length_width c_m_axi_mm2s_data_width c_m_axis_mm2s_tdata_width c_m_axi_s2mm_data_width
+      {c_include_sg c_include_s2mm c_sg_length_width c_m_axi_mm2s_data_width c_m_axis_mm2s_tdata_width c_m_axi_s2mm_data_width
         c_s_axis_s2mm_tdata_width c_mm2s_burst_size c_s2mm_burst_size c_addr_width}
       {s_axi_lite_aclk m_axi_mm2s_aclk m_axi_s2mm_aclk axi_resetn}
       {S_AXI_LITE M_AXI_MM2S M_AXI_S2MM M_AXIS_MM2S S_AXIS_S2MM}}
     proc_sys_reset {{} {ext_reset_in slowest_sync_clk peripheral_aresetn} {}}
     smartconnect {
-      {NUM_SI NUM_MI} {aclk aresetn} {S00_AXI S01_AXI M00_AXI M01_AXI}}
+      {NUM_SI NUM_MI} {aclk aresetn} {S00_AXI S01_AXI S02_AXI S03_AXI M00_AXI M01_AXI M02_AXI M03_AXI}}
   }
 
   proc ok {true text} {

@@ -38,6 +38,8 @@ MUTANTS = of_room(
     rtl(V + "mvu.sv", "YBits'({acc_q[p], 1'b0}) - YBits'(Cols)", "YBits'({acc_q[p], 1'b0}) + YBits'(Cols)", "mvu_raw"),
     Mutant(V + "mvu.sv", "$signed(acc_q[p]) >= AccBits'(", "$signed(acc_q[p]) > AccBits'(", "tests/units/test_rtl_mvu.py -k reaches_the_threshold"),
     rtl(V + "mvu.sv", "assign x_read = fresh_q ? x_q : again;", "assign x_read = again;", "mvu_bin"),
+    stalls(V + "mvu.sv", "step         = go && w_there && (", "step         = go && (", "mvu_fed"),
+    stalls(V + "mvu.sv", ".y_valid_o(w_there), .y_ready_i(step)", ".y_valid_o(w_there), .y_ready_i(go)", "mvu_fed"),
     rtl(V + "rescale.sv", "shifted < TBits'(Lo) ? YBits'(Lo)", "shifted < TBits'(Lo) ? YBits'(Hi)", "rescale"),
     rtl(V + "rescale.sv", "assign value = {!x[0], 1'b1};", "assign value = {x[0], 1'b1};", "rescale"),
     rtl(V + "upsample.sv", "assign fresh = last_q ? last_i : i_q == '0;", "assign fresh = i_q == '0;", "upsample"),

@@ -61,6 +61,25 @@ class Memory:
     words: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """What a unit takes from outside over and over: a stream of `values` (1, elements), `times` of them for each image."""
+
+    stream: Stream
+    values: Array
+    times: int
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of one word as it travels."""
+        return -(-self.stream.bits // 8)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes that one image takes."""
+        return self.times * self.stream.words * self.word_bytes
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Unit(Node):
     """One hardware unit. `inputs` name the streams it reads: `unit`, or `unit:port` of a unit with several outputs.
@@ -167,6 +186,15 @@ class Unit(Node):
     def memories(self) -> dict[str, Memory]:
         """Memory contents by file name, as `params` names them."""
         return {}
+
+    @property
+    def feed(self) -> Feed | None:
+        """What comes from outside, as one more stream behind its `ins` in SystemVerilog; None where it holds all it needs."""
+        return None
+
+    def streamed(self) -> Unit:
+        """The same unit with its weights from outside (`feed`); itself where it has none that could be."""
+        return self
 
     @property
     def loads(self) -> bool:
@@ -305,6 +333,11 @@ class Dataflow:
     @cached_property
     def by_name(self) -> dict[str, Unit]:
         return {u.name: u for u in self.units}
+
+    @cached_property
+    def feeds(self) -> dict[str, Feed]:
+        """What comes from outside beside the images, by the name of the unit that takes it."""
+        return {u.name: u.feed for u in self.units if u.feed}
 
     @property
     def output(self) -> Stream:

@@ -30,7 +30,8 @@ class Matrix(Weighted):
     x is (..., cols), one vector for each leading position. Which of its kinds a unit is follows from its folding.
     """
 
-    own_bill: ClassVar[tuple[str, ...]] = ("const",)  # adders that rows share: their number follows from the weights
+    # adders that rows share: their number follows from the weights; what is streamed has fewer foldings
+    own_bill: ClassVar[tuple[str, ...]] = ("const", "stream")
     kinds: ClassVar[list[type[Matrix]]] = []  # the classes derived from this one
     several: ClassVar[bool] = False  # a word holds several vectors
     simd: int = 1
@@ -121,7 +122,7 @@ class Matrix(Weighted):
                 if self.style != "const" or (pe, simd) == (self.rows, self.cols):
                     yield {"pe": pe, "simd": simd}
         for n in PIXELS[1:]:
-            if self.style != "const" and self.beside(n * self.rows, n * self.cols):
+            if self.style not in self.own_bill and self.beside(n * self.rows, n * self.cols):
                 yield {"pe": n * self.rows, "simd": n * self.cols}
 
     def beside(self, pe: int, simd: int) -> bool:
@@ -140,7 +141,7 @@ class Matrix(Weighted):
         return next(k for k in Matrix.kinds if k.several == several)(**values)
 
     def unconstrained(self) -> Matrix:
-        return replace(self, style="auto")  # constant weights have one folding
+        return replace(self, style="auto")  # constant weights have one folding, streamed ones fewer
 
     @property
     def shareable(self) -> bool:
@@ -165,7 +166,7 @@ class Matrix(Weighted):
     def synthesises_quickly(self) -> bool:
         """False for deep tables of weights in LUTs and for thousands of LUTs of products."""
         each = self.x.ints.bits * self.weight_ints.bits
-        table = self.macs * self.weight_ints.bits * self.steps if self.style != "block" else 0
+        table = self.macs * self.weight_ints.bits * self.steps if self.style not in ("block", "stream") else 0
         return table <= 8000 and self.macs * (1 if each <= 2 else each) <= 1600
 
     def run(self, *xs: Array) -> tuple[Array, ...]:

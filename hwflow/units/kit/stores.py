@@ -12,7 +12,7 @@ from math import ceil
 from hwflow.families import Family
 from hwflow.families.base import Ram
 
-STYLE = ("auto", "lut", "block", "const")  # where words lie, by the number that is a module's Style
+STYLE = ("auto", "lut", "block", "const", "stream")  # where words lie, by the number that is a module's Style; outside
 LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow: one more register behind it
 
 DEEP = 512  # words of the deepest memory that hls/parts/ram.sv leaves to LUTs
