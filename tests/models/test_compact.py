@@ -10,7 +10,7 @@ from hwflow.verify import verify
 
 @pytest.mark.slow
 @pytest.mark.skipif(tools.find("g++") is None or tools.find("verilator") is None, reason="needs g++ and verilator")
-@pytest.mark.parametrize("name", [pytest.param("efficientnet", marks=pytest.mark.long), "darts"])
+@pytest.mark.parametrize("name", ["mobilenet-joined", pytest.param("efficientnet", marks=pytest.mark.long), "darts"])
 def test_every_engine_answers_as_the_exported_network_does(name, tmp_path):
     sample = model_zoo.make(name, tmp_path)
     build = flow.compile_model(str(sample.path), tmp_path / "build", input=sample.recipe.input)
