@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from hwflow.train.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoin
 from hwflow.train.data import Batches, load, real_batch, test_split
 from hwflow.train.diagnostics import inspect
 from hwflow.train.export import real_input
+from hwflow.train.layers import Norm
 from hwflow.train.losses import Objective
 from hwflow.train.optimise import make_optimizer, set_rate, share_gradients, train_twin
 from hwflow.train.schedule import Schedule, learning_rate
 from hwflow.train.tasks import as_arrays, detached, joined, task_of
 
+NORMED = 50  # batches that the norms of averaged weights are measured on
 LOOKED_AT = 128  # images that the diagnostics of an epoch are measured on
 
 
@@ -99,6 +102,8 @@ class Run:
         row = {"epoch": self.done + 1, "loss": loss / seen, "train_accuracy": right / seen, "lr": lr}
         self.done, self.step = self.done + 1, 0
         self.sums.zero_()
+        if self.average is not None and self.done == plan.epochs:
+            self.average = self._averaged().state_dict()
         if self.done % plan.evaluate_every == 0 or self.done == plan.epochs:
             row["accuracy"] = self.evaluate()
         if self.rank == 0:
@@ -134,8 +139,27 @@ class Run:
         """The model to hand over: the averaged weights where the plan averages, else the latest."""
         if self.average is None:
             return self.model
+        if self.done < self.recipe.plan.epochs:
+            return self._averaged()
+        out = self.recipe.network(self.recipe.method).to(self.device)
+        out.load_state_dict(self.average)  # whose norms were measured at the end of the last epoch
+        return out
+
+    @torch.no_grad()
+    def _averaged(self) -> nn.Module:
+        """A model of the averaged weights whose norms are measured anew, on the first NORMED batches of the next epoch.
+
+        Averages of weights have other bits than any step had, so the averages of its statistics are not theirs.
+        """
+        assert self.average is not None
         out = self.recipe.network(self.recipe.method).to(self.device)
         out.load_state_dict(self.average)
+        out.train()
+        norms = [m for m in out.modules() if isinstance(m, Norm)]
+        for count, (x, _) in enumerate(islice(self.batches.epoch(self.done), NORMED), 1):
+            for norm in norms:
+                norm.momentum = 1 / count  # the mean of all batches so far
+            out(real_batch(self.recipe, x))
         return out
 
     @torch.no_grad()

@@ -18,8 +18,10 @@ from train_worker import small
 from hwflow.errors import ModelError, RecipeError, ToolError
 from hwflow.recipe import Method, Plan
 from hwflow.train import data, export, load_recipe, loop, test_split, torch_outputs, train
+from hwflow.train.data import real_batch
 from hwflow.train.layers import Dense
 from hwflow.train.recipes import known
+from hwflow.train.run import Run, kept_run
 from hwflow.train.schedule import learning_rate
 
 test_split.__test__ = False  # type: ignore[attr-defined]
@@ -52,6 +54,20 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, changes):
     clocks = [[{k: v for k, v in row.items() if k != "seconds"} for row in s["history"]] for s in (whole, parts)]
     assert clocks[0] == clocks[1]
     assert (tmp_path / "whole" / loop.MODEL).read_bytes() == (tmp_path / "parts" / loop.MODEL).read_bytes()
+
+
+def test_the_norms_of_averaged_weights_are_those_of_their_own_sums(tmp_path):
+    recipe = small(ema=0.95, epochs=3)
+    train(recipe, tmp_path, progress=False)
+    kept = states(tmp_path)
+    run = Run(recipe, torch.device("cpu"), kept=kept_run(recipe, tmp_path / loop.CHECKPOINT))
+    first, norm = run.best_model()[:2]
+    sums = [first(real_batch(recipe, x)) for x, _ in run.batches.epoch(3)]
+    assert torch.allclose(norm.running_mean, torch.stack([y.mean(0) for y in sums]).mean(0), rtol=1e-4, atol=1e-4)
+    assert torch.allclose(norm.running_var, torch.stack([y.var(0) for y in sums]).mean(0), rtol=1e-4)
+    latest = run.model[:2].eval()
+    assert not torch.equal(latest[1].running_mean, norm.running_mean)
+    assert same(kept["average"], run.average), "what is kept is what is handed over"
 
 
 @pytest.mark.slow
