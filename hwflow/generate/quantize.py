@@ -134,9 +134,11 @@ def linear(d: Drawing) -> None:
     more: dict[str, Any] = {}
     if d.wild and d.opset >= 19 and d.chance(10):
         more = {"saturate": 1}
-    if d.wild and d.opset >= 21 and d.chance(10):
+    named = d.wild and d.opset >= 21 and d.chance(20)
+    if named:
         more = {"output_dtype": getattr(onnx.TensorProto, kind.upper())}
-    q = d.node("QuantizeLinear", at.name, *by, **attrs, **more)
+    to = by[:1] if named and not zeros.any() and d.chance(50) else by  # the attribute alone says the type
+    q = d.node("QuantizeLinear", at.name, *to, **attrs, **more)
     if d.wild and d.chance(10) and at.letters == "NCHW" and d.opset >= 12:
         q = d.node("Transpose", d.node("Transpose", q, perm=[0, 2, 3, 1]), perm=[0, 3, 1, 2])
     y = d.node("DequantizeLinear", q, *by, **attrs)
