@@ -38,6 +38,7 @@ PARTS = {
     "trained": ("hwflow.bench.trained", "rows"),
     "tasks": ("hwflow.bench.tasks", "rows"),
     "compact": ("hwflow.bench.compact", "rows"),
+    "explore": ("hwflow.bench.explored", "rows"),
 }
 
 

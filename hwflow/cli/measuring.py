@@ -139,7 +139,7 @@ def bench(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, bits, trained, tasks or compact; all without it."
+            help="compiler, cpu, layers, threads, arm, micro, costs, fifos, fits, rtl, nets, wide, breadth, boards, clocks, faults, link, soak, train, steps, experiment, bits, trained, tasks, compact or explore; all without it."
         ),
     ] = None,
     pages: Annotated[
