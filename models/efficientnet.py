@@ -84,13 +84,13 @@ def efficientnet(
 PLAN = Plan(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
 # as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
 MINUTES = Plan(
-    epochs=4, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=4, threads=1
+    epochs=5, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=5, threads=1
 )
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 # halved by its stem, six blocks of four stages, a fraction of the channels
 SMALL = partial(
-    efficientnet, blocks=((1, 32, 1, 1, 3), (3, 32, 1, 1, 3), (3, 64, 2, 2, 3), (3, 128, 2, 2, 3)), head=256, stride=2,
-    gate_bits=4,
+    efficientnet, stem=24, blocks=((1, 24, 1, 1, 3), (3, 24, 1, 1, 3), (3, 64, 2, 2, 3), (3, 128, 2, 2, 3)), head=256,
+    stride=2, gate_bits=4,
 )  # fmt: skip
 # scikit-learn's digits, 8 x 8 pixels of one colour
 DIGITS = partial(efficientnet, stem=16, blocks=((1, 16, 1, 1, 3), (2, 32, 2, 2, 3)), head=64, colours=1, gate_bits=4)

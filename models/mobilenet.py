@@ -65,7 +65,7 @@ def mobilenet(
 PLAN = Plan(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
 # as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
 MINUTES = Plan(
-    epochs=9, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=9, threads=1
+    epochs=10, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=10, threads=1
 )
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 # halved by its stem, with shortcuts
