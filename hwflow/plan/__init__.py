@@ -21,7 +21,14 @@ from hwflow.net import Net
 from hwflow.plan.explain import explain
 from hwflow.plan.fifos import first_latency, set_pace, size_fifos
 from hwflow.plan.search import IMPOSSIBLE, RESOURCES, Search, as_vector, weigh_resources
-from hwflow.plan.streaming import AUTO, check_bandwidth, choose_streams, propose_streams, stream_weights
+from hwflow.plan.streaming import (
+    AUTO,
+    check_bandwidth,
+    choose_streams,
+    memory_cycles,
+    propose_streams,
+    stream_weights,
+)
 from hwflow.units.kit.base import Dataflow
 
 __all__ = ["BoundedSearch", "explain", "plan"]
@@ -87,10 +94,13 @@ def plan(
             )
             search = stream_weights(held, chosen_streams or ())
         target = _target_cycles(search, clock, fps)
-        start = target or _default_cycles(search, folding)
+        floor = min(memory_cycles(search, board), int(search.targets[-1]))
+        start = target or max(_default_cycles(search, folding), floor)
         bounded = BoundedSearch(search, limits * room, weigh_resources(board, family))
         chosen = (
-            _pick_fastest(bounded, target, clock, board) if fit else _pick_cheapest(bounded, start, fps, clock, board)
+            _pick_fastest(bounded, target, clock, board, floor)
+            if fit
+            else _pick_cheapest(bounded, start, fps, clock, board)
         )
         if latency_us is not None:
             chosen = _reach_latency(bounded, chosen, latency_us, clock, build)
@@ -208,9 +218,12 @@ class BoundedSearch:
         return max(int(o.cycles[o.foldings.index(f)]) for o, f in rows)
 
 
-def _pick_fastest(bounded: BoundedSearch, target: int | None, clock: float, board: Board | None) -> Choice:
-    """The fastest folding that fits, which must be as fast as `target`."""
-    found = bounded.fastest()
+def _pick_fastest(
+    bounded: BoundedSearch, target: int | None, clock: float, board: Board | None, floor: int = 0
+) -> Choice:
+    """The fastest folding that fits, which must be as fast as `target`; where it can be as fast as `floor`, the cheapest that is,
+    for memory feeds none that is faster."""
+    found = (bounded.cheapest(floor) if floor >= bounded.search.fastest else None) or bounded.fastest()
     if found is None:
         raise RecipeError(_say_too_large(bounded, board))
     if target is not None and bounded.cycles_of(found) > target:

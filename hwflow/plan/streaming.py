@@ -93,6 +93,18 @@ def bandwidth(dataflow: Dataflow, clock_mhz: float, board: Board | None = None) 
     }
 
 
+def memory_cycles(search: Search, board: Board | None) -> int:
+    """Cycles in which the board's memory port reads the weights of an image: no design is faster than that; 0 where it has none."""
+    feeds = [
+        feed
+        for u in search.units
+        if search.given.get(u.name, {}).get("style") == "stream" and (feed := u.streamed().feed)
+    ]
+    every = sum(-(-f.values.size * f.stream.ints.bits // 8) * f.times for f in feeds)
+    gives = board.memory_mb_s(1.0) if board else None  # bytes a cycle
+    return int(-(-every // gives)) if gives else 0
+
+
 def check_bandwidth(dataflow: Dataflow, clock_mhz: float, board: Board | None, fps: float | None) -> None:
     """RecipeError where a rate asks for more weights than the board's memory port gives."""
     found = bandwidth(dataflow, clock_mhz, board)

@@ -86,6 +86,16 @@ def test_the_bandwidth_is_a_word_for_every_step_and_is_compared_with_the_boards(
     assert bandwidth(plan(net()), 100) is None
 
 
+def test_no_hardware_is_spent_on_a_pace_that_memory_cannot_feed():
+    bits = 16 * 64 * 576 + 128 * 1024  # c2 for 16 pixels, d1
+    needed = plan(net(), board=ZYNQ, stream=("c2", "d1"), fps=100e6 / (bits // 64))  # 8 bytes a cycle
+    for ask in ({}, {"fit": True}):
+        flow = plan(net(), board=ZYNQ, stream=("c2", "d1"), **ask)
+        assert (flow.cycles, flow.cost("xc7")) == (needed.cycles, needed.cost("xc7")), ask
+    free = plan(net(), board=ZYNQ, fit=True)
+    assert free.cycles < flow.cycles / 4, "weights inside are read at any pace"
+
+
 def test_a_rate_that_wants_more_weights_than_memory_gives_is_refused_with_what_it_allows():
     with pytest.raises(RecipeError, match=r"want 901 MB/s of streamed weights; .* reads 800 MB/s\. Reachable: 8877"):
         plan(net(), board=replace(ZYNQ, lut=53200), fps=10000, stream=("c2", "d1"))
