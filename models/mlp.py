@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import METHODS, Method, Plan, Recipe
 from hwflow.train.layers import Centre, Norm, Scale, act, dense
 
 
@@ -49,6 +49,12 @@ LONG = {
     "sfc-long": (256, replace(WARPED, epochs=300, lr=0.01, warp=0.85, evaluate_every=20)),
     "lfc-long": (1024, replace(LARGE, epochs=160)),
 }
+# AdaBin's weights: a bit and a middle for each row, beside each matrix the sum of its inputs
+AROUND = {
+    "tfc-adabin": (64, replace(WARPED, warp=0.4)),
+    "sfc-adabin": (256, replace(WARPED, epochs=120, lr=0.01, warp=0.85)),
+    "lfc-adabin": (1024, LARGE),
+}
 
 RECIPES = {
     recipe.name: recipe
@@ -67,6 +73,10 @@ RECIPES = {
         *(
             Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=MIXED, plan=plan)
             for name, (width, plan) in LONG.items()
+        ),
+        *(
+            Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=METHODS["adabin"], plan=plan)
+            for name, (width, plan) in AROUND.items()
         ),
     )
 }
