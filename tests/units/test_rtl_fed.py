@@ -11,9 +11,12 @@ from rtl_check import check
 
 from hwflow import tools
 from hwflow.bits import BIPOLAR, Ints
-from hwflow.emit.rtl import feed_file, write_memories
+from hwflow.emit.rtl import emit, feed_file, write_memories
 from hwflow.errors import RecipeError
-from hwflow.ops import Port
+from hwflow.lower import lower
+from hwflow.net import Net
+from hwflow.ops import Conv, Port
+from hwflow.synth import synth
 from hwflow.units import Mvu, Mvus
 
 SEEDS = (1, 4, 6, 7, 8, 12, 17)
@@ -84,3 +87,19 @@ def test_a_layer_of_resnet18_needs_no_block_ram_when_its_weights_are_streamed():
     assert streamed.cost("xc7").bram == 2, "the vector that is replayed"
     assert streamed.cost("xc7").lut < layer.cost("xc7").lut + 1200
     assert (streamed.cycles, streamed.feed.image_bytes) == (49 * 4608, 49 * 512 * 9 * 512 // 8)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(tools.find("yosys") is None, reason="no yosys")
+def test_yosys_makes_no_memory_of_the_weights_that_are_streamed(tmp_path):
+    rng = np.random.default_rng(0)
+    net = Net(
+        "deep",
+        Port((7, 7, 9 * 512), BIPOLAR),
+        (Conv(name="deep", inputs=("input",), weights=rng.choice((-1, 1), (512, 1, 1, 9 * 512))),),
+    )
+    flow = lower(net, {"deep": {"pe": 2, "simd": 16, "style": "stream"}})
+    made = synth(emit(flow, tmp_path / "rtl"), "xc7", out=tmp_path / "synth")
+    # 2.36 million bits of weights would be 64 blocks of 36,864; what is left is the vector that is replayed
+    assert made["bram"] == flow.cost("xc7").bram <= 2
+    assert made["lut"] == pytest.approx(flow.cost("xc7").lut, rel=0.25)
