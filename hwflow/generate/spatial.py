@@ -283,7 +283,7 @@ def resized(d: Drawing) -> None:
             attrs["coordinate_transformation_mode"] = d.pick(("align_corners", "asymmetric", "half_pixel"))
             attrs["nearest_mode"] = d.pick(("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"))
         roi = "" if d.opset >= 13 else d.const(np.zeros(0))
-        if d.wild and d.opset >= 18 and d.chance(15):
+        if d.wild and d.opset >= 18 and d.chance(30):
             attrs["axes"] = [2, 3][: len(pixels)]
             y = d.node("Resize", at.name, "", d.const(scales[2:]), **attrs)
         elif d.chance(50) or at.size("N") != 1 or not isinstance(d.b.shape[0], int):
