@@ -41,11 +41,8 @@ PARTS = {
     "explore": ("hwflow.bench.explored", "rows"),
 }
 
-
-SOME = (
-    "boards",
-    "clocks",
-)  # the parts whose rows take so long that those of one network or board alone may be measured
+# the parts whose rows take so long that those of one network or board alone may be measured
+SOME = ("boards", "clocks")
 SPREAD = ("fits",)  # the parts that a cluster can measure: counts of cells, which are the same on every machine
 
 

@@ -3,15 +3,13 @@
 import dataclasses
 import re
 import shutil
-import subprocess
 import xml.etree.ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import deployed
 import pytest
-from conftest import KIT
-from deployed import FOLDING, Emitted, images, mlp
+from deployed import FOLDING, Emitted, images, mlp, tclsh
 
 from hwflow.bits import BIPOLAR
 from hwflow.board import Board, boards, load_board
@@ -112,14 +110,6 @@ def vivado(name: str, made: Emitted, folder: Path) -> Path:
     """The deploy folder of an AMD board."""
     package(made.net, made.dataflow, made.rtl, load_board(name), folder / name, images(made.net, 3))
     return folder / name
-
-
-def tclsh(folder: Path, release: str = "2024.1") -> subprocess.CompletedProcess[str]:
-    script = next(folder.glob("vivado_*.tcl"))
-    stub = KIT / "vivado_stub.tcl"
-    return subprocess.run(
-        ["tclsh", str(stub), script.name, release], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def test_a_board_that_is_only_planned_for_is_refused_with_what_to_do(digits: Emitted, tmp_path: Path):

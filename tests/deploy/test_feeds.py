@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import KIT
-from deployed import Emitted, digits, images
+from deployed import Emitted, digits, images, tclsh
 from simulated_dma import SimulatedDma
 
 from hwflow import tools
@@ -150,14 +149,7 @@ def test_a_file_of_weights_that_is_cut_short_is_refused(made: Emitted, tmp_path:
 def test_the_project_has_a_dma_for_each_stream(name: str, made: Emitted, tmp_path: Path):
     out = tmp_path / name
     package(made.net, made.dataflow, made.rtl, load_board(name), out, images(made.net, 3))
-    said = subprocess.run(
-        ["tclsh", KIT / "vivado_stub.tcl", "vivado_dma.tcl"],
-        cwd=out,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    said = tclsh(out)
     assert said.returncode == 0, said.stderr
     assert (out / "dense1_weights.bin").read_bytes() == (made.rtl / "dense1_weights.bin").read_bytes()
     block = xml.etree.ElementTree.parse(out / "component.xml")
@@ -165,14 +157,7 @@ def test_the_project_has_a_dma_for_each_stream(name: str, made: Emitted, tmp_pat
     assert {"w0_axis", "w1_axis", "w1_axis_tdata"} <= names
     script = out / "vivado_dma.tcl"
     script.write_text(script.read_text().replace("${k}_axis", "0_axis"))
-    wrong = subprocess.run(
-        ["tclsh", KIT / "vivado_stub.tcl", "vivado_dma.tcl"],
-        cwd=out,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    wrong = tclsh(out)
     assert "connected twice" in wrong.stderr
 
 

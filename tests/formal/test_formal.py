@@ -39,6 +39,7 @@ def files(unit: str, beside: tuple[str, ...]) -> list[Path]:
     return [*sources([unit]), *(HERE / f"{name}.sv" for name in (*beside, f"t_{unit}"))]
 
 
+# proofs of seconds and more, by how their names begin
 LONG = (
     "window",
     "fifo 2",
@@ -51,10 +52,9 @@ LONG = (
     "width 2 to 3",
     "framing 2, 2",
 )
-QUICK = [name for name in PROOFS if not name.startswith(LONG)]
 
 
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in PROOFS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * n.startswith(LONG)) for n in PROOFS])
 def test_it_is_proved(name: str, tmp_path: Path):
     unit, beside, params = PROOFS[name]
     assert prove(files(unit, beside), params, tmp_path) == "proved"

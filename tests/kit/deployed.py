@@ -5,6 +5,7 @@ Stands on lower, emit and deploy.
 
 from __future__ import annotations
 
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,12 @@ class Made(Emitted):
         super().__init__(net, folder, folding)
         self.out = folder / "deploy"
         self.facts = package(net, self.dataflow, self.rtl, None, self.out, images(net, 5))
+
+
+def tclsh(folder: Path, release: str = "2024.1") -> subprocess.CompletedProcess[str]:
+    """The Vivado script of a deploy folder, run by a stub that has the catalogue of a release."""
+    script = next(folder.glob("vivado_*.tcl"))
+    stub = Path(__file__).parent / "vivado_stub.tcl"
+    return subprocess.run(
+        ["tclsh", str(stub), script.name, release], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
