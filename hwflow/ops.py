@@ -12,6 +12,7 @@ from math import prod
 from typing import TypeAlias, get_args
 
 import numpy as np
+from typing_extensions import assert_never
 
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of
 from hwflow.graph import Node, frozen
@@ -431,6 +432,21 @@ Op: TypeAlias = (
     | Recurrent
 )
 OPS: tuple[type[Op], ...] = get_args(Op)
+
+
+def only_reshapes(op: Op) -> bool:
+    """True for operations of no unit: reshapes, and pools, paddings and repetitions of one value."""
+    match op:
+        case Flatten() | Reshape() | Upsample(factor=(1, 1)) | Pad(pads=(0, 0, 0, 0), channels=(0, 0)):
+            return True
+        case MaxPool() | SumPool():
+            return op.kernel == op.stride == (1, 1) and not any(op.pads)
+        case Upsample() | Pad() | Dense() | Conv() | Threshold() | Rescale():
+            return False
+        case Add() | Maximum() | Multiply() | Concat() | TopK() | Recurrent():
+            return False
+        case _:
+            assert_never(op)
 
 
 def row_ranges(weights: Array, x: Ints) -> tuple[Array, Array]:

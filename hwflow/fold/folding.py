@@ -351,7 +351,7 @@ class _Folding:
 
     def _is_input(self, name: str) -> bool:
         """True where a value is the input's own elements, at most in another shape, which no unit of hardware makes."""
-        while isinstance(op := self.ops.get(name), ops.Flatten | ops.Reshape):
+        while (op := self.ops.get(name)) is not None and ops.only_reshapes(op):
             name = op.inputs[0]
         return name == INPUT
 

@@ -90,7 +90,7 @@ class _Built:
 
     def add(self, op: Op, after: ops.Threshold | None) -> None:
         """The units of one operation, and of the threshold that fuses into it."""
-        if _is_nothing(op):
+        if ops.only_reshapes(op):
             (source,) = op.inputs
             x = self.ports[source]
             self.edges[op.name] = self.edges[source]
@@ -247,21 +247,6 @@ class _Built:
             pad=pad,
             order=order,
         )
-
-
-def _is_nothing(op: Op) -> bool:
-    """True for operations that move no wire: reshapes, and pools, paddings and repetitions of one."""
-    match op:
-        case ops.Flatten() | ops.Reshape() | ops.Upsample(factor=(1, 1)) | ops.Pad(pads=(0, 0, 0, 0), channels=(0, 0)):
-            return True
-        case ops.MaxPool() | ops.SumPool():
-            return op.kernel == op.stride == (1, 1) and not any(op.pads)
-        case ops.Upsample() | ops.Pad() | ops.Dense() | ops.Conv() | ops.Threshold() | ops.Rescale():
-            return False
-        case ops.Add() | ops.Maximum() | ops.Multiply() | ops.Concat() | ops.TopK() | ops.Recurrent():
-            return False
-        case _:
-            assert_never(op)
 
 
 def _threshold_fields(after: ops.Threshold | None) -> dict[str, Any]:

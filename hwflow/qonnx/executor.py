@@ -18,8 +18,8 @@ from hwflow.bits import Array
 
 QUANT = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 IR = 10
-FOUR_BIT_TYPES = (onnx.TensorProto.UINT4, onnx.TensorProto.INT4)
-FOUR_BITS = {helper.tensor_dtype_to_np_dtype(t) for t in FOUR_BIT_TYPES}
+NARROW_TYPES = (onnx.TensorProto.UINT4, onnx.TensorProto.INT4, onnx.TensorProto.UINT2, onnx.TensorProto.INT2)
+NARROW = {helper.tensor_dtype_to_np_dtype(t) for t in NARROW_TYPES}
 LAST = "qonnx.custom_op.channels_last"
 MOST_SESSIONS = 6000
 SIZED = ("Resize", "Upsample")  # whose checks want to know how many sizes and scales there are
@@ -114,7 +114,7 @@ class Executor:
             return [MOVES[step.op](step.node, opset, *xs)]
         if (value := square(step.op, xs)) is not None:
             return [value]
-        if step.writes_four_bits or any(x is not None and x.dtype in FOUR_BITS for x in xs):
+        if step.writes_narrow or any(x is not None and x.dtype in NARROW for x in xs):
             return by_reference(step.node, xs, opset)
         sized = step.op in SIZED
         key = (
@@ -201,7 +201,7 @@ def alone(node: onnx.NodeProto, xs: Sequence[Array | None], opset: int, sized: b
 
 
 def by_reference(node: onnx.NodeProto, xs: Sequence[Array | None], opset: int) -> list[Array]:
-    """What a node writes, by onnx's reference evaluator: integers of 4 bits, which onnxruntime does not take from Python."""
+    """What a node writes, by onnx's reference evaluator: integers of 4 and 2 bits, which onnxruntime does not take from Python."""
     from onnx.reference import ReferenceEvaluator
 
     named = {f"i{k}": x for k, x in enumerate(xs) if x is not None}
@@ -227,7 +227,7 @@ class _Prepared:
         self.inputs, self.outputs = tuple(node.input), tuple(node.output)
         attributes = tuple(sorted(a.SerializeToString() for a in node.attribute))
         self.key = (self.op, attributes, tuple(bool(o) for o in self.outputs))
-        self.writes_four_bits = _attribute(node, "output_dtype") in FOUR_BIT_TYPES
+        self.writes_narrow = _attribute(node, "output_dtype") in NARROW_TYPES
         self.custom: Any = None
 
     def inner(self, op: str) -> _Prepared:

@@ -162,6 +162,7 @@ LEVELS = {
     "uint8": (0, 255), "int8": (-128, 127), "uint4": (0, 15), "int4": (-8, 7), "uint2": (0, 3), "int2": (-2, 1),
     "uint16": (0, (1 << 16) - 1), "int16": (-(1 << 15), (1 << 15) - 1),
 }  # fmt: skip
+INT32 = np.array([[-(2.0**31), 2.0**31]], np.float32)  # the least integer and the one behind the largest
 CODES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4", 25: "uint2", 26: "int2"}
 
 
@@ -206,7 +207,9 @@ def quantize_linear(reader: Reader, call: Call) -> Value:
         reader.unsupported(call, "zero_point", kind, "use 16 bits or fewer")
     lo, hi = LEVELS[kind]
     ref = reader.ref(call, 0)
-    out = chain(reader, call, ref, ("div", scale), ("round", 0), ("add", zero), ("min", hi), ("max", lo))
+    # onnxruntime and onnx go through 32 bits to integers of fewer than 8, and what does not fit becomes the least one
+    narrow = [("cast", INT32)] if hi - lo < 255 else []
+    out = chain(reader, call, ref, ("div", scale), ("round", 0), *narrow, ("add", zero), ("min", hi), ("max", lo))
     return replace(out, kind=kind)
 
 

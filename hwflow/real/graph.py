@@ -148,8 +148,8 @@ class Graph:
                     if step.op == "cast" and not _inside(span, step):
                         raise Off(
                             f"its values {span.low.min():g} .. {span.high.max():g} do not fit the integer type they are cast to",
-                            "clip them before, or cast to a wider type",
-                            "to",
+                            "clip them before, cast to a wider type, or take a larger scale",
+                            "to" if step is node.steps[0] else "y_scale",
                         )
                     span = grids.after(span, step)
                 return replace(span, wide=self._bend(node, ins[0], known) if span.grid is None else None)

@@ -254,13 +254,20 @@ def _grid_after(grid: Grid | None, step: Step, low: Array, high: Array, same: bo
         return None  # the other end of the clip is still to come
     if step.op in ("max", "min"):
         found = _clip(grid, step.value, low, high)
+        if found is None and _whole(grid) and bool((step.value == np.rint(step.value)).all()):
+            return whole(low, high)  # the new end is an integer beside the multiples of a step
         return found and centred(found)
     return grid if step.op in ROUNDINGS else None
 
 
 def _integral(grid: Grid) -> bool:
     """True where every value is an integer already, so that rounding keeps it."""
-    return grid.error is None and integers(grid.step) is not None and integers(grid.offset) is not None
+    return grid.error is None and _whole(grid)
+
+
+def _whole(grid: Grid) -> bool:
+    """True where every value is an integer, what float32 rounds of it too."""
+    return integers(grid.step) is not None and integers(grid.offset) is not None
 
 
 def affine(grid: Grid, op: str, constant: Array) -> Grid:

@@ -7,7 +7,7 @@ import pytest
 from hwflow.fuzz.judge import executed, images, judge
 from hwflow.generate import random_file
 from hwflow.qonnx import executions, reading
-from hwflow.qonnx.executor import FOUR_BITS, Executor
+from hwflow.qonnx.executor import NARROW, Executor
 
 SEEDS = range(5000, 5060)
 
@@ -33,7 +33,7 @@ def by_qonnx(model, x):
 def takes(model):
     """What keeps qonnx from executing a file itself, or nothing: integers of 4 bits, which onnxruntime's Python lacks."""
     kinds = {onnx.helper.tensor_dtype_to_np_dtype(t.data_type) for t in model.graph.initializer}
-    return not kinds & FOUR_BITS
+    return not kinds & NARROW
 
 
 @pytest.mark.slow
@@ -84,7 +84,7 @@ def test_integers_of_four_bits_that_an_attribute_names_are_executed():
         opset_imports=[onnx.helper.make_opsetid("", 21)],
     )
     y = Executor().run(model, {"x": np.array([[-9, 0.5, 1.2]], np.float32)})["y"]
-    assert y.dtype in FOUR_BITS and y.astype(int).tolist() == [[-8, 1, 2]]
+    assert y.dtype in NARROW and y.astype(int).tolist() == [[-8, 1, 2]]
 
 
 @pytest.mark.slow
