@@ -46,7 +46,7 @@ STUDIES = (
     Study("CNN", _setting("cnv:cnv-tiny", "bits-cnn.json", 10, 50, 1000), lambda _: {}),
     Study(
         "segmentation",
-        _setting("unet:unet-digits", "bits-unet.json", 12, 5, 100),
+        _setting("unet:unet-digits", "bits-unet.json", 24, 5, 100),
         lambda bits: {"channels": (6, 12, 24), "feature_bits": max(bits, 4)},
     ),
 )
