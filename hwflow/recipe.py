@@ -1,4 +1,4 @@
-"""What a training run is, as data: the method that makes bits, the plan of the run, the recipe that joins them.
+"""What a training run is, as data: the method that makes bits, how long and how fast it trains, the recipe that joins them.
 
 Stands on errors. No torch here, so that a recipe can be read, compared and stored by anyone.
 """
@@ -100,7 +100,7 @@ METHODS: dict[str, Method] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class Training:
     """The run: how long, how fast, on what, and what is added to the loss. Every number has the unit its name says.
 
     `optimizer` is adam, adamw or sgd; `schedule` is cosine, onecycle or constant. `augment` names any of shift
@@ -138,25 +138,25 @@ class Plan:
     threads: int = 0  # of the CPU; 0 is torch's choice, 1 is fastest for small networks
 
     def __post_init__(self) -> None:
-        _finite("plan", self)
+        _finite("training", self)
         _one_of("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
         _one_of("schedule", self.schedule, ("cosine", "onecycle", "constant"))
         for name in self.augment:
             _one_of("augment", name, ("shift", "warp", "flip"))
         for name in ("epochs", "batch"):
             if not 1 <= getattr(self, name) <= MOST:
-                raise RecipeError(f"plan: {name} must be 1 .. {MOST}, not {getattr(self, name)}")
+                raise RecipeError(f"training: {name} must be 1 .. {MOST}, not {getattr(self, name)}")
         if not 0 <= self.seed < 1 << 63:
-            raise RecipeError(f"plan: seed must be 0 .. 2^63 - 1, not {self.seed}")
+            raise RecipeError(f"training: seed must be 0 .. 2^63 - 1, not {self.seed}")
         if not self.lr > 0:
-            raise RecipeError(f"plan: lr must be above 0, not {self.lr}")
+            raise RecipeError(f"training: lr must be above 0, not {self.lr}")
         if self.threads < 0:
-            raise RecipeError(f"plan: threads must be at least 0, not {self.threads}")
+            raise RecipeError(f"training: threads must be at least 0, not {self.threads}")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run: `network(method)` builds the torch module, `data` names the images, `plan` the run.
+    """One training run: `network(method)` builds the torch module, `data` names the images, `training` the run.
 
     `input` is the contract with the hardware, TYPE/DENOMINATOR: the integers it receives and the real value of one
     step. `flat` networks take (n, features), the others (n, C, H, W). `source` is filled in by whoever loads the recipe ("models/mlp.py:digits").
@@ -170,7 +170,7 @@ class Recipe:
     input: str = "u8/255"
     flat: bool = False
     method: Method = field(default_factory=Method)
-    plan: Plan = field(default_factory=Plan)
+    training: Training = field(default_factory=Training)
     source: str = ""
     task: str = "classify"
     outputs: tuple[str, ...] = ("y",)
@@ -183,17 +183,17 @@ class Recipe:
     def spec(self) -> dict[str, Any]:
         """What a checkpoint keeps: everything but the code."""
         return {"name": self.name, "data": self.data, "input": self.input, "source": self.source,
-                "task": self.task, "method": asdict(self.method), "plan": asdict(self.plan)}  # fmt: skip
+                "task": self.task, "method": asdict(self.method), "training": asdict(self.training)}  # fmt: skip
 
 
-def changed(recipe: Recipe, method: str | None = None, **plan: Any) -> Recipe:
-    """`recipe` with the named method and the given values of its plan; None leaves a value as it is."""
+def changed(recipe: Recipe, method: str | None = None, **training: Any) -> Recipe:
+    """`recipe` with the named method and the given values of its training; None leaves a value as it is."""
     if method is not None:
         _one_of("method", method, tuple(METHODS))
         own = recipe.method
         kept = {name: getattr(own, name) for name in ("t_min", "t_max", "epsilon", "weight_bits", "act_bits")}
         recipe = replace(recipe, method=replace(METHODS[method], **kept))
-    return replace(recipe, plan=replace(recipe.plan, **{k: v for k, v in plan.items() if v is not None}))
+    return replace(recipe, training=replace(recipe.training, **{k: v for k, v in training.items() if v is not None}))
 
 
 def suffix_of(bits: int | None = None, width: int | None = None) -> str:
@@ -206,10 +206,15 @@ def method_of(spec: dict[str, Any]) -> Method:
     return Method(**_check_known(Method, spec["method"]))
 
 
-def plan_of(spec: dict[str, Any]) -> Plan:
-    """The plan a checkpoint names; fields this version does not know are ignored."""
-    plan = _check_known(Plan, spec["plan"])
-    return Plan(**{**plan, "augment": tuple(plan.get("augment", ()))})
+def todays(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a run of any version keeps of its recipe, in today's names: `training` was once called plan."""
+    return {"training" if key == "plan" else key: value for key, value in spec.items()}
+
+
+def training_of(spec: dict[str, Any]) -> Training:
+    """The training a checkpoint names; fields this version does not know are ignored."""
+    training = _check_known(Training, todays(spec)["training"])
+    return Training(**{**training, "augment": tuple(training.get("augment", ()))})
 
 
 def _check_known(kind: type, values: dict[str, Any]) -> dict[str, Any]:

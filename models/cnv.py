@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Scale, act, conv, dense
 
 
@@ -42,16 +42,16 @@ def cnv(
     return nn.Sequential(*layers, dense(method, inputs, outputs, shift=False), Scale(2 * width**-0.5))
 
 
-CIFAR = Plan(
+CIFAR = Training(
     epochs=300, batch=128, lr=5e-3, optimizer="adam", schedule="cosine", warmup=2, augment=("shift", "flip"), shift=4
 )
 
 # minutes of one processor core: it shows that the network learns, not what it can reach
-CPU = Plan(epochs=5, batch=50, lr=5e-3, augment=("flip",), limit=8000, amp=True, evaluate_every=5, threads=1)
+CPU = Training(epochs=5, batch=50, lr=5e-3, augment=("flip",), limit=8000, amp=True, evaluate_every=5, threads=1)
 
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 # two hours of one core with bfloat16 products
-HOURS = Plan(
+HOURS = Training(
     epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
     threads=1,
 )  # fmt: skip
@@ -64,11 +64,11 @@ MINI = partial(cnv, channels=(16, 16, 32, 32), width=64)
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("cnv", cnv, "cifar10", "u8/256", plan=CIFAR),
-        Recipe("cnv-cpu", cnv, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
-        Recipe("cnv-hours", cnv, "cifar10", "u8/256", method=POLY, plan=HOURS),
-        Recipe("cnv-tiny", TINY, "mnist", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
-        Recipe("cnv-micro", MICRO, "cifar10", "u8/256", plan=Plan(epochs=2, batch=32, lr=5e-3, threads=1)),
-        Recipe("cnv-mini", MINI, "cifar10", "u8/256", plan=Plan(epochs=10, batch=100, lr=5e-3, threads=1)),
+        Recipe("cnv", cnv, "cifar10", "u8/256", training=CIFAR),
+        Recipe("cnv-cpu", cnv, "cifar10", "u8/256", method=Method(act_estimator="poly"), training=CPU),
+        Recipe("cnv-hours", cnv, "cifar10", "u8/256", method=POLY, training=HOURS),
+        Recipe("cnv-tiny", TINY, "mnist", "u8/256", training=Training(epochs=10, batch=100, lr=5e-3, threads=1)),
+        Recipe("cnv-micro", MICRO, "cifar10", "u8/256", training=Training(epochs=2, batch=32, lr=5e-3, threads=1)),
+        Recipe("cnv-mini", MINI, "cifar10", "u8/256", training=Training(epochs=10, batch=100, lr=5e-3, threads=1)),
     )
 }

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Scale, act, conv, dense, fixed, wide
 
 Edge = tuple[str, int]  # what is done, and to which state: 0 and 1 are the cell's inputs, 2 and more its own nodes
@@ -109,9 +109,9 @@ class Darts(nn.Module):
         return self.head(self.neck(x))
 
 
-PLAN = Plan(epochs=300, batch=96, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+TRAINING = Training(epochs=300, batch=96, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
 # as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
-MINUTES = Plan(
+MINUTES = Training(
     epochs=6, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=6, threads=1
 )
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
@@ -119,13 +119,13 @@ POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 SMALL = partial(Darts, cells=3, stride=2)
 # scikit-learn's digits, 8 x 8 pixels of one colour
 DIGITS = partial(Darts, channels=8, cells=2, colours=1)
-SECONDS = Plan(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
+SECONDS = Training(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("darts", Darts, "cifar10", "u8/256", plan=PLAN),
-        Recipe("darts-minutes", SMALL, "cifar10", "u8/256", method=POLY, plan=MINUTES),
-        Recipe("darts-digits", DIGITS, "digits", "u8/16", method=POLY, plan=SECONDS),
+        Recipe("darts", Darts, "cifar10", "u8/256", training=TRAINING),
+        Recipe("darts-minutes", SMALL, "cifar10", "u8/256", method=POLY, training=MINUTES),
+        Recipe("darts-digits", DIGITS, "digits", "u8/16", method=POLY, training=SECONDS),
     )
 }

@@ -7,7 +7,7 @@ a cell's centre to the four sides of a box, in strides.
 
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Scale, act, conv, fixed, wide
 
 
@@ -43,12 +43,12 @@ class Detector(nn.Module):
 
 
 OUTPUTS = ("classes4", "sides4", "classes8", "sides8")  # of stride 4 and of stride 8
-PLAN = Plan(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
+TRAINING = Training(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("detector", Detector, "boxes:mnist", "u8/256", method=Method(act_estimator="poly"), task="detect", plan=PLAN, outputs=OUTPUTS),
-        Recipe("detector-digits", Detector, "boxes:digits", "u8/16", method=Method(act_estimator="poly"), task="detect", plan=PLAN, outputs=OUTPUTS),
+        Recipe("detector", Detector, "boxes:mnist", "u8/256", method=Method(act_estimator="poly"), task="detect", training=TRAINING, outputs=OUTPUTS),
+        Recipe("detector-digits", Detector, "boxes:digits", "u8/16", method=Method(act_estimator="poly"), task="detect", training=TRAINING, outputs=OUTPUTS),
     )
 }  # fmt: skip

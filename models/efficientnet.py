@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Scale, act, conv, dense, fixed, wide
 
 # (expansion, channels, blocks, stride of the first, kernel): B0's, two strides fewer because images are small
@@ -81,9 +81,9 @@ def efficientnet(
     return nn.Sequential(*layers)
 
 
-PLAN = Plan(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+TRAINING = Training(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
 # as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
-MINUTES = Plan(
+MINUTES = Training(
     epochs=5, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=5, threads=1
 )
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
@@ -94,13 +94,13 @@ SMALL = partial(
 )  # fmt: skip
 # scikit-learn's digits, 8 x 8 pixels of one colour
 DIGITS = partial(efficientnet, stem=16, blocks=((1, 16, 1, 1, 3), (2, 32, 2, 2, 3)), head=64, colours=1, gate_bits=4)
-SECONDS = Plan(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
+SECONDS = Training(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("efficientnet", efficientnet, "cifar10", "u8/256", plan=PLAN),
-        Recipe("efficientnet-minutes", SMALL, "cifar10", "u8/256", method=POLY, plan=MINUTES),
-        Recipe("efficientnet-digits", DIGITS, "digits", "u8/16", method=POLY, plan=SECONDS),
+        Recipe("efficientnet", efficientnet, "cifar10", "u8/256", training=TRAINING),
+        Recipe("efficientnet-minutes", SMALL, "cifar10", "u8/256", method=POLY, training=MINUTES),
+        Recipe("efficientnet-digits", DIGITS, "digits", "u8/16", method=POLY, training=SECONDS),
     )
 }

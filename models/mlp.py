@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import nn
 
-from hwflow.recipe import METHODS, Method, Plan, Recipe
+from hwflow.recipe import METHODS, Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Scale, act, dense
 
 
@@ -31,10 +31,10 @@ def mlp(
     return nn.Sequential(*layers, dense(method, inputs, outputs, shift=False), Scale(2 * width**-0.5))
 
 
-DIGITS = Plan(epochs=30, batch=64, lr=0.03, label_smoothing=0.05, threads=1)
+DIGITS = Training(epochs=30, batch=64, lr=0.03, label_smoothing=0.05, threads=1)
 # DTE for weights and Bi-Real's polynomial for activations: the best pair on 10,000 training images kept apart
 MIXED = Method(act_estimator="poly")
-WARPED = Plan(
+WARPED = Training(
     epochs=150, batch=250, lr=0.02, schedule="onecycle", label_smoothing=0.05, augment=("warp",), evaluate_every=10,
     threads=1,
 )  # fmt: skip
@@ -59,24 +59,26 @@ AROUND = {
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("digits", partial(mlp, inputs=64, width=64, threshold=None), "digits", "u8/16", flat=True, plan=DIGITS),
-        Recipe("tfc", partial(mlp, width=64), "mnist", flat=True, method=MIXED, plan=replace(WARPED, warp=0.4)),
+        Recipe(
+            "digits", partial(mlp, inputs=64, width=64, threshold=None), "digits", "u8/16", flat=True, training=DIGITS
+        ),
+        Recipe("tfc", partial(mlp, width=64), "mnist", flat=True, method=MIXED, training=replace(WARPED, warp=0.4)),
         Recipe(
             "sfc",
             partial(mlp, width=256),
             "mnist",
             flat=True,
             method=MIXED,
-            plan=replace(WARPED, epochs=120, lr=0.01, warp=0.85),
+            training=replace(WARPED, epochs=120, lr=0.01, warp=0.85),
         ),
-        Recipe("lfc", partial(mlp, width=1024), "mnist", flat=True, method=MIXED, plan=LARGE),
+        Recipe("lfc", partial(mlp, width=1024), "mnist", flat=True, method=MIXED, training=LARGE),
         *(
-            Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=MIXED, plan=plan)
-            for name, (width, plan) in LONG.items()
+            Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=MIXED, training=training)
+            for name, (width, training) in LONG.items()
         ),
         *(
-            Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=METHODS["adabin"], plan=plan)
-            for name, (width, plan) in AROUND.items()
+            Recipe(name, partial(mlp, width=width), "mnist", flat=True, method=METHODS["adabin"], training=training)
+            for name, (width, training) in AROUND.items()
         ),
     )
 }

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwflow.errors import RecipeError
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Scale, act, conv, dense, fixed, wide
 
 # (channels, stride) of the pointwise convolutions, MobileNetV1's proportions for 32 x 32 images
@@ -62,9 +62,9 @@ def mobilenet(
     return nn.Sequential(*layers, *neck, dense(wide(method), inputs, outputs, shift=False), Scale(1.0))
 
 
-PLAN = Plan(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
+TRAINING = Training(epochs=300, batch=128, lr=5e-3, optimizer="adam", warmup=2, augment=("shift", "flip"), shift=4)
 # as many epochs as ResNet-20's three take of one core (models/resnet.py:resnet20-minutes), by the same rates
-MINUTES = Plan(
+MINUTES = Training(
     epochs=10, batch=100, lr=0.02, schedule="onecycle", augment=("flip",), amp=True, evaluate_every=10, threads=1
 )
 POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
@@ -72,13 +72,13 @@ POLY = Method(weights="sign", estimator="ste", act_estimator="poly")
 SMALL = partial(mobilenet, blocks=((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)), stride=2, shortcuts=True)
 # scikit-learn's digits, 8 x 8 pixels of one colour
 DIGITS = partial(mobilenet, stem=16, blocks=((32, 1), (64, 2)), colours=1, shortcuts=True)
-SECONDS = Plan(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
+SECONDS = Training(epochs=15, batch=25, lr=0.02, schedule="onecycle", evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("mobilenet", mobilenet, "cifar10", "u8/256", plan=PLAN),
-        Recipe("mobilenet-minutes", SMALL, "cifar10", "u8/256", method=POLY, plan=MINUTES),
-        Recipe("mobilenet-digits", DIGITS, "digits", "u8/16", method=POLY, plan=SECONDS),
+        Recipe("mobilenet", mobilenet, "cifar10", "u8/256", training=TRAINING),
+        Recipe("mobilenet-minutes", SMALL, "cifar10", "u8/256", method=POLY, training=MINUTES),
+        Recipe("mobilenet-digits", DIGITS, "digits", "u8/16", method=POLY, training=SECONDS),
     )
 }

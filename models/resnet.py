@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import BRANCH_STEP, Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
 
 
@@ -131,26 +131,26 @@ class Resnet(nn.Module):
 resnet20 = Resnet
 resnet18 = partial(Resnet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), double=True)
 
-PAPER = Plan(epochs=400, batch=128, lr=0.1, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
+PAPER = Training(epochs=400, batch=128, lr=0.1, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
 # the sharpness starts a hundred times lower than in VGG-Small, as in the released code
 IMB = Method(t_min=1e-3)
 # twenty minutes of one idle core with bfloat16 products. The network still underfits after its six epochs, so images are
 # only mirrored; the sharpness ends at 3, since the loss stalls when so short a run makes it greater
-SHORT = Plan(
+SHORT = Training(
     epochs=6, batch=64, lr=0.1, optimizer="sgd", schedule="onecycle", weight_decay=1e-4, augment=("flip",),
     evaluate_every=2, amp=True, threads=1,
 )  # fmt: skip
 # hours of one core: a cycle that begins with the weights of an earlier run (`hwflow train --start`), any number of times
 CYCLE = replace(SHORT, epochs=20, lr=0.05, schedule="cosine", augment=("shift", "flip"), shift=4, evaluate_every=5)
 # two hours of one core that has nothing else to do, from the start
-HOURS = Plan(
+HOURS = Training(
     epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
     threads=1,
 )  # fmt: skip
 # minutes of one core, as the compact architectures have them (`hwflow bench compact`), at the rate that few steps want
 MINUTES = replace(HOURS, epochs=3, lr=0.02, augment=("flip",), evaluate_every=3)
 # `make gpu`: two parts of at most five minutes on one modern GPU
-GPU = Plan(
+GPU = Training(
     epochs=100, batch=256, lr=0.1, optimizer="sgd", schedule="onecycle", weight_decay=1e-4, augment=("shift", "flip"),
     shift=4, evaluate_every=10, amp=True,
 )  # fmt: skip
@@ -159,15 +159,15 @@ IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("resnet20", resnet20, "cifar10", "u8/256", method=IMB, plan=PAPER),
-        Recipe("resnet20-short", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_max=3.0), plan=SHORT),
-        Recipe("resnet20-cycle", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1.0, t_max=3.0), plan=CYCLE),
-        Recipe("resnet20-hours", resnet20, "cifar10", "u8/256", method=IR2, plan=HOURS),
-        Recipe("resnet20-minutes", resnet20, "cifar10", "u8/256", method=IR2, plan=MINUTES),
-        Recipe("resnet20-gpu", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1e-3), plan=GPU),
-        Recipe("resnet18", resnet18, "cifar10", "u8/256", method=IMB, plan=replace(PAPER, epochs=600, lr=0.08)),
+        Recipe("resnet20", resnet20, "cifar10", "u8/256", method=IMB, training=PAPER),
+        Recipe("resnet20-short", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_max=3.0), training=SHORT),
+        Recipe("resnet20-cycle", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1.0, t_max=3.0), training=CYCLE),
+        Recipe("resnet20-hours", resnet20, "cifar10", "u8/256", method=IR2, training=HOURS),
+        Recipe("resnet20-minutes", resnet20, "cifar10", "u8/256", method=IR2, training=MINUTES),
+        Recipe("resnet20-gpu", resnet20, "cifar10", "u8/256", method=Method(estimator="ede", t_min=1e-3), training=GPU),
+        Recipe("resnet18", resnet18, "cifar10", "u8/256", method=IMB, training=replace(PAPER, epochs=600, lr=0.08)),
         Recipe("resnet20-ir2", partial(resnet20, recovery=4), "cifar10", "u8/256", method=IR2,
-               plan=Plan(epochs=500, batch=128, lr=0.11, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
+               training=Training(epochs=500, batch=128, lr=0.11, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
                          shift=4, restriction=True)),
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Scale, act, conv_over_time, dense, fixed, wide
 from hwflow.train.recurrent import Cell, Recurrent
 
@@ -39,14 +39,14 @@ class Rnn(nn.Module):
         return self.head(self.body(self.stem(x)))
 
 
-PLAN = Plan(epochs=8, batch=64, lr=0.01, schedule="onecycle", evaluate_every=1, threads=1)
+TRAINING = Training(epochs=8, batch=64, lr=0.01, schedule="onecycle", evaluate_every=1, threads=1)
 POLY = Method(act_estimator="poly")
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("rnn-rows", partial(Rnn, features=28), "rows:mnist", "u8/256", method=POLY, plan=PLAN),
-        Recipe("rnn-digits", partial(Rnn, features=8, width=16, states=32), "rows:digits", "u8/16", method=POLY, plan=replace(PLAN, epochs=20)),
-        Recipe("rnn-tones", partial(Rnn, features=32, outputs=8), "tones:", "u8/256", method=POLY, plan=PLAN),
+        Recipe("rnn-rows", partial(Rnn, features=28), "rows:mnist", "u8/256", method=POLY, training=TRAINING),
+        Recipe("rnn-digits", partial(Rnn, features=8, width=16, states=32), "rows:digits", "u8/16", method=POLY, training=replace(TRAINING, epochs=20)),
+        Recipe("rnn-tones", partial(Rnn, features=32, outputs=8), "tones:", "u8/256", method=POLY, training=TRAINING),
     )
 }  # fmt: skip

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Scale, act, conv_over_time, dense, fixed, wide
 
 
@@ -36,14 +36,14 @@ class Tcn(nn.Module):
         return self.head(self.neck(self.body(x)))
 
 
-PLAN = Plan(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
+TRAINING = Training(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
 POLY = Method(act_estimator="poly")
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("tcn-rows", partial(Tcn, features=28), "rows:mnist", "u8/256", method=POLY, plan=PLAN),
-        Recipe("tcn-digits", partial(Tcn, features=8, channels=32, blocks=2), "rows:digits", "u8/16", method=POLY, plan=PLAN),
-        Recipe("keywords", partial(Tcn, features=32, outputs=8), "tones:", "u8/256", method=POLY, plan=PLAN),
+        Recipe("tcn-rows", partial(Tcn, features=28), "rows:mnist", "u8/256", method=POLY, training=TRAINING),
+        Recipe("tcn-digits", partial(Tcn, features=8, channels=32, blocks=2), "rows:digits", "u8/16", method=POLY, training=TRAINING),
+        Recipe("keywords", partial(Tcn, features=32, outputs=8), "tones:", "u8/256", method=POLY, training=TRAINING),
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Scale, act, conv, fixed, wide
 
 
@@ -56,14 +56,28 @@ class UNet(nn.Module):
         return self.head(x)
 
 
-PLAN = Plan(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
+TRAINING = Training(epochs=15, batch=64, lr=5e-3, schedule="onecycle", amp=True, evaluate_every=5, threads=1)
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("unet", UNet, "masks:mnist", "u8/256", method=Method(act_estimator="poly"), task="segment", plan=PLAN),
         Recipe(
-            "unet-digits", UNet, "masks:digits", "u8/16", method=Method(act_estimator="poly"), task="segment", plan=PLAN
+            "unet",
+            UNet,
+            "masks:mnist",
+            "u8/256",
+            method=Method(act_estimator="poly"),
+            task="segment",
+            training=TRAINING,
+        ),
+        Recipe(
+            "unet-digits",
+            UNet,
+            "masks:digits",
+            "u8/16",
+            method=Method(act_estimator="poly"),
+            task="segment",
+            training=TRAINING,
         ),
     )
 }

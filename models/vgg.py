@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train.layers import Centre, Norm, Recovery, Scale, Tap, act, conv, dense, fixed, wide
 
 FEATURE: dict[str, Any] = {
@@ -61,13 +61,15 @@ class VggSmall(nn.Module):
         return self.head(self.features(y))
 
 
-PAPER = Plan(epochs=300, batch=128, lr=0.007, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4)
+PAPER = Training(
+    epochs=300, batch=128, lr=0.007, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"), shift=4
+)
 
 # minutes of one processor core: it shows that the network learns, not what it can reach
-CPU = Plan(epochs=3, batch=50, lr=5e-3, augment=("flip",), limit=800, amp=True, evaluate_every=3, threads=1)
+CPU = Training(epochs=3, batch=50, lr=5e-3, augment=("flip",), limit=800, amp=True, evaluate_every=3, threads=1)
 
 # an hour of one core that has nothing else to do, with bfloat16 products and widths of an eighth to a quarter of the paper's
-HOURS = Plan(
+HOURS = Training(
     epochs=45, batch=100, lr=5e-3, schedule="onecycle", augment=("shift", "flip"), shift=3, amp=True, evaluate_every=5,
     threads=1,
 )  # fmt: skip
@@ -78,11 +80,11 @@ IR2 = Method(weights="sign", estimator="ste", act_estimator="poly")
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("vgg-small", VggSmall, "cifar10", "u8/256", plan=PAPER),
-        Recipe("vgg-small-cpu", VggSmall, "cifar10", "u8/256", method=Method(act_estimator="poly"), plan=CPU),
-        Recipe("vgg-hours", THIN, "cifar10", "u8/256", method=IR2, plan=HOURS),
+        Recipe("vgg-small", VggSmall, "cifar10", "u8/256", training=PAPER),
+        Recipe("vgg-small-cpu", VggSmall, "cifar10", "u8/256", method=Method(act_estimator="poly"), training=CPU),
+        Recipe("vgg-hours", THIN, "cifar10", "u8/256", method=IR2, training=HOURS),
         Recipe("vgg-small-ir2", partial(VggSmall, recovery=32), "cifar10", "u8/256", method=IR2,
-               plan=Plan(epochs=400, batch=128, lr=0.08, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
+               training=Training(epochs=400, batch=128, lr=0.08, optimizer="sgd", weight_decay=1e-4, augment=("shift", "flip"),
                     shift=4, restriction=True)),
     )
 }  # fmt: skip

@@ -26,11 +26,11 @@ from hwflow.train.run import versions
 
 @dataclass(frozen=True)
 class Contender:
-    """One method of the table: its name, its method, and what it changes in the plan."""
+    """One method of the table: its name, its method, and what it changes in the training."""
 
     name: str
     method: Method
-    plan: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)  # what it gives the network besides the method
 
 
@@ -131,13 +131,13 @@ def _one(
     """The accuracy of one run, trained unless the table has it."""
     if key in entry[kind]:
         return
-    plan = replace(
-        base.plan, epochs=setting.epochs, batch=setting.batch, lr=rate, seed=seed, optimizer="adam", schedule="cosine",
+    training = replace(
+        base.training, epochs=setting.epochs, batch=setting.batch, lr=rate, seed=seed, optimizer="adam", schedule="cosine",
         augment=(), label_smoothing=0.0, evaluate_every=setting.epochs, teacher_epochs=setting.epochs, threads=1, amp=False,
-        limit=setting.limit, **contender.plan,
+        limit=setting.limit, **contender.training,
     )  # fmt: skip
     network = partial(base.network, **contender.network) if contender.network else base.network
-    metrics = measure(replace(base, method=contender.method, plan=plan, network=network))
+    metrics = measure(replace(base, method=contender.method, training=training, network=network))
     entry[kind][key] = metrics["accuracy"]
     if kind == "accuracies":
         entry.setdefault("learned", {})[key] = metrics["history"][-1]["train_accuracy"]

@@ -114,7 +114,7 @@ def recipes(json: Json = False) -> None:
         r = load_recipe(spec)
         rows.append({
             "recipe": f"models/{spec.replace(':', '.py:')}", "data": r.data, "input": r.input, "weights": r.method.weights,
-            "estimator": r.method.estimator, "epochs": r.plan.epochs, "batch": r.plan.batch, "optimiser": r.plan.optimizer,
+            "estimator": r.method.estimator, "epochs": r.training.epochs, "batch": r.training.batch, "optimiser": r.training.optimizer,
         })  # fmt: skip
     table = Table(*rows[0])
     for row in rows:

@@ -61,12 +61,12 @@ def information_page(metrics: dict[str, Any]) -> str:
         figures.append(_figure("distance to the full-precision twin", drawn, text))
     name = escape(str(metrics.get("name", "run")))
     style = files("hwflow.report").joinpath("report.css").read_text()
-    method, plan = (escape(json.dumps(metrics.get(key, {}))) for key in ("method", "plan"))
+    method, training = (escape(json.dumps(metrics.get(key, {}))) for key in ("method", "training"))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Information in {name}</title><style>{style}</style></head><body><header><h1>Information in {name}</h1>"
         f'<p class="note">Each picture has a row for each binary layer and a column for each epoch; a cell says its value.</p></header>'
-        f'<main class="charts">{"".join(figures)}</main><h2>Method and plan</h2><pre>{method}\n{plan}</pre></body></html>\n'
+        f'<main class="charts">{"".join(figures)}</main><h2>Method and training</h2><pre>{method}\n{training}</pre></body></html>\n'
     )
 
 

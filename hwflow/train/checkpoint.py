@@ -18,14 +18,14 @@ from torch import nn
 from hwflow.bits import Array
 from hwflow.errors import RecipeError
 from hwflow.files import size_of, write_bytes
-from hwflow.recipe import Recipe, method_of, plan_of
+from hwflow.recipe import Recipe, method_of, todays, training_of
 from hwflow.schema import SchemaError, check
 from hwflow.train import export as exporting
 from hwflow.train.recipes import load_recipe
 
 CHECKPOINT, MODEL, METRICS, CURVES, TEST = "checkpoint.pt", "model.onnx", "metrics.json", "curves.png", "test.npz"
 SPEC = {
-    "recipe": {"source": str, "name": str, "data": str, "input": str, "method": {}, "plan": {}},
+    "recipe": {"source": str, "name": str, "data": str, "input": str, "method": {}, "training": {}},
     "model": {},
     "optimizer": {},
     "average": (None, {}),
@@ -51,8 +51,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             if sum(e.file_size for e in bundle.infolist()) > path.stat().st_size + (1 << 20):
                 raise RecipeError(f"{path}: would unpack to more than it holds; {again}")
         kept = torch.load(path, map_location="cpu", weights_only=True)
+        kept = {**kept, "recipe": todays(kept["recipe"])}
         check(kept, SPEC)
-        return dict(kept)
+        return kept
     except FileNotFoundError as e:
         raise RecipeError(f"{path}: does not exist; train the recipe first") from e
     except SchemaError as e:
@@ -94,5 +95,10 @@ def recipe_of(spec: dict[str, Any]) -> Recipe:
     """The recipe a checkpoint was trained with: the code from its source, all values from the checkpoint."""
     base = load_recipe(spec["source"])
     return replace(
-        base, name=spec["name"], data=spec["data"], input=spec["input"], method=method_of(spec), plan=plan_of(spec)
+        base,
+        name=spec["name"],
+        data=spec["data"],
+        input=spec["input"],
+        method=method_of(spec),
+        training=training_of(spec),
     )

@@ -30,7 +30,7 @@ from hwflow.bits import Array
 from hwflow.errors import RecipeError, ToolError
 from hwflow.files import brief
 from hwflow.places import cache
-from hwflow.recipe import Plan, Recipe
+from hwflow.recipe import Recipe, Training
 
 Item = TypeVar("Item")
 
@@ -261,14 +261,14 @@ class Batches:
     of several takes its own part of the same global batch. A last, smaller batch is left out.
     """
 
-    def __init__(self, images: Images, plan: Plan, device: torch.device, rank: int = 0, world: int = 1):
-        count = min(plan.limit or len(images), len(images))
+    def __init__(self, images: Images, training: Training, device: torch.device, rank: int = 0, world: int = 1):
+        count = min(training.limit or len(images), len(images))
         self.images = torch.from_numpy(images.x[:count]).to(device)  # n, H, W, C: what convolutions read fastest
         self.y = torch.from_numpy(images.y[:count]).to(device)
-        self.plan, self.rank, self.world = plan, rank, world
-        self.batch = min(plan.batch, count)
+        self.training, self.rank, self.world = training, rank, world
+        self.batch = min(training.batch, count)
         if self.batch % world:
-            raise RecipeError(f"plan: batch must be a multiple of the {world} processes, not {self.batch}")
+            raise RecipeError(f"training: batch must be a multiple of the {world} processes, not {self.batch}")
 
     def __len__(self) -> int:
         return len(self.images) // self.batch
@@ -280,10 +280,10 @@ class Batches:
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """uint8 images (b, C, H, W) and labels (b,) of this process, batch after batch from batch `first` on."""
         made = self._make(number, first)
-        return made if self.plan.threads == 1 else ahead(made)
+        return made if self.training.threads == 1 else ahead(made)
 
     def _make(self, number: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        dice = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + number)
+        dice = torch.Generator().manual_seed(self.training.seed * 1_000_003 + number)
         order = torch.randperm(len(self.images), generator=dice)
         part = self.batch // self.world
         mine = slice(self.rank * part, (self.rank + 1) * part)
@@ -298,12 +298,12 @@ class Batches:
 
     def _moves(self, count: int, dice: torch.Generator) -> dict[str, Tensor]:
         """The random numbers of one global batch; every process draws all of them and uses its own rows."""
-        plan, moves = self.plan, {}
-        if "shift" in plan.augment:
-            moves["shift"] = torch.randint(0, 2 * plan.shift + 1, (count, 2), generator=dice)
-        if "warp" in plan.augment:
-            moves["warp"] = plan.warp * (torch.rand((count, 4 + 2 * FIELD * FIELD), generator=dice) * 2 - 1)
-        if "flip" in plan.augment:
+        training, moves = self.training, {}
+        if "shift" in training.augment:
+            moves["shift"] = torch.randint(0, 2 * training.shift + 1, (count, 2), generator=dice)
+        if "warp" in training.augment:
+            moves["warp"] = training.warp * (torch.rand((count, 4 + 2 * FIELD * FIELD), generator=dice) * 2 - 1)
+        if "flip" in training.augment:
             moves["flip"] = torch.randint(0, 2, (count,), generator=dice)
         return moves
 
@@ -311,7 +311,7 @@ class Batches:
         if "warp" in moves:
             x = warped(x, moves["warp"])
         if "shift" in moves:
-            x = shifted(x, moves["shift"], self.plan.shift)
+            x = shifted(x, moves["shift"], self.training.shift)
         if "flip" in moves:
             x = torch.where(moves["flip"].view(-1, 1, 1, 1).bool(), x.flip(3), x)
         return x

@@ -18,7 +18,7 @@ from hwflow.fold import fold, in_one_unit
 from hwflow.net import Net
 from hwflow.places import MODELS
 from hwflow.qonnx import read
-from hwflow.recipe import METHODS, changed, method_of, plan_of
+from hwflow.recipe import METHODS, changed, method_of, training_of
 from hwflow.train.checkpoint import METRICS, MODEL, torch_answers
 from hwflow.train.data import load
 from hwflow.train.loop import as_json
@@ -80,15 +80,17 @@ def keep_again(out: Path) -> dict[str, Any]:
 def command_of(metrics: dict[str, Any]) -> str:
     """The command line that repeats a run of the models room; a RecipeError where no option says what was changed."""
     file, _, name = metrics["source"].partition(":")
-    recipe, method, plan = load_recipe(metrics["source"]), method_of(metrics), plan_of(metrics)
-    options = {key: getattr(plan, key) for key in OPTIONS if getattr(plan, key) != getattr(recipe.plan, key)}
+    recipe, method, training = load_recipe(metrics["source"]), method_of(metrics), training_of(metrics)
+    options = {
+        key: getattr(training, key) for key in OPTIONS if getattr(training, key) != getattr(recipe.training, key)
+    }
     if method != recipe.method:
         names = [n for n in METHODS if changed(recipe, n).method == method]
         options |= {"method": names[0]} if names else {}
     start = metrics.get("start")
-    again = changed(recipe, **options, evaluate_every=plan.evaluate_every)  # looking more often changes nothing
-    if (again.method, again.plan) != (method, plan):
-        raise RecipeError(f"{metrics['name']}: was trained with a plan or method that {metrics['source']} has not")
+    again = changed(recipe, **options, evaluate_every=training.evaluate_every)  # looking more often changes nothing
+    if (again.method, again.training) != (method, training):
+        raise RecipeError(f"{metrics['name']}: was trained with values or a method that {metrics['source']} has not")
     return " ".join(
         [
             f"hwflow train models/{file}.py:{name}",

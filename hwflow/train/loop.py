@@ -52,7 +52,7 @@ def train(
     out, ends = Path(out), None if seconds is None else time.monotonic() + seconds
     with (
         _processes() as (rank, world, device),
-        threads(recipe.plan.threads),
+        threads(recipe.training.threads),
         # one process writes, and no other training or compilation of this folder meanwhile
         locked(out) if rank == 0 else contextlib.nullcontext(),
     ):
@@ -60,7 +60,7 @@ def train(
         run = Run(recipe, device, rank, world, kept_run(recipe, out / CHECKPOINT) if goes_on else None)
         if start is not None and not goes_on:
             run.begin(Path(start))
-        last = min(recipe.plan.epochs, stop_after or recipe.plan.epochs)
+        last = min(recipe.training.epochs, stop_after or recipe.training.epochs)
         saved = drawn = time.monotonic()
         safe = (run.done, run.step) if goes_on else None  # epochs and further steps that the checkpoint holds
 
@@ -77,7 +77,7 @@ def train(
             return late
 
         try:
-            with _bar(progress and rank == 0, recipe.name, recipe.plan.epochs, run.done) as tick:
+            with _bar(progress and rank == 0, recipe.name, recipe.training.epochs, run.done) as tick:
                 while run.done < last:
                     row = run.epoch(pause)
                     if row is None:
@@ -88,14 +88,14 @@ def train(
                     if rank == 0 and time.monotonic() - drawn > DRAW_EVERY:
                         plot(run.metrics(), out / CURVES)
                         drawn = time.monotonic()
-            if rank or last < recipe.plan.epochs:
+            if rank or last < recipe.training.epochs:
                 return run.metrics()
             with rewritten(out) as part:
                 metrics = finish(run.best_model(), recipe, run.metrics(), part)
             run.note(out, finished=True)
             return metrics
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(stopped(safe, recipe.plan.epochs, out)) from None
+            raise KeyboardInterrupt(stopped(safe, recipe.training.epochs, out)) from None
 
 
 def stopped(safe: tuple[int, int] | None, epochs: int, out: Path) -> str:
@@ -118,9 +118,9 @@ def _any_late(late: bool, device: torch.device, world: int) -> bool:
 
 def measure(recipe: Recipe) -> dict[str, Any]:
     """Train `recipe` in this process, write nothing, and return its metrics: what a comparison of methods needs."""
-    with threads(recipe.plan.threads):
+    with threads(recipe.training.threads):
         run = Run(recipe, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        while run.done < recipe.plan.epochs:
+        while run.done < recipe.training.epochs:
             run.epoch()
         return run.metrics()
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwflow.errors import RecipeError
-from hwflow.recipe import Plan
+from hwflow.recipe import Training
 from hwflow.train.layers import Norm
 from hwflow.train.tasks import Answers, Task, one, task_of
 from hwflow.train.views import Trained
@@ -94,25 +94,30 @@ class Attention:
 
 
 class Objective:
-    """The loss of one plan: callable on (model, images, labels), gives the loss and the scores of the clean pass."""
+    """The loss of a run: callable on (model, images, labels), gives the loss and the scores of the clean pass."""
 
     def __init__(
-        self, plan: Plan, model: nn.Module, twin: nn.Module | None, mean: Tensor | None = None, task: Task | None = None
+        self,
+        training: Training,
+        model: nn.Module,
+        twin: nn.Module | None,
+        mean: Tensor | None = None,
+        task: Task | None = None,
     ):
         """`mean` (C,) is what the restriction of information erases to, in the network's real input; black without it.
 
         `task` says how answers are judged; labels without it.
         """
-        self.plan, self.twin, self.mean, self.task = plan, twin, mean, task or task_of("classify")
-        if plan.logits and self.task.placed:
-            raise RecipeError("plan: soft labels of a twin (logits) need a network that labels images")
+        self.training, self.twin, self.mean, self.task = training, twin, mean, task or task_of("classify")
+        if training.logits and self.task.placed:
+            raise RecipeError("training: soft labels of a twin (logits) need a network that labels images")
         self.inside = Inside(model) if twin is not None else None
-        self.attention = Attention(model) if plan.restriction else None
+        self.attention = Attention(model) if training.restriction else None
         self.twins_inside = Inside(twin) if twin is not None else None
-        self.scales = [m for m in model.modules() if isinstance(m, Trained)] if plan.scale_decay else []
+        self.scales = [m for m in model.modules() if isinstance(m, Trained)] if training.scale_decay else []
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Answers]:
-        plan = self.plan
+        training = self.training
         scores = model(x)
         loss = self._judge(scores, y)
         inside = list(self.inside.values) if self.inside else []
@@ -120,15 +125,15 @@ class Objective:
             seen, mean = self.attention.value, x.new_zeros(1) if self.mean is None else self.mean
             erased = x if seen is None else restricted(x, seen, mean)
             loss = 0.5 * (loss + self._judge(model(erased), y))
-        if self.twin is not None and (plan.rbd or plan.logits):
+        if self.twin is not None and (training.rbd or training.logits):
             with torch.no_grad():
                 target = self.twin(x)
-            if plan.logits:
-                loss = loss + plan.logits * soft_labels(one(scores), one(target), plan.temperature)
-            if plan.rbd and self.twins_inside is not None:
-                loss = loss + plan.rbd * rbd(inside, self.twins_inside.values)
+            if training.logits:
+                loss = loss + training.logits * soft_labels(one(scores), one(target), training.temperature)
+            if training.rbd and self.twins_inside is not None:
+                loss = loss + training.rbd * rbd(inside, self.twins_inside.values)
         for scale in self.scales:
-            loss = loss + plan.scale_decay * scale.penalty()
+            loss = loss + training.scale_decay * scale.penalty()
         return loss, scores
 
     @torch.no_grad()
@@ -144,4 +149,4 @@ class Objective:
         return [float(f"{d:.4g}") for d in distances(self.inside.values, self.twins_inside.values)]
 
     def _judge(self, answers: Answers, y: Tensor) -> Tensor:
-        return self.task.loss(answers, y, self.plan.label_smoothing)
+        return self.task.loss(answers, y, self.training.label_smoothing)

@@ -1,4 +1,4 @@
-"""Steps on weights: the optimizer of a plan, its learning rates, gradients shared by processes, the teacher.
+"""Steps on weights: the optimizer of a run, its learning rates, gradients shared by processes, the teacher.
 
 Stands on losses, schedule and data.
 """
@@ -21,18 +21,20 @@ REAL_RATE = 0.1  # of the learning rate, for layers of more bits (the references
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of the recipe's plan over all weights of `model`."""
-    plan = recipe.plan
+    """The optimizer of a recipe over all weights of `model`."""
+    training = recipe.training
     real = [
         p for m in model.modules() if getattr(m, "weight_bits", 0) > recipe.method.weight_bits for p in m.parameters()
     ]
     slow = {id(p) for p in real}
     others = [p for p in model.parameters() if id(p) not in slow]
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay)
-    kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(
+            model.parameters(), training.lr, momentum=training.momentum, weight_decay=training.weight_decay
+        )
+    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
     groups = [{"params": others, "share": 1.0}, *([{"params": real, "share": REAL_RATE}] if real else [])]
-    return kind(groups, plan.lr, weight_decay=plan.weight_decay, fused=True)
+    return kind(groups, training.lr, weight_decay=training.weight_decay, fused=True)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -43,14 +45,14 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 def train_twin(recipe: Recipe, batches: Batches, device: torch.device) -> nn.Module:
     """The full-precision twin, trained for `teacher_epochs` on the same batches, then still."""
-    plan = replace(recipe.plan, epochs=recipe.plan.teacher_epochs, rbd=0.0, logits=0.0, restriction=False)
-    torch.manual_seed(plan.seed + 1)
+    training = replace(recipe.training, epochs=recipe.training.teacher_epochs, rbd=0.0, logits=0.0, restriction=False)
+    torch.manual_seed(training.seed + 1)
     twin = recipe.network(replace(recipe.method, full=True)).to(device).train()
-    objective = Objective(plan, twin, None, task=task_of(recipe.task))
+    objective = Objective(training, twin, None, task=task_of(recipe.task))
     optimizer, steps = make_optimizer(recipe, twin), len(batches)
-    for epoch in range(plan.epochs):
+    for epoch in range(training.epochs):
         for i, (x, y) in enumerate(batches.epoch(epoch)):
-            set_rate(optimizer, learning_rate(plan, epoch * steps + i, plan.epochs * steps, steps))
+            set_rate(optimizer, learning_rate(training, epoch * steps + i, training.epochs * steps, steps))
             loss, _ = objective(twin, real_batch(recipe, x), y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hwflow.errors import RecipeError
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.runs import write_note
 from hwflow.train.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from hwflow.train.data import Batches, load, real_batch, test_split
@@ -47,30 +47,30 @@ class Run:
     def __init__(
         self, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1, kept: dict[str, Any] | None = None
     ):
-        plan, self.task = recipe.plan, task_of(recipe.task)
-        if self.task.placed and plan.augment:
+        training, self.task = recipe.training, task_of(recipe.task)
+        if self.task.placed and training.augment:
             raise RecipeError(f"{recipe.name}: augmentation would move images and not what they show; leave it out")
-        torch.manual_seed(plan.seed)
+        torch.manual_seed(training.seed)
         self.recipe, self.device, self.rank, self.world = recipe, device, rank, world
         self.done, self.step, self.elapsed = 0, 0, 0.0  # whole epochs; steps and seconds of the epoch under way
         self.sums = torch.zeros(3, device=device)  # loss, right answers and images of the epoch under way
         self.history: list[dict[str, Any]] = []
         self.start: dict[str, Any] | None = None
         train_set, test_set = load(recipe.data)
-        self.batches, self.test = Batches(train_set, plan, device, rank, world), test_set
+        self.batches, self.test = Batches(train_set, training, device, rank, world), test_set
         self.looked_at = tuple(v.to(device) for v in looked_at(recipe))
         if len(self.batches) == 0:
             raise RecipeError(f"{recipe.name}: has no training images; give it data")
-        self.twin = self._teacher(kept) if plan.rbd or plan.logits else None
-        torch.manual_seed(plan.seed)
+        self.twin = self._teacher(kept) if training.rbd or training.logits else None
+        torch.manual_seed(training.seed)
         self.model = recipe.network(recipe.method).to(device)
-        self.schedule = Schedule(self.model, plan.epochs * len(self.batches))
+        self.schedule = Schedule(self.model, training.epochs * len(self.batches))
         self.optimizer = make_optimizer(recipe, self.model)
-        self.average = copy.deepcopy(self.model.state_dict()) if plan.ema else None
-        self.objective = Objective(plan, self.model, self.twin, self.batches.mean() / recipe.denominator, self.task)
-        self.runner: nn.Module = torch.compile(self.model) if plan.compile else self.model  # type: ignore[assignment]
+        self.average = copy.deepcopy(self.model.state_dict()) if training.ema else None
+        self.objective = Objective(training, self.model, self.twin, self.batches.mean() / recipe.denominator, self.task)
+        self.runner: nn.Module = torch.compile(self.model) if training.compile else self.model  # type: ignore[assignment]
         # half precision is sound for training alone: every evaluation and the export run in float32
-        self.amp = plan.amp and has_bfloat16(device)
+        self.amp = training.amp and has_bfloat16(device)
         if kept:
             self._restore(kept)
 
@@ -83,12 +83,12 @@ class Run:
 
     def epoch(self, pause: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
         """The rest of the epoch under way; the row it adds to the history, or None where `pause`, asked after every step, says stop."""
-        plan, begin, before = self.recipe.plan, time.monotonic(), self.elapsed
+        training, begin, before = self.recipe.training, time.monotonic(), self.elapsed
         self.model.train()
         steps = len(self.batches)
         for x, y in self.batches.epoch(self.done, self.step):
             now = self.done * steps + self.step
-            lr = learning_rate(plan, now, plan.epochs * steps, steps)
+            lr = learning_rate(training, now, training.epochs * steps, steps)
             set_rate(self.optimizer, lr)
             self.schedule.advance(now)
             self.sums += self._step(real_batch(self.recipe, x), y)
@@ -98,13 +98,13 @@ class Run:
         if self.world > 1:
             dist.all_reduce(self.sums)
         loss, right, seen = self.sums.tolist()
-        lr = learning_rate(plan, (self.done + 1) * steps - 1, plan.epochs * steps, steps)
+        lr = learning_rate(training, (self.done + 1) * steps - 1, training.epochs * steps, steps)
         row = {"epoch": self.done + 1, "loss": loss / seen, "train_accuracy": right / seen, "lr": lr}
         self.done, self.step = self.done + 1, 0
         self.sums.zero_()
-        if self.average is not None and self.done == plan.epochs:
+        if self.average is not None and self.done == training.epochs:
             self.average = self._averaged().state_dict()
-        if self.done % plan.evaluate_every == 0 or self.done == plan.epochs:
+        if self.done % training.evaluate_every == 0 or self.done == training.epochs:
             row["accuracy"] = self.evaluate()
         if self.rank == 0:
             row["layers"] = inspect(self.model, self.task, *self.looked_at)
@@ -122,7 +122,7 @@ class Run:
         share_gradients(self.model, self.world)
         self.optimizer.step()
         if self.average is not None:
-            self._blend(self.recipe.plan.ema)
+            self._blend(self.recipe.training.ema)
         right = self.task.hits(detached(scores), y)
         return torch.stack([loss.detach().float() * len(y), right.float(), loss.new_full((), len(y)).float()])
 
@@ -136,10 +136,10 @@ class Run:
             self.average[name].copy_(now[name])
 
     def best_model(self) -> nn.Module:
-        """The model to hand over: the averaged weights where the plan averages, else the latest."""
+        """The model to hand over: the averaged weights where the run averages, else the latest."""
         if self.average is None:
             return self.model
-        if self.done < self.recipe.plan.epochs:
+        if self.done < self.recipe.training.epochs:
             return self._averaged()
         out = self.recipe.network(self.recipe.method).to(self.device)
         out.load_state_dict(self.average)  # whose norms were measured at the end of the last epoch
@@ -198,8 +198,8 @@ class Run:
             folder,
             name=self.recipe.name,
             source=self.recipe.source,
-            epochs=self.recipe.plan.epochs,
-            progress=(self.done * steps + self.step) / (self.recipe.plan.epochs * steps),
+            epochs=self.recipe.training.epochs,
+            progress=(self.done * steps + self.step) / (self.recipe.training.epochs * steps),
             seconds=sum(row["seconds"] for row in self.history) + self.elapsed,
             loss=last.get("loss"),
             accuracy=measured[-1] if measured else None,
@@ -235,8 +235,11 @@ def kept_run(recipe: Recipe, path: Path) -> dict[str, Any]:
     kept = read_checkpoint(path)
     mine, theirs = recipe.spec(), kept["recipe"]
     # what is younger than the checkpoint has its default there
-    theirs = {**theirs, **{k: {**d, **theirs[k]} for k, d in (("method", asdict(Method())), ("plan", asdict(Plan())))}}
-    for key in ("name", "data", "input", "method", "plan"):
+    theirs = {
+        **theirs,
+        **{k: {**d, **theirs[k]} for k, d in (("method", asdict(Method())), ("training", asdict(Training())))},
+    }
+    for key in ("name", "data", "input", "method", "training"):
         if json.dumps(mine[key], sort_keys=True) != json.dumps(theirs[key], sort_keys=True):
             raise RecipeError(
                 f"{path}: was trained with another {key} ({theirs[key]}, now {mine[key]}); resume with the same recipe"

@@ -9,7 +9,7 @@ import math
 
 from torch import nn
 
-from hwflow.recipe import Plan
+from hwflow.recipe import Training
 
 
 class Schedule:
@@ -25,16 +25,16 @@ class Schedule:
             module.advance(step / self.steps, step)  # type: ignore[operator]
 
 
-def learning_rate(plan: Plan, step: int, steps: int, steps_per_epoch: int) -> float:
+def learning_rate(training: Training, step: int, steps: int, steps_per_epoch: int) -> float:
     """The learning rate of step `step` of `steps`.
 
     cosine: lr (1 + cos(pi p)) / 2 after `warmup` epochs of linear growth. onecycle: linear growth to lr over the first
     30 %, cosine to 0 after (the shape of Smith & Topin 2019, momentum unchanged). constant: lr.
     """
-    rise = plan.warmup * steps_per_epoch if plan.schedule != "onecycle" else max(1, int(0.3 * steps))
+    rise = training.warmup * steps_per_epoch if training.schedule != "onecycle" else max(1, int(0.3 * steps))
     if step < rise:
-        return plan.lr * (step + 1) / rise
-    if plan.schedule == "constant":
-        return plan.lr
+        return training.lr * (step + 1) / rise
+    if training.schedule == "constant":
+        return training.lr
     p = (step - rise) / max(1, steps - rise)
-    return plan.lr * 0.5 * (1 + math.cos(math.pi * p))
+    return training.lr * 0.5 * (1 + math.cos(math.pi * p))

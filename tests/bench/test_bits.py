@@ -36,7 +36,7 @@ def test_rows_say_what_is_shown_against_full_precision_and_kept_runs_are_not_tra
 
     def measure(recipe):
         seen.append(recipe)
-        plan, bits = recipe.plan, recipe.method.act_bits
+        plan, bits = recipe.training, recipe.method.act_bits
         loss = 0.0 if recipe.method.full or bits == 8 else 0.05 / bits
         accuracy = 0.9 + 0.002 * plan.seed - loss + 0.0001 * plan.seed * loss - 0.3 * (plan.lr != 0.008)
         return {"accuracy": accuracy, "seconds": 0.0, "history": [{"train_accuracy": 0.99}]}
@@ -45,7 +45,7 @@ def test_rows_say_what_is_shown_against_full_precision_and_kept_runs_are_not_tra
     study, path, said = STUDIES[0], tmp_path / "bits.json", []
     rows = study_rows(study, path, said.append)
     assert len(seen) == 5 * (3 + 5)
-    assert {(r.plan.limit, r.plan.epochs, r.plan.batch) for r in seen} == {(1000, 30, 50)}
+    assert {(r.training.limit, r.training.epochs, r.training.batch) for r in seen} == {(1000, 30, 50)}
     assert {r.network.keywords["threshold"] for r in seen} == {None}
     assert [row.get("bits") for row in rows] == [FULL, "8 bits", "4 bits", "2 bits", "1 bit", None]
     assert {row["right in the last epoch of training [%]"] for row in rows[:-1]} == {"99.00"}

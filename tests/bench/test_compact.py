@@ -29,4 +29,4 @@ def test_all_are_trained_alike(name):
     recipe, base = load_recipe(name), load_recipe(compact.BASE)
     assert (recipe.data, recipe.input, recipe.method) == (base.data, base.input, base.method)
     for key in ("batch", "lr", "optimizer", "schedule", "augment", "amp", "threads", "seed", "limit"):
-        assert getattr(recipe.plan, key) == getattr(base.plan, key)
+        assert getattr(recipe.training, key) == getattr(base.training, key)

@@ -18,7 +18,7 @@ SETTING = Setting("mlp:digits", "t.json", 2, 64, rates=(0.001, 0.02, 0.5), seeds
 
 def told(recipe):
     """Made-up accuracies: EDE gains a point with every seed, and everything is best at rate 0.02."""
-    plan = recipe.plan
+    plan = recipe.training
     gain = 0.01 if recipe.method.estimator == "ede" else 0.0
     return {
         "accuracy": 0.9 + 0.002 * plan.seed + gain + 0.001 * plan.seed * gain - 0.3 * (plan.lr != 0.02),
@@ -33,8 +33,10 @@ def test_every_contender_runs_at_its_best_rate_with_seeds_that_did_not_choose_it
     some = tuple(c for c in CONTENDERS if c.name in ("STE", BASE, "EDE"))
     rows = compare(SETTING, tmp_path / "t.json", some)
     assert len(seen) == 3 * (3 + 3)
-    assert {(r.plan.epochs, r.plan.batch, r.plan.augment, r.plan.schedule) for r in seen} == {(2, 64, (), "cosine")}
-    assert [r.plan.seed for r in seen[:6]] == [0, 0, 0, 1, 2, 3]
+    assert {(r.training.epochs, r.training.batch, r.training.augment, r.training.schedule) for r in seen} == {
+        (2, 64, (), "cosine")
+    }
+    assert [r.training.seed for r in seen[:6]] == [0, 0, 0, 1, 2, 3]
     assert [row["rate"] for row in rows] == [0.02] * 3
     again = compare(SETTING, tmp_path / "t.json", some)
     assert again == rows
@@ -64,7 +66,7 @@ def test_an_interrupted_experiment_goes_on(tmp_path, monkeypatch):
 def test_a_best_rate_at_the_edge_is_looked_beyond(tmp_path, monkeypatch):
     def measure(recipe):
         return {
-            "accuracy": 0.9 - abs(np.log2(recipe.plan.lr / 0.005)) / 100,
+            "accuracy": 0.9 - abs(np.log2(recipe.training.lr / 0.005)) / 100,
             "seconds": 0.0,
             "history": [{"train_accuracy": 0.95}],
         }
@@ -132,5 +134,5 @@ def test_holm_corrects_for_the_number_of_comparisons():
 
 
 def test_the_contenders_are_the_papers_and_differ():
-    assert len({(c.method, str(c.plan)) for c in CONTENDERS}) == len(CONTENDERS) == 12
+    assert len({(c.method, str(c.training)) for c in CONTENDERS}) == len(CONTENDERS) == 12
     assert {c.name for c in CONTENDERS} >= {BASE, *experiment.MLP.without, *experiment.CNN.without}

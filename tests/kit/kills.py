@@ -317,13 +317,15 @@ def trains(times: int, home: Path, seed: int = 0) -> dict[str, int]:
 
     def run(number: int) -> Callable[[], object]:
         recipe = load_recipe("models/mlp.py:digits")
-        return lambda: train(replace(recipe, plan=replace(recipe.plan, epochs=1, seed=number)), folder, progress=False)
+        return lambda: train(
+            replace(recipe, training=replace(recipe.training, epochs=1, seed=number)), folder, progress=False
+        )
 
     def see(_: Path) -> object:
         return {name: digest(folder / name) for name in ("model.onnx", "test.npz")}, _said(folder)
 
     def _said(folder: Path) -> str:
-        return str(json.loads((folder / "metrics.json").read_text())["plan"]["seed"])
+        return str(json.loads((folder / "metrics.json").read_text())["training"]["seed"])
 
     def check() -> None:
         read_checkpoint(folder / "checkpoint.pt")

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from hwflow.recipe import Method, Plan, Recipe
+from hwflow.recipe import Method, Recipe, Training
 from hwflow.train import load_recipe, loop, train
 
 
@@ -17,7 +17,7 @@ def small(**changes) -> Recipe:
     """A two-layer perceptron on 400 digits, in the shape of mlp:digits; `changes` go to its plan, `method` to itself."""
     method = changes.pop("method", Method())
     build = load_recipe("mlp:digits").network
-    plan = Plan(**{"epochs": 4, "batch": 40, "lr": 5e-3, "limit": 400, "threads": 1, **changes})
+    plan = Training(**{"epochs": 4, "batch": 40, "lr": 5e-3, "limit": 400, "threads": 1, **changes})
     recipe = load_recipe("mlp:digits")
     return Recipe("small", lambda m: build(m, width=24, hidden=1), "digits", "u8/16", True, method, plan, recipe.source)  # type: ignore[call-arg]
 
@@ -44,7 +44,7 @@ if __name__ == "__main__":
     out = Path(sys.argv[1])
     distilled = small(augment=("shift",), shift=1, rbd=0.5, teacher_epochs=1)
     if "--killed" in sys.argv:
-        recipe = replace(distilled, plan=replace(distilled.plan, ema=0.9, epochs=6))
+        recipe = replace(distilled, training=replace(distilled.training, ema=0.9, epochs=6))
         print(killed(recipe, out, int(sys.argv[3])))
     else:
         metrics = train(distilled, out, progress=False, stop_after=3)

@@ -19,9 +19,9 @@ def run(request, tmp_path_factory):
     """A narrow network of the models room after one short epoch."""
     name = request.param
     recipe = load_recipe(f"models/{name}.py:{name}-digits")
-    plan = replace(recipe.plan, epochs=1, limit=64, batch=32, amp=False)
+    plan = replace(recipe.training, epochs=1, limit=64, batch=32, amp=False)
     folder = tmp_path_factory.mktemp(name) / name
-    train(replace(recipe, network=partial(recipe.network, **SMALL[name]), plan=plan), folder, progress=False)
+    train(replace(recipe, network=partial(recipe.network, **SMALL[name]), training=plan), folder, progress=False)
     return name, folder
 
 

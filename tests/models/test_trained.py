@@ -9,7 +9,7 @@ import pytest
 from hwflow.errors import ModelError, RecipeError
 from hwflow.net import INPUT, Net
 from hwflow.ops import Dense
-from hwflow.recipe import changed, method_of, plan_of
+from hwflow.recipe import changed, method_of, training_of
 from hwflow.train import kept as keeping
 from hwflow.train import load_recipe, torch_answers, train
 from hwflow.train.data import found
@@ -40,9 +40,9 @@ def test_the_metrics_of_a_kept_network_come_from_the_recipe_it_names(name):
     _, metrics = kept(name)
     recipe = load_recipe(metrics["source"])
     assert all(recipe.spec()[key] == metrics[key] for key in ("name", "data", "input", "source"))
-    assert (recipe.method, recipe.plan) == (method_of(metrics), plan_of(metrics))
+    assert (recipe.method, recipe.training) == (method_of(metrics), training_of(metrics))
     assert metrics["command"] == f"hwflow train models/mlp.py:{name}"
-    assert metrics["epochs"] == recipe.plan.epochs == len(metrics["history"])
+    assert metrics["epochs"] == recipe.training.epochs == len(metrics["history"])
     assert metrics["accuracy"] == metrics["net"]["accuracy"] == metrics["history"][-1]["accuracy"]
     assert metrics["net"]["differing_from_torch"] == 0
 
@@ -61,7 +61,7 @@ def test_a_kept_network_beats_finns_zoo_on_mnist(name):
 def test_a_run_is_kept_as_integers_and_refused_where_they_differ(tmp_path, monkeypatch):
     recipe = load_recipe("mlp:digits")
     run, out = tmp_path / "run", tmp_path / "out"
-    train(replace(recipe, plan=replace(recipe.plan, epochs=2, evaluate_every=2)), run, progress=False)
+    train(replace(recipe, training=replace(recipe.training, epochs=2, evaluate_every=2)), run, progress=False)
     metrics = keep(run, out, note="two epochs")
     assert metrics == json.loads((out / "metrics.json").read_text())
     assert (metrics["note"], metrics["command"]) == ("two epochs", "hwflow train models/mlp.py:digits --epochs 2")
@@ -87,8 +87,8 @@ def test_the_command_of_a_run_repeats_it_or_is_refused():
     )
     later = {**other.spec(), "start": {"recipe": recipe.spec(), "epochs": 2, "seconds": 1.0}}
     assert keeping.command_of(later).endswith(" --method recu --start build/tfc")
-    with pytest.raises(RecipeError, match="was trained with a plan or method that mlp:tfc has not"):
-        keeping.command_of(replace(recipe, plan=replace(recipe.plan, momentum=0.5)).spec())
+    with pytest.raises(RecipeError, match="was trained with values or a method that mlp:tfc has not"):
+        keeping.command_of(replace(recipe, training=replace(recipe.training, momentum=0.5)).spec())
 
 
 @pytest.mark.slow

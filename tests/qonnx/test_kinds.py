@@ -224,8 +224,8 @@ def test_what_fold_accepts_every_engine_takes(tmp_path):
     assert taken >= 15
 
 
-@pytest.mark.parametrize("code,kind", [(21, "uint4"), (22, "int4"), (25, "uint2"), (26, "int2")])
-def test_quotients_that_fit_no_32_bits_are_refused_for_integers_of_fewer_than_8(code, kind, tmp_path):
+@pytest.mark.parametrize("code", [21, 22, 25, 26], ids=["uint4", "int4", "uint2", "int2"])
+def test_quotients_that_fit_no_32_bits_are_refused_for_integers_of_fewer_than_8(code, tmp_path):
     rng = np.random.default_rng(code)
     for scale, fits in ((0.5, True), (2.0**-16, True), (2.0**-25, False), (7.17e-43, False)):  # of inputs -128 .. 127
         b = Build((1, 6), 25)
@@ -239,8 +239,8 @@ def test_quotients_that_fit_no_32_bits_are_refused_for_integers_of_fewer_than_8(
             fold(read(path, "i8"))
 
 
-@pytest.mark.parametrize("code,kind", [(2, "uint8"), (3, "int8"), (21, "uint4"), (22, "int4")])
-def test_integers_clipped_between_the_multiples_of_a_step_are_an_answer(code, kind, tmp_path):
+@pytest.mark.parametrize("code", [2, 3, 21, 22], ids=["uint8", "int8", "uint4", "int4"])
+def test_integers_clipped_between_the_multiples_of_a_step_are_an_answer(code, tmp_path):
     b = Build((1, 6), 25)
     x = b.node("QuantizeLinear", "x", b.const(np.float32(0.5)), output_dtype=code)  # twice the input
     path = b.save(tmp_path, b.node("DequantizeLinear", x, b.const(np.float32(0.5))))

@@ -39,7 +39,7 @@ WRONG = {
     "a number": 3,
     "a checkpoint without a model": {"recipe": {}, "done": 1},
     "a recipe of other types": {
-        "recipe": {"source": 1, "name": "", "data": "", "input": "", "method": {}, "plan": {}},
+        "recipe": {"source": 1, "name": "", "data": "", "input": "", "method": {}, "training": {}},
         "model": {}, "optimizer": {}, "average": None, "done": 1, "history": [],
     },
     "something to call": {"recipe": Evil()},

@@ -142,11 +142,11 @@ def test_dte_measures_while_training_only_and_on_the_steps_it_says():
 @pytest.mark.slow
 def test_the_t_of_dte_differs_from_edes_by_a_tenth_in_half_of_the_layers():
     recipe = load_recipe("mlp:digits")
-    plan = replace(recipe.plan, epochs=12, evaluate_every=12)
-    history = measure(replace(recipe, method=Method(), plan=plan))["history"]
-    steps = 1437 // plan.batch * plan.epochs
+    training = replace(recipe.training, epochs=12, evaluate_every=12)
+    history = measure(replace(recipe, method=Method(), training=training))["history"]
+    steps = 1437 // training.batch * training.epochs
     for epoch, row in enumerate(history, 1):
-        ede = 0.1 * 100 ** ((epoch * 1437 // plan.batch - 1) / steps)
+        ede = 0.1 * 100 ** ((epoch * 1437 // training.batch - 1) / steps)
         differ = [abs(layer["sharpness"] / ede - 1) > 0.1 for layer in row["layers"]]
         assert sum(differ) >= len(differ) / 2, (epoch, row["layers"])
 

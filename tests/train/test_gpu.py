@@ -31,9 +31,11 @@ def test_the_recipe_of_make_gpu_runs_in_two_parts_on_the_cpu(tmp_path, monkeypat
     monkeypatch.setitem(data.SETS, "cifar10", lambda: tuple(images))
     data.load.cache_clear()
     recipe = load_recipe("models/resnet.py:resnet20-gpu")
-    assert recipe.plan.amp and recipe.plan.schedule == "onecycle"
+    assert recipe.training.amp and recipe.training.schedule == "onecycle"
     small = partial(recipe.network, widths=(4, 8), blocks=(1, 1))  # type: ignore[call-arg]
-    recipe = replace(recipe, network=small, plan=replace(recipe.plan, epochs=2, batch=16, evaluate_every=1, threads=1))
+    recipe = replace(
+        recipe, network=small, training=replace(recipe.training, epochs=2, batch=16, evaluate_every=1, threads=1)
+    )
     try:
         first = train(recipe, tmp_path, progress=False, resume=True, seconds=0.0)
         assert first["epochs"] == 0

@@ -16,7 +16,7 @@ from conftest import KIT
 from train_worker import small
 
 from hwflow.errors import ModelError, RecipeError, ToolError
-from hwflow.recipe import Method, Plan
+from hwflow.recipe import Method, Training
 from hwflow.train import data, export, load_recipe, loop, test_split, torch_outputs, train
 from hwflow.train.data import real_batch
 from hwflow.train.layers import Dense
@@ -112,7 +112,7 @@ def test_a_run_can_start_from_the_weights_of_another(tmp_path):
     first = train(small(epochs=3), tmp_path / "first", progress=False)
     still = train(small(epochs=1, lr=1e-12), tmp_path / "second", progress=False, start=tmp_path / "first")
     assert still["start"]["epochs"] == 3
-    assert still["start"]["recipe"]["plan"]["epochs"] == 3
+    assert still["start"]["recipe"]["training"]["epochs"] == 3
     weights = [states(tmp_path / out)["model"]["0.parametrizations.weight.original"] for out in ("first", "second")]
     assert torch.allclose(*weights, atol=1e-9)
     assert first["start"] is None
@@ -128,21 +128,22 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
         train(other, tmp_path / "second", progress=False, start=tmp_path / "first")
 
 
-def test_a_checkpoint_goes_on_that_is_older_than_a_field_of_method_or_plan(tmp_path):
+def test_a_checkpoint_goes_on_that_is_older_than_a_field_of_method_or_training(tmp_path):
     train(small(epochs=2), tmp_path, progress=False, stop_after=1)
     kept = states(tmp_path)
-    del kept["recipe"]["method"]["real_until"], kept["recipe"]["plan"]["warp"]
+    del kept["recipe"]["method"]["real_until"], kept["recipe"]["training"]["warp"]
+    kept["recipe"]["plan"] = kept["recipe"].pop("training")  # as it was once called
     torch.save(kept, tmp_path / loop.CHECKPOINT)
     assert train(small(epochs=2), tmp_path, progress=False, resume=True)["epochs"] == 2
     kept["recipe"]["plan"]["lr"] = 1.0
     torch.save(kept, tmp_path / loop.CHECKPOINT)
-    with pytest.raises(RecipeError, match="was trained with another plan"):
+    with pytest.raises(RecipeError, match="was trained with another training"):
         train(small(epochs=2), tmp_path, progress=False, resume=True)
 
 
 def test_resume_refuses_another_recipe_and_a_broken_checkpoint(tmp_path):
     train(small(), tmp_path, progress=False, stop_after=1)
-    with pytest.raises(RecipeError, match="was trained with another plan"):
+    with pytest.raises(RecipeError, match="was trained with another training"):
         train(small(lr=1.0), tmp_path, progress=False, resume=True)
     path = tmp_path / loop.CHECKPOINT
     path.write_bytes(path.read_bytes()[:500])
@@ -174,7 +175,7 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path):
 
 def test_digits_train_export_and_answer_from_the_checkpoint(tmp_path):
     recipe = load_recipe("mlp:digits")
-    recipe = replace(recipe, plan=replace(recipe.plan, epochs=3))
+    recipe = replace(recipe, training=replace(recipe.training, epochs=3))
     metrics = train(recipe, tmp_path, progress=False)
     kept = json.loads((tmp_path / loop.METRICS).read_text())
     assert kept == json.loads(json.dumps(metrics))
@@ -239,7 +240,7 @@ def test_half_precision_trains_where_the_processor_has_it_and_changes_nothing_el
 
 
 def test_learning_rates_follow_their_curves():
-    cosine = Plan(lr=2.0, warmup=2, epochs=10)
+    cosine = Training(lr=2.0, warmup=2, epochs=10)
     rates = [learning_rate(cosine, s, 100, 10) for s in range(100)]
     assert rates[0] == 0.1
     assert rates[19] == rates[20] == 2.0
@@ -252,17 +253,19 @@ def test_learning_rates_follow_their_curves():
 
 def test_batches_cover_every_image_once_and_processes_share_them():
     train_set = data.load("digits")[0]
-    plan = Plan(batch=100, augment=("shift", "warp", "flip"), shift=1)
-    whole = list(data.Batches(train_set, plan, torch.device("cpu")).epoch(3))
+    training = Training(batch=100, augment=("shift", "warp", "flip"), shift=1)
+    whole = list(data.Batches(train_set, training, torch.device("cpu")).epoch(3))
     assert len(whole) == len(train_set) // 100
-    parts = [list(data.Batches(train_set, plan, torch.device("cpu"), rank, 2).epoch(3)) for rank in (0, 1)]
+    parts = [list(data.Batches(train_set, training, torch.device("cpu"), rank, 2).epoch(3)) for rank in (0, 1)]
     for (x, y), (x0, y0), (x1, y1) in zip(whole, *parts, strict=True):
         assert torch.equal(x, torch.cat([x0, x1]))
         assert torch.equal(y, torch.cat([y0, y1]))
-    order = torch.cat([y for _, y in data.Batches(train_set, replace(plan, augment=()), torch.device("cpu")).epoch(0)])
+    order = torch.cat(
+        [y for _, y in data.Batches(train_set, replace(training, augment=()), torch.device("cpu")).epoch(0)]
+    )
     assert len(order) == len(train_set) // 100 * 100
     with pytest.raises(RecipeError, match="batch must be a multiple of the 3 processes, not 100"):
-        data.Batches(train_set, plan, torch.device("cpu"), 0, 3)
+        data.Batches(train_set, training, torch.device("cpu"), 0, 3)
 
 
 def test_shift_cuts_each_image_at_its_own_place():
@@ -313,9 +316,9 @@ def test_a_model_file_that_is_wrong_is_one_clear_error(tmp_path):
         "x = 1": "defines no RECIPES",
         "import sys; sys.exit(0)": "could not be read",  # else the command would end as if it had trained
         "RECIPES = {'a': 5}": "RECIPES holds int under 'a'",
-        "from hwflow.recipe import Plan; Plan(momentum=float('nan'))": "momentum must be a finite number",
-        "from hwflow.recipe import Plan; Plan(seed=-1)": "seed must be 0",
-        "from hwflow.recipe import Plan; Plan(epochs=10**20)": "epochs must be 1",
+        "from hwflow.recipe import Training; Training(momentum=float('nan'))": "momentum must be a finite number",
+        "from hwflow.recipe import Training; Training(seed=-1)": "seed must be 0",
+        "from hwflow.recipe import Training; Training(epochs=10**20)": "epochs must be 1",
         "from hwflow.recipe import Method; Method(t_max=float('inf'))": "t_max must be a finite number",
     }
     for text, match in texts.items():

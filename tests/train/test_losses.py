@@ -8,7 +8,7 @@ import pytest
 import torch
 from train_worker import small
 
-from hwflow.recipe import Method, Plan
+from hwflow.recipe import Method, Training
 from hwflow.train import load_recipe
 from hwflow.train.layers import fixed
 from hwflow.train.losses import Inside, Objective, rbd, restricted, soft_labels
@@ -88,7 +88,7 @@ def test_restriction_averages_the_clean_and_the_erased_pass():
     x, y = torch.rand(8, 1, 9, 9), torch.arange(8)
     seen = []
     model.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
-    loss, scores = Objective(Plan(restriction=True), model, None)(model, x, y)
+    loss, scores = Objective(Training(restriction=True), model, None)(model, x, y)
     clean, erased = (torch.nn.functional.cross_entropy(model(v), y) for v in seen[:2])
     assert torch.equal(seen[0], x)
     assert not torch.equal(seen[1], x)
@@ -110,7 +110,7 @@ def test_the_restriction_reads_the_last_stage_before_taps_are_joined():
     model.stages[-1].register_forward_hook(half)
     model.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
     x, mean = torch.rand(5, 3, 16, 16), torch.tensor([0.1, 0.2, 0.3])
-    Objective(Plan(restriction=True), model, None, mean)(model, x, torch.arange(5))
+    Objective(Training(restriction=True), model, None, mean)(model, x, torch.arange(5))
     assert stage[0].shape == (5, 8, 8, 8)
     assert torch.equal(seen[1], restricted(x, stage[0], mean))
     assert not torch.equal(seen[1], x)

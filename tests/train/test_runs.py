@@ -129,7 +129,7 @@ def test_ctrl_c_says_what_is_kept_and_it_is_true(tmp_path, monkeypatch, capsys):
 def test_options_change_the_plan_and_the_method_and_keep_the_sharpness_of_the_recipe():
     recipe = load_recipe("resnet20")
     other = changed(recipe, "ir2-net", epochs=3, lr=0.5, seed=None)
-    assert (other.plan.epochs, other.plan.lr, other.plan.seed) == (3, 0.5, recipe.plan.seed)
+    assert (other.training.epochs, other.training.lr, other.training.seed) == (3, 0.5, recipe.training.seed)
     assert (other.method.weights, other.method.act_estimator, other.method.t_min) == ("sign", "poly", 1e-3)
     with pytest.raises(RecipeError, match=f"method: must be one of {', '.join(METHODS)}, not 'magic'"):
         changed(recipe, "magic")
@@ -157,7 +157,7 @@ def test_the_command_line_trains_with_its_options_stops_and_lists(tmp_path):
     assert (run["state"], run["epochs"]) == ("stopped", 2)
     assert 0 < run["progress"] < 0.5
     metrics = hwflow("train", "mlp:digits", *options, "--resume")
-    assert (metrics["plan"]["lr"], metrics["plan"]["seed"], metrics["method"]["weights"]) == (0.02, 3, "recu")
+    assert (metrics["training"]["lr"], metrics["training"]["seed"], metrics["method"]["weights"]) == (0.02, 3, "recu")
     assert hwflow("runs", "--json")[0]["state"] == "done"
 
 

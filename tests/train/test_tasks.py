@@ -67,7 +67,9 @@ def test_a_network_of_maps_trains_and_its_score_is_the_tasks(spec):
     from hwflow.train.loop import measure
 
     recipe = load_recipe(spec)
-    metrics = measure(replace(recipe, plan=replace(recipe.plan, epochs=1, limit=64, batch=32, evaluate_every=1)))
+    metrics = measure(
+        replace(recipe, training=replace(recipe.training, epochs=1, limit=64, batch=32, evaluate_every=1))
+    )
     (row,) = metrics["history"]
     assert 0 <= row["accuracy"] < 1 and 0 <= row["train_accuracy"] <= 1 and np.isfinite(row["loss"])
     assert {layer["kind"] for layer in row["layers"]} == {"weight", "act"}
@@ -76,7 +78,7 @@ def test_a_network_of_maps_trains_and_its_score_is_the_tasks(spec):
 def test_what_moves_images_alone_is_refused_where_places_matter(tmp_path):
     recipe = load_recipe("models/unet.py:unet-digits")
     with pytest.raises(RecipeError, match="augmentation would move images and not what they show"):
-        train(replace(recipe, plan=replace(recipe.plan, augment=("flip",))), tmp_path, progress=False)
+        train(replace(recipe, training=replace(recipe.training, augment=("flip",))), tmp_path, progress=False)
     with pytest.raises(RecipeError, match="task: must be one of classify, segment, detect, not 'draw'"):
         train(replace(recipe, task="draw"), tmp_path, progress=False)
     assert list(TASKS) == ["classify", "segment", "detect"]
