@@ -19,13 +19,16 @@ SQUEEZE = 4  # a gate's hidden channels are a quarter of the block's input chann
 
 
 class Excite(nn.Module):
-    """Each channel of a 4-bit map times its gate of `bits` bits: the sigmoid of two 8-bit layers of the channels' means."""
+    """Each channel of a 4-bit map times its gate of `bits` bits: the sigmoid of two 8-bit layers of the channels' means.
+
+    The means are normed and cut to 4 bits: cut to 8 as they are, every second one is a tie, which no shift rounds to even.
+    """
 
     def __init__(self, method: Method, channels: int, hidden: int, bits: int = 8):
         super().__init__()
         self.map = fixed(method, 4, 2.0**-3)
         self.gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), fixed(method),
+            nn.AdaptiveAvgPool2d(1), Norm(channels), fixed(method, 4, 2.0**-2),
             conv(wide(method), channels, hidden, 1, padding=0), Norm(hidden), fixed(method, 4, 2.0**-3),
             conv(wide(method), hidden, channels, 1, padding=0), Norm(channels), fixed(method, step=2.0**-4),
             nn.Sigmoid(), fixed(method, bits, 2.0 ** (1 - bits)),
