@@ -62,7 +62,7 @@ def row(folder: Path, say: Say) -> dict[str, Any]:
         say(f"{folder.name}: {ROUTED}")
         head |= placed(flow, folder_rtl, board, home / "placed", say)
         say(f"{folder.name}: {SYNTHESISED}")
-        head |= synthesised(net, load_board(SYNTHESISED), home)
+        head |= synthesised(plan(net, board=load_board(SYNTHESISED)), load_board(SYNTHESISED), home)
     return head
 
 
@@ -100,9 +100,9 @@ def placed(flow: Dataflow, folder: Path, board: Board, work: Path, say: Say) -> 
         return {"result": str(e).splitlines()[0]}
 
 
-def synthesised(net: Net, board: Board, scratch: Path) -> dict[str, Any]:
-    """LUTs and block RAMs of the network planned for `board`, as Yosys counts them."""
-    folder = emit(plan(net, board=board), scratch / board.name)
+def synthesised(flow: Dataflow, board: Board, scratch: Path) -> dict[str, Any]:
+    """LUTs and block RAMs of a network planned for `board`, as Yosys counts them."""
+    folder = emit(flow, scratch / board.name)
 
     def measure() -> dict[str, Any]:
         cells = synth(folder, board, out=scratch / f"{board.name}_synth", timeout=TIMEOUT)

@@ -17,11 +17,14 @@ def test_rows_say_how_far_each_network_is_from_the_base(tmp_path, monkeypatch):
     monkeypatch.setattr(compact, "TRAINED", tmp_path)
     monkeypatch.setattr(compact, "scored", lambda folder, _: {"accuracy [%]": accuracy[folder.name], **shown})
     monkeypatch.setattr(compact.tasks, "prove", lambda *_: {"differing": 0})
+    monkeypatch.setattr(compact.tasks, "placed", lambda *_: {"ulx3s_85f_lut": 1, "fmax_mhz": 50.0})
+    monkeypatch.setattr(compact.tasks, "synthesised", lambda *_: {"pynq_z2_lut": 1})
     base, darts = compact.rows(lambda _: None)
     gain = "points over resnet20-minutes"
     assert [(r["network"], r[gain]) for r in (base, darts)] == [(compact.BASE, "+0.00"), ("darts-minutes", "-2.75")]
     assert darts["weights"] == 784 * 64 + 2 * 64 * 64 + 640 and darts["of one bit [%]"] == 100.0
     assert darts["pynq_z2_lut_estimated"] > 0 < darts["ulx3s_85f_lut_estimated"] and darts["differing"] == 0
+    assert darts["ulx3s_85f_lut"] == darts["pynq_z2_lut"] == 1
 
 
 @pytest.mark.parametrize("name", compact.NAMES)
