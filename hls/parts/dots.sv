@@ -15,6 +15,7 @@ module dots #(
   parameter int unsigned WKind = 0,
   parameter int unsigned Mult  = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
   parameter int unsigned Fused = 0,
+  parameter int unsigned Compared = 1,  // see dot_bits
   localparam bit Binary = (XKind == 0 || XKind == 3) && (WKind == 0 || WKind == 3),
   localparam int unsigned CountBits = $clog2(Simd + 1),
   localparam int unsigned SumBits = Binary ? CountBits + 1 : XBits + WBits + 1 + $clog2(Simd)  // signed
@@ -42,16 +43,10 @@ module dots #(
       .x_i(w_i), .plus_o(w_plus), .counts_o(w_counts)
     );
     if (Masks == 1) begin : gen_shared
-      logic [Simd-1:0] counts;
-      delay #(
-        .Bits(Simd), .Cycles(Fused)
-      ) counts_level (
-        .clk_i(clk_i), .en_i(en_i), .d_i(x_counts), .q_o(counts)
-      );
       popcount #(
-        .N(Simd), .First(3 + Fused)
+        .N(Simd), .Fused(Fused), .Compared(0)
       ) count_all (
-        .clk_i(clk_i), .en_i(en_i), .bits_i(counts), .count_o(shared)
+        .clk_i(clk_i), .en_i(en_i), .a_i(x_counts), .b_i('1), .count_o(shared)
       );
     end else begin : gen_plain
       assign shared = '0;
@@ -59,7 +54,7 @@ module dots #(
     for (genvar r = 0; r < Rows; r++) begin : gen_row
       logic [CountBits-1+(Masks==0?0:1):0] product;
       dot_bits #(
-        .Simd(Simd), .Masks(Masks), .Fused(Fused)
+        .Simd(Simd), .Masks(Masks), .Fused(Fused), .Compared(Compared)
       ) dot (
         .clk_i(clk_i), .en_i(en_i), .x_plus_i(x_plus), .x_counts_i(x_counts), .w_plus_i(w_plus[r*Simd+:Simd]),
         .w_counts_i(w_counts[r*Simd+:Simd]), .shared_i(shared), .sum_o(product)

@@ -62,6 +62,7 @@ module mvu #(
   // a few words of weights are a table that a comparison of bits absorbs; the register is behind both
   localparam int unsigned Fused = Binary && Load == 0 && Style < 2 && Steps > 1 && Steps <= 32 ? 1 : 0;
   localparam int unsigned First = 3 + Fused;  // of popcount
+  localparam bit Compared = Fused == 0 && (Steps > 1 || Load != 0 || Style == 4);  // with weights that are no constants
   localparam int unsigned Height = Fused == 0 ? CountBits : 3 + $clog2((Simd + 7) / 7);
   localparam int unsigned TreeLatency = Binary ? Fused + (Height >= First ? 1 : 0)
                                                  + (Height > First + 1 ? Height - First - 1 : 0)
@@ -210,7 +211,8 @@ module mvu #(
   );
 
   dots #(
-    .Simd(Simd), .Rows(Pe), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult), .Fused(Fused)
+    .Simd(Simd), .Rows(Pe), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult), .Fused(Fused),
+    .Compared(32'(Compared))
   ) products (
     .clk_i(clk_i), .en_i(go), .x_i(x), .w_i(w), .sum_o(sum)
   );

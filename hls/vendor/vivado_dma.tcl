@@ -1,8 +1,9 @@
 # vivado_dma - bitstream and hardware description for PYNQ on Zynq and Zynq UltraScale+: the network behind an AXI DMA.
 #
 #   vivado -mode batch -source vivado_dma.tcl             (in the deploy folder)
-# design.tcl sets: part, board_part (may be empty), processor (ps7 or psu), clock_mhz, generics (name value ..) and, where weights
-# are streamed, feeds (how many units take them). Each of these has a DMA of its own, weights_0, weights_1, ..
+# design.tcl sets: part, board_part (may be empty), processor (ps7 or psu), clock_mhz, generics (name value ..), defines (what
+# of rtl/ is made of the family's own cells) and, where weights are streamed, feeds (how many units take them). Each of these
+# has a DMA of its own, weights_0, weights_1, ..
 # The processor gives the clock and reads the network's registers; the DMA reads images from memory and writes answers back, both 64 bits wide.
 
 # Every release has its own versions of AMD's blocks: whatever is there is taken.
@@ -24,6 +25,7 @@ if {$board_part ne "" && [llength [get_board_parts -quiet $board_part]]} {
 }
 add_files [glob rtl/*.sv rtl/*.v]
 add_files [glob -nocomplain rtl/*.mem]
+set_property verilog_define $defines [current_fileset]
 update_compile_order -fileset sources_1
 create_bd_design system
 

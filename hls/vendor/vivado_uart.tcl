@@ -1,7 +1,8 @@
 # vivado_uart - a bitstream for a board with a serial line and no processor (Arty A7): board_serial around the network.
 #
 #   vivado -mode batch -source vivado_uart.tcl            (in the deploy folder)
-# design.tcl sets: part, clock_mhz, pins (port pin ..), io, generics (name value ..). Sources lie in rtl/.
+# design.tcl sets: part, clock_mhz, pins (port pin ..), io, generics (name value ..), defines (what of
+# rtl/ is made of the family's own cells). Sources lie in rtl/.
 # The network's clock comes from the PLL in board_serial; a clock that does not close ends the run with an error.
 
 source design.tcl
@@ -11,6 +12,7 @@ add_files [glob rtl/*.sv]
 add_files [glob -nocomplain rtl/*.mem]
 set_property top board_serial [current_fileset]
 set_property generic $generics [current_fileset]
+set_property verilog_define $defines [current_fileset]
 
 set constraints [open vivado/board.xdc w]
 puts $constraints "create_clock -period [expr {1000.0 / $clock_mhz}] \[get_ports clk_i\]"

@@ -19,6 +19,7 @@ from typing import Any
 from hwflow.bench import pairs
 from hwflow.emit.rtl import TEMPLATES, instance, module, sources, write_memories
 from hwflow.errors import RecipeError, ToolError
+from hwflow.families import family_of
 from hwflow.places import cache as cache_folder
 from hwflow.synth import cells, yosys
 from hwflow.units.kit.base import Cost, Unit
@@ -183,6 +184,7 @@ def key(unit: Unit, family: str, paired: bool = False) -> Path:
     """The file that keeps what a unit takes: its name is the text of the unit, of what it stands on, and the tool."""
     unit = _nameless(unit)
     parts: list[Any] = [f"{family} paired" if paired else family, _version(), *_parameters(unit)]
+    parts += family_of(family).synthesis.defines
     parts += [[name, m.bits, m.words] for name, m in unit.memories().items()]
     state = hashlib.sha256(json.dumps(parts).encode() + _texts(instance(unit).module))
     folder = cache_folder() / "units"

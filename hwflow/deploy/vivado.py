@@ -14,6 +14,7 @@ from hwflow.deploy import feeds
 from hwflow.deploy.ipxact import component
 from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError
+from hwflow.families import family_of
 from hwflow.places import hardware
 from hwflow.synth.pll import pick_clock
 from hwflow.synth.route import shell_sources
@@ -56,6 +57,7 @@ def project(
         (out / "component.xml").write_text(component(name, out / "rtl" / "board_dma_bd.v", block, files))
     else:
         settings, made = _uart(board, params)
+    settings["defines"] = " ".join(family_of(board.family).synthesis.defines)
     lines = [f"set {name} {{{value}}}" for name, value in settings.items()]
     (out / "design.tcl").write_text("\n".join(["# written by hwflow: the numbers of this design", *lines]) + "\n")
     return made

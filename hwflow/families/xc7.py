@@ -44,6 +44,7 @@ CELLS = Cells(
         (r"RAM128X1S", 2),
         (r"RAM(32|64)X1S.*", 1),
         (r"SRL16E|SRLC32E|SRLC16E", 1),
+        (r"LUT6_2", 1),
     ),
     ffs=r"FD[RSCP]E(_1)?|LD[CP]E",
     brams=((r"RAMB18\w*", 1), (r"RAMB36\w*", 2)),
@@ -65,7 +66,12 @@ FAMILY = Family(
     rom_bits=4920,
     multiplier=Multiplier(25, 18, 2, 9),
     cells=CELLS,
-    synthesis=Synthesis("synth_xilinx -family xc7 -flatten", core="-noiopad -noclkbuf", models="xilinx/cells_sim.v"),
+    synthesis=Synthesis(
+        "synth_xilinx -family xc7 -flatten",
+        core="-noiopad -noclkbuf",
+        models="xilinx/cells_sim.v",
+        defines=("POPCOUNT_OF_SLICES",),
+    ),
     power=Power(1.0, 28.0),
     typical=(53200, 106400, 280, 220),  # XC7Z020
     pll=Pll("xc7", clocks),

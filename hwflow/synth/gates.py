@@ -25,7 +25,7 @@ def write_gates(folder: Path, family: str, out: Path, *, timeout: float | None =
     names = yosys.copy_sources(folder, out)
     yosys.run_script(
         [
-            *(f"read_verilog -defer -sv {n}" for n in names),
+            *yosys.read_sources(family, names),
             f"{yosys.command(family, core=True)} {made.unmodelled} -top {yosys.CORE}",
             "write_verilog -noattr -noexpr gates.v",
         ],

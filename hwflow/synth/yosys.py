@@ -26,6 +26,14 @@ def command(family: str, *, core: bool, device: str = "") -> str:
     return " ".join(p for p in (made.command, made.core if core else "", made.option(device)) if p)
 
 
+def read_sources(family: str, names: Sequence[str]) -> list[str]:
+    """The commands that read SystemVerilog files as a family takes them: its defines, and its cells that files instantiate."""
+    made = family_of(family).synthesis
+    defines = "".join(f" -D {d}" for d in made.defines)
+    cells = [f"read_verilog -lib +/{made.models}"] if made.defines else []
+    return [*cells, *(f"read_verilog -defer -sv{defines} {n}" for n in names)]
+
+
 def sources(folder: Path) -> list[str]:
     """Names of the SystemVerilog files of an emitted design; RecipeError when there is no design."""
     names = sorted(p.name for p in folder.glob("*.sv"))
@@ -68,7 +76,7 @@ def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout:
     kept = unit_modules(folder, names)
     run_script(
         [
-            *(f"read_verilog -defer -sv {n}" for n in names),
+            *read_sources(family, names),
             f"hierarchy -check -top {CORE}",
             *(f"setattr -mod -set keep_hierarchy 1 A:hdlname={m}" for m in kept),
             f"{command(family, core=True, device=device)} -top {CORE}",

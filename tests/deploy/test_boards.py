@@ -153,6 +153,7 @@ def test_every_file_port_and_parameter_the_vivado_script_names_exists(name: str,
         ("zcu104", "design.tcl", "InBits", "InputBits", "has no parameter InputBits"),
         ("arty_a7_35t", "design.tcl", "Baud=", "BaudRate=", "has no parameter BaudRate"),
         ("arty_a7_35t", "design.tcl", "rx_i ", "rxd ", "has no port rxd"),
+        ("arty_a7_35t", "design.tcl", "POPCOUNT_OF", "POPCOUNTS_OF", "no file asks for the define POPCOUNTS_OF_SLICES"),
         (
             "arty_a7_35t",
             "vivado_uart.tcl",

@@ -5,10 +5,12 @@ Stands on hwflow.simulate.rtl; used by the tests of the convolution and residual
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -17,7 +19,9 @@ import numpy as np
 from hwflow import tools
 from hwflow.bits import Ints
 from hwflow.emit.rtl import instance, sources, write_memories
+from hwflow.families import family_of
 from hwflow.simulate import rtl
+from hwflow.synth.gates import find_models
 from hwflow.units.kit.base import Unit
 from hwflow.units.kit.streams import Stream
 
@@ -32,25 +36,61 @@ def values(stream: Stream, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def check(
-    units: Sequence[Unit], *, seed: int = 0, images: int = 5, stalls: int | None = None, reset_at: int = 0
+    units: Sequence[Unit],
+    *,
+    seed: int = 0,
+    images: int = 5,
+    stalls: int | None = None,
+    reset_at: int = 0,
+    family: str = "",
 ) -> None:
-    """Every unit's RTL equals its `run`; without stalls it takes the cycles and the latency it claims, to the cycle."""
+    """Every unit's RTL equals its `run`; without stalls it takes the cycles and the latency it claims, to the cycle.
+
+    With a `family` it is made of that family's own cells, as far as our sources choose them.
+    """
     rng = np.random.default_rng(seed)
     xs = [tuple(values(s, images, rng) for s in u.ins) for u in units]
+    run = partial(run_cells, family=family) if family else rtl.run_units
     wrong = []
-    for unit, x, runs in zip(units, xs, rtl.run_units(units, xs, stalls=stalls, reset_at=reset_at), strict=True):
-        for y, run in zip(unit.run(*x), runs, strict=True):
-            differ = int((run.outputs != y.reshape(images, -1)).sum())
+    for unit, x, runs in zip(units, xs, run(units, xs, stalls=stalls, reset_at=reset_at), strict=True):
+        for y, one in zip(unit.run(*x), runs, strict=True):
+            differ = int((one.outputs != y.reshape(images, -1)).sum())
             if differ:
                 wrong.append(f"{unit}: {differ} of {y.size} elements differ")
-            ends = np.diff(np.array(run.log["image_ends"]))
+            ends = np.diff(np.array(one.log["image_ends"]))
             # the first images fill what the unit holds
             if stalls is None and not reset_at and images >= 4 and set(ends[images // 2 - 1 :]) != {unit.cycles}:
                 wrong.append(f"{unit}: claims {unit.cycles} cycles an image, takes {ends.tolist()}")
-            first = max(int(str(run.log["first_word"])), 0)
+            first = max(int(str(one.log["first_word"])), 0)
             if stalls is None and not reset_at and first != unit.latency:
                 wrong.append(f"{unit}: claims a latency of {unit.latency} cycles, takes {first}")
     assert not wrong, "\n".join(wrong)
+
+
+def run_cells(
+    units: Sequence[Unit],
+    xs: Sequence[tuple[np.ndarray, ...]],
+    *,
+    family: str,
+    stalls: int | None = None,
+    reset_at: int = 0,
+) -> list[tuple[rtl.Run, ...]]:
+    """As rtl.run_units, with a family's defines and Yosys' models of the cells that its sources instantiate."""
+    made = family_of(family).synthesis
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, designs, count = Path(scratch), list[rtl.Design](), 0
+        for k, unit in enumerate(units):
+            write_memories(unit, folder, f"u{k}_")
+            designs.append(rtl.of_unit(unit, f"u{k}", first=count))
+            count += len(designs[-1].ends)
+        files = sources({d.module for d in designs})
+        used = set(re.findall(r"^\s*([A-Z]\w+) (?:#\(|\w+ \()", "".join(f.read_text() for f in files), re.MULTILINE))
+        models = find_models(family).read_text()
+        known = re.finditer(r"^module (\w+).*?^endmodule$", models, re.MULTILINE | re.DOTALL)
+        cells = [m[0] for m in known if m[1] in used]
+        first = folder / "cells.v"  # what it defines holds for the files behind it
+        first.write_text("\n".join([*(f"`define {d}" for d in made.defines), *cells, ""]))
+        return rtl._simulate(designs, xs, [first, *files], folder, stalls, reset_at=reset_at, by_word=False)[0]
 
 
 def lint(units: Sequence[Unit]) -> None:

@@ -71,6 +71,17 @@ namespace eval stub {
       ok [expr {$value ne ""}] "$module: parameter $name has no value"
     }
   }
+  proc asked {define} {
+    variable files
+    foreach file $files {
+      if {![file exists $file]} continue
+      set in [open $file]
+      set found [regexp "`ifdef $define\\M" [read $in]]
+      close $in
+      if {$found} {return 1}
+    }
+    return 0
+  }
   proc parameter {cell name} {
     variable cells
     variable ip
@@ -131,6 +142,9 @@ proc set_property {args} {
     }
     generic {
       foreach pair $value {stub::generics $::stub::top [split $pair =]}
+    }
+    verilog_define {
+      foreach define $value {stub::ok [stub::asked $define] "no file asks for the define $define"}
     }
     CONFIG.* {stub::parameter $object [string range $name 7 end]}
     board_part {}

@@ -73,6 +73,11 @@ MUTANTS = of_room(
     rtl(V + "multiply.sv", "<= sign ? number : -number;", "<= sign ? -number : number;", "multiply_sign,multiply_gate"),
     rtl(P + "dots.sv", "WKind == 3 ? 2 : XKind == 3 ? 1 : 0", "WKind == 3 ? 1 : XKind == 3 ? 1 : 0", "recur_signs"),
     rtl(P + "dots.sv", "{XKind != 1 && x_i[c*XBits+XBits-1], x_i", "{x_i[c*XBits+XBits-1], x_i", "recur_every,mvu_u8"),
-    Mutant(P + "dots.sv", ".First(3 + Fused)", ".First(3)", "tests/units/test_rtl_mvu.py -k zeros_of_inputs"),
-    Mutant(P + "dots.sv", ".Bits(Simd), .Cycles(Fused)", ".Bits(Simd), .Cycles(0)", "tests/units/test_rtl_mvu.py -k zeros_of_inputs"),
+    Mutant(P + "dots.sv", ".Fused(Fused), .Compared(0)", ".Fused(0), .Compared(0)", "tests/units/test_rtl_mvu.py -k zeros_of_inputs"),
+    Mutant(P + "popcount.sv", ".Bits(N), .Cycles(Fused)", ".Bits(N), .Cycles(0)", "tests/units/test_rtl_mvu.py -k zeros_of_inputs"),
+    Mutant(P + "counter7.sv", "64'h177e7ee8_e8808000", "64'h177e7ee8_e8808001", "tests/units/test_rtl_popcount.py -k counter7"),
+    Mutant(P + "equal_adder.sv", "96696996_f99f9009", "69969669_f99f9009", "tests/units/test_rtl_popcount.py -k equal_adder"),
+    Mutant(P + "heap_sum.sv", ".I3(m[k])", ".I3(m[k+1])", "tests/units/test_rtl_popcount.py -k heap_sum"),
+    Mutant(P + "heap_level.sv", "from_1     = counters_1 + (three > 0 ? 1 : 0);", "from_1     = counters_1;", "tests/units/test_rtl_popcount.py -k small_count"),
+    Mutant(P + "popcount_heap.sv", ".c_i(sum), .sum_o(ones[g])", ".c_i(1'b0), .sum_o(ones[g])", "tests/units/test_rtl_popcount.py -k small_count"),
 )
