@@ -50,7 +50,7 @@ CELLS = Cells(
     brams=((r"RAMB18\w*", 1), (r"RAMB36\w*", 2)),
     dsps=((r"DSP48E\w*", 1),),
     method="Yosys' estimate of logic cells: two functions of at most five inputs together share a LUT6 and count once "
-    "(4 with 2, 3 with 2, 2 with 2, any small one with 1); LUT memories added; RAMB18 units",
+    "(4 with 2, 3 with 2, 2 with 2, any small one with 1), a LUT6_2 is one; LUT memories added; RAMB18 units",
     lut6_pairs=True,
 )
 
