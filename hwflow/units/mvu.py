@@ -271,7 +271,8 @@ def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, boo
     pe, simd = p["Pe"], p["Simd"]
     masks = 2 if p["WKind"] == TERNARY_KIND else 1 if p["XKind"] == TERNARY_KIND else 0
     fused = not p["Load"] and p["Style"] < 2 and 1 < steps <= TABLE
-    held = "_table" if fused else "_block" if p["Style"] == 2 and steps > 1 else ""
+    # from block RAM and from outside, weights come out of registers
+    held = "_table" if fused else "_block" if fed(p) or (p["Style"] == 2 and steps > 1) else ""
     fixed = "_fixed" if steps == 1 and not fed(p) else ""
     shared = masks == 1  # gen_shared: count_all counts the elements that count, once for all rows
     trees = pe * (2 if masks == 2 else 1)  # gen_row: dot_bits has a second tree where each row has a mask of its own
@@ -282,9 +283,10 @@ def count_bits(p: Params, steps: int) -> tuple[dict[str, float], float, int, boo
         f"adders{fixed}": (trees + shared) * adders,  # dot_bits, count_all: the adders of popcount
         "less": pe * size * (masks > 0),  # dot_bits: twice the count less shared_i
         "masked": shared * popcount(simd, 3)[0],  # count_all: its leaves
+        # popcount: the register behind both, which some families have behind their first counters
+        "compared": fused * (trees + shared) * simd,
     }
     registers = (trees + shared) * registers + pe * size  # of popcount, and sum_o
-    registers += fused * (trees * simd + shared * simd)  # the register behind both, and counts_level
     return counts, registers, deep + fused, fused
 
 
