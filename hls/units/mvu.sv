@@ -70,6 +70,8 @@ module mvu #(
   // a block RAM is slow: one more register behind it, which the block itself has where the family offers that
   localparam int unsigned Late = Style == 2 || (Style == 0 && Steps >= 64) ? 1 : 0;
   localparam int unsigned SumBits = Binary ? CountBits + 1 : XBits + WBits + 1 + $clog2(Simd);
+  // the like for accumulators' starts in so many words that they may be in block RAM: read a cycle before, kept for one
+  localparam int unsigned Early = Levels == 1 && Passes >= 64 ? 1 : 0;
 
   if (Cols % Simd != 0) begin : check_1
     $error("mvu: Simd=%0d does not divide Cols=%0d", Simd, Cols);
@@ -192,10 +194,10 @@ module mvu #(
   // ---- inner products --------------------------------------------------------------------------------------------
   logic [Pe-1:0][SumBits-1:0] sum;
   logic                       sum_valid, sum_first, sum_last;  // aligned with sum
-  logic [PassBits-1:0]        start_pass;                      // one cycle ahead of sum
+  logic [PassBits-1:0]        start_pass;                      // one cycle ahead of sum, one more with Early
 
   delay #(
-    .Bits(PassBits), .Cycles(1 + Late + TreeLatency)
+    .Bits(PassBits), .Cycles(1 + Late + TreeLatency - Early)
   ) pass_pipe (
     .clk_i(clk_i), .en_i(go), .d_i(pass_q), .q_o(start_pass)
   );
@@ -261,10 +263,16 @@ module mvu #(
       assign y[p*YBits+:YBits] = YBits'(Base) + YBits'(!acc_q[p][AccBits-1]);
     end
     assign y_done = acc_done;
+    logic [StoreBits-1:0] starts_read;
     rom #(
       .Bits(StoreBits), .Words(Passes), .Load(Load), .File(ThreshFile)
     ) starts (
-      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(start_pass), .data_o(limits), .load_i(load), .load_o(load_o)
+      .clk_i(clk_i), .rst_ni(rst_ni), .en_i(go), .addr_i(start_pass), .data_o(starts_read), .load_i(load), .load_o(load_o)
+    );
+    delay #(
+      .Bits(StoreBits), .Cycles(Early)
+    ) starts_level (
+      .clk_i(clk_i), .en_i(go), .d_i(starts_read), .q_o(limits)
     );
   end else begin : gen_stairs
     logic [PassBits-1:0] limit_pass;

@@ -4,7 +4,8 @@
 //
 // A word holds Pe channels. ScaleFile holds Channels/Pe words; a channel is its factor (MulBits) in the low bits, then
 // its addend (AddBits), both two's complement. MulBits = 0 takes Mul for all channels: a power of two costs wires
-// only. AddBits = 0 takes Add. Every step is a register, as DSP blocks want it: operands, product, sum, result.
+// only. AddBits = 0 takes Add. Every step is a register, as DSP blocks want it: operands, product, sum, result. A product in
+// LUTs of more than Few rows is kept in parts of at most so many, which the sum adds up with the addend.
 // Timing: one cycle a word, 4 cycles from x to y.
 module rescale #(
   parameter int unsigned Channels = 1,
@@ -38,8 +39,11 @@ module rescale #(
   localparam int unsigned Blocks = Channels / Pe;
   localparam int unsigned VBits = XKind == 2 ? XBits : XBits + 1;  // x as two's complement
   localparam int unsigned FBits = MulBits > 0 ? MulBits : 32;      // a factor
-  // what a product is kept in: carries beyond the sum's width are of no use
-  localparam int unsigned PBits = VBits + FBits < SumBits ? VBits + FBits : SumBits;
+  localparam int unsigned Few   = 4;                               // rows added up in a cycle
+  localparam int unsigned Rows  = VBits < FBits ? VBits : FBits;   // of a product
+  localparam int unsigned Parts = Mult == 1 && MulBits > 0 ? (Rows + Few - 1) / Few : 1;
+  // what a product is kept in: carries beyond the sum's width are of no use, those from part to part are
+  localparam int unsigned PBits = Parts == 1 && VBits + FBits < SumBits ? VBits + FBits : SumBits;
   localparam int unsigned XLow  = VBits < PBits ? VBits : PBits;  // the bits of x that such a product needs
   localparam int unsigned KBits = Mult == 1 && MulBits > 0 ? MulBits : PBits;  // a factor as it is multiplied
   localparam int unsigned Record = MulBits + AddBits;
@@ -99,8 +103,8 @@ module rescale #(
     logic signed [XLow-1:0] value_q;
     logic signed [KBits-1:0] factor;
     logic signed [SumBits-1:0] addend_q;
-    logic signed [PBits-1:0] product, product_q;
-    logic signed [SumBits-1:0] sum_q;
+    logic [Parts*PBits-1:0] product, product_q;
+    logic signed [SumBits-1:0] sum, sum_q;
     logic signed [TBits-1:0] shifted;
     assign x = x_data_i[e*XBits+:XBits];
     if (XKind == 0) begin : gen_bipolar
@@ -123,6 +127,29 @@ module rescale #(
       );
       logic unused;
       assign unused = ^factor;
+    end else if (Parts > 1) begin : gen_parts
+      localparam int unsigned Wide = XLow > KBits ? XLow : KBits;
+      logic signed [Wide-1:0] wide;
+      logic [Rows-1:0] narrow;
+      if (XLow > KBits) begin : gen_by_factor
+        assign {wide, narrow} = {value_q, factor};
+      end else begin : gen_by_value
+        assign {wide, narrow} = {factor, value_q};
+      end
+      for (genvar k = 0; k < Parts; k++) begin : gen_part
+        localparam int unsigned From  = k * Rows / Parts;
+        localparam int unsigned To    = (k + 1) * Rows / Parts;
+        localparam int unsigned Above = k + 1 < Parts ? 1 : 0;  // of all bits but the highest none counts as negative
+        logic signed [To-From+Above-1:0] digits;
+        logic signed [PBits-From-1:0] part;
+        assign digits = (To - From + Above)'(narrow[To-1:From]);
+        product #(
+          .XBits(Wide), .WBits(To - From + Above), .YBits(PBits - From), .Mult(Mult)
+        ) times (
+          .x_i(wide), .w_i(digits), .y_o(part)
+        );
+        assign product[k*PBits+:PBits] = PBits'(part) << From;
+      end
     end else begin : gen_product
       product #(
         .XBits(XLow), .WBits(KBits), .YBits(PBits), .Mult(Mult)
@@ -130,13 +157,17 @@ module rescale #(
         .x_i(value_q), .w_i(factor), .y_o(product)
       );
     end
+    always_comb begin
+      sum = addend_q;
+      for (int k = 0; k < Parts; k++) sum += SumBits'(signed'(product_q[k*PBits+:PBits]));
+    end
     assign shifted = TBits'(sum_q >>> Shift);
     always_ff @(posedge clk_i) begin
       if (move) begin
         value_q   <= XLow'(value);
         product_q <= product;
         addend_q  <= addends[e*SumBits+:SumBits];
-        sum_q     <= SumBits'(product_q) + addend_q;
+        sum_q     <= sum;
         y_data_o[e*YBits+:YBits] <= shifted < TBits'(Lo) ? YBits'(Lo) : shifted > TBits'(Hi) ? YBits'(Hi) : YBits'(shifted);
       end
     end

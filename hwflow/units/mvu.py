@@ -213,6 +213,7 @@ class Mvu(Matrix):
             Mvu(name="mvu_dsp", inputs=("input",), x=Port((6,), Ints(-128, 127)), weights=rng.integers(-99, 100, (4, 6)), pe=2, simd=3, mult="dsp"),
             Mvu(name="mvu_fed", inputs=("input",), x=Port((3, 63), BIPOLAR), weights=signs(12, 63), thresholds=rng.integers(-9, 9, (12, 1)), bipolar=True, pe=3, simd=9, style="stream"),
             Mvu(name="mvu_fed_once", inputs=("input",), x=Port((2, 2, 7), Ints(-8, 7)), weights=rng.integers(-7, 8, (6, 7)), thresholds=np.sort(rng.integers(-60, 60, (6, 3)), 1), pe=2, simd=7, style="stream"),
+            Mvu(name="mvu_tall", inputs=("input",), x=Port((3, 6), BIPOLAR), weights=signs(66, 6), thresholds=rng.integers(-5, 6, (66, 1)), bipolar=True, simd=2),
             Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
         )  # fmt: skip
 
@@ -250,8 +251,10 @@ def count_hardware(p: Params) -> Bill:
         counts, registers, deep, products = count_numbers(p, steps)
         fused = False
     depth = 2 + late + deep  # place_pipe: cycles from a word to its sum
-    counts |= count_control(p, steps, depth) | count_accumulators(p)
+    early = p["Levels"] == 1 and p["Rows"] // p["Pe"] >= LATE
+    counts |= count_control(p, steps, depth - early) | count_accumulators(p)
     counts["registers"] = registers + 3 * depth  # place_pipe, step_pipe
+    counts["registers"] += early * (p["Pe"] * p["ThrBits"] - p.get("SameThresholds", 0))  # starts_level
     word = p["Pe"] * p["Simd"] * p["WBits"]
     counts["registers"] += late * (word + p["Simd"] * p["XBits"])  # w_level, x_level
     if fed(p):

@@ -25,6 +25,7 @@ from hwflow.units.kit.trees import rows
 from hwflow.units.kit.weighted import signed_bits
 
 WIDEST = 63  # bits of mul * x + add that C++ and numpy hold
+FEW = 4  # rows of a product in LUTs that are added up in a cycle
 
 
 class LOADED:
@@ -199,6 +200,7 @@ class RescaleUnit(Loadable):
             # factors and addends of more bits than their sums
             make("near", (2, 5, 3), Ints(-131, -128), [2, -3, 1], [276, -390, 136], shift=0, lo=0, hi=24, pe=3),
             make("wide", (2, 2, 3), Ints(-70000, 70000), rng.integers(1, 1 << 17, 3), rng.integers(-(1 << 33), 1 << 33, 3), shift=20, lo=-4000, hi=4000, pe=3),
+            make("parts", (3, 2, 4), Ints(-70000, 70000), rng.integers(-32, 32, 4), rng.integers(-99999, 99999, 4), shift=14, lo=-99, hi=99, pe=2, mult="lut"),
         )  # fmt: skip
 
 
@@ -210,6 +212,13 @@ def _one(values: Array) -> bool:
 def _wires(factor: int) -> bool:
     """True where a product with a constant is a shift."""
     return factor >= 0 and not factor & (factor - 1)
+
+
+def further_parts(p: Params, value: int, m: int) -> int:
+    """Bits of the parts, but for the first, in which a product in LUTs is kept: at most FEW of its rows each."""
+    made = min(value, m)
+    parts = -(-made // FEW)
+    return sum(p["SumBits"] - k * made // parts for k in range(1, parts))
 
 
 def count_hardware(p: Params) -> Bill:
@@ -231,6 +240,7 @@ def count_hardware(p: Params) -> Bill:
         "in": pe * value,  # value_q
         "digits": pe * digits * p["SumBits"],  # scaled
         f"rows{ends}": pe * rows(value, m) * (in_luts and m > 0),  # product: the adders of its rows
+        "held": pe * further_parts(p, value, m) if in_luts and m else 0,  # product_q beyond its first part
         f"tree_product{ends}": 0,  # says which of the coefficients a product in LUTs goes by
         f"sum{ends}": pe * p["SumBits"],  # sum_q
         "add": pe * p["AddBits"],  # addend_q
