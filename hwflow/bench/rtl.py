@@ -63,9 +63,11 @@ STALLED = 1  # images that enter and leave with random gaps
 Row = dict[str, Any]
 
 
-def rows(say: Callable[[str], None]) -> list[Row]:
+def rows(say: Callable[[str], None]) -> Iterator[Row]:
     """One row for each matrix unit and each network: folding, LUT, FF, BRAM18, cycles."""
-    return [*(cost(name, make, say) for name, make in designs()), *constant_rows(say), clock_row(say)]
+    yield from (cost(name, make, say) for name, make in designs())
+    yield from constant_rows(say)
+    yield clock_row(say)
 
 
 def designs() -> Iterator[tuple[str, Callable[[], Dataflow]]]:
