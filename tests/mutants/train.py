@@ -35,7 +35,7 @@ MUTANTS = of_room(
     Mutant(R + "views.py", "return w.abs().flatten(1).mean(1)", "return w.abs().mean().expand(len(w))", T_QUANT + " -k 'xnor'"),
     Mutant(R + "views.py", "div_(math.sqrt(w.shape[1] - 1))", "div_(math.sqrt(w.shape[1]))", T_QUANT + " -k 'standardises'"),
     Mutant(R + "schedule.py", "int(0.3 * steps)", "int(0.5 * steps)", T_LOOP + " -k rates"),
-    Mutant(R + "schedule.py", "return plan.lr * (step + 1) / rise", "return plan.lr * step / rise", T_LOOP + " -k rates"),
+    Mutant(R + "schedule.py", "return training.lr * (step + 1) / rise", "return training.lr * step / rise", T_LOOP + " -k rates"),
     Mutant(R + "losses.py", "return t * t * F.kl_div(", "return t * F.kl_div(", T_LOSS + " -k 'soft_labels'"),
     Mutant(R + "losses.py", "return a > share * a.mean((1, 2, 3), keepdim=True)", "return a > share * a.mean()", T_LOSS + " -k erased"),
     Mutant(R + "losses.py", "(_unit(b.clamp(-1, 1)) - ", "(_unit(b) - ", T_LOSS + " -k 'rbd'"),
