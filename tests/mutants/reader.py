@@ -21,7 +21,7 @@ MUTANTS = of_room(
     Mutant(Q + "quantizers.py", '("div", by_array), ("min", hi), ("max", lo),', '("div", by_array), ("max", lo),', T_QUANT),
     Mutant(Q + "quantizers.py", ', Step("add", bias.reshape(1)))', ")", T_QUANT),
     Mutant(Q + "quantizers.py", "table[which.value.astype(np.int64) - 1]", "table[::-1][which.value.astype(np.int64) - 1]", T_QUANT),
-    Mutant(Q + "quantizers.py", '("div", scale), ("round", 0), *narrow, ("add", zero), ("min", hi)', '("div", scale), *narrow, ("add", zero), ("round", 0), ("min", hi)', T_QUANT, equal="A zero point is an integer and the quotient lies within 16 bits, where float32 adds and rounds half to even alike, but for an odd zero point at a half."),
+    Mutant(Q + "quantizers.py", '("div", scale), ("round", 0), *narrow, ("add", zero), ("min", hi)', '("div", scale), ("add", zero), ("round", 0), *narrow, ("min", hi)', T_QUANT, equal="A zero point is an integer and the quotient lies within 16 bits, where float32 adds and rounds half to even alike, but for an odd zero point at a half."),
     Mutant(Q + "quantizers.py", '("sub", zero), ("mul", scale)), kind="float32")', '("mul", scale)), kind="float32")', T_QUANT),
     Mutant(Q + "quantizers.py", "if (scale <= 0).any():", "if (scale < 0).any():", T_QUANT + " tests/qonnx/test_hostile.py"),
     Mutant(Q + "windows.py", '(less, more) if auto == "SAME_UPPER" else (more, less)', '(less, more)', T_WIN),
