@@ -123,3 +123,20 @@ def unwords(stream: Iterable[int], bits: int, per_word: int) -> Array:
 def clog2(n: int) -> int:
     """Bits that count 0 .. n-1; 0 for n <= 1."""
     return max(n - 1, 0).bit_length()
+
+
+def row_ranges(weights: Array, x: Ints) -> tuple[Array, Array]:
+    """The least and the largest sum of each row of (rows, cols) weights over inputs in `x`."""
+    w = weights.reshape(len(weights), -1).astype(np.int64)
+    up, down = np.clip(w, 0, None).sum(1), np.clip(w, None, 0).sum(1)
+    return up * x.lo + down * x.hi, up * x.hi + down * x.lo
+
+
+def exact_matmul(a: Array, b: Array) -> Array:
+    """a @ b over integers as int64, by way of the fastest float that cannot round; of matrices, or of stacks of them."""
+    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b.astype(np.int64)).sum(-2).max(initial=0))
+    if bound < 1 << 24:
+        return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int64)
+    if bound < 1 << 53:
+        return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+    return a.astype(np.int64) @ b.astype(np.int64)

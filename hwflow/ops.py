@@ -14,7 +14,8 @@ from typing import TypeAlias, get_args
 import numpy as np
 from typing_extensions import assert_never
 
-from hwflow.bits import BIPOLAR, Array, Ints, ints_of
+from hwflow.bits import BIPOLAR, Array, Ints, exact_matmul, ints_of
+from hwflow.bits import row_ranges as row_ranges
 from hwflow.graph import Node, frozen
 from hwflow.windows import Pads as Pads
 from hwflow.windows import Port as Port
@@ -447,20 +448,3 @@ def only_reshapes(op: Op) -> bool:
             return False
         case _:
             assert_never(op)
-
-
-def row_ranges(weights: Array, x: Ints) -> tuple[Array, Array]:
-    """The least and the largest sum of each row of (rows, cols) weights over inputs in `x`."""
-    w = weights.reshape(len(weights), -1).astype(np.int64)
-    up, down = np.clip(w, 0, None).sum(1), np.clip(w, None, 0).sum(1)
-    return up * x.lo + down * x.hi, up * x.hi + down * x.lo
-
-
-def exact_matmul(a: Array, b: Array) -> Array:
-    """a @ b over integers as int64, by way of the fastest float that cannot round; of matrices, or of stacks of them."""
-    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b.astype(np.int64)).sum(-2).max(initial=0))
-    if bound < 1 << 24:
-        return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int64)
-    if bound < 1 << 53:
-        return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
-    return a.astype(np.int64) @ b.astype(np.int64)

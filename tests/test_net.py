@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwflow.answers import Answer, Finish, Unit
-from hwflow.bits import BIPOLAR, U8, Ints
+from hwflow.bits import BIPOLAR, U8, Ints, exact_matmul
 from hwflow.errors import ModelError
 from hwflow.net import Net
 from hwflow.ops import (
@@ -23,7 +23,6 @@ from hwflow.ops import (
     Threshold,
     TopK,
     Upsample,
-    exact_matmul,
 )
 
 

@@ -32,8 +32,8 @@ MUTANTS = of_room(
     Mutant(OPS, "count += x >= self.thresholds[:, k]", "count += x > self.thresholds[:, k]", T_NET),
     Mutant(OPS, "np.where(self.falling, self.levels - count, count)", "np.where(self.falling, count, count)", T_NET),
     Mutant(OPS, "return np.where(self.minimum, -y, y)", "return y", T_NET),
-    Mutant(OPS, "return up * x.lo + down * x.hi, up * x.hi + down * x.lo", "return up * x.lo + down * x.lo, up * x.hi + down * x.hi", T_NET),
+    Mutant("hwflow/bits.py", "return up * x.lo + down * x.hi, up * x.hi + down * x.lo", "return up * x.lo + down * x.lo, up * x.hi + down * x.hi", T_NET),
     Mutant(OPS, 'return np.argsort(-x.astype(np.int64), axis=-1, kind="stable")', "return np.argsort(x.astype(np.int64), axis=-1, kind='stable')[..., ::-1]", T_NET),
-    Mutant(OPS, "if bound < 1 << 24:", "if bound < 1 << 30:", T_NET),
+    Mutant("hwflow/bits.py", "if bound < 1 << 24:", "if bound < 1 << 30:", T_NET),
     Mutant("hwflow/windows.py", "inside = ((at >= 0) & (at < shape[k])).any(1)", "inside = (at >= 0).any(1)", T_NET),
 )

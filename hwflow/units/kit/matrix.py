@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwflow.bits import Array
+from hwflow.bits import Array, exact_matmul
 from hwflow.errors import RecipeError
 from hwflow.families import Family
-from hwflow.ops import Port, exact_matmul
+from hwflow.ops import Port
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
 from hwflow.units.kit.stores import STYLE
 from hwflow.units.kit.streams import PIXELS, Stream, divisors, spares
