@@ -109,7 +109,18 @@ int main(int argc, char **argv) {
   bench->report_i = 0;
   reset();
 
-  uint64_t images = 0, moves = 0, still = 0, ends = 0;
+  // words of all streams and the most in all fifos, as the taps tell them in one cycle
+  auto told_words = [&] {
+    bench->report_i = 1;
+    tick();
+    bench->report_i = 0;
+    sim_cycle++;
+    uint64_t words = 0;
+    for (const SimStream &s : sim_all) words += s.told;
+    return words;
+  };
+
+  uint64_t images = 0, moves = 0, still = 0, ends = 0, words = 0;
   bool done = false, was_reset = reset_at == 0;
   auto told = std::chrono::steady_clock::now();
   while (!done && still < idle) {
@@ -122,6 +133,11 @@ int main(int argc, char **argv) {
     }
     still = sim_moves == moves ? still + 1 : 0;
     moves = sim_moves;
+    if (still == idle) {  // nothing at either end: is an image still on its way through many units?
+      const uint64_t now = told_words();
+      still = now == words && sim_moves == moves ? idle : 0;
+      words = now;
+    }
     if (ends != sim_ends) {
       ends = sim_ends;
       done = was_reset && finished(images);

@@ -26,7 +26,7 @@ from hwflow.units.kit.base import SOURCE, Dataflow, Feed, Unit
 from hwflow.units.kit.streams import Stream
 
 TOP = "top"
-IDLE = 10_000  # cycles without a handshake at either end that mean it will never come, beyond four images
+IDLE = 10_000  # cycles, beyond those of four images, without a handshake at either end: is there one anywhere else?
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,23 @@ def test_what_stands_still_is_named(tmp_path):
         rtl.run(flow, tmp_path, images(flow, 3))
 
 
+@pytest.mark.slow
+def test_an_image_that_is_long_on_its_way_through_many_units_is_no_standstill(tmp_path, monkeypatch):
+    monkeypatch.setattr(rtl, "IDLE", 0)
+    rng = np.random.default_rng(3)
+    port, name, layers = Port((16,), BIPOLAR), SOURCE, []
+    for k in range(8):
+        weights, thresholds = rng.choice((-1, 1), (16, 16)), rng.integers(-3, 3, (16, 1))
+        layers.append(
+            Mvu(name=f"layer{k}", inputs=(name,), x=port, weights=weights, thresholds=thresholds, bipolar=True)
+        )
+        name = layers[-1].name
+    flow = Dataflow("long", layers[0].ins[0], tuple(layers))
+    x = rng.choice((-1, 1), (1, 16))
+    run = rtl.run(flow, emit(flow, tmp_path), x)
+    assert np.array_equal(run.outputs, flow.run(x)) and run.latency > 4 * flow.cycles
+
+
 def test_a_name_that_is_no_identifier_is_refused():
     unit = Width(name="a-b", inputs=(SOURCE,), x=Port((4,), BIPOLAR), par_in=2, par_out=4)
     with pytest.raises(RecipeError, match="'a-b' cannot name an instance"):
