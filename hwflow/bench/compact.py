@@ -24,9 +24,8 @@ from hwflow.units.kit.base import Dataflow
 
 BASE = "resnet20-minutes"  # what the others are compared with; the names are those of recipes and of kept networks
 NAMES = (BASE, "mobilenet-minutes", "efficientnet-minutes", "darts-minutes")
-RATE = (
-    100.0  # images a second that both boards are planned for: tasks.ROUTED at tasks.CLOCK MHz, which is simulated too
-)
+# images a second that both boards are planned for: tasks.ROUTED at tasks.CLOCK MHz, which is simulated too
+RATE = 100.0
 
 Say = Callable[[str], None]
 

@@ -54,15 +54,15 @@ def row(folder: Path, say: Say) -> dict[str, Any]:
         "held-out images": score["held-out images"], "scores that differ from PyTorch": metrics["net"]["differing_from_torch"],
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
-        home, board = Path(scratch), load_board(ROUTED)
+        home, board, other = Path(scratch), load_board(ROUTED), load_board(SYNTHESISED)
         flow = plan(net, board=board, clock_mhz=CLOCK, fps=RATES[folder.name])
         folder_rtl = emit(flow, home / "rtl")
         say(f"{folder.name}: every engine on {IMAGES} images")
         head |= prove(net, flow, folder_rtl, metrics["data"], home)
         say(f"{folder.name}: {ROUTED}")
         head |= placed(flow, folder_rtl, board, home / "placed", say)
-        say(f"{folder.name}: {SYNTHESISED}")
-        head |= synthesised(plan(net, board=load_board(SYNTHESISED)), load_board(SYNTHESISED), home)
+        say(f"{folder.name}: {other.name}")
+        head |= synthesised(plan(net, board=other), other, home)
     return head
 
 

@@ -66,10 +66,13 @@ class Netlist:
         self.module["netnames"][f"$outmux_{self.next}"] = {"hide_name": 1, "bits": [self.next], "attributes": {}}
         return self.next
 
+    def is_wide(self, ram: str) -> bool:
+        """True for a block whose word takes the pins of both ports."""
+        return int(self.cells[ram]["parameters"]["DATA_WIDTH_B"], 2) == self.wide
+
     def port_of(self, ram: str, pin: str) -> str:
         """The port whose clock a block's output pin goes by: a word as wide as both ports' pins goes by B's."""
-        wide = int(self.cells[ram]["parameters"]["DATA_WIDTH_B"], 2) == self.wide
-        return "B" if wide else pin[2]
+        return "B" if self.is_wide(ram) else pin[2]
 
     def outputs(self, ram: str, port: str) -> list[Bit]:
         """The bits in use that leave a block by a port."""
@@ -150,8 +153,8 @@ class Netlist:
             at = self.cells[name]["connections"]
             self.cells[name]["connections"] = {p: [renamed.get(b, b) for b in bits] for p, bits in at.items()}
         for ram, port in found.ports:
-            block, wide = self.cells[ram], int(self.cells[ram]["parameters"]["DATA_WIDTH_B"], 2) == self.wide
-            for each in ("A", "B") if wide else (port,):
+            block = self.cells[ram]
+            for each in ("A", "B") if self.is_wide(ram) else (port,):
                 block["parameters"][f"REGMODE_{each}"] = "OUTREG"
                 block["connections"][f"OCE{each}"] = one["connections"]["CE"]
         return len(found.registers)

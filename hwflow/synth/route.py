@@ -123,7 +123,7 @@ def map_shell(work: Path, board: Board, params: Mapping[str, int | str], timeout
         [
             "read_rtlil core.il",
             "blackbox *",
-            *(f"read_verilog -defer -sv {n}" for n in names),
+            *yosys.read_sources(board.family, names),
             f"chparam {chparam_options({**params, 'Family': pll_of(board.family)})} {TOP}",
             f"{command} -top {TOP}",
             "read_rtlil -overwrite core.il",
