@@ -36,7 +36,7 @@ from hwflow.ops import Port
 from hwflow.places import MODELS, contents, measure_once
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_latency
-from hwflow.simulate import rtl, verilate
+from hwflow.simulate import rtl, shares, verilate
 from hwflow.synth import TIMEOUT, cells, outreg, yosys
 from hwflow.units import Mvu
 from hwflow.units.kit.base import SOURCE, Dataflow
@@ -50,12 +50,12 @@ NETWORKS = (("tfc", 64, None), ("sfc", 16, None), ("cnv", 32_768, None), ("cnv",
 RUNS = (
     ("tfc", 64, 10_000),
     ("sfc", 16, 1_000),
-    ("depthwise", 8_192, 4),
-    ("resnet20", 36_864, 4),
-    ("cnv", 32_768, 4),
-    ("vgg_small", 65_536, 3),
+    ("depthwise", 8_192, 16),
+    ("resnet20", 36_864, 16),
+    ("cnv", 32_768, 32),
+    ("vgg_small", 65_536, 16),
 )
-WIDE = (("cnv", 400, 6), ("resnet20", 512, 6))  # the like, with words of several pixels
+WIDE = (("cnv", 400, 16), ("resnet20", 512, 16))  # the like, with words of several pixels
 WIDE_BOARD = "vcu118"  # they are larger than the other boards
 SEEDS = (1, 2, 3)  # of placements, the best of which counts
 STALLED = 1  # images that enter and leave with random gaps
@@ -258,7 +258,7 @@ def network_row(name: str, cycles: int, n: int, say: Callable[[str], None], boar
             say(f"{name}: building the simulator")
             built = build(flow, folder, x[:1])
             say(f"{name}: {n} images")
-            run = rtl.run(flow, folder, x)
+            run = shares.run(flow, folder, x)
             stalled = rtl.run(flow, folder, x[:STALLED], stalls=1)
             want = net.run(x).reshape(n, -1)
             differing = int((run.outputs != want).any(1).sum()), int((stalled.outputs != want[:STALLED]).any(1).sum())

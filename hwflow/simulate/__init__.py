@@ -49,8 +49,11 @@ def simulate(
                 )
             return hls.run(build.dataflow, build.stage("hls"), x)
         case "rtl":
-            from hwflow.simulate import rtl
+            from hwflow.simulate import rtl, shares
 
-            return rtl.run(build.dataflow, build.stage("rtl"), x, stalls=stalls, trace=trace, progress=progress)
+            folder = build.stage("rtl")
+            if trace:
+                return rtl.run(build.dataflow, folder, x, stalls=stalls, trace=True, progress=progress)
+            return shares.run(build.dataflow, folder, x, stalls=stalls, progress=progress)
         case _:
             raise RecipeError(f"engine {engine!r} is not known; choose one of {', '.join(ENGINES)}")

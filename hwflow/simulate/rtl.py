@@ -126,6 +126,11 @@ def run(
     return runs[0][0]
 
 
+def prepare(dataflow: Dataflow, folder: Path) -> None:
+    """Emit and build what `run` simulates, unless that was done before."""
+    _build([of_dataflow(dataflow, "dut")], _emit(dataflow, folder))
+
+
 def values(dataflow: Dataflow, folder: Path, x: Array, *, stalls: int | None = None) -> dict[str, Array]:
     """Every stream's values by edge name, as `Dataflow.values` gives them, out of one run of the RTL."""
     design = of_dataflow(dataflow, "dut", capture=True)
@@ -274,6 +279,13 @@ def _emit(dataflow: Dataflow, folder: Path) -> list[Path]:
     return sorted(folder.resolve().glob("*.sv"))  # Verilator runs in a folder of its own
 
 
+def _build(
+    designs: Sequence[Design], files: Sequence[Path], waves: str = "", by_word: bool = True, once: bool = False
+) -> Path:
+    bench = TEMPLATES.get_template("bench.sv.j2").render(designs=designs)
+    return build(bench, files, trace=waves, by_word=by_word, once=once)
+
+
 def _simulate(
     designs: Sequence[Design],
     xs: Sequence[tuple[Array, ...]],
@@ -288,9 +300,7 @@ def _simulate(
 ) -> tuple[list[tuple[Run, ...]], dict[int, Array]]:
     """Runs by design and output, and what every recording tap heard by its number."""
     waves = wave_format() if trace else ""
-    program = build(
-        TEMPLATES.get_template("bench.sv.j2").render(designs=designs), files, trace=waves, by_word=by_word, once=once
-    )
+    program = _build(designs, files, waves, by_word, once)
     idle = IDLE + 4 * max(d.cycles for d in designs)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)

