@@ -3,6 +3,7 @@
 // Narrower words leave one a cycle while a wide one is held; wider ones leave when they are complete; where neither
 // size divides the other, elements wait in a buffer of ParIn + ParOut - gcd. No cycle is lost in any of the three:
 // the side with more words moves one in every cycle. Latency: 1 cycle after the last word that the first output needs.
+// x_ready_o comes from a register: a word that comes while y stands waits in a skid buffer.
 
 module width #(
   parameter int unsigned Bits   = 1,  // of one element
@@ -33,10 +34,26 @@ module width #(
     gcd = a;
   endfunction
 
+  logic                  valid, ready;  // of the word behind the skid buffer
+  logic [ParIn*Bits-1:0] data;
+  if (ParIn == ParOut) begin : gen_wires
+    assign valid     = x_valid_i;
+    assign x_ready_o = ready;
+    assign data      = x_data_i;
+  end else begin : gen_skid
+    skid #(
+      .Bits(ParIn * Bits)
+    ) arriving (
+      .clk_i(clk_i), .rst_ni(rst_ni),
+      .x_valid_i(x_valid_i), .x_ready_o(x_ready_o), .x_data_i(x_data_i),
+      .y_valid_o(valid), .y_ready_i(ready), .y_data_o(data)
+    );
+  end
+
   if (ParIn == ParOut) begin : gen_same
-    assign y_valid_o = x_valid_i;
-    assign x_ready_o = y_ready_i;
-    assign y_data_o  = x_data_i;
+    assign y_valid_o = valid;
+    assign ready     = y_ready_i;
+    assign y_data_o  = data;
     logic unused;
     assign unused = &{clk_i, rst_ni};
   end else if (ParOut % ParIn == 0) begin : gen_widen
@@ -48,13 +65,13 @@ module width #(
     logic                   full, put;
 
     assign full      = held_q == CountBits'(Ratio);
-    assign x_ready_o = !full || y_ready_i;
-    assign put       = x_valid_i && x_ready_o;
+    assign ready     = !full || y_ready_i;
+    assign put       = valid && ready;
     assign y_valid_o = full;
     assign y_data_o  = word_q;
 
     always_ff @(posedge clk_i) begin
-      if (put) word_q <= {x_data_i, word_q[ParOut*Bits-1:ParIn*Bits]};  // the first word arrives at the low end
+      if (put) word_q <= {data, word_q[ParOut*Bits-1:ParIn*Bits]};  // the first word arrives at the low end
     end
 
     always_ff @(posedge clk_i) begin
@@ -71,16 +88,16 @@ module width #(
 
     assign y_valid_o = left_q != '0;
     assign y_data_o  = word_q[ParOut*Bits-1:0];
-    assign x_ready_o = left_q == '0 || (left_q == CountBits'(1) && y_ready_i);
+    assign ready     = left_q == '0 || (left_q == CountBits'(1) && y_ready_i);
 
     always_ff @(posedge clk_i) begin
-      if (x_ready_o) word_q <= x_data_i;
+      if (ready) word_q <= data;
       else if (y_ready_i) word_q <= word_q >> (ParOut * Bits);
     end
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) left_q <= '0;
-      else if (x_ready_o) left_q <= x_valid_i ? CountBits'(Ratio) : '0;
+      else if (ready) left_q <= valid ? CountBits'(Ratio) : '0;
       else if (y_ready_i) left_q <= left_q - 1'b1;
     end
   end else begin : gen_any
@@ -99,13 +116,13 @@ module width #(
     assign y_data_o  = held_q[Out*UnitBits-1:0];
     assign get       = y_valid_o && y_ready_i;
     assign after_get = get ? count_q - CountBits'(Out) : count_q;
-    assign x_ready_o = after_get <= CountBits'(Room - In);
-    assign put       = x_valid_i && x_ready_o;
+    assign ready     = after_get <= CountBits'(Room - In);
+    assign put       = valid && ready;
 
     always_comb begin
       held_d = get ? held_q >> (Out * UnitBits) : held_q;
       for (int unsigned at = 0; at <= Room - In; at++) begin
-        if (after_get == CountBits'(at)) held_d[at*UnitBits+:In*UnitBits] = x_data_i;  // beyond the count anything may stand
+        if (after_get == CountBits'(at)) held_d[at*UnitBits+:In*UnitBits] = data;  // beyond the count anything may stand
       end
     end
 

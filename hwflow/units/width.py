@@ -25,7 +25,6 @@ class Width(Unit):
 
     module: ClassVar[str] = "width"
     glue: ClassVar[bool] = True
-    ready_through: ClassVar[bool] = True
     x: Port
     par_in: int
     par_out: int
@@ -51,16 +50,17 @@ class Width(Unit):
         return -(-self.par_out // self.par_in) if self.par_in != self.par_out else 0
 
     def rhythm(self, g: EventGraph) -> Rhythm:
-        """A word leaves when it is complete; a word enters when there is room for all of its elements."""
+        """A word leaves when it is complete; a word enters when the one before it has left the skid buffer for the words' own
+        room: when there is room for its elements without those of the last one."""
         n_in, n_out, i, o = self.ins[0].words, self.outs[0].words, self.par_in, self.par_out
         p = g.process(n_in)
         give = compact(ceil_div((np.arange(n_out) + 1) * o, i) - 1)  # the word that completes each word out
         unit = gcd(i, o)
-        room = o if o % i == 0 else i if i % o == 0 else i + o - unit
-        # word k enters when at most room - i elements are left: so many words out must be gone
+        room = (o if o % i == 0 else i if i % o == 0 else i + o - unit) + i
+        # word k enters in the cycle after at most room - i elements are left: so many words out must be gone
         gone = ceil_div((np.arange(n_in) + 1) * i - room, o) - 1
         first = np.flatnonzero(np.diff(gone, prepend=gone[0] - 1))
-        waits = Backpressure(p, compact(first), compact(gone[first]))
+        waits = Backpressure(p, compact(first), compact(gone[first]), 1)
         return Rhythm((Steps(p, arange(n_in)),), (Steps(p, give, 1),), ((waits,),))
 
     def params(self) -> dict[str, int | str]:
@@ -86,15 +86,15 @@ class Width(Unit):
 
 
 def count_hardware(p: Params) -> Bill:
-    """As hls/units/width.sv is made: wires, or one of its three branches."""
+    """As hls/units/width.sv is made: wires, or a skid buffer in front of one of its three branches."""
     i, o, bits = p["ParIn"], p["ParOut"], p["Bits"]
     if i == o:  # gen_same
         return Bill({})
     if o % i == 0:  # gen_widen: word_q, held_q
-        return Bill({"widen": 1, "widen_bits": o * bits, "widen_counter": counter(o // i + 1)})
+        return Bill({"widen": 1, "widen_bits": o * bits, "widen_counter": counter(o // i + 1), "kept_bits": i * bits})
     if i % o == 0:  # gen_narrow: word_q, left_q
-        return Bill({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1)})
+        return Bill({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1), "kept_bits": i * bits})
     # gen_any: held_q, and the places in it that a word can be put at
     unit = gcd(i, o)
     held = (i + o - unit) * bits
-    return Bill({"any": 1, "any_bits": held, "any_shifts": held * (i + o - unit) // unit})
+    return Bill({"any": 1, "any_bits": held, "any_shifts": held * (i + o - unit) // unit, "kept_bits": i * bits})

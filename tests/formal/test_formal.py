@@ -15,9 +15,10 @@ ORDER = ("start", "order")
 PROOFS = {
     **{f"fifo {d}": ("fifo", ORDER, {"Depth": d, "Round": 8}) for d in (2, 3, 4, 5)},
     "slice": ("slice", ORDER, {}),
+    "skid": ("skid", ORDER, {}),
     **{
         f"width {i} to {o}": ("width", ORDER, {"In": i, "Out": o, "Room": room, "Round": rounds})
-        for i, o, room, rounds in ((1, 3, 3, 12), (4, 2, 4, 16), (2, 3, 4, 24), (3, 2, 4, 24))
+        for i, o, room, rounds in ((1, 3, 4, 12), (4, 2, 8, 16), (2, 3, 6, 24), (3, 2, 7, 24))
     },
     **{
         f"gear {i} to {o}, {iw} and {ow} words": ("gear", ("start",), {"In": i, "Out": o, "InWords": iw, "OutWords": ow})
@@ -70,6 +71,8 @@ def test_it_is_proved(name: str, tmp_path: Path):
             "assign x_ready_o = room_q;",
             "assign x_ready_o = room_q || y_ready_i;",
         ),  # ready goes through
+        ("skid", "if (room_q) kept_q", "if (y_ready_i) kept_q"),  # the word that waits is another one
+        ("skid", "assign x_ready_o = room_q;", "assign x_ready_o = room_q || y_ready_i;"),
         ("fifo 3", "room_q  <= get || put_next != get_q;", "room_q  <= get || put_next != put_q;"),
         ("width 2 to 3", "after_get <= CountBits'(Room - In)", "after_get <= CountBits'(Room - In + 1)"),
         ("gear 2 to 3, 3 and 2 words", "held_q >= RoomBits'(Out) ||", "held_q >= RoomBits'(Out - 1) ||"),
