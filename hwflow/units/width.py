@@ -93,7 +93,9 @@ def count_hardware(p: Params) -> Bill:
     if o % i == 0:  # gen_widen: word_q, held_q
         return Bill({"widen": 1, "widen_bits": o * bits, "widen_counter": counter(o // i + 1), "kept_bits": i * bits})
     if i % o == 0:  # gen_narrow: word_q, left_q
-        return Bill({"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1), "kept_bits": i * bits})
+        return Bill(
+            {"narrow": 1, "narrow_bits": i * bits, "narrow_counter": counter(i // o + 1), "kept_bits": i * bits}
+        )
     # gen_any: held_q, and the places in it that a word can be put at
     unit = gcd(i, o)
     held = (i + o - unit) * bits
