@@ -103,6 +103,12 @@ module rom #(
     assign data_o = words[addr_i];
     logic unused;
     assign unused = &{clk_i, en_i};
+  end else if (Style != 2 && Words > 32) begin : gen_deep
+    rom_deep #(
+      .Bits(Bits), .Words(Words), .Style(Style), .File(File)
+    ) deep (
+      .clk_i(clk_i), .en_i(en_i), .addr_i(addr_i), .data_o(data_o)
+    );
   end else if (Style == 1) begin : gen_lut
     (* rom_style = "distributed", ram_style = "logic" *) logic [Bits-1:0] mem [Words];
     if (File != "") begin : gen_file

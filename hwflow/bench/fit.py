@@ -98,7 +98,7 @@ ODD = 0.2  # relative error beyond which a unit counts less
 
 def prior(count: str, family: str, resource: str) -> float:
     """The first guess of one coefficient."""
-    if count in ("rom_whole", "table_whole"):
+    if count in ("rom_whole", "table_whole", "rom_deep"):
         return 0.0 if resource == "ff" else 1.0
     if count[:-1] in ("rom", "table"):
         inputs = int(count[-1]) + (count[:-1] == "table")
@@ -112,7 +112,7 @@ def prior(count: str, family: str, resource: str) -> float:
 
 # counts that few random units have, so that each is held at its first guess at least: a coefficient that is not known
 # is an error, because what costs nothing would be chosen by the planner
-ROMS = ("rom_whole", "latched", "block", *(f"rom{n}" for n in range(1, 10)))
+ROMS = ("rom_whole", "rom_deep", "latched", "block", *(f"rom{n}" for n in range(1, 10)))
 KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {

@@ -70,14 +70,17 @@ class Cells:
 class Synthesis:
     """Yosys' command for a whole board, what a core whose ports are no pins takes more, and the models of its cells.
 
-    `defines` choose what of hls/ is made of the family's own cells. `option` names the series of a device, where the command must know. `own_models` are cells whose model in Yosys has
-    no contents and stands in hls/vendor; `unmodelled` is the option that avoids cells that have none.
+    `defines` choose what of hls/ is made of the family's own cells. `apart`: modules of hls/ whose boundaries are kept, since
+    Yosys maps what they hold better without what surrounds it. `option` names the series of a device, where the command
+    must know. `own_models` are cells whose model in Yosys has no contents and stands in hls/vendor; `unmodelled` is the
+    option that avoids cells that have none.
     """
 
     command: str
     core: str = ""
     option: Callable[[str], str] = lambda _: ""
     defines: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     models: str = ""  # in Yosys' share folder
     own_models: tuple[str, ...] = ()
     unmodelled: str = ""

@@ -63,7 +63,7 @@ FAMILY = Family(
     block="18 Kbit (a RAMB36 is two)",
     lut_rams=(Ram(5, (6,), 8, scale=7), Ram(6, (3,), 8, scale=7)),
     ram_luts=ram_luts,
-    rom_bits=4920,
+    rom_bits=9000,
     multiplier=Multiplier(25, 18, 2, 9),
     cells=CELLS,
     synthesis=Synthesis(
@@ -71,6 +71,7 @@ FAMILY = Family(
         core="-noiopad -noclkbuf",
         models="xilinx/cells_sim.v",
         defines=("POPCOUNT_OF_SLICES",),
+        apart=("rom_deep",),
     ),
     power=Power(1.0, 28.0),
     typical=(53200, 106400, 280, 220),  # XC7Z020

@@ -23,7 +23,12 @@ FAMILY = replace(
     name="xcup",
     title="AMD UltraScale+",
     multiplier=Multiplier(27, 18, 2, 9),
-    synthesis=Synthesis("synth_xilinx -family xcup -flatten", core="-noiopad -noclkbuf", models="xilinx/cells_sim.v"),
+    synthesis=Synthesis(
+        "synth_xilinx -family xcup -flatten",
+        core="-noiopad -noclkbuf",
+        models="xilinx/cells_sim.v",
+        apart=("rom_deep",),
+    ),
     power=Power(0.85, 16.0),
     typical=(230400, 460800, 624, 1728),  # XCZU7EV
     pll=Pll("xc7", clocks),

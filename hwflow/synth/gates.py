@@ -26,6 +26,8 @@ def write_gates(folder: Path, family: str, out: Path, *, timeout: float | None =
     yosys.run_script(
         [
             *yosys.read_sources(family, names),
+            f"hierarchy -check -top {yosys.CORE}",
+            *yosys.keep_boundaries(family),
             f"{yosys.command(family, core=True)} {made.unmodelled} -top {yosys.CORE}",
             "write_verilog -noattr -noexpr gates.v",
         ],

@@ -34,6 +34,11 @@ def read_sources(family: str, names: Sequence[str]) -> list[str]:
     return [*cells, *(f"read_verilog -defer -sv{defines} {n}" for n in names)]
 
 
+def keep_boundaries(family: str, modules: Sequence[str] = ()) -> list[str]:
+    """The commands by which synthesis maps `modules`, and those of hls/ that a family has apart, each for itself."""
+    return [f"setattr -mod -set keep_hierarchy 1 A:hdlname={m}" for m in (*modules, *family_of(family).synthesis.apart)]
+
+
 def sources(folder: Path) -> list[str]:
     """Names of the SystemVerilog files of an emitted design; RecipeError when there is no design."""
     names = sorted(p.name for p in folder.glob("*.sv"))
@@ -78,7 +83,7 @@ def map_core(folder: Path, family: str, out: Path, *, device: str = "", timeout:
         [
             *read_sources(family, names),
             f"hierarchy -check -top {CORE}",
-            *(f"setattr -mod -set keep_hierarchy 1 A:hdlname={m}" for m in kept),
+            *keep_boundaries(family, kept),
             f"{command(family, core=True, device=device)} -top {CORE}",
             "write_json core.json",
             "write_rtlil -selected core.il",

@@ -29,6 +29,25 @@ def test_the_table_says_where_it_comes_from():
         assert table["from"] or family in fitted(), "what was not measured names another family's coefficients"
 
 
+@pytest.mark.slow
+def test_deep_tables_of_amd_are_a_lut6_for_each_64_words_and_blocks_from_where_yosys_takes_them(tmp_path):
+    rng = np.random.default_rng(3)
+
+    def rescale(channels: int, bits: int) -> RescaleUnit:
+        mul = rng.integers(1 << (bits - 1), 1 << bits, channels)
+        add = rng.integers(-(1 << (bits + 2)), 1 << (bits + 2), channels)
+        return RescaleUnit(name="r", inputs=("i",), x=Port((1, 1, channels), Ints(-8, 7)), mul=mul, add=add, shift=bits, lo=-128, hi=127, pe=1, mult="lut")  # fmt: skip
+
+    made = [rescale(60, 30), rescale(256, 12), rescale(256, 14), rescale(256, 16)]
+    tables = [u.bill(u.structure()[1]).stores[0] for u in made]
+    found = measure(made, "xc7", tmp_path)
+    assert [f["bram"] for f in found] == [u.cost("xc7").bram for u in made] == [0, 0, 0, 1]
+    for table, unit, facts in zip(tables, made, found, strict=True):
+        words = 0 if facts["bram"] else table.bits * -(-table.depth // 64)
+        assert words <= facts["lut"] <= 1.3 * words + 170, unit.params()
+        assert 0.7 < unit.cost("xc7").lut / facts["lut"] < 1.5
+
+
 def test_every_coefficient_says_how_many_measurements_are_behind_it():
     for family in FAMILIES:
         rows = [row for counts in cost_table(family)["modules"].values() for row in counts.values()]

@@ -72,6 +72,7 @@ def mapped(rams: tuple[Ram, ...], bits: int, depth: int, rom: bool) -> tuple[flo
 
 FEW = 8  # words of a ROM of which bits are equal by chance
 WIDEST_ROM = 9  # address bits of the largest ROM with a coefficient of its own
+DEEP_ROM = 32  # words beyond which hls/parts/rom.sv has them in a module of its own
 
 
 def rom_name(depth: int, others: int, family: Family) -> tuple[str, float]:
@@ -79,6 +80,8 @@ def rom_name(depth: int, others: int, family: Family) -> tuple[str, float]:
     their words.
 
     `others`: bits that it is compared with in the same LUT, and masked by."""
+    if depth > DEEP_ROM and "rom_deep" in family.synthesis.apart and not others:
+        return "rom_deep", ceil(depth / 64)  # a LUT6 for 64 words, multiplexers of slices behind them
     inputs = min(max(depth - 1, 1).bit_length(), WIDEST_ROM)
     alone = inputs <= family.rom_inputs and inputs + others <= family.lut_inputs
     name = "table" if others else "rom"
