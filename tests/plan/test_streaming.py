@@ -17,7 +17,7 @@ from hwflow.plan.explain import explain
 from hwflow.plan.streaming import bandwidth
 
 ZYNQ = load_board("pynq_z1")
-SMALL, TINY = replace(ZYNQ, lut=4000, bram=6), replace(ZYNQ, lut=3000, bram=2)
+SMALL, TINY = replace(ZYNQ, lut=4000, bram=6), replace(ZYNQ, lut=1600, bram=2)
 
 
 def net() -> Net:
