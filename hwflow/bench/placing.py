@@ -13,6 +13,7 @@ from hwflow.board import Board
 from hwflow.deploy import designs
 from hwflow.places import contents
 from hwflow.synth import TIMEOUT, route, synth, yosys
+from hwflow.synth.improve import texts
 from hwflow.synth.pll import pick_clock
 from hwflow.synth.route import Routed
 from hwflow.units.kit.base import Dataflow
@@ -37,6 +38,7 @@ def place(
 
 
 def made_from(rtl: Path, board: Board, *asked: str) -> list[str | bytes]:
-    """What a placed design depends on: the board, what was `asked`, the tool, the board's top, the design's own files."""
+    """What a placed design depends on: the board, what was `asked`, the tool, passes behind it, the board's top, the
+    design's own files."""
     shell = [path.read_bytes() for path in route.shell_sources(board.family)]
-    return [repr(board), *asked, yosys.version(), *shell, *contents(rtl)]
+    return [repr(board), *asked, yosys.version(), *texts(), *shell, *contents(rtl)]

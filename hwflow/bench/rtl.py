@@ -37,7 +37,7 @@ from hwflow.places import MODELS, contents, measure_once
 from hwflow.plan import plan
 from hwflow.plan.fifos import first_latency
 from hwflow.simulate import rtl, shares, verilate
-from hwflow.synth import TIMEOUT, cells, outreg, yosys
+from hwflow.synth import TIMEOUT, cells, improve, yosys
 from hwflow.units import Mvu
 from hwflow.units.kit.base import SOURCE, Dataflow
 
@@ -195,12 +195,10 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
             (work / "ring.sv").write_text(ring.render(in_bits=flow.input.bits, out_bits=flow.output.bits))
             yosys.run_script(
                 ["read_rtlil core.il", "blackbox *", "read_verilog -sv ring.sv", f"{yosys.command('ecp5', core=True)} -top ring",
-                 "read_rtlil -overwrite core.il", "hierarchy -check -top ring", "write_json ring.json"],
+                 "read_rtlil -overwrite core.il", "hierarchy -check -top ring", *improve.FLATTEN, "write_json ring.json"],
                 work, "ring", None,
             )  # fmt: skip
-            netlist = yosys.read_netlist(work / "ring.json")
-            outreg.absorb_registers(netlist)
-            (work / "ring.json").write_text(json.dumps(netlist))
+            improve.improve_netlist(work / "ring.json")
             reached = {seed: placed(work, seed, aim_mhz) for seed in SEEDS}
             mhz, limit = max(reached.values())
             each = ", ".join(f"{one:.1f}" for one, _ in reached.values())
@@ -211,7 +209,7 @@ def clock_row(say: Callable[[str], None], simd: int = 128, aim_mhz: float = 180)
             "family": "ecp5",
             "cycles": flow.cycles,
             **measure_once(
-                ["place", str(SEEDS), Path(outreg.__file__).read_bytes(), yosys.version(), str(aim_mhz), *texts],
+                ["place", str(SEEDS), *improve.texts(), yosys.version(), str(aim_mhz), *texts],
                 measure,
             ),
         }

@@ -91,7 +91,7 @@ class PlaceAndRoute:
     """nextpnr and the packer of a family, on files of one folder: board.json in, `bitstream` out.
 
     `usual` is the board that a design without one is routed for. `largest`: LUTs of a design that nextpnr's WASM routes
-    within minutes. `output_registers`: block RAMs have registers behind them that Yosys does not use.
+    within minutes. `improved`: synth/improve.py knows the family's cells.
     """
 
     tool: str
@@ -103,7 +103,7 @@ class PlaceAndRoute:
     usual: str
     largest: int
     slowness: float = 1.0  # periods against ECP5's, before anything was routed
-    output_registers: bool = False
+    improved: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ FAMILY = Family(
         bitstream="design.bit",
         usual="ulx3s_85f",
         largest=6000,
-        output_registers=True,
+        improved=True,
     ),
     silicon=lambda board: f"LFE5U at speed {board.speed}",
 )

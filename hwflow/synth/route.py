@@ -19,7 +19,8 @@ from hwflow.emit.rtl import sources
 from hwflow.errors import RecipeError, ToolError
 from hwflow.families import Clock, family_of
 from hwflow.families.base import PlaceAndRoute
-from hwflow.synth import outreg, yosys
+from hwflow.synth import yosys
+from hwflow.synth.improve import FLATTEN, improve_netlist
 from hwflow.synth.paths import describe_critical_path
 from hwflow.synth.pll import pick_clock
 
@@ -118,7 +119,7 @@ def map_shell(work: Path, board: Board, params: Mapping[str, int | str], timeout
     """`board.json`: the board's top mapped around the mapped core, which is not worked on again."""
     names = [shutil.copyfile(path, work / path.name).name for path in shell_sources(board.family)]
     command = yosys.command(board.family, core=False, device=board.device)
-    family = family_of(board.family)
+    improved = route_of(board).improved
     yosys.run_script(
         [
             "read_rtlil core.il",
@@ -128,16 +129,15 @@ def map_shell(work: Path, board: Board, params: Mapping[str, int | str], timeout
             f"{command} -top {TOP}",
             "read_rtlil -overwrite core.il",
             f"hierarchy -check -top {TOP}",
+            *(FLATTEN if improved else ()),
             "write_json board.json",
         ],
         work,
         "board",
         timeout,
     )
-    if family.route and family.route.output_registers:
-        netlist = yosys.read_netlist(work / "board.json")
-        if outreg.absorb_registers(netlist):
-            (work / "board.json").write_text(json.dumps(netlist))
+    if improved:
+        improve_netlist(work / "board.json")
 
 
 def shell_sources(family: str) -> list[Path]:

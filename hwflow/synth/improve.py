@@ -1,0 +1,27 @@
+"""What Yosys leaves to be done on a netlist of ECP5 before nextpnr places it: registers into block RAMs, copies of drivers.
+
+Stands on outreg, outmux, copies and yosys.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hwflow.synth import copies, outmux, outreg, yosys
+
+# commands that leave one module, so that a register and what it drives are in the same one
+FLATTEN = ("setattr -mod -unset keep_hierarchy *", "flatten")
+PASSES = (outreg.absorb_registers, copies.copy_drivers)
+
+
+def improve_netlist(path: Path) -> None:
+    """Rewrite Yosys' JSON netlist at `path` where one of PASSES changes it."""
+    netlist = yosys.read_netlist(path)
+    if sum([change(netlist) for change in PASSES]):
+        path.write_text(json.dumps(netlist))
+
+
+def texts() -> list[bytes]:
+    """The sources of the passes, which a placed design depends on."""
+    return [Path(str(module.__file__)).read_bytes() for module in (outreg, outmux, copies)]
