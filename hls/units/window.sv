@@ -12,7 +12,8 @@
 // has addresses too, so one adder walks all taps of all windows. Credits say how far writer and reader may go: a tap is
 // read when every word of its window has come, a word is taken when it overwrites no tap of the current window.
 // Timing: max(words in, words out) cycles an image when Depth is what hwflow/units/window.py computes; the first
-// word leaves 1 cycle after the last tap of its window came. x_ready_o comes from a register.
+// word leaves 1 cycle after the last tap of its window came, 2 with Style 2: a block RAM is slow, so a register stands
+// behind it, which the block itself has where the family offers that. x_ready_o comes from a register.
 module window #(
   parameter int unsigned Height    = 4,
   parameter int unsigned Width     = 4,
@@ -65,6 +66,7 @@ module window #(
   localparam int Image = H * Line;
   localparam int Ring = Depth;
   localparam int Banks = Lanes;
+  localparam int unsigned Late = Style == 2 ? 1 : 0;
 
   if (Channels % Par != 0 || (Lanes > 1 && (Simd != KernelW * Channels || DilationW != 1 || Depthwise != 0))) begin : gen_bad_simd
     $error("window: Simd=%0d neither divides Channels=%0d nor is a row of taps", Simd, Channels);
@@ -230,7 +232,8 @@ module window #(
     .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .more_i(need_more), .freed_i(freed),
     .ready_o(ready), .room_o(x_ready_o)
   );
-  assign go = ready && (!y_valid_o || y_ready_i);
+  logic fetched_valid, fetched_ready;  // of the words that have left the ring
+  assign go = ready && (!fetched_valid || fetched_ready);
 
   // ---- the ring ----------------------------------------------------------------------------------------------------
   // A word that counts is never read while it is written.
@@ -275,7 +278,7 @@ module window #(
     end
   end
 
-  logic [Lanes*Par*XBits-1:0] banks, word;
+  logic [Lanes*Par*XBits-1:0] banks, banks_read, word;
   for (genvar k = 0; k < Lanes; k++) begin : gen_bank
     logic [DBits-1:0] addr;
     if (k == Lanes - 1) begin : gen_last
@@ -285,15 +288,25 @@ module window #(
     end
     ram #(.Bits(Par * XBits), .Words(Deep), .Style(Style)) ring (
       .clk_i(clk_i), .put_i(write && write_bank == LBits'(k)), .put_addr_i(write_q), .put_data_i(x_data_i),
-      .get_i(go), .get_addr_i(addr), .get_data_o(banks[k*Par*XBits+:Par*XBits])
+      .get_i(go), .get_addr_i(addr), .get_data_o(banks_read[k*Par*XBits+:Par*XBits])
     );
   end
+  delay #(
+    .Bits(Lanes * Par * XBits), .Cycles(Late)
+  ) banks_level (
+    .clk_i(clk_i), .en_i(fetched_ready), .d_i(banks_read), .q_o(banks)
+  );
 
   if (Lanes == 1) begin : gen_straight
     assign word = banks;
   end else begin : gen_turn
-    logic [LBits-1:0] bank_q;  // where the first tap lies
-    always_ff @(posedge clk_i) if (go) bank_q <= read_bank;
+    logic [LBits-1:0] bank_read, bank_q;  // where the first tap lies
+    always_ff @(posedge clk_i) if (go) bank_read <= read_bank;
+    delay #(
+      .Bits(LBits), .Cycles(Late)
+    ) bank_level (
+      .clk_i(clk_i), .en_i(fetched_ready), .d_i(bank_read), .q_o(bank_q)
+    );
     always_comb begin
       word = banks;
       for (int k = 1; k < Lanes; k++) begin
@@ -303,8 +316,18 @@ module window #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) y_valid_o <= 1'b0;
-    else y_valid_o <= go || (y_valid_o && !y_ready_i);
+    if (!rst_ni) fetched_valid <= 1'b0;
+    else fetched_valid <= go || (fetched_valid && !fetched_ready);
+  end
+  if (Late == 0) begin : gen_at_once
+    assign y_valid_o     = fetched_valid;
+    assign fetched_ready = y_ready_i;
+  end else begin : gen_late
+    assign fetched_ready = !y_valid_o || y_ready_i;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) y_valid_o <= 1'b0;
+      else y_valid_o <= fetched_valid || (y_valid_o && !y_ready_i);
+    end
   end
 
   // ---- padding -----------------------------------------------------------------------------------------------------
@@ -329,7 +352,7 @@ module window #(
     localparam int unsigned SBits = $clog2(W + Left + PadRight + 1) + 1;
     logic signed [RBits-1:0] row_q;
     logic signed [SBits-1:0] col_q;
-    logic [Lanes-1:0] outside, outside_q;
+    logic [Lanes-1:0] outside, outside_read, outside_q;
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         row_q <= RBits'(-Top);
@@ -340,8 +363,13 @@ module window #(
         if (next_window) col_q <= last_q ? SBits'(-Left) : col_q + SBits'(Sw - LastJ);
         else if (next_j) col_q <= col_q + (last_j ? SBits'(-LastJ) : SBits'(DilationW));
       end
-      if (go) outside_q <= outside;
+      if (go) outside_read <= outside;
     end
+    delay #(
+      .Bits(Lanes), .Cycles(Late)
+    ) outside_level (
+      .clk_i(clk_i), .en_i(fetched_ready), .d_i(outside_read), .q_o(outside_q)
+    );
     for (genvar k = 0; k < Lanes; k++) begin : gen_lane
       logic signed [SBits-1:0] col;
       assign col = col_q + SBits'(k);
@@ -352,7 +380,13 @@ module window #(
     if (PadFile != "") begin : gen_pads
       logic [Par*YBits-1:0] pads[Blocks];
       initial $readmemh(PadFile, pads);
-      always_ff @(posedge clk_i) if (go) padding <= pads[b_q];
+      logic [Par*YBits-1:0] padding_read;
+      always_ff @(posedge clk_i) if (go) padding_read <= pads[b_q];
+      delay #(
+        .Bits(Par * YBits), .Cycles(Late)
+      ) padding_level (
+        .clk_i(clk_i), .en_i(fetched_ready), .d_i(padding_read), .q_o(padding)
+      );
     end else begin : gen_pad
       assign padding = {Par{YBits'(Pad)}};
     end

@@ -64,7 +64,12 @@ class Window(Patches):
 
     @property
     def latency(self) -> int:
-        return int(self._need[0]) + 1
+        return int(self._need[0]) + 1 + self.late
+
+    @property
+    def late(self) -> int:
+        """Words that wait in a register behind the ring: 1 where that is in block RAM."""
+        return int(self.style == "block")
 
     def rhythm(self, g: EventGraph) -> Rhythm:
         """A writer and a reader around a ring; the reader follows the words it needs, the writer the windows done."""
@@ -76,8 +81,8 @@ class Window(Patches):
         free = np.concatenate([self._free - n_in, self._free, self._free[:1] + n_in])
         a = np.searchsorted(np.maximum.accumulate(free) + self.depth, np.arange(n_in), side="right") - windows_
         g.need(writer, *drop_repeats(a * per - 1, reader), 1)
-        waits = Backpressure(reader, arange(n_out), arange(n_out) - 1)
-        return Rhythm((Steps(writer, arange(n_in)),), (Steps(reader, arange(n_out), 1),), ((waits,),))
+        waits = Backpressure(reader, arange(n_out), arange(n_out) - 1 - self.late)
+        return Rhythm((Steps(writer, arange(n_in)),), (Steps(reader, arange(n_out), 1 + self.late),), ((waits,),))
 
     @cached_property
     def _need(self) -> Array:
@@ -166,6 +171,8 @@ class Window(Patches):
             make("line", (1, 16, 2), Ints(0, 3), (1, 5), pads=(0, 2, 0, 2), stride=(1, 3), simd=1),
             make("row", (6, 7, 2), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), simd=6),
             make("even", (5, 9, 3), Ints(-4, 3), (2, 4), pads=(0, 2, 1, 1), stride=(2, 3), pad=np.array([1, 2, 3]), simd=12),
+            make("even_block", (5, 9, 3), Ints(-4, 3), (2, 4), pads=(0, 2, 1, 1), stride=(2, 3), pad=np.array([1, 2, 3]), simd=12, style="block"),
+            make("valid_block", (7, 6, 4), BIPOLAR, (3, 3), simd=2, style="block"),
             make("apart", (5, 5, 6), BIPOLAR, (3, 3), pads=(1, 1, 1, 1), order="depthwise", simd=2),
             make("lower", (4, 4, 2), Ints(3, 9), (2, 2), pads=(1, 1, 0, 0), pad=np.array([-5, 2]), order="depthwise", simd=1, style="block"),
         )  # fmt: skip
@@ -191,6 +198,7 @@ def count_hardware(p: Params) -> Bill:
         "lanes": p["Simd"] * p["YBits"] * padded,  # gen_mux: the element or the padding
         "widened": p["Simd"] * (p["YBits"] - p["XBits"]),  # gen_element
         "banks": p["Simd"] * p["XBits"] * (banks > 1),  # gen_turn: the words of the banks, turned
+        "late": p["Simd"] * p["XBits"] * (STYLE[p["Style"]] == "block"),  # banks_level
     }
     ring = [Store(par * p["XBits"], ceil(p["Depth"] / banks), STYLE[p["Style"]], rom=False)] * banks  # gen_bank
     pads = [Store(par * p["YBits"], blocks)] if p["PadFile"] else []  # gen_pads

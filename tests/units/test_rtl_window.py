@@ -138,7 +138,7 @@ def test_a_pad_value_of_its_own_widens_the_elements():
 @pytest.mark.slow
 def test_the_ring_of_style_block_lies_in_block_ram_and_nothing_else_does(tmp_path):
     unit = Window(name="w", inputs=("input",), x=Port((30, 30, 64), BIPOLAR), kernel=(3, 3), simd=64, style="block")
-    names = ("window.sv", "image_edge.sv", "credits.sv", "ram.sv")
+    names = ("window.sv", "image_edge.sv", "credits.sv", "delay.sv", "ram.sv")
     for name in names:
         (tmp_path / name).write_text((hardware(name)).read_text())
     numbers = " ".join(f"-set {k} {v}" for k, v in instance(unit).params if k != "PadFile")
