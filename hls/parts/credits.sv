@@ -3,7 +3,7 @@
 //   ready_o  every word that the reader needs next has been written
 //   room_o   there is a free word, so that writing loses none that the reader still needs
 // Timing: a word that is written, and what the reader asks and frees, counts from the next cycle on; both outputs come
-// from registers.
+// from registers. move_i may come late: both sums, with the reader's move and without, are made before it chooses one.
 module credits #(
   parameter int unsigned Bits = 8,  // of a signed number of words; one bit more than the most words need
   parameter int          Need = 1,  // words without which the reader cannot begin
@@ -12,8 +12,9 @@ module credits #(
   input  logic                   clk_i,
   input  logic                   rst_ni,
   input  logic                   write_i,  // a word is written
-  input  logic signed [Bits-1:0] more_i,   // words that the reader needs more from the next cycle on
-  input  logic signed [Bits-1:0] freed_i,  // words that it has read for the last time
+  input  logic                   move_i,   // the reader moves on, and adds
+  input  logic signed [Bits-1:0] needed_i, // minus the words that it needs more from the next cycle on
+  input  logic signed [Bits-1:0] freed_i,  // minus the words that it has read for the last time
   output logic                   ready_o,
   output logic                   room_o
 );
@@ -21,13 +22,20 @@ module credits #(
   credit_t avail_q;  // words beyond the last one needed; its sign says that one is missing
   credit_t over_q;   // words written beyond the room; its sign says "none", so that room_o is a register's own bit
 
+  // a + b + one, which enters by the carry
+  function automatic credit_t sum(input credit_t a, input credit_t b, input logic one);
+    logic signed [Bits:0] wide;
+    wide = {a, 1'b1} + {b, one};
+    sum  = wide[Bits:1];
+  endfunction
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       avail_q <= credit_t'(-Need);
       over_q  <= credit_t'(-Room);
     end else begin
-      avail_q <= avail_q - more_i + (write_i ? credit_t'(1) : '0);
-      over_q  <= over_q - freed_i + (write_i ? credit_t'(1) : '0);
+      avail_q <= move_i ? sum(avail_q, needed_i, write_i) : sum(avail_q, '0, write_i);
+      over_q  <= move_i ? sum(over_q, freed_i, write_i) : sum(over_q, '0, write_i);
     end
   end
 

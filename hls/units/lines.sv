@@ -134,27 +134,23 @@ module lines #(
     .at_i(row_q), .full_o(full_p), .edge_o(edge_p)
   );
 
-  credit_t need_more, freed;
+  credit_t needed, freed;  // see credits
   always_comb begin
-    need_more = '0;
-    freed     = '0;
-    if (load) begin
-      if (!last_col) begin
-        need_more = credit_t'(1);
-        freed     = credit_t'(1);
-      end else if (!last_row) begin
-        need_more = full_p ? credit_t'(Sh * W + Back) : edge_p ? credit_t'(EdgeP * W + Back) : credit_t'(Back);
-        freed     = credit_t'(Sh * W + Back);
-      end else begin
-        need_more = credit_t'((H + RowFirst - RowLast) * W + Back);
-        freed     = credit_t'((H - LastR) * W + Back);
-      end
+    if (!last_col) begin
+      needed = -credit_t'(1);
+      freed  = -credit_t'(1);
+    end else if (!last_row) begin
+      needed = full_p ? -credit_t'(Sh * W + Back) : edge_p ? -credit_t'(EdgeP * W + Back) : -credit_t'(Back);
+      freed  = -credit_t'(Sh * W + Back);
+    end else begin
+      needed = -credit_t'((H + RowFirst - RowLast) * W + Back);
+      freed  = -credit_t'((H - LastR) * W + Back);
     end
   end
 
   logic ready, open;  // the next column is there; nothing holds the window
   credits #(.Bits(NBits), .Need(RowFirst * W + 1), .Room(Ring - Top * W)) credit (
-    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .more_i(need_more), .freed_i(freed),
+    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .move_i(load), .needed_i(needed), .freed_i(freed),
     .ready_o(ready), .room_o(x_ready_o)
   );
   assign open = !y_valid_o || y_ready_i;

@@ -103,7 +103,7 @@ module upsample #(
   logic ready;  // every word of the pixel has come
   credits #(.Bits(CBits), .Need(Blocks), .Room(Depth)) credit (
     .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write),
-    .more_i(pixel_done && fresh ? credit_t'(Blocks) : '0), .freed_i(pixel_done && last_i ? credit_t'(Blocks) : '0),
+    .move_i(pixel_done), .needed_i(fresh ? -credit_t'(Blocks) : '0), .freed_i(last_i ? -credit_t'(Blocks) : '0),
     .ready_o(ready), .room_o(x_ready_o)
   );
   assign go = ready && (!y_valid_o || y_ready_i);

@@ -115,7 +115,8 @@ module window #(
   end
 
   // Where a window ends is known one tap before: go comes late, and much hangs on the two together.
-  if (Blocks * (KernelW / Lanes) * KernelH == 1) begin : gen_one_tap
+  localparam bit OneTap = Blocks * (KernelW / Lanes) * KernelH == 1;
+  if (OneTap) begin : gen_one_tap
     assign next_window = 1'b1;
     logic unused;
     assign unused = second_last;
@@ -208,28 +209,30 @@ module window #(
     .at_i(p_q), .full_o(full_p), .edge_o(edge_p)
   );
 
-  credit_t need_more, freed;
+  credit_t needed_d, freed_d, needed, freed;  // see credits
   always_comb begin
-    need_more = '0;
-    freed     = '0;
-    if (go && next_window) begin
-      if (!last_q) begin
-        need_more = full_q ? credit_t'(MoveQ) : edge_q ? credit_t'(EdgeQ * Blocks) : '0;
-        freed     = credit_t'(MoveQ);
-      end else if (!last_p) begin
-        need_more = full_p ? credit_t'(Sh * Line + NeedBack)
-                  : edge_p ? credit_t'(EdgeP * Line + NeedBack) : credit_t'(NeedBack);
-        freed     = credit_t'(MoveP);
-      end else begin
-        need_more = credit_t'(NeedNext);
-        freed     = credit_t'(MoveN);
-      end
+    if (!last_q) begin
+      needed_d = full_q ? -credit_t'(MoveQ) : edge_q ? -credit_t'(EdgeQ * Blocks) : '0;
+      freed_d  = -credit_t'(MoveQ);
+    end else if (!last_p) begin
+      needed_d = full_p ? -credit_t'(Sh * Line + NeedBack)
+               : edge_p ? -credit_t'(EdgeP * Line + NeedBack) : -credit_t'(NeedBack);
+      freed_d  = -credit_t'(MoveP);
+    end else begin
+      needed_d = -credit_t'(NeedNext);
+      freed_d  = -credit_t'(MoveN);
     end
   end
+  // a window of several taps leaves a cycle to look where it is
+  delay #(
+    .Bits(2 * CBits), .Cycles(OneTap ? 0 : 1)
+  ) amounts (
+    .clk_i(clk_i), .en_i(1'b1), .d_i({needed_d, freed_d}), .q_o({needed, freed})
+  );
 
   logic ready;  // every word of the current window has come
   credits #(.Bits(CBits), .Need(NeedFirst), .Room(Ring - Top * Line - Left * Blocks)) credit (
-    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .more_i(need_more), .freed_i(freed),
+    .clk_i(clk_i), .rst_ni(rst_ni), .write_i(write), .move_i(go && next_window), .needed_i(needed), .freed_i(freed),
     .ready_o(ready), .room_o(x_ready_o)
   );
   logic fetched_valid, fetched_ready;  // of the words that have left the ring

@@ -19,7 +19,7 @@ from hwflow.units.kit import sharing
 from hwflow.units.kit.base import MULTS, Feed, FinnLayer, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.matrix import Matrix
-from hwflow.units.kit.stores import FEW, LATE, STYLE, Store
+from hwflow.units.kit.stores import FEW, LATE, STYLE, Store, registers_behind
 from hwflow.units.kit.streams import Stream, divide
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind
@@ -219,13 +219,13 @@ class Mvu(Matrix):
 
 
 def tree_latency(unit: Mvu) -> int:
-    """Registers of the inner product: those of its tree, one behind a block RAM of weights or a small table of them.
+    """Registers of the inner product: those of its tree, those behind a block RAM of weights or a small table of them.
 
     mvu_net has no accumulator and compares without a register; its adders' registers less that are told.
     """
     if net := unit.network:
         return net.latency - 2 - (unit.levels > 1)
-    late = unit.style == "block" or (unit.style == "auto" and unit.steps >= LATE)
+    late = registers_behind(unit.style, unit.steps)
     if {kind(unit.x.ints), kind(unit.weight_ints)} <= SIGNS:
         fused = not unit.reload and unit.style in ("auto", "lut") and 1 < unit.steps <= TABLE
         first = 3 + fused  # the height below which the first of popcount's registers stands
@@ -243,7 +243,7 @@ def constant_bits(codes: Array, words: tuple[int, ...], bits: int) -> int:
 def count_hardware(p: Params) -> Bill:
     """As hls/units/mvu.sv is made: inner products, then accumulators and thresholds, and the memories beside them."""
     steps = p["Cols"] // p["Simd"] * (p["Rows"] // p["Pe"])
-    late = p["Style"] == 2 or (p["Style"] == 0 and steps >= LATE)
+    late = registers_behind(STYLE[p["Style"]], steps)
     if {p["XKind"], p["WKind"]} <= SIGNS:
         counts, registers, deep, fused = count_bits(p, steps)
         products: Products = ()

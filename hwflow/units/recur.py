@@ -20,7 +20,7 @@ from hwflow.ops import Port, row_ranges
 from hwflow.units.kit.base import MULTS, Loadable, Memory, Unit, check_mult
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
-from hwflow.units.kit.stores import LATE, STYLE, Store
+from hwflow.units.kit.stores import STYLE, Store, registers_behind
 from hwflow.units.kit.streams import Stream, divide, divisors
 from hwflow.units.kit.trees import adder_tree, popcount, rows
 from hwflow.units.kit.weighted import SIGNS, TERNARY, TERNARY_KIND, kind, signed_bits
@@ -121,7 +121,7 @@ class Recur(Loadable):
     @property
     def drain(self) -> int:
         """Cycles in which a step's last states come about, before the next step can begin."""
-        late = self.style == "block" or (self.style == "auto" and self.groups * self.passes >= LATE)
+        late = registers_behind(self.style, self.groups * self.passes)
         fixed = 4 + late + (self.thresholds.shape[1] > 1)
         if {kind(self.ints), kind(self.weight_ints)} <= SIGNS:
             height = self.simd.bit_length()
@@ -315,7 +315,7 @@ def count_hardware(p: Params) -> Bill:
     simd, pe, n, h = p["Simd"], p["Pe"], p["Pe"] * each, p["HBits"]
     groups, passes, states = p["States"] // simd, p["States"] // pe, p["States"]
     cycles = groups * passes
-    late = p["Style"] == 2 or (p["Style"] == 0 and cycles >= LATE)
+    late = registers_behind(STYLE[p["Style"]], cycles)
     made, registers, deep, products = _products(p, n)
     summed = 2 + late + deep
     record = pe * (p["Levels"] + p["Gate"]) * p["ThrBits"]

@@ -13,6 +13,7 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Mvu
+from hwflow.units.kit.stores import ABOVE
 from hwflow.units.kit.weighted import TERNARY
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
@@ -67,6 +68,17 @@ def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
     ]
     assert units[0].weight_ints == TERNARY and units[1].weight_ints.is_bipolar
     check(units, seed=6, images=9)
+
+
+@pytest.mark.slow
+def test_deep_weights_have_a_register_behind_the_choice_between_blocks():
+    rng = np.random.default_rng(8)
+    units = [
+        Mvu(name=f"deep{cols}{style}", inputs=("input",), x=Port((cols,), BIPOLAR), weights=signs(rng, rows, cols), style=style)
+        for cols, rows, style in ((64, 32, "auto"), (683, 3, "block"), (683, 3, "lut"))
+    ]
+    assert [u.steps - ABOVE for u in units] == [0, 1, 1], "about the size from which blocks lie one above the other"
+    check(units, seed=9, images=2)
 
 
 def test_weights_go_to_memory_row_group_by_row_group():

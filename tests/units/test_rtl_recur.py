@@ -7,7 +7,8 @@ from rtl_check import check
 from hwflow import tools
 from hwflow.bits import Ints
 from hwflow.ops import Port
-from hwflow.units.recur import LATE, Recur
+from hwflow.units.kit.stores import LATE
+from hwflow.units.recur import Recur
 
 SMALL = Ints(-3, 3)
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")

@@ -13,7 +13,8 @@ from hwflow.families import Family
 from hwflow.families.base import Ram
 
 STYLE = ("auto", "lut", "block", "const", "stream")  # where words lie, by the number that is a module's Style; outside
-LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow: one more register behind it
+LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow
+ABOVE = 2048  # words of weights beyond which block RAMs lie one above the other
 
 DEEP = 512  # words of the deepest memory that hls/parts/ram.sv leaves to LUTs
 MUX = 0.5  # what a bit of a multiplexer behind memories one above the other counts, and a write enable of theirs
@@ -30,6 +31,12 @@ class Store:
     compared: int = 0  # with what a LUT holds beside it: with so many different bits
     masked: bool = False  # by one more bit there
     loads: bool = False
+
+
+def registers_behind(style: str, words: int) -> int:
+    """Registers in a row behind weights: one where they are in block RAM or may be, one more behind a choice between blocks."""
+    slow = style == "block" or (style == "auto" and words >= LATE)
+    return slow * (1 + (words > ABOVE))
 
 
 def in_block(store: Store, family: Family) -> bool:
