@@ -3,7 +3,7 @@
 //   ready_o  every word that the reader needs next has been written
 //   room_o   there is a free word, so that writing loses none that the reader still needs
 // Timing: a word that is written, and what the reader asks and frees, counts from the next cycle on; both outputs come
-// from registers. move_i may come late: both sums, with the reader's move and without, are made before it chooses one.
+// from registers. move_i may come late: it meets the amounts in the LUTs of the adders.
 module credits #(
   parameter int unsigned Bits = 8,  // of a signed number of words; one bit more than the most words need
   parameter int          Need = 1,  // words without which the reader cannot begin
@@ -34,8 +34,8 @@ module credits #(
       avail_q <= credit_t'(-Need);
       over_q  <= credit_t'(-Room);
     end else begin
-      avail_q <= move_i ? sum(avail_q, needed_i, write_i) : sum(avail_q, '0, write_i);
-      over_q  <= move_i ? sum(over_q, freed_i, write_i) : sum(over_q, '0, write_i);
+      avail_q <= sum(avail_q, move_i ? needed_i : '0, write_i);
+      over_q  <= sum(over_q, move_i ? freed_i : '0, write_i);
     end
   end
 

@@ -109,23 +109,11 @@ module rom #(
     ) deep (
       .clk_i(clk_i), .en_i(en_i), .addr_i(addr_i), .data_o(data_o)
     );
-  end else if (Style == 1) begin : gen_lut
-    (* rom_style = "distributed", ram_style = "logic" *) logic [Bits-1:0] mem [Words];
-    if (File != "") begin : gen_file
-      initial $readmemh(File, mem);
-    end
-    always_ff @(posedge clk_i) if (en_i) data_o <= mem[addr_i];
-  end else if (Style == 2) begin : gen_block
-    (* rom_style = "block", ram_style = "block" *) logic [Bits-1:0] mem [Words];
-    if (File != "") begin : gen_file
-      initial $readmemh(File, mem);
-    end
-    always_ff @(posedge clk_i) if (en_i) data_o <= mem[addr_i];
-  end else begin : gen_any
-    logic [Bits-1:0] mem [Words];
-    if (File != "") begin : gen_file
-      initial $readmemh(File, mem);
-    end
-    always_ff @(posedge clk_i) if (en_i) data_o <= mem[addr_i];
+  end else begin : gen_words
+    rom_words #(
+      .Bits(Bits), .Words(Words), .Style(Style), .File(File)
+    ) words (
+      .clk_i(clk_i), .en_i(en_i), .addr_i(addr_i), .data_o(data_o)
+    );
   end
 endmodule
