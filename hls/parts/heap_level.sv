@@ -118,18 +118,21 @@ module heap_level #(
       localparam int unsigned To0 = add_below(Next, k);
       localparam int unsigned To1 = k + 1 < Bits ? add_below(Next, k + 2) - Before - Counters - (A > 0 ? 1 : 0) : 0;
       localparam int unsigned To2 = k + 2 < Bits ? add_below(Next, k + 3) - Counters : 0;
-      for (genvar j = 0; j < Counters; j++) begin : gen_counter
-        localparam int unsigned Taken = j < Q ? 7 : P;
-        logic [2:0] count;
-        counter7 counter (
-          .x_i(7'(bits_i[From+7*j+:Taken])), .count_o(count)
+      if (Counters > 0) begin : gen_counters
+        logic [3*Counters-1:0] count;
+        counter7 #(
+          .Counters(Counters)
+        ) counters (
+          .x_i((7*Counters)'(bits_i[From+:7*Q+P])), .count_o(count)
         );
-        assign next[To0+j] = count[0];
-        if (k + 1 < Bits) begin : gen_1
-          assign next[To1+j] = count[1];
-        end
-        if (k + 2 < Bits) begin : gen_2
-          assign next[To2+j] = count[2];
+        for (genvar j = 0; j < Counters; j++) begin : gen_counter
+          assign next[To0+j] = count[3*j];
+          if (k + 1 < Bits) begin : gen_1
+            assign next[To1+j] = count[3*j+1];
+          end
+          if (k + 2 < Bits) begin : gen_2
+            assign next[To2+j] = count[3*j+2];
+          end
         end
       end
       if (A > 0) begin : gen_adder

@@ -13,34 +13,25 @@ module heap_sum #(
   input  logic [3*Bits-1:0] x_i,  // three numbers, number 0 low
   output logic [Bits-1:0]   sum_o
 );
-  localparam int unsigned Chains = (Bits + 3) / 4;
-  localparam int unsigned Places = 4 * Chains;
   // verilator lint_off UNUSEDSIGNAL
-  logic [Places-1:0] sum;  // the chain's last places may be beyond the number
-  logic [Places:0]   carry, m;
+  logic [Bits:0]   m;  // the last one is beyond the number, as is the last carry
+  logic [Bits-1:0] carry;
   // verilator lint_on UNUSEDSIGNAL
-  logic [Places-1:0] s;
+  logic [Bits-1:0] s;
 
-  assign carry[0] = 1'b0;
-  assign m[0]     = 1'b0;
-  for (genvar k = 0; k < Places; k++) begin : gen_column
-    if (k < Bits) begin : gen_used
-      // bit i of a half of INIT is an output for inputs i: the high half O6, as I5 is 1, the low half O5
-      LUT6_2 #(
-        .INIT(64'h69966996_e8e8e8e8)
-      ) both (
-        .I0(x_i[k]), .I1(x_i[Bits+k]), .I2(x_i[2*Bits+k]), .I3(m[k]), .I4(1'b0), .I5(1'b1), .O6(s[k]), .O5(m[k+1])
-      );
-    end else begin : gen_free
-      assign s[k]   = 1'b0;
-      assign m[k+1] = 1'b0;
-    end
-  end
-  for (genvar c = 0; c < Chains; c++) begin : gen_chain
-    CARRY4 chain (
-      .CI(carry[4*c]), .CYINIT(1'b0), .S(s[4*c+:4]), .DI(m[4*c+:4]), .O(sum[4*c+:4]), .CO(carry[4*c+1+:4])
+  assign m[0] = 1'b0;
+  for (genvar k = 0; k < Bits; k++) begin : gen_column
+    // bit i of a half of INIT is an output for inputs i: the high half O6, as I5 is 1, the low half O5
+    LUT6_2 #(
+      .INIT(64'h69966996_e8e8e8e8)
+    ) both (
+      .I0(x_i[k]), .I1(x_i[Bits+k]), .I2(x_i[2*Bits+k]), .I3(m[k]), .I4(1'b0), .I5(1'b1), .O6(s[k]), .O5(m[k+1])
     );
   end
-  assign sum_o = sum[Bits-1:0];
+  carry_chain #(
+    .Places(Bits)
+  ) chain (
+    .carry_i(1'b0), .s_i(s), .d_i(m[Bits-1:0]), .sum_o(sum_o), .carry_o(carry)
+  );
 endmodule
 `endif

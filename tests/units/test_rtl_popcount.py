@@ -15,7 +15,7 @@ from hwflow.synth import yosys
 from hwflow.units import Mvu
 from hwflow.units.kit.weighted import TERNARY
 
-PARTS = ("counter7", "equal_adder", "heap_sum", "heap_level", "popcount_heap")
+PARTS = ("carry_chain", "counter7", "equal_adder", "heap_sum", "heap_level", "popcount_heap")
 WIRE = """module delay #(parameter Bits = 1, parameter Cycles = 1) (
   input logic clk_i, input logic en_i, input logic [Bits-1:0] d_i, output logic [Bits-1:0] q_o
 );
