@@ -27,6 +27,7 @@ FAMILY = replace(
         "synth_xilinx -family xcup -flatten",
         core="-noiopad -noclkbuf",
         models="xilinx/cells_sim.v",
+        defines=("POPCOUNT_OF_SLICES", "CHAIN_OF_CARRY8"),
         apart=("rom_deep",),
     ),
     power=Power(0.85, 16.0),

@@ -76,6 +76,8 @@ MUTANTS = of_room(
     rtl(P + "dots.sv", "{XKind != 1 && x_i[c*XBits+XBits-1], x_i", "{x_i[c*XBits+XBits-1], x_i", "recur_every,mvu_u8"),
     Mutant(P + "dots.sv", ".Fused(Fused), .Compared(0)", ".Fused(0), .Compared(0)", "tests/units/test_rtl_mvu.py -k zeros_of_inputs"),
     Mutant(P + "popcount.sv", ".Bits(N), .Cycles(Fused)", ".Bits(N), .Cycles(0)", "tests/units/test_rtl_mvu.py -k zeros_of_inputs"),
+    Mutant(P + "carry_chain.sv", ".CI_TOP(enters[2*e+1])", ".CI_TOP(1'b0)", "tests/units/test_rtl_popcount.py -k chains_of_2"),
+    Mutant(P + "carry_chain.sv", "assign enters[f] = carry[4*f-1];", "assign enters[f] = 1'b0;", "tests/units/test_rtl_popcount.py -k chain_of_9"),
     Mutant(P + "counter7.sv", "64'h177e7ee8_e8808000", "64'h177e7ee8_e8808001", "tests/units/test_rtl_popcount.py -k counter7"),
     Mutant(P + "equal_adder.sv", "96696996_f99f9009", "69969669_f99f9009", "tests/units/test_rtl_popcount.py -k equal_adder"),
     Mutant(P + "heap_sum.sv", ".I3(m[k])", ".I3(m[k+1])", "tests/units/test_rtl_popcount.py -k heap_sum"),
