@@ -148,9 +148,7 @@ class Family:
     blocks: tuple[Ram, ...]
     block: str  # the unit of block RAM, for reports
     lut_rams: tuple[Ram, ...]  # empty where LUTs hold no memory that is written
-    ram_luts: Callable[
-        [int], float
-    ]  # LUTs of one bit of a memory of so many words with a port to write and one to read
+    ram_luts: Callable[[int, int], float]  # LUTs of a memory of bits, words with a port to write and one to read
     rom_bits: int  # of a ROM, from which Yosys takes a block by itself
     multiplier: Multiplier
     cells: Cells

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 SPREAD = ["--router", "router2", "--placer-heap-beta", "0.6"]
 
 
-def ram_luts(depth: int) -> float:
+def ram_luts(bits: int, depth: int) -> float:
     """TRELLIS_DPR16X4, six LUTs for four bits, and multiplexers where several lie one above the other."""
     above = ceil(depth / 16)
-    return 1.5 * above + 1.0 * (above - 1)
+    return bits * (1.5 * above + 1.0 * (above - 1))
 
 
 def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from hwflow.board import Board
 
 
-def ram_luts(depth: int) -> float:
+def ram_luts(bits: int, depth: int) -> float:
     """Flip-flops and a multiplexer."""
-    return 1.7 * depth
+    return 1.7 * bits * depth
 
 
 def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001

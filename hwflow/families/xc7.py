@@ -11,10 +11,10 @@ from math import ceil
 from hwflow.families.base import WIDTHS, Cells, Clock, Family, Multiplier, Pll, Power, Ram, Synthesis
 
 
-def ram_luts(depth: int) -> float:
-    """RAM32M and RAM64M, four LUTs each, and multiplexers where several lie one above the other."""
+def ram_luts(bits: int, depth: int) -> float:
+    """RAM32M of six bits and RAM64M of three, four LUTs each, and multiplexers where several lie one above the other."""
     above = ceil(depth / 64)
-    return 0.67 if depth <= 32 else 1.33 * above + 0.5 * (above - 1)
+    return 4 * ceil(bits / 6) if depth <= 32 else 4 * ceil(bits / 3) * above + 0.5 * bits * (above - 1)
 
 
 def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001
@@ -37,7 +37,8 @@ def mmcm_clocks(oscillator_mhz: float, feedbacks: Iterable[int]) -> Iterator[Clo
 
 CELLS = Cells(
     luts=(
-        (r"RAM(32|64)M$", 4),
+        (r"RAM(32|64)M", 4),
+        (r"RAM32M16|RAM64M8", 8),
         (r"RAM64X1D.*|RAM32X1D.*", 2),
         (r"RAM128X1D", 4),
         (r"RAM256X1[SD]", 4),

@@ -11,13 +11,25 @@ from functools import cache
 from typing import Any
 
 from hwflow.emit.rtl import INSTANCE
+from hwflow.errors import RecipeError
 from hwflow.families import family_of
 from hwflow.families.base import Weights
 
+HEAVY = r".*(RAM|ROM|SRL|DSP|MULT|MAC).*"  # cells that take LUTs or blocks, whatever family they are of
+
 
 def sum_resources(cells: Counter[str], family: str) -> dict[str, float]:
-    """lut, ff, bram, dsp of cells counted by type, in the family's own sizes (`Cells.method` says how)."""
+    """lut, ff, bram, dsp of cells counted by type, in the family's own sizes (`Cells.method` says how).
+
+    A RecipeError for a memory or a multiplier that the family does not know.
+    """
     known = family_of(family).cells
+    every = (*known.luts, *known.brams, *known.dsps)
+    for kind in cells:
+        if _match(HEAVY, kind) and not any(_match(pattern, kind) for pattern, _ in every):
+            raise RecipeError(
+                f"{family}: what a {kind} takes is not known; say it in the cells of hwflow/families/{family}.py"
+            )
     lut = _weigh(cells, known.luts)
     if known.lut6_pairs:
         lut += logic_cells([cells[f"LUT{k}"] for k in range(1, 7)])

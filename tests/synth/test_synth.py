@@ -41,6 +41,7 @@ def test_luts_that_share_a_lut6_are_counted_once_as_yosys_does(luts: list[int], 
     ("family", "counted", "want"),
     [
         ("xc7", {"LUT6": 2, "LUT6_2": 1, "RAM64M": 2, "SRL16E": 1, "FDRE": 5, "FDSE": 1, "RAMB18E1": 1, "RAMB36E1": 2, "DSP48E1": 1, "CARRY4": 9, "MUXF7": 4}, (12, 6, 5, 1)),
+        ("xcup", {"LUT6": 2, "RAM64M8": 1, "RAM32M16": 2, "SRLC32E": 1, "FDRE": 5, "RAMB36E2": 1, "DSP48E2": 1, "CARRY8": 9}, (27, 5, 2, 1)),
         ("ecp5", {"LUT4": 10, "CCU2C": 3, "TRELLIS_DPR16X4": 1, "TRELLIS_FF": 7, "DP16KD": 2, "MULT18X18D": 1, "PFUMX": 5}, (22, 7, 2, 1)),
         ("nexus", {"LUT4": 5, "CCU2": 2, "DPR16X4": 1, "FD1P3IX": 3, "FD1P3JX": 1, "PDPSC16K": 1, "MULT9X9": 1, "MULTADDSUB18X18": 2}, (15, 4, 1, 2.5)),
         ("gowin", {"LUT1": 1, "LUT4": 2, "ALU": 3, "RAM16SDP4": 1, "DFFRE": 2, "DFF": 1, "SPX9": 1, "pROM": 1, "MULT9X9": 1, "VCC": 1}, (12, 3, 2, 0.5)),
@@ -49,6 +50,12 @@ def test_luts_that_share_a_lut6_are_counted_once_as_yosys_does(luts: list[int], 
 )  # fmt: skip
 def test_cells_weigh_what_the_method_says(family: str, counted: dict[str, int], want: tuple[float, ...]):
     assert tuple(cells.sum_resources(Counter(counted), family).values()) == want
+
+
+@pytest.mark.parametrize(("family", "kind"), [("xcup", "URAM288"), ("ecp5", "MULTALU"), ("ice40", "SB_SPRAM256KA")])
+def test_a_memory_or_a_multiplier_that_a_family_does_not_know_is_refused_not_free(family: str, kind: str):
+    with pytest.raises(RecipeError, match=f"what a {kind} takes is not known.*families/{family}.py"):
+        cells.sum_resources(Counter({kind: 1}), family)
 
 
 @pytest.mark.parametrize(("terms", "adders"), [(3, 2), (4, 3), (7, 6), (13, 12)])

@@ -74,7 +74,13 @@ def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
 def test_deep_weights_have_a_register_behind_the_choice_between_blocks():
     rng = np.random.default_rng(8)
     units = [
-        Mvu(name=f"deep{cols}{style}", inputs=("input",), x=Port((cols,), BIPOLAR), weights=signs(rng, rows, cols), style=style)
+        Mvu(
+            name=f"deep{cols}{style}",
+            inputs=("input",),
+            x=Port((cols,), BIPOLAR),
+            weights=signs(rng, rows, cols),
+            style=style,
+        )
         for cols, rows, style in ((64, 32, "auto"), (683, 3, "block"), (683, 3, "lut"))
     ]
     assert [u.steps - ABOVE for u in units] == [0, 1, 1], "about the size from which blocks lie one above the other"

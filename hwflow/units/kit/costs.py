@@ -129,7 +129,8 @@ def counts(bill: Bill, family: Family) -> tuple[dict[str, float], int, float]:
                 name, per = rom_name(store.depth, (store.compared > 0) + store.masked, family)
                 bits = distinct(store.bits, store.depth, store.compared)
             else:
-                name, per, bits = "stored", family.ram_luts(store.depth), store.bits
+                name, bits = "stored", store.bits
+                per = family.ram_luts(bits, store.depth) / bits
             out[name] = out.get(name, 0) + bits * per
             registers = not family.lut_rams and not store.rom
             kept = bits * (registers * store.depth + (not store.compared))
