@@ -1,7 +1,8 @@
 """AMD UltraScale+: Zynq UltraScale+, Kria, Artix and Kintex UltraScale+. Yosys maps it; Vivado places and routes.
 
 Stands on families.base, and on xc7 for what is alike: the same six-input LUT, the same 18 Kbit block RAM. PLL: UG572.
-Volts: DS925. UltraRAM is not used: Yosys takes it only where asked to.
+Volts: DS925. UltraRAM is not used: a bitstream cannot fill it, which rules out weights (UG573), and rings and fifos are far
+below its 4,096 words.
 """
 
 from __future__ import annotations
