@@ -27,6 +27,7 @@ from hwflow.synth import yosys
 from hwflow.units.kit import costs
 from hwflow.units.kit.base import Unit
 from hwflow.units.kit.costs import LOADER
+from hwflow.units.kit.stores import WIDEST_ROM, rom_name
 
 
 def measure_known(
@@ -112,7 +113,7 @@ def prior(count: str, family: str, resource: str) -> float:
 
 # counts that few random units have, so that each is held at its first guess at least: a coefficient that is not known
 # is an error, because what costs nothing would be chosen by the planner
-ROMS = ("rom_whole", "rom_deep", "latched", "block", *(f"rom{n}" for n in range(1, 10)))
+ROMS = ("rom_whole", "rom_deep", "latched", "block", *(f"rom{n}" for n in range(1, WIDEST_ROM + 1)))
 KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
@@ -129,6 +130,12 @@ RARE = {
     "recur": ("bits", "adders", "tree", "select", "less", "rows", "product", "gates", *ROMS),
     "upsample": ("stored", "block", "latched"), "width": ("kept_bits", "widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
 }  # fmt: skip
+
+
+def rare(module: str, family: str) -> set[str]:
+    """The counts of RARE that a module can have on a family, whose ROMs go to a few of all the names there are."""
+    roms = {rom_name(depth, 0, family_of(family))[0] for depth in range(1, 2**WIDEST_ROM + 1)}
+    return {count for count in RARE.get(module, ()) if not count.startswith("rom") or count in roms}
 
 
 def fit(family: str, kept: bool = False, only: Sequence[str] = (), minutes: float | None = None) -> dict[str, Any]:
@@ -221,7 +228,7 @@ def solve(
     """Coefficients from 0 that explain one resource best, relative errors counted, held near a first guess: `guesses`, rows
     of another table, else PRIOR's. What has a row in `fixed` costs what that says."""
     found = [costs.counts(e["bill"], family_of(family))[0] for e in rows]
-    names = sorted(({n for f in found for n in f} | set(RARE.get(module, ()))) - set(fixed))
+    names = sorted(({n for f in found for n in f} | rare(module, family)) - set(fixed))
     if not names:
         return {}
     column = ("lut", "ff").index(resource)

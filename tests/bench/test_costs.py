@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwflow.bench.fit import chosen, coefficients, nonnegative
+from hwflow.bench.fit import chosen, coefficients, nonnegative, rare
 from hwflow.bench.fit_units import units
 from hwflow.bench.measure import measure
 from hwflow.bits import Ints
@@ -54,6 +54,15 @@ def test_every_coefficient_says_how_many_measurements_are_behind_it():
         assert all(lut >= 0 and ff >= 0 and n >= 0 for lut, ff, n in rows)
         guesses = sum(n == 0 for *_, n in rows)
         assert guesses < (0.3 if family in fitted() else 1.01) * len(rows)
+
+
+def test_a_table_has_the_roms_that_its_family_counts_and_no_others():
+    for family, names in (("xc7", {"rom1", "rom2", "rom_whole", "rom_deep"}), ("ecp5", {f"rom{n}" for n in (1, 2, *range(5, 10))} | {"rom_whole"})):  # fmt: skip
+        assert {name for name in rare("rescale", family) if name.startswith("rom")} == names
+    for family in FAMILIES:
+        for module, counts in cost_table(family)["modules"].items():
+            roms = {name for name in counts if name.startswith("rom")}
+            assert roms in (set(), {name for name in rare(module, family) if name.startswith("rom")}), (family, module)
 
 
 def test_a_cost_that_is_not_known_is_an_error_and_never_zero():
