@@ -1,22 +1,21 @@
 """Copies of flip-flops that very many cells listen to, each for its share of them: the enable of a whole pipeline, say.
 
-Stands on Yosys' JSON netlist. One such flip-flop lies far from most of its cells wherever it is placed: without any logic
+Stands on netlist. One such flip-flop lies far from most of its cells wherever it is placed: without any logic
 the wire alone took 12.7 ns in a CNV on an ECP5. Yosys makes one of equal flip-flops, so the copies come behind it.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from math import ceil
 from typing import Any
+
+from hwflow.synth.netlist import Module, Netlist
 
 MOST = 320  # pins that one flip-flop may drive
 FLIPFLOP = "TRELLIS_FF"
 OUTPUT = "Q"
 CLOCKS = frozenset({"CLK"})
-
-Module = dict[str, Any]
 
 
 def copy_drivers(netlist: dict[str, Any], most: int = MOST) -> int:
@@ -29,36 +28,24 @@ def copy_drivers(netlist: dict[str, Any], most: int = MOST) -> int:
 
 
 def _copy_in_module(module: Module, most: int) -> int:
-    cells = module["cells"]
-    drivers = {c["connections"][OUTPUT][0]: name for name, c in cells.items() if c["type"] == FLIPFLOP}
-    if not drivers:
-        return 0
-    users: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
-    fresh = 2
-    for name, cell in cells.items():
-        for pin, bits in cell["connections"].items():
-            for at, bit in enumerate(bits):
-                if isinstance(bit, int):
-                    fresh = max(fresh, bit + 1)
-                    if bit in drivers and cell["port_directions"][pin] == "input":
-                        users[bit].append((name, pin, at))
-    for net in (*module["ports"].values(), *module["netnames"].values()):
-        fresh = max(fresh, 1 + max((b for b in net["bits"] if isinstance(b, int)), default=0))
-    made = 0
-    for bit, pins in users.items():
-        if len(pins) <= most or any(pin in CLOCKS for _, pin, _ in pins):
+    net, made = Netlist(module), 0
+    for bit, users in net.users.items():
+        at = net.driver.get(bit)
+        if at is None or net.cells[at.cell]["type"] != FLIPFLOP or at.name != OUTPUT:
             continue
-        pins.sort(key=lambda user: _natural(user[0]))
+        pins = [user for user in users if user.cell]
+        if len(pins) <= most or any(pin.name in CLOCKS for pin in pins):
+            continue
+        pins.sort(key=lambda user: _natural(user.cell))
         share = ceil(len(pins) / ceil(len(pins) / most))
         for start in range(share, len(pins), share):
-            name = f"{drivers[bit]}_copy{start // share}"
-            driver = cells[drivers[bit]]
-            cells[name] = {**driver, "connections": {**driver["connections"], OUTPUT: [fresh]}}
-            module["netnames"][name] = {"hide_name": 0, "bits": [fresh], "attributes": {}}
-            for cell, pin, at in pins[start : start + share]:
-                cells[cell]["connections"][pin] = [*cells[cell]["connections"][pin]]
-                cells[cell]["connections"][pin][at] = fresh
-            fresh += 1
+            name, driver = f"{at.cell}_copy{start // share}", net.cells[at.cell]
+            copied = net.new_bit(name, hidden=False)
+            net.cells[name] = {**driver, "connections": {**driver["connections"], OUTPUT: [copied]}}
+            for pin in pins[start : start + share]:
+                to = net.cells[pin.cell]["connections"]
+                to[pin.name] = [*to[pin.name]]
+                to[pin.name][pin.at] = copied
             made += 1
     return made
 

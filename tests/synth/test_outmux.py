@@ -10,7 +10,7 @@ import pytest
 
 from hwflow.synth.outmux import move_registers
 
-WIDE, CLOCK, ENABLE, OTHER = 36, 2, 3, 4
+CLOCK, ENABLE, OTHER = 2, 3, 4
 SELECT, AGAIN = 5, 6  # what the choices look at beside the words
 CHOICE = "1100101011001010"  # by C: A where it is low, else B
 
@@ -87,19 +87,19 @@ def outputs(module: dict[str, Any], cycles: int) -> list[tuple[int, ...]]:
 def test_the_registers_of_a_choice_move_before_it_and_nothing_else_is_computed() -> None:
     before = design()
     after = copy.deepcopy(before)
-    assert move_registers(after, WIDE) == 2
+    assert move_registers(after) == 2
     kept = [c for c in after["cells"].values() if c["type"] == "TRELLIS_FF"]
     assert sorted(c["connections"]["DI"][0] for c in kept) == [SELECT, AGAIN]
     assert {after["cells"][f"ram{i}"]["parameters"]["REGMODE_A"] for i in range(3)} == {"OUTREG"}
     told = outputs(before, 400)
     assert outputs(after, 400) == told and len(set(told)) == 4
-    assert move_registers(after, WIDE) == 0
+    assert move_registers(after) == 0
 
 
 @pytest.mark.parametrize("change", [{"clock": OTHER}, {"enable": OTHER}, {"reset": OTHER}, {"clkmux": "INV"}])
 def test_a_choice_stays_whole_where_one_register_or_block_is_of_another_kind(change: dict[str, Any]) -> None:
     module = design(**change)
-    assert move_registers(module, WIDE) == 0
+    assert move_registers(module) == 0
     assert module == design(**change)
 
 
@@ -108,7 +108,7 @@ def test_a_choice_stays_where_its_words_or_results_are_also_read_elsewhere(seen:
     module = design()
     module["ports"]["also"] = {"direction": "output", "bits": [seen]}
     again = copy.deepcopy(module)
-    assert move_registers(module, WIDE) == 0
+    assert move_registers(module) == 0
     assert module == again
 
 
@@ -117,4 +117,4 @@ def test_a_choice_that_looks_at_many_other_bits_stays() -> None:
     for i in range(17):  # a chain of cells behind the choice, each of which looks at a bit of its own
         module["cells"][f"more{i}"] = lut(30 if i == 0 else 100 + i, 200 + i, "1", 101 + i)
     module["cells"]["ff0"] = flipflop(117, 40)
-    assert move_registers(module, WIDE) == 0
+    assert move_registers(module) == 0
