@@ -145,7 +145,7 @@ def constant_rows(say: Callable[[str], None]) -> list[Row]:
 def mapping(name: str, top: str, files: list[str]) -> list[str]:
     """Yosys' script from sources to `name`.json: synth_xilinx with ABC in ABC9's place."""
     return [
-        *(f"read_verilog -defer -sv {f}" for f in files), f"{yosys.command('xc7', core=True)} -top {top} -run begin:map_luts",
+        *yosys.read_sources("xc7", files), f"{yosys.command('xc7', core=True)} -top {top} -run begin:map_luts",
         "abc -luts 2:2,3,6:5", "clean", "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
         "opt_lut_ins -tech xilinx", "clean", "blackbox =A:whitebox", f"write_json {name}.json", "design -reset",
     ]  # fmt: skip
