@@ -6,7 +6,7 @@
 // Timing: a word of Simd columns enters and Pe rows are worked on in every cycle: (Cols/Simd) * (Rows/Pe) cycles for
 // a vector, none between vectors. The first of the Rows/Pe passes takes the vector in, the others replay it.
 // The first word leaves Cols/Simd - 1 + 4 + TreeLatency cycles after the first came in, one more with Levels > 1 and
-// one more with weights in block RAM (or in so many words that they may be), two more where these are more than 2048.
+// two more with weights in block RAM (one more with 64 to 2048 words of Style 0, which may be).
 // With Style 4 the weights are stream 1 of x, behind the vectors: the words of WeightFile in its order, over and over, one for
 // each of those cycles. Where one is late the pipeline waits for it; what came before goes on.
 // The pipeline moves as a whole while the two-word buffer at its end has room; that flag is a register.
@@ -67,9 +67,9 @@ module mvu #(
   localparam int unsigned TreeLatency = Binary ? Fused + (Height >= First ? 1 : 0)
                                                  + (Height > First + 1 ? Height - First - 1 : 0)
                                                : (Simd > 1 ? ($clog2(Simd) - 1) / 2 : 0);
-  // a block RAM is slow: one more register behind it, which the block itself has where the family offers that
-  // and one behind the choice between blocks that lie one above the other
-  localparam int unsigned Late = Style == 2 || (Style == 0 && Steps >= 64) ? (Steps > 2048 ? 2 : 1) : 0;
+  // A block RAM is slow and may lie far away: a register that it has itself, where the family offers that, and one between
+  // it, or the choice between blocks that lie one above the other, and the products.
+  localparam int unsigned Late = Style == 2 || (Style == 0 && Steps > 2048) ? 2 : Style == 0 && Steps >= 64 ? 1 : 0;
   localparam int unsigned SumBits = Binary ? CountBits + 1 : XBits + WBits + 1 + $clog2(Simd);
   // the like for accumulators' starts in so many words that they may be in block RAM: read a cycle before, kept for one
   localparam int unsigned Early = Levels == 1 && Passes >= 64 ? 1 : 0;

@@ -72,9 +72,9 @@ module recur #(
   localparam int unsigned SumBits = Binary ? CountBits + 1 : HBits + WBits + 1 + $clog2(Simd);
   localparam int unsigned Tree = Binary ? (CountBits >= 3 ? 1 : 0) + (CountBits > 4 ? CountBits - 4 : 0)
                                         : (Simd > 1 ? ($clog2(Simd) - 1) / 2 : 0);
-  // a block RAM is slow: one more register behind it, which the block itself has where the family offers that
-  // and one behind the choice between blocks that lie one above the other
-  localparam int unsigned Late = Style == 2 || (Style == 0 && Cycles >= 64) ? (Cycles > 2048 ? 2 : 1) : 0;
+  // A block RAM is slow and may lie far away: a register that it has itself, where the family offers that, and one between
+  // it, or the choice between blocks that lie one above the other, and the products.
+  localparam int unsigned Late = Style == 2 || (Style == 0 && Cycles > 2048) ? 2 : Style == 0 && Cycles >= 64 ? 1 : 0;
   localparam int unsigned Summed = 2 + Late + Tree;  // cycles from a word to its sum
   // the comparisons with several thresholds are counted in a cycle of its own
   localparam int unsigned Stairs = Levels > 1 ? 1 : 0;

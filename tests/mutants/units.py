@@ -39,7 +39,7 @@ MUTANTS = of_room(
     rtl(U + "recur.py", "return fixed + max((self.simd - 1).bit_length() - 1, 0) // 2", "return fixed", "recur_every"),
     Mutant(U + "recur.py", "+ (height >= 3) + max(height - 4, 0)", "+ (height >= 3)", "tests/units/test_rtl_recur.py"),
     Mutant(U + "kit/stores.py", "words >= LATE)", "words > LATE)", "tests/units/test_rtl_recur.py"),
-    Mutant(U + "kit/stores.py", "words > ABOVE)", "words >= ABOVE)", "tests/units/test_rtl_mvu.py -k deep"),
+    Mutant(U + "kit/stores.py", "words > DEEP_WEIGHTS)", "words >= DEEP_WEIGHTS)", "tests/units/test_rtl_mvu.py -k deep"),
     rtl(U + "recur.py", "return lo + self.x.ints.lo, hi + self.x.ints.hi", "return lo, hi", "recur_gate"),
     Mutant(U + "recur.py", "np.clip(self.gates, lo[1::2], hi[1::2] + 1)", "np.clip(self.gates, lo[1::2], hi[1::2])", "tests/units/test_rtl_recur.py"),
     Mutant(U + "recur.py", "lo[::each, None], hi[::each, None] + 1)", "lo[::each, None], hi[::each, None])", "tests/units/test_rtl_recur.py"),

@@ -13,7 +13,7 @@ from hwflow.errors import RecipeError
 from hwflow.ops import Port
 from hwflow.simulate import rtl
 from hwflow.units import Mvu
-from hwflow.units.kit.stores import ABOVE
+from hwflow.units.kit.stores import DEEP_WEIGHTS, registers_behind
 from hwflow.units.kit.weighted import TERNARY
 
 pytestmark = pytest.mark.skipif(tools.find("verilator") is None, reason="no verilator")
@@ -71,7 +71,7 @@ def test_zeros_of_inputs_and_of_weights_both_count_for_nothing():
 
 
 @pytest.mark.slow
-def test_deep_weights_have_a_register_behind_the_choice_between_blocks():
+def test_deep_weights_have_two_registers_behind_them():
     rng = np.random.default_rng(8)
     units = [
         Mvu(
@@ -81,9 +81,12 @@ def test_deep_weights_have_a_register_behind_the_choice_between_blocks():
             weights=signs(rng, rows, cols),
             style=style,
         )
-        for cols, rows, style in ((64, 32, "auto"), (683, 3, "block"), (683, 3, "lut"))
+        for cols, rows, style in ((64, 32, "auto"), (683, 3, "auto"), (683, 3, "lut"), (8, 2, "block"))
     ]
-    assert [u.steps - ABOVE for u in units] == [0, 1, 1], "about the size from which blocks lie one above the other"
+    assert [registers_behind(u.style, u.steps) for u in units] == [1, 2, 0, 2]
+    assert [u.steps - DEEP_WEIGHTS for u in units] == [0, 1, 1, 16 - DEEP_WEIGHTS], (
+        "about the size from which they are in block RAM"
+    )
     check(units, seed=9, images=2)
 
 

@@ -14,7 +14,7 @@ from hwflow.families.base import Ram
 
 STYLE = ("auto", "lut", "block", "const", "stream")  # where words lie, by the number that is a module's Style; outside
 LATE = 64  # words of weights from which the tool may choose a block RAM, which is slow
-ABOVE = 2048  # words of weights beyond which block RAMs lie one above the other
+DEEP_WEIGHTS = 2048  # words of weights beyond which it does, several blocks one above the other
 
 DEEP = 512  # words of the deepest memory that hls/parts/ram.sv leaves to LUTs
 MUX = 0.5  # what a bit of a multiplexer behind memories one above the other counts, and a write enable of theirs
@@ -34,9 +34,10 @@ class Store:
 
 
 def registers_behind(style: str, words: int) -> int:
-    """Registers in a row behind weights: one where they are in block RAM or may be, one more behind a choice between blocks."""
-    slow = style == "block" or (style == "auto" and words >= LATE)
-    return slow * (1 + (words > ABOVE))
+    """Registers in a row behind weights: two where they are in block RAM, one where they may be."""
+    if style == "block" or (style == "auto" and words > DEEP_WEIGHTS):
+        return 2
+    return int(style == "auto" and words >= LATE)
 
 
 def in_block(store: Store, family: Family) -> bool:
