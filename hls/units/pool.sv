@@ -54,29 +54,40 @@ module pool #(
     $error("pool: a tile of %0d x %0d exceeds the image", KernelH, KernelW);
   end
 
-  // ---- where the word lies: block of the pixel, pixel of the tile, tile of the image -------------------------------
+  // ---- where the words lie: block of the pixel, pixel of the tile, tile of the image --------------------------------
   localparam int unsigned BBits = Blocks > 1 ? $clog2(Blocks) : 1;
   localparam int unsigned IBits = KernelH > 1 ? $clog2(KernelH) : 1;
   localparam int unsigned JBits = Kw > 1 ? $clog2(Kw) : 1;
   localparam int unsigned PBits = $clog2(OutH + 1);
   localparam int unsigned QBits = $clog2(OutW + 1);
+  localparam int unsigned Across = OutW * Kw + SpareW;  // words of a row of one block
+  // what the second word of an image moves on: its block, its column in the tile, or its tile
+  localparam bit MovesB = Blocks > 1;
+  localparam bit MovesJ = Blocks == 1 && Across > 1 && Kw > 1;
+  localparam bit MovesQ = Blocks == 1 && Across > 1 && Kw == 1;
 
+  // Columns are counted a word ahead, so that the next accumulator's address is a register.
   logic [BBits-1:0] b_q;
-  logic [IBits-1:0] i_q;
   logic [JBits-1:0] j_q;
-  logic [PBits-1:0] p_q;  // OutH in the rows that fill no tile
   logic [QBits-1:0] q_q;
-  logic last_b, last_i, last_j, last_row, last_col, spare, first, last;
+  logic last_b, last_j, last_col;  // of the next word
   assign last_b = b_q == BBits'(Blocks - 1);
-  assign last_i = i_q == IBits'(KernelH - 1);
   assign last_j = j_q == JBits'(Kw - 1);
-  assign last_row = SpareH == 0 ? last_i && p_q == PBits'(OutH - 1)
-                                : p_q == PBits'(OutH) && i_q == IBits'(SpareH - 1);
   assign last_col = SpareW == 0 ? last_j && q_q == QBits'(OutW - 1)
                                 : q_q == QBits'(OutW) && j_q == JBits'(SpareW - 1);
-  assign spare = (SpareH != 0 && p_q == PBits'(OutH)) || (SpareW != 0 && q_q == QBits'(OutW));
-  assign first = i_q == '0 && j_q == '0;
-  assign last  = last_i && last_j && !spare;
+
+  // of this word
+  logic [BBits-1:0] block_q;
+  logic left_q, right_q, beyond_q, ends_q;  // it begins or ends a tile, lies beyond the last one, ends a row
+  logic [IBits-1:0] i_q;
+  logic [PBits-1:0] p_q;  // OutH in the rows that fill no tile
+  logic last_i, last_row, spare, first, last;
+  assign last_i = i_q == IBits'(KernelH - 1);
+  assign last_row = SpareH == 0 ? last_i && p_q == PBits'(OutH - 1)
+                                : p_q == PBits'(OutH) && i_q == IBits'(SpareH - 1);
+  assign spare = (SpareH != 0 && p_q == PBits'(OutH)) || beyond_q;
+  assign first = i_q == '0 && left_q;
+  assign last  = last_i && right_q && !spare;
 
   logic step;
   assign x_ready_o = !last || !y_valid_o || y_ready_i;
@@ -84,18 +95,31 @@ module pool #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      {b_q, i_q, j_q, p_q, q_q} <= '0;
+      b_q      <= BBits'(MovesB);
+      j_q      <= JBits'(MovesJ);
+      q_q      <= QBits'(MovesQ);
+      block_q  <= '0;
+      left_q   <= 1'b1;
+      right_q  <= Kw == 1;
+      beyond_q <= 1'b0;
+      ends_q   <= Across * Blocks == 1;
+      {i_q, p_q} <= '0;
     end else if (step) begin
       b_q <= last_b ? '0 : b_q + 1'b1;
       if (last_b) begin
         j_q <= last_j || last_col ? '0 : j_q + 1'b1;
         if (last_col) q_q <= '0;
         else if (last_j) q_q <= q_q + 1'b1;
-        if (last_col) begin
-          i_q <= last_i || last_row ? '0 : i_q + 1'b1;
-          if (last_row) p_q <= '0;
-          else if (last_i) p_q <= p_q + 1'b1;
-        end
+      end
+      block_q  <= b_q;
+      left_q   <= j_q == '0;
+      right_q  <= last_j;
+      beyond_q <= SpareW != 0 && q_q == QBits'(OutW);
+      ends_q   <= last_b && last_col;
+      if (ends_q) begin
+        i_q <= last_i || last_row ? '0 : i_q + 1'b1;
+        if (last_row) p_q <= '0;
+        else if (last_i) p_q <= p_q + 1'b1;
       end
     end
   end
@@ -108,7 +132,7 @@ module pool #(
     assign old_word = new_q;
   end else begin : gen_memory
     localparam int unsigned ABits = $clog2(Entries);
-    logic [ABits-1:0] addr_q, addr_d;
+    logic [ABits-1:0] this_q, addr_q, addr_d;  // of this word, of the next one, of the one behind it
     always_comb begin
       if (!last_b) addr_d = addr_q + 1'b1;
       else if (KernelH == 1 || last_col) addr_d = '0;
@@ -120,20 +144,25 @@ module pool #(
     logic [Word-1:0] fetched, new_q;
     logic same_q;
     ram #(.Bits(Word), .Words(Entries)) accumulators (
-      .clk_i(clk_i), .put_i(step && !spare), .put_addr_i(addr_q), .put_data_i(new_word),
-      .get_i(step), .get_addr_i(addr_d), .get_data_o(fetched)
+      .clk_i(clk_i), .put_i(step && !spare), .put_addr_i(this_q), .put_data_i(new_word),
+      .get_i(step), .get_addr_i(addr_q), .get_data_o(fetched)
     );
     always_ff @(posedge clk_i) begin
       if (step) begin
-        same_q <= addr_d == addr_q && !spare;
+        same_q <= addr_q == this_q && !spare;
         new_q  <= new_word;
       end
     end
     // With more than one word a pixel, two words in a row never share an accumulator.
     assign old_word = Blocks == 1 && same_q ? new_q : fetched;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) addr_q <= '0;
-      else if (step) addr_q <= addr_d;
+      if (!rst_ni) begin
+        this_q <= '0;
+        addr_q <= ABits'(MovesB || MovesQ);
+      end else if (step) begin
+        this_q <= addr_q;
+        addr_q <= addr_d;
+      end
     end
   end
 
@@ -148,7 +177,7 @@ module pool #(
         .Pe(Lanes), .Blocks(Blocks), .XBits(XBits), .XKind(XKind), .YBits(YBits), .Sum(Sum), .Minimum(Minimum),
         .MinimumFile(MinimumFile)
       ) lanes (
-        .first_i(k == 0 && first), .block_i(b_q), .x_i(x_data_i[(t*Taps+k)*Lanes*XBits+:Lanes*XBits]),
+        .first_i(k == 0 && first), .block_i(block_q), .x_i(x_data_i[(t*Taps+k)*Lanes*XBits+:Lanes*XBits]),
         .old_i(so_far[k*Tile+:Tile]), .new_o(so_far[(k+1)*Tile+:Tile])
       );
     end

@@ -83,7 +83,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "one": (8, 6), "counters": (1.5, 1), "address": (3, 2), "credit": (2.5, 2), "stored": (1, 0.0), "latched": (0.1, 1),
     "block": (2, 1), "out": (1, 2), "word": (0.1, 1), "in": (0.1, 1), "acc": (0.2, 1), "summed": (1, 0), "start": (0.4, 0), "sum": (0.5, 1), "clip": (0.8, 0), "clip_alone": (2, 0),
     "stairs": (0.7, 0.1), "levels": (0.5, 0), "copies": (2, 1), "skid_bits": (1, 2), "narrow_bits": (1, 1), "kept_bits": (0.7, 1), "widen_bits": (0.05, 1),
-    "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "late": (0, 1), "held": (0, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits0_block": (4, 0), "bits1": (3, 0), "bits1_block": (5, 0), "bits2_block": (5, 0),
+    "any_bits": (2, 1), "any_shifts": (0.3, 0), "kept": (0.5, 1), "late": (0, 1), "ahead": (0.3, 1), "held": (0, 1), "product": (1.2, 0), "bits0": (2, 0), "bits0_table": (4, 0), "bits0_block": (4, 0), "bits1": (3, 0), "bits1_block": (5, 0), "bits2_block": (5, 0),
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "masked": (2, 0), "compared": (0, 1), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
     "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "register": (0.05, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0), "turned": (1, 0),

@@ -209,6 +209,7 @@ def count_hardware(p: Params) -> Bill:
         "one": 1,  # flags and handshake
         # b_q, i_q, j_q, q_q, p_q and addr_q
         "counters": counter(blocks, p["KernelH"], max(p["KernelW"] // pixels, 1), wide + 1, tall + 1, entries),
+        "ahead": counter(blocks, entries) + 4,  # block_q and this_q; left_q, right_q, beyond_q, ends_q
         step_kind(p): p["Pe"] * p["YBits"],  # pool_step: a sum, a bit or a comparison in each lane
         "kept": bits * (entries > 1),  # gen_memory: new_q, and the choice between it and `fetched`
     }

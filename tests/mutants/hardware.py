@@ -19,7 +19,7 @@ MUTANTS = of_room(
     rtl(V + "width.sv", "word_q <= {data, word_q[ParOut*Bits-1:ParIn*Bits]};", "word_q <= {word_q[(ParOut-ParIn)*Bits-1:0], data};", "width"),
     rtl(V + "width.sv", "left_q == '0 || (left_q == CountBits'(1) && y_ready_i)", "left_q == '0", "width"),
     stalls(P + "skid.sv", "else room_q <= y_ready_i || (room_q && !x_valid_i);", "else room_q <= 1'b1;", "width"),
-    rtl(V + "pool.sv", "assign last  = last_i && last_j && !spare;", "assign last  = last_i && last_j;", "pool"),
+    rtl(V + "pool.sv", "assign last  = last_i && right_q && !spare;", "assign last  = last_i && right_q;", "pool"),
     rtl(V + "pool.sv", ".first_i(k == 0 && first)", ".first_i(first)", "pool"),
     rtl(V + "lines.sv", "localparam int LastC = ((OutW + V - 1) / V - 1) * Apart;", "localparam int LastC = (OutW / V - 1) * Apart;", "lines"),
     rtl(V + "lines.sv", "localparam int Most = (Cols + Left - J - 1) / P;", "localparam int Most = (P * W + Left - J - 1) / P;", "lines"),
