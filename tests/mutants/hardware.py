@@ -64,7 +64,7 @@ MUTANTS = of_room(
     rtl(V + "recur.sv", "(sum_first ? start : acc_q[r]) + more", "(sum_last ? start : acc_q[r]) + more", "recur_bits"),
     rtl(V + "recur.sv", "AccBits'({sum[r], 1'b0}) - AccBits'(Simd)", "AccBits'({sum[r], 1'b0}) - AccBits'(States)", "recur_bits"),
     rtl(V + "recur.sv", "y_done && (Every != 0 || last_step)", "y_done && last_step", "recur_zero"),
-    Mutant(V + "recur.sv", "Style == 0 && Cycles >= 64)", "Style == 0 && Cycles > 64)", "tests/units/test_rtl_recur.py"),
+    Mutant(V + "recur.sv", "Style == 0 && Cycles >= 64 ?", "Style == 0 && Cycles > 64 ?", "tests/units/test_rtl_recur.py"),
     Mutant(V + "recur.sv", "(CountBits > 4 ? CountBits - 4 : 0)", "0", "tests/units/test_rtl_recur.py"),
     rtl(V + "recur.sv", "assign start = x[r*XBits] ? AccBits'(1) : '1;", "assign start = x[r*XBits] ? AccBits'(1) : '0;", "recur_signs"),
     rtl(V + "recur.sv", "assign start = AccBits'({1'b0, x[r*XBits+:XBits]});", "assign start = AccBits'($signed(x[r*XBits+:XBits]));", "recur_last"),
