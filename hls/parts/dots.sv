@@ -4,6 +4,7 @@
 //   equal bits where both are bipolar
 //
 // Fused 1, of bits only: the products have a register of their own (see dot_bits), one cycle more.
+// Mult 3, of numbers only: two rows share the DSP blocks of their products, an odd last one has its own (see product_pair).
 // Kinds: 0 bipolar, 1 unsigned, 2 two's complement, 3 ternary (two bits; bit 0 says that the element counts).
 
 module dots #(
@@ -13,7 +14,7 @@ module dots #(
   parameter int unsigned XKind = 0,
   parameter int unsigned WBits = 1,
   parameter int unsigned WKind = 0,
-  parameter int unsigned Mult  = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Mult  = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks, 3 of two rows each
   parameter int unsigned Fused = 0,
   parameter int unsigned Compared = 1,  // see dot_bits
   localparam bit Binary = (XKind == 0 || XKind == 3) && (WKind == 0 || WKind == 3),
@@ -26,6 +27,10 @@ module dots #(
   input  logic [Rows*Simd*WBits-1:0]   w_i,
   output logic [Rows-1:0][SumBits-1:0] sum_o
 );
+  if (Mult == 3 && (XKind == 0 || XKind == 3 || WKind == 0 || WKind == 3)) begin : check_1
+    $error("dots: Mult=3 is for numbers, not for kinds %0d and %0d", XKind, WKind);
+  end
+
   if (Binary) begin : gen_bits
     localparam int unsigned Masks = WKind == 3 ? 2 : XKind == 3 ? 1 : 0;
     logic [Simd-1:0]      x_plus, x_counts;
@@ -80,10 +85,20 @@ module dots #(
       );
     end else begin : gen_plain
       assign shared = '0;
+      logic unused;
+      assign unused = &shared;
     end
-    for (genvar r = 0; r < Rows; r++) begin : gen_row
+    localparam int unsigned Paired = Mult == 3 ? Rows / 2 * 2 : 0;
+    for (genvar r = 0; r < Paired; r += 2) begin : gen_pair
+      dot_pair #(
+        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind)
+      ) dot (
+        .clk_i(clk_i), .en_i(en_i), .x_i(x_i), .w_i(w_i[r*Simd*WBits+:2*Simd*WBits]), .sum_o(sum_o[r+:2])
+      );
+    end
+    for (genvar r = Paired; r < Rows; r++) begin : gen_row
       dot_numbers #(
-        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult)
+        .Simd(Simd), .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Mult(Mult == 3 ? 2 : Mult)
       ) dot (
         .clk_i(clk_i), .en_i(en_i), .x_i(x_i), .w_i(w_i[r*Simd*WBits+:Simd*WBits]), .shared_i(shared), .sum_o(sum_o[r])
       );

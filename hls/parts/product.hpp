@@ -1,6 +1,6 @@
 // product.hpp - one number times another, in a DSP block or in LUTs; the same choice as product.sv.
 //
-//   Times<Mult, Y>::of(x, w) = x * w        Mult: 0 the tool chooses, 1 LUTs, 2 a DSP block
+//   Times<Mult, Y>::of(x, w) = x * w        Mult: 0 and 3 the tool chooses, 1 LUTs, 2 a DSP block
 #pragma once
 
 template <int Mult, class Y> struct Times {

@@ -30,7 +30,7 @@ module mvu #(
   parameter int unsigned YBits   = 1,
   parameter int          Base    = 0,
   parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM, 3 constants, 4 streamed
-  parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks, 3 of two rows each
   parameter int unsigned Load    = 0,  // 1: weights and thresholds may be loaded, by the chain of load_word
   parameter WeightFile = "",           // hexadecimal, one word of Pe x Simd weights for each step, column 0 low
   parameter ThreshFile = "",           // hexadecimal, one word of Pe x Levels thresholds for each pass

@@ -37,7 +37,7 @@ module recur #(
   parameter int          Base    = 0,
   parameter int          By      = 1,
   parameter int unsigned Style   = 0,  // of the weights: 0 the tool chooses, 1 LUTs, 2 block RAM
-  parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks
+  parameter int unsigned Mult    = 0,  // of products: 0 the tool chooses, 1 LUTs, 2 DSP blocks, 3 of two rows each
   parameter int unsigned Load    = 0,  // 1: weights, thresholds and first states may be loaded, by the chain of load_word
   parameter WeightFile = "",           // hexadecimal, a word of Pe (pairs of) rows x Simd weights for each cycle of a step
   parameter ThreshFile = "",           // hexadecimal, for each word Pe times Levels thresholds, and the gate's behind them
