@@ -21,7 +21,7 @@ from hwflow.net import Net
 from hwflow.plan.events import simulate
 from hwflow.plan.fifos import size_fifos
 from hwflow.synth import yosys
-from hwflow.units.kit.base import MULTS, Cost, Dataflow
+from hwflow.units.kit.base import ALONE, Cost, Dataflow
 
 KEPT = Path(__file__).with_name("holdout.json")
 FIRST = 3_300_000  # seeds from here on; those of the fit are far below
@@ -48,7 +48,7 @@ def draw_folding(net: Net, seed: int) -> dict[str, dict[str, Any]]:
     folding: dict[str, dict[str, Any]] = dict(random_folding(net, seed, LANES, wide=seed % 3 == 0))
     for unit in cores(net):
         if unit.multiplies:
-            folding[unit.name] = {**folding.get(unit.name, {}), "mult": str(rng.choice(MULTS[1:]))}
+            folding[unit.name] = {**folding.get(unit.name, {}), "mult": str(rng.choice(ALONE[1:]))}
     return folding
 
 

@@ -100,12 +100,14 @@ def list_options(unit: Unit, family: str, given: Mapping[str, Any], last: bool =
     unit = unit.unconstrained()
     if unknown := [k for k in given if k not in folding_fields(unit)]:
         raise RecipeError(f"{unit.name}: has {', '.join(folding_fields(unit)) or 'nothing'} to fold, not {unknown[0]}")
-    if given.get("style") not in unit.own_bill:
+    if given.get("mult") == "pair":
+        check_pair(unit, family, given)
+    elif given.get("style") not in unit.own_bill:
         unit.folded(**given)  # a value the unit cannot take is refused in its own words
     price = _CostModel(unit, family)
     found: dict[tuple[Any, ...], tuple[Mapping[str, Any], Unit]] = {}
     for folding in unit.foldings():
-        if any(folding.get(k, v) != v for k, v in given.items() if k != "style"):
+        if not agrees(folding, given):
             continue
         if given.get("style") in unit.own_bill and not allows_style(unit, folding, given["style"]):
             continue
@@ -118,7 +120,7 @@ def list_options(unit: Unit, family: str, given: Mapping[str, Any], last: bool =
         words = tuple((s.par, s.by_row) for s in (*made.ins, *made.outs))
         for style in list_styles(made, family, given):
             cost = price(made, style)
-            if style.get("mult") != "dsp" or cost[RESOURCES.index("dsp")] or "mult" in given:
+            if style.get("mult") not in ("dsp", "pair") or cost[RESOURCES.index("dsp")] or "mult" in given:
                 found.setdefault((made.cycles, words, *cost), ({**folding, **style}, made))
     if not found:
         wanted = ", ".join(f"{k}={v}" for k, v in given.items())
@@ -132,6 +134,24 @@ def list_options(unit: Unit, family: str, given: Mapping[str, Any], last: bool =
         tuple(key[1] for key, _ in rows),
         np.array([made.hurries for _, (_, made) in rows]),
     )
+
+
+def check_pair(unit: Unit, family: str, given: Mapping[str, Any]) -> None:
+    """RecipeError unless two products of a unit can share a DSP block of the family, with as many rows as may be given."""
+    style = given.get("style", "auto")
+    widest = [f for f in unit.foldings() if agrees(f, given) and allows_style(unit, f, style)][-1:]
+    paired = unit.folded(**{**dict(*widest), **given})
+    if "pair" not in paired.products(family_of(family)):
+        block = family_of(family).multiplier
+        raise RecipeError(
+            f"{unit.name}: a DSP block of {family} ({block.wide} x {block.narrow}) makes no two products of its numbers at "
+            "once; take mult dsp"
+        )
+
+
+def agrees(folding: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """True where a folding has no other pe or simd than what is given."""
+    return all(folding.get(k, v) == v for k, v in given.items() if k != "style")
 
 
 def allows_style(unit: Unit, folding: Mapping[str, Any], style: str) -> bool:
@@ -172,10 +192,12 @@ class _CostModel:
 
 def list_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a unit can be made of at its folding, as keywords: its memories, and its products in LUTs or DSP blocks."""
-    made: list[str] = []
+    made: list[dict[str, Any]] = [{}]
     if "mult" in folding_fields(unit):
-        made = [given["mult"]] if "mult" in given else ["lut", "dsp"]
-    return [{**s, **m} for s in list_memory_styles(unit, family, given) for m in ([{"mult": m} for m in made] or [{}])]
+        known = unit.products(family_of(family))
+        some = (given["mult"],) if "mult" in given else known
+        made = [{"mult": m} for m in some if m != "pair" or m in known]  # one row has no other to share a block with
+    return [{**s, **m} for s in list_memory_styles(unit, family, given) for m in made]
 
 
 def list_memory_styles(unit: Unit, family: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from hwflow.units.kit import sharing
 from hwflow.units.kit.base import MULTS, Feed, FinnLayer, Memory, Unit
 from hwflow.units.kit.costs import Bill, Params, Products, counter
 from hwflow.units.kit.matrix import Matrix
+from hwflow.units.kit.pairs import count_pairs
 from hwflow.units.kit.stores import FEW, LATE, STYLE, Store, registers_behind
 from hwflow.units.kit.streams import Stream, divide
 from hwflow.units.kit.trees import adder_tree, popcount, rows
@@ -173,7 +174,10 @@ class Mvu(Matrix):
 
     @property
     def lanes(self) -> int:
-        return 1 if self.network is not None else self.pe
+        """Rows that can be measured apart; those of a pair of products stay together."""
+        if self.network is not None or (self.mult == "pair" and self.pe % 2):
+            return 1
+        return self.pe // (2 if self.mult == "pair" else 1)
 
     def lane_group(self, n: int, i: int) -> Mvu:
         """Lane p of pass k is row k * pe + p, in the unit and in each of the groups."""
@@ -215,6 +219,9 @@ class Mvu(Matrix):
             Mvu(name="mvu_fed_once", inputs=("input",), x=Port((2, 2, 7), Ints(-8, 7)), weights=rng.integers(-7, 8, (6, 7)), thresholds=np.sort(rng.integers(-60, 60, (6, 3)), 1), pe=2, simd=7, style="stream"),
             Mvu(name="mvu_tall", inputs=("input",), x=Port((3, 6), BIPOLAR), weights=signs(66, 6), thresholds=rng.integers(-5, 6, (66, 1)), bipolar=True, simd=2),
             Mvu(name="mvu_const", inputs=("input",), x=Port((33,), BIPOLAR), weights=signs(16, 33), thresholds=rng.integers(-5, 6, (16, 1)), bipolar=True, pe=16, simd=33, style="const"),
+            Mvu(name="mvu_pair", inputs=("input",), x=Port((2, 6), Ints(-128, 127)), weights=rng.integers(-128, 128, (6, 6)), pe=3, simd=3, mult="pair"),
+            Mvu(name="mvu_pairs", inputs=("input",), x=Port((5,), Ints(0, 255)), weights=rng.integers(-128, 128, (8, 5)), thresholds=np.sort(rng.integers(-9999, 9999, (8, 3)), 1), pe=4, simd=5, mult="pair"),
+            Mvu(name="mvu_pair_plus", inputs=("input",), x=Port((7,), Ints(0, 15)), weights=rng.integers(0, 16, (2, 7)), pe=2, simd=1, mult="pair"),
         )  # fmt: skip
 
 
@@ -320,6 +327,9 @@ def count_numbers(p: Params, steps: int) -> tuple[dict[str, float], float, int, 
     registers = pe * (registers + size) + select * registers  # of the trees, and sum_o
     if select or p["Mult"] == 1:
         return counts, registers, deep, ()
+    if p["Mult"] == 3:
+        paired, products = count_pairs(pe, simd, (x, p["XKind"]), (w, p["WKind"]), few)
+        return counts | paired, registers, deep, products
     value = 2 if kind_ == "signed" else x  # bits that multiply
     return counts, registers, deep, ((pe * simd, value, w, value + (p["XKind"] == 1) + w),)
 

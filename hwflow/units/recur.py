@@ -6,7 +6,7 @@ Stands on units.kit.weighted. hls/units/recur.sv and hls/units/recur.hpp are the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
 from hwflow.units.kit.base import MULTS, Loadable, Memory, Unit, check_mult
 from hwflow.units.kit.costs import Bill, Params, Products, counter
+from hwflow.units.kit.pairs import check_pairs, count_pairs, takes_pairs
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
 from hwflow.units.kit.stores import STYLE, Store, registers_behind
 from hwflow.units.kit.streams import Stream, divide, divisors
@@ -63,11 +64,13 @@ class Recur(Loadable):
         for name in ("thresholds", "start", "gates"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.int64))
         assert self.op.port(self.x, self.mask).channels == self.states
-        check_mult(self.name, self.mult)
+        check_mult(self.name, self.mult, MULTS)
         if self.style not in STYLES:
             raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLES)}, not {self.style}")
         divide(self.name, "pe", self.pe, self.states)
         divide(self.name, "simd", self.simd, self.states)
+        if self.mult == "pair":
+            check_pairs(self.name, self.together, self.ints, self.weight_ints)
 
     @property
     def op(self) -> ops.Recurrent:
@@ -167,8 +170,22 @@ class Recur(Loadable):
     def multiplies(self) -> bool:
         return not self.weight_ints.is_bipolar and not {kind(self.ints), kind(self.weight_ints)} <= SIGNS
 
+    def unconstrained(self) -> Recur:
+        return replace(self, mult="auto") if self.mult == "pair" else self  # a row by itself has no pair
+
+    @property
+    def together(self) -> int:
+        """Rows that meet the same states at once."""
+        return self.pe * (1 + self.gated)
+
+    def products(self, family: Family) -> tuple[str, ...]:
+        paired = takes_pairs(family, self.together, self.ints, self.weight_ints)
+        return super().products(family) + paired * ("pair",)
+
     def foldings(self) -> Iterator[dict[str, int]]:
-        yield from ({"pe": pe, "simd": simd} for pe in divisors(self.states) for simd in divisors(self.states))
+        some = divisors(self.states)
+        first = int(self.mult == "pair" and not self.gated)  # one row by itself has no pair
+        yield from ({"pe": pe, "simd": simd} for pe in some[first:] for simd in some)
 
     def styles(self, family: Family) -> tuple[str, ...]:  # noqa: ARG002
         return ("lut", "block") if self.groups * self.passes > 1 else ("lut",)
@@ -306,6 +323,8 @@ class Recur(Loadable):
             make("mask", (6, 1), 6, 0, 3, base=-2, start=0, gated=True, pe=2, simd=3, mask=Ints(0, 1)),
             make("holes", (3, 3), 4, 0, 1, bipolar=True, pe=1, simd=4, every=True, mask=BIPOLAR),
             make("whole", (5, 1), 3, 2, 2, base=-1, pe=3, simd=3, every=True, mask=Ints(-3, 2)),
+            make("pair", (3, 1), 3, 7, 15, base=-8, start=0, gated=True, pe=1, simd=3, every=True, mult="pair"),
+            make("pairs", (2, 1), 3, 99, 15, x=Ints(-400, 300), pe=3, simd=1, mult="pair"),
         )
 
 
@@ -360,6 +379,9 @@ def _products(p: Params, n: int) -> tuple[dict[str, float], float, int, Products
     total = (n + select) * registers + n * size
     if select:
         return counts | {"select": n * simd * h}, total, deep, ()
+    if p["Mult"] == 3:
+        paired, products = count_pairs(n, simd, (h, p["HKind"]), (w, p["WKind"]))
+        return counts | paired, total, deep, products
     if p["Mult"] == 1 or p["HKind"] in SIGNS:
         value = 2 if p["HKind"] in SIGNS else h
         return counts | {"rows": n * simd * max(rows(value, w), w)}, total, deep, ()

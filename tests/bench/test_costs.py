@@ -278,7 +278,7 @@ def test_products_are_in_luts_or_in_dsp_blocks_as_asked():
             assert lut.dsp == 0
             assert dsp == auto
             assert dsp.dsp == 0 or lut.lut > dsp.lut, (unit.name, family)
-    with pytest.raises(RecipeError, match="m: mult must be one of auto, lut, dsp, not block"):
+    with pytest.raises(RecipeError, match="m: mult must be one of auto, lut, dsp, pair, not block"):
         products()[0].folded(mult="block")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Ints
+from hwflow.families import family_of
 from hwflow.ops import Port
 from hwflow.units import Mvu
-from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.base import ALONE
 from hwflow.units.kit.streams import divisors
 from hwflow.units.kit.weighted import TERNARY
 
@@ -44,10 +47,12 @@ def random_unit(seed: int) -> Mvu:
     bipolar = levels == 1 and rng.random() < 0.7
     style = "const" if (pe, simd) == (rows, cols) and rng.random() < 0.5 else str(rng.choice(["auto", "lut", "block"]))
     vectors = tuple(int(v) for v in rng.integers(1, 4, 2)) if rng.random() < 0.3 else ()
-    return Mvu(
+    unit = Mvu(
         name=f"mvu{seed}", inputs=("input",), x=Port((*vectors, cols), x), weights=weights, thresholds=thresholds,
-        base=0 if bipolar else int(rng.integers(-3, 3)), bipolar=bipolar, pe=pe, simd=simd, style=style, mult=str(rng.choice(MULTS)),
+        base=0 if bipolar else int(rng.integers(-3, 3)), bipolar=bipolar, pe=pe, simd=simd, style=style, mult=str(rng.choice(ALONE)),
     )  # fmt: skip
+    paired = "pair" in unit.products(family_of("xcup")) and rng.random() < 0.5
+    return replace(unit, mult="pair") if paired else unit
 
 
 def values_of(ints: Ints, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ from hwflow.ops import Port
 from hwflow.units.add import AddUnit
 from hwflow.units.concat import ConcatUnit
 from hwflow.units.fork import Fork
-from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.base import ALONE
 from hwflow.units.kit.streams import divisors
 from hwflow.units.pad import PadUnit
 from hwflow.units.rescale import RescaleUnit
@@ -59,7 +59,7 @@ def random_rescale(rng, name):
         lo=lo,
         hi=hi,
         pe=int(pick(rng, divisors(x.channels))),
-        mult=str(pick(rng, MULTS)),
+        mult=str(pick(rng, ALONE)),
     )
 
 

@@ -7,7 +7,7 @@ from rtl_check import check
 
 from hwflow.bits import BIPOLAR, Ints
 from hwflow.ops import Conv, Port, Threshold, row_ranges
-from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.base import ALONE
 from hwflow.units.kit.streams import divisors
 from hwflow.units.vvu import Vvu
 from hwflow.units.window import Window
@@ -26,7 +26,7 @@ def random_vvu(rng, name):
     thresholds = np.sort(rng.integers(least.min() - 1, most.max() + 2, (channels, levels)), 1) if levels else None
     return Vvu(
         name=name, inputs=("input",), x=Port((*(int(v) for v in rng.integers(1, 4, 2)), taps * channels), ints), weights=weights,
-        thresholds=thresholds, bipolar=levels == 1 and bool(rng.random() < 0.7), base=int(rng.integers(-9, 5)), pe=int(rng.choice(divisors(channels))), mult=str(rng.choice(MULTS)),
+        thresholds=thresholds, bipolar=levels == 1 and bool(rng.random() < 0.7), base=int(rng.integers(-9, 5)), pe=int(rng.choice(divisors(channels))), mult=str(rng.choice(ALONE)),
     )  # fmt: skip
 
 

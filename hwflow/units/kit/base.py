@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 SOURCE = INPUT  # the stream that enters a dataflow
 # a layer of FINN: its kind, the style its name ends in once specialised, its folding in its own words
 FinnLayer: TypeAlias = tuple[str, str, dict[str, int]]
-MULTS = ("auto", "lut", "dsp")  # what products of numbers are made of; the index is the module's Mult
+ALONE = ("auto", "lut", "dsp")  # what a product of numbers is made of
+MULTS = (*ALONE, "pair")  # and two products that share a factor; the index is the module's Mult
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,10 @@ class Unit(Node):
     def made_by(self) -> str:
         """What makes its products, one of MULTS; empty where it has none."""
         return str(getattr(self, "mult", "")) if self.multiplies else ""
+
+    def products(self, family: Family) -> tuple[str, ...]:  # noqa: ARG002
+        """What its products may be made of at its folding, by values of its field `mult`; none where that is no choice."""
+        return ("lut", "dsp") if self.multiplies else ()
 
     def styles(self, family: Family) -> tuple[str, ...]:  # noqa: ARG002
         """Where its memories may lie at its folding, by values of its field `style`; none where that is no choice."""
@@ -380,7 +385,7 @@ class _Edges(Node):
     """A unit's place in the order, for the checks of `Nodes`."""
 
 
-def check_mult(unit: str, mult: str) -> None:
-    """RecipeError unless a unit's `mult` is one of MULTS."""
-    if mult not in MULTS:
-        raise RecipeError(f"{unit}: mult must be one of {', '.join(MULTS)}, not {mult}")
+def check_mult(unit: str, mult: str, known: tuple[str, ...] = ALONE) -> None:
+    """RecipeError unless a unit's `mult` is one of those it knows."""
+    if mult not in known:
+        raise RecipeError(f"{unit}: mult must be one of {', '.join(known)}, not {mult}")

@@ -15,6 +15,8 @@ from hwflow.bits import Array, exact_matmul
 from hwflow.errors import RecipeError
 from hwflow.families import Family
 from hwflow.ops import Port
+from hwflow.units.kit.base import MULTS
+from hwflow.units.kit.pairs import check_pairs, takes_pairs
 from hwflow.units.kit.rhythm import Backpressure, EventGraph, Rhythm, Steps, arange, compact
 from hwflow.units.kit.stores import STYLE
 from hwflow.units.kit.streams import PIXELS, Stream, divisors, spares
@@ -34,6 +36,7 @@ class Matrix(Weighted):
     own_bill: ClassVar[tuple[str, ...]] = ("const", "stream")
     kinds: ClassVar[list[type[Matrix]]] = []  # the classes derived from this one
     several: ClassVar[bool] = False  # a word holds several vectors
+    mults: ClassVar[tuple[str, ...]] = MULTS
     simd: int = 1
     style: str = "auto"
 
@@ -46,6 +49,13 @@ class Matrix(Weighted):
         assert self.x.channels == self.cols, f"{self.name}: takes vectors of {self.cols}, not {self.x}"
         if self.style not in STYLE:
             raise RecipeError(f"{self.name}: style must be one of {', '.join(STYLE)}, not {self.style}")
+        if self.mult == "pair":
+            check_pairs(self.name, self.together, self.x.ints, self.weight_ints)
+
+    @property
+    def together(self) -> int:
+        """Rows that meet the same input at once."""
+        return min(self.pe, self.rows)
 
     @property
     def cols(self) -> int:
@@ -116,8 +126,13 @@ class Matrix(Weighted):
         kinds = {kind(self.x.ints), kind(self.weight_ints)}
         return not self.weight_ints.is_bipolar and not kinds <= SIGNS
 
+    def products(self, family: Family) -> tuple[str, ...]:
+        paired = takes_pairs(family, self.together, self.x.ints, self.weight_ints)
+        return super().products(family) + paired * ("pair",)
+
     def foldings(self) -> Iterator[dict[str, int]]:
-        for pe in divisors(self.rows):
+        first = int(self.mult == "pair")  # one row by itself has no pair
+        for pe in divisors(self.rows)[first:]:
             for simd in divisors(self.cols):
                 if self.style != "const" or (pe, simd) == (self.rows, self.cols):
                     yield {"pe": pe, "simd": simd}
@@ -141,7 +156,8 @@ class Matrix(Weighted):
         return next(k for k in Matrix.kinds if k.several == several)(**values)
 
     def unconstrained(self) -> Matrix:
-        return replace(self, style="auto")  # constant weights have one folding, streamed ones fewer
+        # constant weights have one folding, streamed ones fewer; a row by itself has no pair
+        return replace(self, style="auto", mult="auto" if self.mult == "pair" else self.mult)
 
     @property
     def shareable(self) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
 from hwflow.bits import BIPOLAR, Array, Ints, ints_of, words
 from hwflow.graph import frozen
 from hwflow.ops import Port, row_ranges
-from hwflow.units.kit.base import Loadable, Memory, check_mult
+from hwflow.units.kit.base import ALONE, Loadable, Memory, check_mult
 from hwflow.units.kit.streams import divide
 
 TERNARY = Ints(-1, 1)  # -1, 0, +1 in two bits; bit 0 says that the element counts
@@ -28,6 +29,7 @@ class Weighted(Loadable):
     `reload`: weights and thresholds can be loaded, so widths are those that any weights of their kind and bits need.
     """
 
+    mults: ClassVar[tuple[str, ...]] = ALONE
     x: Port
     weights: Array  # int, (rows, terms)
     thresholds: Array | None = None  # int, (rows, levels), ascending in each row; None: the accumulator leaves
@@ -44,7 +46,7 @@ class Weighted(Loadable):
             assert len(self.thresholds) == self.rows, (
                 f"{self.name}: {self.thresholds.shape} thresholds for {self.rows} rows"
             )
-        check_mult(self.name, self.mult)
+        check_mult(self.name, self.mult, self.mults)
         self.divided()
 
     def divided(self) -> None:
