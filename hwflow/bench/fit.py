@@ -87,7 +87,7 @@ PRIOR = {  # what one of a count costs before anything is measured: LUTs of six 
     "bits1_table": (5, 0), "bits2": (3, 0), "bits2_table": (5, 0), "adders": (1.2, 0), "digits": (1.2, 0), "chains": (2, 0), "masked": (2, 0), "compared": (0, 1), "tree": (1, 0), "ternary": (1.5, 0), "less": (0.8, 0), "select": (0.7, 0),
     "signed": (1, 0), "choice": (1, 0), "alone": (1.6, 0), "rows": (1.6, 0), "registers": (0, 1), "register": (0.05, 1), "places": (0.1, 1), "replay": (0.5, 0), "raw": (0.5, 0), "reaches": (0.7, 0), "compare": (0.7, 0), "looked_up": (1, 0), "live": (1, 0), "live_small": (1, 0), "looked_stairs": (1, 0),
     "signs": (0.5, 0), "bits": (1, 1), "sorted": (1.5, 0), "index": (0.5, 1), "parts": (0.3, 0), "lanes": (0.3, 0), "banks": (1, 0), "turned": (1, 0),
-    "states": (0.5, 1), "gates": (0.8, 0.1),
+    "states": (0.5, 1), "gates": (0.8, 0.1), "packed": (1, 0), "halves": (0.5, 0),
 }  # fmt: skip
 OTHER = (0.5, 0.3)
 HOLD = 0.06  # how firmly a coefficient is held near its first guess
@@ -115,10 +115,11 @@ def prior(count: str, family: str, resource: str) -> float:
 # is an error, because what costs nothing would be chosen by the planner
 ROMS = ("rom_whole", "rom_deep", "latched", "block", *(f"rom{n}" for n in range(1, WIDEST_ROM + 1)))
 KINDS = ("bits0", "bits1", "bits2", "select", "signed", "ternary", "product", "choice", "alone", "rows")
+PAIRS = ("packed", "packed_few", "halves")
 TREES = tuple(f"tree_{kind}{fixed}" for kind in KINDS[3:] for fixed in ("", "_fixed", "_few"))
 RARE = {
     LOADER: ("one", "counters", "word", "register", "stored", "latched", "block"),
-    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}{held}" for k in KINDS[:3] for held in ("_table", "_block")), "adders_fixed", *TREES, "tree_dsp", *ROMS, "stored", "table_whole",
+    "mvu": (*KINDS, *(f"{k}_fixed" for k in KINDS), *(f"{k}_few" for k in KINDS[3:]), *(f"{k}{held}" for k in KINDS[:3] for held in ("_table", "_block")), "adders_fixed", *TREES, "tree_dsp", *PAIRS, *ROMS, "stored", "table_whole",
             *(f"table{n}" for n in range(1, 7))),
     "mvu_net": ("one", "adders", "registers", "places", "out", "raw", "reaches", "stairs"),
     "vvu": ("bits", "select", "multiply", "product", "rows", "stairs", "raw", *ROMS),
@@ -127,7 +128,7 @@ RARE = {
     "window": ("late", "stored", "banks", "padded", "lanes", "widened", *ROMS),
     "lines": ("one", "credit", "counters", "position", "outside", "turned", "registers", "lanes", "widened", "stored", "latched", "block"),
     "pool": ("sum", "bits", "compare", "stored", *ROMS), "reduce": ("sum", "bits", "compare", *ROMS), "fifo": ("stored", "block", "latched"),
-    "recur": ("bits", "adders", "tree", "select", "less", "rows", "product", "gates", *ROMS),
+    "recur": ("bits", "adders", "tree", "select", "less", "rows", "product", "gates", "packed", "halves", *ROMS),
     "upsample": ("stored", "block", "latched"), "width": ("kept_bits", "widen_bits", "narrow_bits", "any_bits", "any_shifts", "any"),
 }  # fmt: skip
 

@@ -51,6 +51,7 @@ def units(seed: int) -> list[Unit]:
     every += in_luts(every) + like_networks(np.random.default_rng(200 + seed))
     every += like_residual(np.random.default_rng(300 + seed)) + maxima(np.random.default_rng(400 + seed))
     every += gates(np.random.default_rng(500 + seed)) + recurrent(np.random.default_rng(600 + seed))
+    every += paired(np.random.default_rng(700 + seed))
     return [u for u in every if u.synthesises_quickly]
 
 
@@ -67,6 +68,20 @@ def multiplied(rng: np.random.Generator) -> list[Unit]:
         taps, pe, blocks = 9, int(rng.choice((1, 2, 4))), int(rng.choice((1, 2, 5)))
         w = rng.integers(-(7, 99)[k % 2], 8, (pe * blocks, taps))
         out.append(Vvu(name="v", inputs=("input",), x=Port((2, w.size), inputs[k]), weights=w, pe=pe))
+    return out
+
+
+def paired(rng: np.random.Generator) -> list[Unit]:
+    """Units that make two products a DSP block, of which random networks have none."""
+    out: list[Unit] = []
+    inputs = (Ints(0, 255), Ints(-8, 7), Ints(-128, 127), Ints(0, 15))
+    for k in range(4):
+        x, most = inputs[k % 4], (127, 7, 31)[k % 3]
+        simd, pe, groups, passes = (int(rng.choice(n)) for n in ((2, 3, 6), (2, 3, 4), (1, 2, 8), (1, 2, 6)))
+        w = rng.integers(-most - 1, most + 1, (pe * passes, simd * groups))
+        out.append(
+            Mvu(name="m", inputs=("input",), x=Port((2, simd * groups), x), weights=w, pe=pe, simd=simd, mult="pair")
+        )
     return out
 
 

@@ -56,7 +56,8 @@ def count_pairs(
     pairs, odd = divmod(rows, 2)
     wide, narrow = pair_factors(*x, *w)
     counts: dict[str, float] = {
-        f"packed{few}": pairs * simd * (w[0] + 1) * (w[1] != 1),  # product_pair: high, of weights with a sign
+        # product_pair: high, of weights with a sign; those that never change are packed as they are
+        f"packed{few}": pairs * simd * (w[0] + 1) * (w[1] != 1 and few != "_fixed"),
         "halves": pairs * simd * (x[0] + w[0] + 2),  # product_pair: the half that is added
     }
     alone = ((odd * simd, x[0], w[0], x[0] + (x[1] == 1) + w[0]),) if odd else ()
