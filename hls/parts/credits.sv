@@ -24,9 +24,7 @@ module credits #(
 
   // a + b + one, which enters by the carry
   function automatic credit_t sum(input credit_t a, input credit_t b, input logic one);
-    logic signed [Bits:0] wide;
-    wide = {a, 1'b1} + {b, one};
-    sum  = wide[Bits:1];
+    sum = credit_t'(({a, 1'b1} + {b, one}) >> 1);
   endfunction
 
   always_ff @(posedge clk_i) begin
