@@ -151,7 +151,7 @@ def fit(family: str, kept: bool = False, only: Sequence[str] = (), minutes: floa
     guesses = cost_table(first)["modules"] if first else {}
     modules: dict[str, dict[str, list[float]]] = {"recode": {}}
     if only:  # the others stay as they are, first guesses of another family where they are
-        modules |= {m: c for m, c in table["modules"].items() if not first or any(n for *_, n in c.values())}
+        modules |= own_modules(table)
     elif LOADER in table["modules"]:
         modules[LOADER] = table["modules"][LOADER]
     modules |= coefficients(mine, family, guesses)
@@ -190,8 +190,14 @@ def refit(family: str, module: str, patterns: Sequence[str], minutes: float) -> 
         raise RecipeError(f"{module}: no unit with {', '.join(patterns)} was measured on {family}; allow more minutes")
     guesses = {module: {name: row for name, row in old.items() if name not in fixed}}
     new = coefficients(rows, family, guesses, fixed)[module]
-    table["modules"] = {**table["modules"], module: {**old, **{name: row for name, row in new.items() if row[2]}}}
-    return table
+    mended = {**old, **{name: row for name, row in new.items() if row[2]}}
+    return {**table, "modules": {**own_modules(table), module: mended}}
+
+
+def own_modules(table: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The modules of a table that rest on measurements of its own family; the others are those of the family in `from`."""
+    every: dict[str, dict[str, list[float]]] = table["modules"]
+    return {m: c for m, c in every.items() if not table["from"] or any(n for *_, n in c.values())}
 
 
 def chosen(names: Iterable[str], patterns: Sequence[str]) -> bool:
