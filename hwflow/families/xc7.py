@@ -11,10 +11,11 @@ from math import ceil
 from hwflow.families.base import WIDTHS, Cells, Clock, Family, Multiplier, Pll, Power, Ram, Synthesis
 
 
-def ram_luts(bits: int, depth: int) -> float:
-    """RAM32M of six bits and RAM64M of three, four LUTs each, and multiplexers where several lie one above the other."""
+def ram_luts(bits: int, depth: int, luts: int = 4, shallow: int = 6, deep: int = 3) -> float:
+    """RAM32M of `shallow` bits and RAM64M of `deep` ones, so many LUTs each, and multiplexers where several lie one above
+    the other."""
     above = ceil(depth / 64)
-    return 4 * ceil(bits / 6) if depth <= 32 else 4 * ceil(bits / 3) * above + 0.5 * bits * (above - 1)
+    return luts * ceil(bits / shallow) if depth <= 32 else luts * ceil(bits / deep) * above + 0.5 * bits * (above - 1)
 
 
 def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG001

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import ceil
+from functools import partial
 
 from hwflow.families import xc7
 from hwflow.families.base import Clock, Multiplier, Pll, Power, Ram, Synthesis
@@ -20,18 +20,12 @@ def clocks(oscillator_mhz: float, device: str) -> Iterator[Clock]:  # noqa: ARG0
     return xc7.mmcm_clocks(oscillator_mhz, [f for f in range(2, 129) if 800 <= oscillator_mhz * f <= 1600])
 
 
-def ram_luts(bits: int, depth: int) -> float:
-    """RAM32M16 of 14 bits and RAM64M8 of seven, eight LUTs each, and multiplexers where several lie one above the other."""
-    above = ceil(depth / 64)
-    return 8 * ceil(bits / 14) if depth <= 32 else 8 * ceil(bits / 7) * above + 0.5 * bits * (above - 1)
-
-
 FAMILY = replace(
     xc7.FAMILY,
     name="xcup",
     title="AMD UltraScale+",
     lut_rams=(Ram(5, (14,), 16, scale=16), Ram(6, (7,), 16, scale=16)),
-    ram_luts=ram_luts,
+    ram_luts=partial(xc7.ram_luts, luts=8, shallow=14, deep=7),  # RAM32M16, RAM64M8
     multiplier=Multiplier(27, 18, 2, 9),
     synthesis=Synthesis(
         "synth_xilinx -family xcup -flatten",

@@ -128,10 +128,10 @@ def counts(bill: Bill, family: Family) -> tuple[dict[str, float], int, float]:
             if store.rom:
                 name, per = rom_name(store.depth, (store.compared > 0) + store.masked, family)
                 bits = distinct(store.bits, store.depth, store.compared)
+                amount = bits * per
             else:
-                name, bits = "stored", store.bits
-                per = family.ram_luts(bits, store.depth) / bits
-            out[name] = out.get(name, 0) + bits * per
+                name, bits, amount = "stored", store.bits, family.ram_luts(store.bits, store.depth)
+            out[name] = out.get(name, 0) + amount
             registers = not family.lut_rams and not store.rom
             kept = bits * (registers * store.depth + (not store.compared))
             out["latched"] = out.get("latched", 0) + kept
